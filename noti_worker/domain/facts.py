@@ -1,0 +1,148 @@
+"""What happens in a worker, as frozen facts; log, metrics and health listen to them through `Observer`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.notification import Message, Notification
+from noti_worker.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one claim, to be recorded: a try (`outcome` set) or a decision not to send.
+
+    `account` and `provider` name who was asked. `seconds` is how long the try took, `since` the
+    monotonic instant at which it began. `inbox` is the rendered in-app message that the record
+    statement writes in the same transaction. `kind` is the kind of a decision without a try.
+    """
+
+    notification: Notification
+    verdict: Verdict
+    outcome: Outcome | None = None
+    account: str | None = None
+    provider: str | None = None
+    since: float = 0.0
+    seconds: float = 0.0
+    inbox: Message | None = field(default=None, repr=False)
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    """A worker is registered and begins to claim."""
+
+    worker_id: int
+    version: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopping:
+    """No new claim from here on; `why` is the signal's name or `asked`."""
+
+    why: str
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped:
+    """The last result is recorded (or given up: `left` results stayed unrecorded)."""
+
+    released: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A batch was taken: how many per channel, the delays between due and claim, and the cost."""
+
+    notifications: tuple[Notification, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A try or a decision is over; it will be recorded next."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A flush went through: fates are applied, busy, again and stale."""
+
+    fates: Mapping[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRefused:
+    """The database refuses this one result even after clean-up; the row stays claimed until its lease ends."""
+
+    notification_id: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLost:
+    """The database does not answer; told once a minute while it lasts. `seconds` since it went away."""
+
+    error: str
+    seconds: float
+    waiting: int  # results in hand
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseBack:
+    """The database answers again after `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """No heartbeat for too long: the worker starts no more sends until one succeeds (`on` = False)."""
+
+    on: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """A row in hand is no longer ours: its try is not started, or its result will be stale."""
+
+    notification_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RendererKilled:
+    """A template did not end in time or took too much memory; its child process was replaced."""
+
+    template_id: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something unexpected in one part of the worker; the part goes on. `where` names it."""
+
+    where: str
+    error: str
+
+
+Fact = (
+    WorkerStarted
+    | WorkerStopping
+    | WorkerStopped
+    | Claimed
+    | Finished
+    | Recorded
+    | RecordRefused
+    | DatabaseLost
+    | DatabaseBack
+    | Fenced
+    | LeaseLost
+    | RendererKilled
+    | Trouble
+)

@@ -1,0 +1,128 @@
+"""What becomes of a notification after a try: pure and property-tested.
+
+::
+
+    pending ──claim──► sending ──ok──────────────────────► sent
+       ▲                 │ │ │──permanent, dead, optout,
+       │                 │ │ │  no tries left────────────► failed
+       │                 │ │ │──next try too late────────► expired
+       │                 │ │ └──uncertain + hold─────────► unknown ─┐
+       │                 │ └────config, nobody else──────► held ────┤ release
+       │                 └──────transient, throttled─────► retrying │
+       │                              │ claim when due ──► sending  │
+       ├────────────────────────────────────────────────────────────┘
+       └── requeue ── failed, cancelled, suppressed, expired
+
+    pending, retrying, held, unknown ──cancel──► cancelled;  pending, retrying ──hold──► held
+    sending + cancel or hold: `requested` is noted and wins over retrying only
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from noti_worker.domain.notification import Notification, OnUncertain, Status
+from noti_worker.domain.outcome import Kind, Outcome
+
+THROTTLED_AT_MOST = timedelta(hours=24)
+"""How long a message without `expires_at` may be throttled before it fails."""
+
+LONGEST_WAIT = timedelta(hours=24)
+"""No wait is longer, whatever a provider asks for: a hostile hint cannot park a row for a year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential waits between tries: `initial`, times `multiplier` each time, at most `maximum`.
+
+    `jitter` spreads a wait by ± that share, so that rows that failed together do not come back together.
+    """
+
+    initial: timedelta = timedelta(seconds=60)
+    multiplier: float = 2.0
+    maximum: timedelta = timedelta(minutes=30)
+    jitter: float = 0.2
+
+    def wait(self, failures: int, dice: float) -> timedelta:
+        """The wait after `failures` charged failures (0 for the first); `dice` is in [0, 1)."""
+        # The exponent is capped: 2.0 ** 1100 overflows, and a timedelta long before it.
+        seconds = self.initial.total_seconds() * min(self.multiplier ** min(failures, 64), 1e12)
+        bounded = min(seconds, self.maximum.total_seconds())
+        return timedelta(seconds=bounded * (1 + self.jitter * (2 * dice - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the row becomes: `wait` is set exactly for `retrying`; `charge` spends a retry."""
+
+    status: Status
+    reason: str
+    wait: timedelta | None = None
+    charge: bool = False
+
+
+def decide(
+    notification: Notification,
+    outcome: Outcome,
+    now: datetime,
+    backoff: Backoff,
+    dice: float,
+    on_uncertain: OnUncertain = OnUncertain.RETRY,
+    failover: bool = False,
+) -> Verdict:
+    """Turn what a provider answered into what the row becomes.
+
+    `now` is the database's clock, `dice` in [0, 1) spreads the wait, `on_uncertain` is the channel's
+    setting for rows that name none, `failover` tells that the route has a further account.
+    A hint of the provider never shortens our wait, expiry wins over another try, and there are never
+    more charged failures than `max_retries`.
+    """
+    match outcome.kind:
+        case Kind.OK:
+            return Verdict(Status.SENT, "the provider accepted it")
+        case Kind.PERMANENT | Kind.DEAD | Kind.OPTOUT:
+            return Verdict(Status.FAILED, _FINAL[outcome.kind])
+        case Kind.CONFIG if failover:
+            return _again(notification, now, timedelta(0), charge=False, why="the next account of the route is tried")
+        case Kind.CONFIG:
+            return Verdict(Status.HELD, "our account is refused: mend it, then release the notification")
+        case Kind.THROTTLED:
+            if notification.expires_at is None and now - notification.first_due_at >= THROTTLED_AT_MOST:
+                return Verdict(Status.FAILED, "throttled for 24 hours")
+            wait = _wait(notification, outcome, backoff, dice)
+            return _again(notification, now, wait, charge=False, why="throttled, no try spent")
+        case Kind.UNCERTAIN:
+            policy = notification.on_uncertain or on_uncertain
+            if policy is OnUncertain.HOLD:
+                return Verdict(Status.UNKNOWN, "it may have been sent: an operator decides (on_uncertain = hold)")
+            if policy is OnUncertain.FAIL:
+                return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
+            return _retry(notification, outcome, now, backoff, dice, why="it may have been sent: sent again")
+        case Kind.TRANSIENT:
+            return _retry(notification, outcome, now, backoff, dice, why="a passing fault")
+
+
+_FINAL = {
+    Kind.PERMANENT: "refused for good",
+    Kind.DEAD: "the address does not exist",
+    Kind.OPTOUT: "the recipient does not want it",
+}
+
+
+def _retry(
+    notification: Notification, outcome: Outcome, now: datetime, backoff: Backoff, dice: float, why: str
+) -> Verdict:
+    if notification.retry_count >= notification.max_retries:
+        return Verdict(Status.FAILED, f"no tries left after {notification.retry_count + 1}")
+    return _again(notification, now, _wait(notification, outcome, backoff, dice), charge=True, why=why)
+
+
+def _wait(notification: Notification, outcome: Outcome, backoff: Backoff, dice: float) -> timedelta:
+    own = backoff.wait(notification.retry_count, dice)
+    hint = timedelta(seconds=min(max(outcome.retry_after or 0.0, 0.0), LONGEST_WAIT.total_seconds()))
+    return max(own, hint)
+
+
+def _again(notification: Notification, now: datetime, wait: timedelta, *, charge: bool, why: str) -> Verdict:
+    if notification.expires_at is not None and now + wait >= notification.expires_at:
+        return Verdict(Status.EXPIRED, f"{why}, but the next try would come after it expires")
+    return Verdict(Status.RETRYING, why, wait=wait, charge=charge)

@@ -1,0 +1,165 @@
+"""A notification on its way: the claimed row, what was looked up for it, the message that goes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Channel(StrEnum):
+    """The ways to reach somebody; `notifications_log.channel`."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+    PUSH = "push"
+    VOICE = "voice"
+    CHAT = "chat"
+    WEBHOOK = "webhook"
+    IN_APP = "in_app"
+
+
+class Priority(StrEnum):
+    """Urgent first; ageing lets an old `low` row rise."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class Status(StrEnum):
+    """The label of a row for people. The diagram stands in `lifecycle`."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    HELD = "held"
+    SENT = "sent"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class OnUncertain(StrEnum):
+    """What to do when the payload went out and the answer was lost."""
+
+    RETRY = "retry"  # at least once
+    HOLD = "hold"  # at most once: an operator decides
+    FAIL = "fail"  # at most once: give up
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One claimed row. `(claimed_by, claim_count)` is the fencing token; the store knows `claimed_by`.
+
+    Only safe scalars: `template_data` and `options` are JSON *text* and are parsed per row, so that a
+    poison document harms its own row and not the batch. Content is kept out of `repr`.
+    All instants are aware UTC by the database's clock; `claimed_at` is that clock at the claim.
+    """
+
+    notification_id: int
+    claim_count: int
+    channel: Channel
+    priority: Priority
+    tenant_id: str
+    recipient: str = field(repr=False)
+    message_id: UUID
+    created_at: datetime
+    due_at: datetime
+    claimed_at: datetime
+    first_due_at: datetime  # coalesce(send_at, created_at): since when it may be sent, retries aside
+    subject: str | None = field(default=None, repr=False)
+    body: str | None = field(default=None, repr=False)
+    template_id: str | None = None
+    template_data: str | None = field(default=None, repr=False)
+    locale: str | None = None
+    options: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+    retry_count: int = 0
+    max_retries: int = 3
+    attempt_count: int = 0
+    lost_count: int = 0
+    requested: Status | None = None  # cancelled or held, asked for while an earlier claim was in flight
+    on_uncertain: OnUncertain | None = None  # None: the channel's setting
+    dispatched: bool = False  # an earlier claim was lost after its dispatch mark: it may have been sent
+    provider: str | None = None  # the account (or provider) that this row asks for
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The Jinja2 sources of a named template; at least one of `body` and `html` is set."""
+
+    template_id: str
+    subject: str | None = field(default=None, repr=False)
+    body: str | None = field(default=None, repr=False)
+    html: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with an e-mail."""
+
+    filename: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """What was looked up for one notification, in one round trip for the whole batch.
+
+    `attachments` stand in the order of `options.attachments`; an id that does not exist is in
+    `missing`. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
+    """
+
+    template: Template | None = None
+    attachments: tuple[Attachment, ...] = ()
+    missing: tuple[str, ...] = ()
+    last_account: str | None = None
+    last_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message ready to go out through `account`: rendered, checked and routed.
+
+    `text` is the plain body (None only when there is `html`); `options` is validated per channel.
+    `message_id` is the same on every try. `created_at` gives an e-mail the same Date on every try.
+    """
+
+    notification_id: int
+    message_id: UUID
+    channel: Channel
+    tenant_id: str
+    recipient: str = field(repr=False)
+    account: str
+    created_at: datetime
+    subject: str | None = field(default=None, repr=False)
+    text: str | None = field(default=None, repr=False)
+    html: str | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Do not send; the row is parked (`held` or `unknown`) until somebody decides."""
+
+    reason: str
+    status: Status = Status.HELD
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Do not send; the row is finished as `status` (cancelled, expired, suppressed or failed)."""
+
+    status: Status
+    reason: str
+    kind: str | None = None  # for failed: permanent, lost, …

@@ -1,0 +1,48 @@
+"""What a provider answered, as a value: eight kinds and the scope they concern."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What an answer means for the row; `lifecycle.decide` turns it into a verdict."""
+
+    OK = "ok"  # the provider took responsibility
+    TRANSIENT = "transient"  # their side or the network, will pass
+    THROTTLED = "throttled"  # too fast, not processed: spends no try
+    PERMANENT = "permanent"  # this message can never be accepted
+    CONFIG = "config"  # our side: key, sender, account. The row waits for an operator
+    DEAD = "dead"  # the address does not exist
+    OPTOUT = "optout"  # the person said stop
+    UNCERTAIN = "uncertain"  # the payload went out, the answer was lost
+
+
+class Scope(StrEnum):
+    """How far an answer reaches: what must slow down or stop because of it."""
+
+    MESSAGE = "message"
+    RECIPIENT = "recipient"
+    DOMAIN = "domain"
+    SENDER = "sender"
+    ACCOUNT = "account"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one try.
+
+    `code` is the provider's own code (SMTP reply, HTTP status, API code). `error` is one sentence
+    for a person, without secrets. `response` is the conversation as JSON-able data (stored capped at
+    20 kB). `retry_after` is the provider's wish in seconds; it never shortens our own wait.
+    """
+
+    kind: Kind
+    scope: Scope = Scope.MESSAGE
+    code: str | None = None
+    error: str | None = None
+    response: Mapping[str, Any] | None = None
+    provider_message_id: str | None = None
+    retry_after: float | None = None

@@ -1,0 +1,131 @@
+"""The narrow doors between the rooms; each has a real side and a tiny fake in the tests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from noti_worker.domain.facts import Fact, Result
+from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.notification import Briefing, Channel, Message, Notification
+from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.secret import Secret
+
+
+class Clock(Protocol):
+    """The database's wall clock as this process knows it, and a monotonic one for durations."""
+
+    def now(self) -> datetime:
+        """Aware UTC, by the database's clock."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class Sender(Protocol):
+    """One account of one provider, ready to send. Used by several threads at once."""
+
+    def send(self, message: Message, limit: float) -> Outcome:
+        """Send within `limit` seconds; what the provider can foreseeably answer is the Outcome."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Secrets(Protocol):
+    """Turns a reference into the secret that it names."""
+
+    def resolve(self, reference: str) -> Secret:
+        """Read `env:NAME` or `file:PATH`; raises ConfigurationError that names the reference only."""
+        ...
+
+
+class Observer(Protocol):
+    """Listens to facts; must not raise and must not block."""
+
+    def on(self, fact: Fact) -> None:
+        """Take note of one fact."""
+        ...
+
+
+class Queue(Protocol):
+    """The claims of one registered worker. Every call raises DatabaseAway or DatabaseRefused."""
+
+    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
+        """Up to `window` lanes with unfinished rows, following `after` in lane order."""
+        ...
+
+    def claim(
+        self, worker_id: int, shares: Sequence[Share], limit: int, lease: timedelta, dead: Sequence[int], *, solo: bool
+    ) -> Sequence[Notification]:
+        """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
+
+        The claims of `dead` workers and expired leases are taken too, and written down as lost. With
+        `solo` only suspects are taken (rows lost twice or more), without it only the others.
+        """
+        ...
+
+    def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
+        """What the rows refer to, by notification_id; no round trip when none refers to anything."""
+        ...
+
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+        """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
+        ...
+
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
+        """Give back rows that were not started, uncharged; how many were still ours."""
+        ...
+
+
+class Leases(Protocol):
+    """What keeps rows in hand, and the dispatch mark of rows that must not be sent twice."""
+
+    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
+        """Prolong the leases; gives the ids that are surely no longer ours (a locked row still is)."""
+        ...
+
+    def dispatch(self, worker_id: int, notification: Notification) -> bool:
+        """Write the dispatch mark before the send; False when the row is no longer ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The answer to a heartbeat: is our row known, whose heart stopped, and the database's clock."""
+
+    known: bool
+    dead: tuple[int, ...]
+    now: datetime
+
+
+class Workers(Protocol):
+    """The register of living workers."""
+
+    def register(self, version: str) -> int:
+        """Enter the register with a new worker_id."""
+        ...
+
+    def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
+        """Say that we live, with `state` for the operator; learn who does not."""
+        ...
+
+    def leave(self, worker_id: int) -> None:
+        """Leave the register."""
+        ...
+
+
+class Wake(Protocol):
+    """The hint that a row came in; polling stays the truth."""
+
+    def wait(self, timeout: float) -> bool:
+        """True when a hint arrived within `timeout` seconds."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
