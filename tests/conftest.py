@@ -1,0 +1,122 @@
+"""A private PostgreSQL cluster for the whole run, and a database of its own for each test that asks for one."""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from noti_worker.embedded import Server
+
+# The developer's own settings must not reach a test.
+for _name in list(os.environ):
+    if _name.startswith(("PG", "NOTI_")) and not _name.startswith("NOTI_TEST_"):
+        del os.environ[_name]
+
+
+def _new_directory() -> Path:
+    """A directory that the server's user may enter; pytest's tmp_path is closed to it when root runs the tests."""
+    directory = Path(tempfile.mkdtemp(prefix="noti-test-", dir="/tmp" if os.geteuid() == 0 else None))
+    directory.chmod(0o711)
+    return directory
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """An empty directory with a short path below which an embedded server can run, as root too."""
+    directory = _new_directory()
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Server]:
+    """A private server for the whole run; its data do not survive a crash of the machine (fsync is off)."""
+    directory = _new_directory()
+    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
+    fast = {
+        "fsync": "off",
+        "full_page_writes": "off",
+        "max_wal_size": "4GB",
+        "checkpoint_timeout": "1h",
+        "max_connections": "200",
+        "timezone": "UTC",
+    }
+    with Server(directory / "postgres", Path(bin_) if bin_ else None, fast) as server:
+        yield server
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def _administrator(cluster: Server) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as connection:
+        yield connection
+
+
+def _drop(administrator: psycopg.Connection[Any], name: str) -> None:
+    administrator.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _create(administrator: psycopg.Connection[Any], name: str, template: str) -> None:
+    administrator.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    )
+
+
+@pytest.fixture(scope="session")
+def template_database(cluster: Server, _administrator: psycopg.Connection[Any]) -> str:
+    """Name of a database on which every migration has run; never connect to it, copy it."""
+    from noti_worker.store import migrate
+
+    name = "noti_template"
+    _create(_administrator, name, "template0")
+    migrate.upgrade(cluster.url_of(name))
+    return name
+
+
+@pytest.fixture
+def database_url(cluster: Server, template_database: str, _administrator: psycopg.Connection[Any]) -> Iterator[str]:
+    """A libpq URI of a fresh, migrated database, dropped after the test; its search_path is PostgreSQL's default."""
+    name = f"test_{uuid4().hex}"
+    _create(_administrator, name, template_database)
+    yield cluster.url_of(name)
+    _drop(_administrator, name)
+
+
+@pytest.fixture
+def empty_database_url(cluster: Server, _administrator: psycopg.Connection[Any]) -> Iterator[str]:
+    """A libpq URI of a fresh database without any migration, dropped after the test."""
+    name = f"empty_{uuid4().hex}"
+    _create(_administrator, name, "template0")
+    yield cluster.url_of(name)
+    _drop(_administrator, name)
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """An autocommit connection to the test's database."""
+    with psycopg.connect(database_url, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., Any]:
+    """`wait_for(predicate, timeout=10, what="…")`: ask until the answer is true and return it, else fail the test."""
+
+    def wait(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
+        deadline = time.monotonic() + timeout
+        while not (answer := predicate()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {timeout} s: {what or predicate}")
+            threading.Event().wait(0.01)
+        return answer
+
+    return wait
