@@ -60,12 +60,20 @@ class Queue(Protocol):
         ...
 
     def claim(
-        self, worker_id: int, shares: Sequence[Share], limit: int, lease: timedelta, dead: Sequence[int], *, solo: bool
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        solo: bool = False,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
-        The claims of `dead` workers and expired leases are taken too, and written down as lost. With
-        `solo` only suspects are taken (rows lost twice or more), without it only the others.
+        The claims of `dead` workers and expired leases are taken too, and written down as lost; with
+        `dead` = None no claim of another worker is taken, not even an expired one. With `solo` only
+        suspects are taken (rows lost twice or more), without it only the others.
         """
         ...
 

@@ -1,0 +1,222 @@
+"""The rows in hand, and what keeps them ours: heartbeats, extensions, the self-fence."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.facts import Fenced, LeaseLost, Result, Trouble
+from noti_worker.domain.notification import Briefing, Notification
+from noti_worker.domain.ports import Clock, Leases, Observer, Workers
+from noti_worker.worker.clock import DatabaseClock
+from noti_worker.worker.outage import Outage
+
+BEAT_EVERY = 2.0
+FENCE_AFTER = 10.0
+"""Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
+
+LONGEST_SEND = timedelta(minutes=10)
+"""No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
+
+
+@dataclass(slots=True)
+class Held:
+    """One claimed row in hand. `lease_ends` and `started` are monotonic seconds."""
+
+    notification: Notification
+    lease_ends: float
+    briefing: Briefing = field(default_factory=Briefing)
+    started: float | None = None
+    lost: bool = False
+    reported: bool = False  # its result is with the recorder, or it was given back
+
+    @property
+    def token(self) -> tuple[int, int]:
+        """(notification_id, claim_count)."""
+        return self.notification.notification_id, self.notification.claim_count
+
+
+class Hand:
+    """The claimed rows that are not recorded yet. Thread-safe."""
+
+    def __init__(self, clock: Clock, lease: timedelta, observer: Observer) -> None:
+        """Begin empty; `lease` is how long a claim or an extension holds."""
+        self._clock = clock
+        self._lease = lease.total_seconds()
+        self._observer = observer
+        self._lock = threading.Lock()
+        # By token, not by id: a worker that was paused may claim a row again that it still holds.
+        self._rows: dict[tuple[int, int], Held] = {}
+        self._open = 0
+        self.fenced = False
+
+    def take(self, notifications: Iterable[Notification], since: float) -> list[Held]:
+        """Hold rows whose claim was asked for at `since`: the lease cannot end earlier than counted from there."""
+        rows = [Held(notification, since + self._lease) for notification in notifications]
+        with self._lock:
+            self._rows.update((held.token, held) for held in rows)
+            self._open += len(rows)
+        return rows
+
+    def start(self, held: Held, margin: float) -> bool:
+        """May this send begin now? Not when fenced, given up, or with less than `margin` seconds of lease left."""
+        now = self._clock.monotonic()
+        with self._lock:
+            if self.fenced or held.lost or held.reported or held.lease_ends - now < margin:
+                return False
+            held.started = now
+            return True
+
+    def report(self, held: Held) -> bool:
+        """Claim the right to say what became of the row; True for the first who asks."""
+        with self._lock:
+            if held.reported:
+                return False
+            held.reported = True
+            self._open -= 1
+            return True
+
+    def drop(self, held: Iterable[Held]) -> None:
+        """Let go of rows: released, or left to their lease."""
+        with self._lock:
+            for row in held:
+                if self._rows.pop(row.token, None) is not None and not row.reported:
+                    row.reported = True
+                    self._open -= 1
+
+    def recorded(self, results: Iterable[Result]) -> None:
+        """Let go of the rows whose results are written."""
+        with self._lock:
+            for result in results:
+                self._rows.pop((result.notification.notification_id, result.notification.claim_count), None)
+
+    def rows(self) -> list[Held]:
+        """All rows in hand."""
+        with self._lock:
+            return list(self._rows.values())
+
+    @property
+    def open(self) -> int:
+        """How many rows have no result yet."""
+        return self._open
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def extendable(self) -> list[Held]:
+        """Rows whose lease is to be prolonged: all but those whose send outlived every limit."""
+        latest = self._clock.monotonic() - LONGEST_SEND.total_seconds()
+        return [held for held in self.rows() if not held.lost and (held.started is None or held.started > latest)]
+
+    def extended(self, rows: Sequence[Held], gone: frozenset[int], since: float) -> None:
+        """Note the answer to an extension that was asked for at `since`."""
+        for held in rows:
+            if held.notification.notification_id in gone:
+                held.lost = True
+                if not held.reported:
+                    self._observer.on(LeaseLost(held.notification.notification_id))
+            else:
+                held.lease_ends = since + self._lease
+
+
+class Keeper:
+    """A thread that beats every 2 s, prolongs the leases in time, and fences the worker when it cannot."""
+
+    def __init__(
+        self,
+        worker_id: int,
+        hand: Hand,
+        workers: Workers,
+        leases: Leases,
+        lease: timedelta,
+        state: Callable[[], dict[str, object]],
+        clock: DatabaseClock,
+        outage: Outage,
+        observer: Observer,
+        tick: Callable[[str], None],
+    ) -> None:
+        """Prepare; `start` runs it."""
+        self._worker_id = worker_id
+        self._hand = hand
+        self._workers = workers
+        self._leases = leases
+        self._lease = lease
+        self._state = state
+        self._clock = clock
+        self._outage = outage
+        self._observer = observer
+        self._tick = tick
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._last_beat = clock.monotonic()
+        self._extended = clock.monotonic()
+        self._beats = 0
+        self._dead: tuple[int, ...] = ()
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    @property
+    def dead(self) -> tuple[int, ...] | None:
+        """Whose rows may be taken at once; None: take no claim of anybody, an outage has just ended.
+
+        After an outage everybody else looks dead, so nobody is until two of our own beats went through,
+        and for 15 s the neighbours may first record what they have in hand.
+        """
+        if self._outage.on or self._outage.ended_within(15.0):
+            return None
+        return self._dead if self._beats >= 2 else ()
+
+    def step(self) -> float:
+        """One round: beat, prolong when a third of the lease has passed, fence. Gives the pause."""
+        pause = self._beat()
+        now = self._clock.monotonic()
+        silent = now - self._last_beat
+        fenced = silent >= FENCE_AFTER
+        if fenced != self._hand.fenced:
+            self._hand.fenced = fenced
+            self._observer.on(Fenced(fenced, silent))
+        if now - self._extended >= self._lease.total_seconds() / 3:
+            self._extend(now)
+        return min(pause, self._lease.total_seconds() / 6)
+
+    def _beat(self) -> float:
+        try:
+            beat = self._workers.beat(self._worker_id, self._state())
+        except DatabaseAway as error:
+            self._beats = 0
+            return min(self._outage.lost(error), BEAT_EVERY)
+        self._outage.over()
+        self._clock.set(beat.now)
+        self._last_beat = self._clock.monotonic()
+        self._beats = self._beats + 1 if beat.known else 0
+        self._dead = beat.dead
+        return BEAT_EVERY
+
+    def _extend(self, now: float) -> None:
+        rows = self._hand.extendable()
+        if rows:
+            try:
+                gone = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
+            except DatabaseAway as error:
+                self._outage.lost(error)
+                return
+            self._hand.extended(rows, gone, now)
+        self._extended = now
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            self._tick("leases")
+            try:
+                pause = self.step()
+            except DatabaseRefused as error:
+                self._observer.on(Trouble("leases", str(error)))
+                pause = BEAT_EVERY

@@ -1,0 +1,270 @@
+"""The worker: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.facts import Claimed, Trouble
+from noti_worker.domain.lanes import Floor, Lane, LaneHead, share_out
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.ports import Clock, Observer, Queue
+from noti_worker.worker.leases import Hand, Held, Keeper
+from noti_worker.worker.outage import Outage
+from noti_worker.worker.pools import Pool
+from noti_worker.worker.recorder import Recorder
+
+WINDOW = 200
+"""Lanes looked at in one round; with more of them a cursor moves on at every look."""
+
+SECOND_LOOK = 0.015
+"""After a hint a commit may land just behind the first look."""
+
+MOST_UNRECORDED = 5_000
+FLUSH_PAUSE = 0.1
+ALONE_PAUSE = 0.05
+ALONE_WITHIN = 30.0
+"""A suspect is given back when the rows before it did not end within these seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the loop goes: seconds between polls, rows per claim, length of a lease."""
+
+    poll_interval: float
+    batch_size: int
+    lease: timedelta
+
+
+class Sweep:
+    """Tells when the floors are ignored: at most every second, and 20 times as long as it takes."""
+
+    def __init__(self, every: float = 1.0) -> None:
+        """The first one is due at once."""
+        self._every = every
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        """Tell whether it is time again."""
+        return now >= self._next
+
+    def took(self, began: float, now: float) -> None:
+        """Space the next one by what this one cost."""
+        self._next = now + max(self._every, 20 * (now - began))
+
+
+@dataclass(slots=True)
+class Suspect:
+    """A row that was lost twice: sent once the hand holds nothing else, given back at `until`."""
+
+    held: Held
+    until: float
+    submitted: bool = False
+
+
+class Loop:
+    """Claims for the pools; runs on one thread. `poll` gives the pause, so a test needs no sleep."""
+
+    def __init__(
+        self,
+        worker_id: int,
+        queue: Queue,
+        hand: Hand,
+        pools: Mapping[Channel, Pool],
+        keeper: Keeper,
+        recorder: Recorder,
+        pace: Pace,
+        clock: Clock,
+        outage: Outage,
+        observer: Observer,
+        dice: Callable[[], float],
+    ) -> None:
+        """Prepare; nothing is claimed before the first `poll`."""
+        self._worker_id = worker_id
+        self._queue = queue
+        self._hand = hand
+        self._pools = pools
+        self._keeper = keeper
+        self._recorder = recorder
+        self._pace = pace
+        self._clock = clock
+        self._outage = outage
+        self._observer = observer
+        self._dice = dice
+        self._heads: dict[Lane, LaneHead] = {}
+        self._heads_until = 0.0
+        self._cursor: Lane | None = None
+        self._empty: set[Lane] = set()
+        self._floors: dict[Lane, Floor] = {}
+        self._sweep = Sweep()
+        self._search = Sweep(every=2.0)
+        self._look_again = False
+        self._suspect: Suspect | None = None
+        self._give_back: deque[Held] = deque()
+        self._flush_due = False
+
+    def hint(self) -> None:
+        """A row came in: look at once, and once more a moment later."""
+        self._heads_until = 0.0
+        self._look_again = True
+
+    def give_back(self, held: Held) -> None:
+        """Release a row that was not started, with the next poll. Called from any thread."""
+        self._give_back.append(held)
+
+    def poll(self) -> float:
+        """One round; gives the seconds until the next one is due, ring or not."""
+        try:
+            self.release()
+            if self._must_flush():
+                return FLUSH_PAUSE
+            if self._suspect is not None:
+                return self._run_alone(self._suspect)
+            return self._round()
+        except DatabaseAway as error:
+            return self._outage.lost(error)
+        except DatabaseRefused as error:
+            self._observer.on(Trouble("loop", str(error)))
+            return self._pace.poll_interval
+
+    def release(self) -> int:
+        """Give back what was not started, uncharged; gives how many rows were still ours."""
+        rows: list[Held] = []
+        while self._give_back:
+            rows.append(self._give_back.popleft())
+        if not rows:
+            return 0
+        try:
+            count = self._queue.release(self._worker_id, [held.notification for held in rows])
+        except DatabaseAway:
+            self._give_back.extend(rows)
+            raise
+        self._hand.drop(rows)
+        return count
+
+    def abandon_suspect(self) -> None:
+        """Put a waiting suspect among the rows to give back."""
+        if self._suspect is not None and not self._suspect.submitted:
+            self._give_back.append(self._suspect.held)
+        self._suspect = None
+
+    def _must_flush(self) -> bool:
+        """While the database is away only keeper and recorder knock; then results in hand go first."""
+        if self._outage.on:
+            self._flush_due = True
+        elif self._recorder.waiting == 0:
+            self._flush_due = False
+        return self._flush_due or self._recorder.waiting > MOST_UNRECORDED
+
+    def _round(self) -> float:
+        self._look()
+        now = self._clock.monotonic()
+        sweeping = self._sweep.due(now)
+        hungry = False
+        for channel, pool in self._pools.items():
+            want = pool.want(self._pace.batch_size)
+            if want > 0:
+                hungry |= self._claim(channel, pool, want, sweeping=sweeping)
+        if sweeping and self._heads:
+            self._sweep.took(now, self._clock.monotonic())
+        if self._heads and self._search.due(now):
+            self._search_suspect()
+        return self._pause(hungry=hungry)
+
+    def _look(self) -> None:
+        """Find the lanes with rows, at most every poll interval or after a hint."""
+        now = self._clock.monotonic()
+        if now < self._heads_until:
+            return
+        heads = self._queue.heads(tuple(self._pools), self._cursor, WINDOW)
+        if len(heads) < WINDOW and self._cursor is not None:  # the end: go on from the first lane
+            heads = [*heads, *self._queue.heads(tuple(self._pools), None, WINDOW - len(heads))]
+        self._cursor = heads[-1].lane if len(heads) >= WINDOW else None
+        self._heads = {head.lane: head for head in heads}
+        if self._cursor is None:
+            self._floors = {lane: floor for lane, floor in self._floors.items() if lane in self._heads}
+        self._empty.clear()
+        self._heads_until = now + self._pace.poll_interval
+
+    def _claim(self, channel: Channel, pool: Pool, want: int, *, sweeping: bool) -> bool:
+        """Claim for one channel; True when it took all it wanted, so that more may wait."""
+        lanes = [head for lane, head in self._heads.items() if lane.channel is channel]
+        if not sweeping:
+            lanes = [head for head in lanes if head.lane not in self._empty]
+        elif self._empty:  # lanes that look empty first: late commits, lost claims, released rows
+            lanes.sort(key=lambda head: head.lane not in self._empty)
+        shares = share_out(lanes, want, {} if sweeping else self._floors, self._clock.now())
+        if not shares:
+            return False
+        began = self._clock.monotonic()
+        batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead)
+        taken = dict.fromkeys((share.lane for share in shares), 0)
+        for row in batch:
+            lane = Lane(row.channel, row.priority, row.tenant_id)
+            taken[lane] += 1
+            self._floors[lane] = max(self._floors.get(lane, Floor()), Floor(row.due_at, row.notification_id))
+        if len(batch) < want:
+            self._empty.update(share.lane for share in shares if taken[share.lane] < share.quota)
+        if batch:
+            held = self._hand.take(batch, began)
+            self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - began))
+            pool.submit(self._briefed(held))
+        return len(batch) >= want or any(lane not in self._empty for lane in taken)
+
+    def _briefed(self, rows: Sequence[Held]) -> list[Held]:
+        """Add what the rows refer to; rows that cannot be looked up now are given back."""
+        try:
+            briefings = self._queue.brief([held.notification for held in rows])
+        except DatabaseAway:
+            self._give_back.extend(rows)
+            raise
+        for held in rows:
+            if (briefing := briefings.get(held.notification.notification_id)) is not None:
+                held.briefing = briefing
+        return list(rows)
+
+    def _search_suspect(self) -> None:
+        """Take one row that was lost twice; it is sent alone, so that a poison row has no company."""
+        now = self._clock.monotonic()
+        for channel in self._pools:
+            lanes = [head for lane, head in self._heads.items() if lane.channel is channel]
+            shares = share_out(lanes, 1, {}, self._clock.now())
+            if not shares:
+                continue
+            batch = self._queue.claim(self._worker_id, shares, 1, self._pace.lease, self._keeper.dead, solo=True)
+            if batch:
+                [held] = self._hand.take(batch, now)
+                self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - now))
+                self._suspect = Suspect(held, now + ALONE_WITHIN)
+                break
+        self._search.took(now, self._clock.monotonic())
+
+    def _run_alone(self, suspect: Suspect) -> float:
+        """Wait until nothing else is in hand, then send the suspect; nothing is claimed meanwhile."""
+        if suspect.held.reported:
+            self._suspect = None
+            return 0.0
+        if not suspect.submitted and len(self._hand) <= 1:
+            suspect.submitted = True
+            self._pools[suspect.held.notification.channel].submit(self._briefed([suspect.held]))
+        elif not suspect.submitted and self._clock.monotonic() >= suspect.until:
+            self.abandon_suspect()
+            return 0.0
+        return ALONE_PAUSE
+
+    def _pause(self, *, hungry: bool) -> float:
+        """Seconds to wait: none while a claim came back full and there is room for more."""
+        if self._look_again:
+            self._look_again = False
+            self._heads_until = 0.0
+            return SECOND_LOOK
+        if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
+            return 0.0
+        pause = self._pace.poll_interval * (0.9 + 0.2 * self._dice())
+        now = self._clock.now()
+        ahead = min((head.due_at for head in self._heads.values() if head.due_at > now), default=None)
+        if ahead is not None and (seconds := (ahead - now).total_seconds()) < pause:
+            self._heads_until = 0.0
+            return max(seconds, 0.001)
+        return pause

@@ -1,0 +1,68 @@
+"""The database away for minutes or hours is normal weather: wait with jitter, say so once a minute."""
+
+import threading
+from collections.abc import Callable
+
+from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.facts import DatabaseBack, DatabaseLost
+from noti_worker.domain.ports import Clock, Observer
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 10.0
+SAY_EVERY = 60.0
+
+
+class Outage:
+    """Shared by all threads that talk to the database: is it away, since when, how long to wait now.
+
+    `waiting` counts results in hand, for the log line. Thread-safe.
+    """
+
+    def __init__(self, clock: Clock, observer: Observer, dice: Callable[[], float], waiting: Callable[[], int]) -> None:
+        """Begin in good weather."""
+        self._clock = clock
+        self._observer = observer
+        self._dice = dice
+        self._waiting = waiting
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._said: float | None = None
+        self._tries = 0
+        self._ended: float | None = None
+
+    @property
+    def on(self) -> bool:
+        """True while the database is away."""
+        return self._since is not None
+
+    def lost(self, error: DatabaseAway) -> float:
+        """Note a failed call; gives the seconds to wait before the next one."""
+        now = self._clock.monotonic()
+        with self._lock:
+            if self._since is None:
+                self._since, self._tries = now, 0
+            # Counted over all outages: a connection that breaks every second is still one line a minute.
+            since, say = self._since, self._said is None or now - self._said >= SAY_EVERY
+            if say:
+                self._said = now
+            wait = min(FIRST_WAIT * 2.0 ** min(self._tries, 10), LONGEST_WAIT) * (0.5 + self._dice())
+            self._tries += 1
+        if say:
+            self._observer.on(DatabaseLost(str(error), now - since, self._waiting()))
+        return wait
+
+    def over(self) -> None:
+        """Note a call that went through."""
+        if self._since is None:
+            return
+        now = self._clock.monotonic()
+        with self._lock:
+            since, self._since, self._ended = self._since, None, now
+            told = since is not None and self._said is not None and self._said >= since
+        if since is not None and told:
+            self._observer.on(DatabaseBack(now - since))
+
+    def ended_within(self, seconds: float) -> bool:
+        """True when an outage ended less than `seconds` ago."""
+        ended = self._ended
+        return ended is not None and self._clock.monotonic() - ended < seconds

@@ -1,0 +1,132 @@
+"""Group commit: what finished within a few milliseconds is recorded by one statement. Nothing is dropped."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.facts import Recorded, RecordRefused, Result, Trouble
+from noti_worker.domain.ports import Clock, Observer, Queue
+from noti_worker.worker.leases import Hand
+from noti_worker.worker.outage import Outage
+
+FLUSH_AT = 100
+FLUSH_AFTER = 0.02
+LARGEST_FLUSH = 500
+BUSY_PAUSE = 0.05
+
+
+class Recorder:
+    """A thread that writes results in batches; while the database is away it keeps them."""
+
+    def __init__(
+        self,
+        worker_id: int,
+        queue: Queue,
+        hand: Hand,
+        clock: Clock,
+        outage: Outage,
+        observer: Observer,
+        flushed: Callable[[], None],
+        tick: Callable[[str], None],
+    ) -> None:
+        """Prepare; `start` runs it. `flushed` is called after each flush."""
+        self._worker_id = worker_id
+        self._queue = queue
+        self._hand = hand
+        self._clock = clock
+        self._outage = outage
+        self._observer = observer
+        self._flushed = flushed
+        self._tick = tick
+        self._incoming: SimpleQueue[Result | None] = SimpleQueue()
+        self._waiting: list[Result] = []
+        self._stop_at: float | None = None
+        self._pause = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._thread.start()
+
+    def put(self, result: Result) -> None:
+        """Take a result; it is recorded soon."""
+        self._incoming.put(result)
+
+    @property
+    def waiting(self) -> int:
+        """How many results are not recorded yet."""
+        return self._incoming.qsize() + len(self._waiting)
+
+    def stop(self, seconds: float) -> int:
+        """Record what is left within `seconds`; gives how many results could not be recorded."""
+        self._stop_at = self._clock.monotonic() + seconds
+        self._pause.set()
+        self._incoming.put(None)
+        self._thread.join(timeout=seconds + 1)
+        return len(self._waiting) + sum(1 for _ in range(self._incoming.qsize()))
+
+    def gather(self) -> list[Result]:
+        """Wait for a first result, then a moment for its company: 100 results, 20 ms, or the last one at work."""
+        batch = self._waiting
+        self._waiting = []
+        if not batch:
+            try:
+                first = self._incoming.get(timeout=1.0)
+            except Empty:
+                return []
+            batch = [] if first is None else [first]
+        ends = self._clock.monotonic() + FLUSH_AFTER
+        while len(batch) < LARGEST_FLUSH:
+            patience = ends - self._clock.monotonic() if len(batch) < FLUSH_AT and self._hand.open else 0.0
+            try:
+                result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
+            except Empty:
+                break
+            if result is not None:
+                batch.append(result)
+        return batch
+
+    def flush(self, batch: list[Result]) -> float:
+        """Record a batch; gives the pause before the next one. What could not be written waits on."""
+        # A row that this worker claimed twice (it was paused past its lease) has two results; one at a time.
+        first = {result.notification.notification_id: result for result in reversed(batch)}
+        later = [result for result in batch if first[result.notification.notification_id] is not result]
+        began = self._clock.monotonic()
+        try:
+            fates = self._queue.record(self._worker_id, list(first.values()))
+        except DatabaseAway as error:
+            self._waiting = batch + self._waiting
+            return self._outage.lost(error)
+        self._outage.over()
+        self._waiting += [result for id_, result in first.items() if fates[id_] == "busy"] + later
+        self._hand.recorded(result for id_, result in first.items() if fates[id_] != "busy")
+        for id_, fate in fates.items():
+            if fate == "refused":
+                self._observer.on(RecordRefused(id_, "the database refuses the result"))
+        self._observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
+        self._flushed()
+        return BUSY_PAUSE if self._waiting else 0.0
+
+    def _run(self) -> None:
+        while True:
+            self._tick("recorder")
+            batch = self.gather()
+            pause = self._try(batch) if batch else 0.0
+            if self._stop_at is not None and (not self.waiting or self._clock.monotonic() >= self._stop_at):
+                return
+            if pause:
+                # Stopping must not wait for the whole pause: the event is set once and shortens it.
+                self._pause.wait(pause if self._stop_at is None else min(pause, 0.2))
+                if self._stop_at is not None:
+                    self._pause.clear()
+
+    def _try(self, batch: list[Result]) -> float:
+        try:
+            return self.flush(batch)
+        except DatabaseRefused as error:
+            # The store has tried each result by itself already: what is refused as a whole is the statement.
+            self._observer.on(Trouble("recorder", str(error)))
+            self._waiting = batch + self._waiting
+            return 1.0

@@ -1,0 +1,33 @@
+"""SIGTERM and SIGINT: the first asks for a clean stop, the second for a quick one."""
+
+import signal
+import threading
+from types import FrameType
+
+from noti_worker.worker.bell import Bell
+
+
+class Stop:
+    """Whether to stop, and how. Signal handlers are installed only on the main thread."""
+
+    def __init__(self, bell: Bell) -> None:
+        """Nobody has asked yet; `bell` wakes the loop when somebody does."""
+        self._bell = bell
+        self.asked: str | None = None
+        self.quickly = False
+
+    def ask(self, why: str) -> None:
+        """Ask for a clean stop; asked again, for a quick one."""
+        if self.asked is not None:
+            self.quickly = True
+        self.asked = self.asked or why
+        self._bell.ring()
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT as requests to stop."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_signal)
+            signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.ask(signal.Signals(number).name)

@@ -1,0 +1,136 @@
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noti_worker.domain.lifecycle import LONGEST_WAIT, Backoff, Verdict, decide
+from noti_worker.domain.notification import OnUncertain, Status
+from noti_worker.domain.outcome import Kind, Outcome
+from tests.domain.rows import NOW, claimed
+
+PLAIN = Backoff(jitter=0.0)
+kinds = st.sampled_from(Kind)
+backoffs = st.builds(
+    Backoff,
+    initial=st.timedeltas(timedelta(milliseconds=1), timedelta(hours=1)),
+    multiplier=st.floats(1.0, 10.0),
+    maximum=st.timedeltas(timedelta(seconds=1), timedelta(days=1)),
+    jitter=st.floats(0.0, 1.0),
+)
+dice = st.floats(0.0, 1.0, exclude_max=True)
+rows = st.builds(
+    claimed,
+    retry_count=st.integers(0, 1000),
+    max_retries=st.integers(0, 1000),
+    expires_at=st.none()
+    | st.datetimes(datetime(2026, 3, 1, 12), datetime(2026, 3, 3)).map(  # noqa: DTZ001
+        lambda instant: instant.replace(tzinfo=NOW.tzinfo)
+    ),
+    on_uncertain=st.none() | st.sampled_from(OnUncertain),
+)
+outcomes = st.builds(
+    Outcome, kind=kinds, retry_after=st.none() | st.floats(allow_nan=False, min_value=-1e12, max_value=1e12)
+)
+
+
+def verdict(outcome: Outcome, **fields: object) -> Verdict:
+    return decide(claimed(**fields), outcome, NOW, PLAIN, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("failures", "minutes"), [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (5, 30), (6, 30), (1000, 30)]
+)
+def test_waits_double_from_a_minute_to_half_an_hour(failures: int, minutes: int) -> None:
+    assert PLAIN.wait(failures, 0.5) == timedelta(minutes=minutes)
+
+
+@given(backoffs, st.integers(0, 1_000_000), dice)
+def test_a_wait_stays_within_the_cap_and_its_jitter(backoff: Backoff, failures: int, fallen: float) -> None:
+    wait = backoff.wait(failures, fallen)
+    assert timedelta(0) <= wait <= backoff.maximum * (1 + backoff.jitter) + timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "charge"),
+    [
+        (Kind.OK, Status.SENT, False),
+        (Kind.TRANSIENT, Status.RETRYING, True),
+        (Kind.THROTTLED, Status.RETRYING, False),
+        (Kind.PERMANENT, Status.FAILED, False),
+        (Kind.CONFIG, Status.HELD, False),
+        (Kind.DEAD, Status.FAILED, False),
+        (Kind.OPTOUT, Status.FAILED, False),
+        (Kind.UNCERTAIN, Status.RETRYING, True),
+    ],
+)
+def test_each_kind_has_its_verdict(kind: Kind, status: Status, charge: bool) -> None:
+    decided = verdict(Outcome(kind))
+    assert (decided.status, decided.charge) == (status, charge)
+    assert decided.reason
+
+
+@given(rows, outcomes, backoffs, dice)
+def test_a_wait_is_given_exactly_for_another_try_and_ends_before_expiry(
+    row: object, outcome: Outcome, backoff: Backoff, fallen: float
+) -> None:
+    notification = claimed() if row is None else row
+    decided = decide(notification, outcome, NOW, backoff, fallen)  # type: ignore[arg-type]
+    assert (decided.wait is not None) == (decided.status is Status.RETRYING)
+    if decided.wait is not None:
+        assert decided.wait <= max(LONGEST_WAIT, backoff.maximum * 2)
+        expires = notification.expires_at  # type: ignore[attr-defined]
+        assert expires is None or NOW + decided.wait < expires
+        if outcome.retry_after is not None:
+            assert decided.wait >= min(timedelta(seconds=max(outcome.retry_after, 0)), LONGEST_WAIT)
+
+
+@given(st.integers(0, 20), outcomes)
+def test_never_more_charged_failures_than_allowed(max_retries: int, outcome: Outcome) -> None:
+    charged = 0
+    for _ in range(60):
+        decided = decide(claimed(retry_count=charged, max_retries=max_retries), outcome, NOW, PLAIN, 0.5)
+        charged += decided.charge
+        if decided.status is not Status.RETRYING:
+            break
+    assert charged <= max_retries
+
+
+def test_without_retries_the_first_fault_is_final() -> None:
+    assert verdict(Outcome(Kind.TRANSIENT), max_retries=0).status is Status.FAILED
+
+
+def test_a_hint_prolongs_the_wait_and_never_shortens_it() -> None:
+    assert verdict(Outcome(Kind.TRANSIENT, retry_after=300)).wait == timedelta(minutes=5)
+    assert verdict(Outcome(Kind.TRANSIENT, retry_after=5)).wait == timedelta(minutes=1)
+    assert verdict(Outcome(Kind.THROTTLED, retry_after=-5)).wait == timedelta(minutes=1)
+    assert verdict(Outcome(Kind.THROTTLED, retry_after=1e9)).wait == LONGEST_WAIT
+
+
+def test_expiry_wins_over_another_try() -> None:
+    decided = verdict(Outcome(Kind.TRANSIENT), expires_at=NOW + timedelta(seconds=59))
+    assert decided.status is Status.EXPIRED
+    assert "expires" in decided.reason
+
+
+def test_throttling_ends_after_a_day_unless_the_row_expires_by_itself() -> None:
+    day_ago = NOW - timedelta(hours=24)
+    assert verdict(Outcome(Kind.THROTTLED), first_due_at=day_ago).status is Status.FAILED
+    assert verdict(Outcome(Kind.THROTTLED), first_due_at=day_ago + timedelta(seconds=1)).status is Status.RETRYING
+    later = NOW + timedelta(days=3)
+    assert verdict(Outcome(Kind.THROTTLED), first_due_at=day_ago, expires_at=later).status is Status.RETRYING
+
+
+def test_uncertainty_follows_the_row_before_the_channel() -> None:
+    uncertain = Outcome(Kind.UNCERTAIN)
+    assert verdict(uncertain, on_uncertain=OnUncertain.HOLD).status is Status.UNKNOWN
+    assert verdict(uncertain, on_uncertain=OnUncertain.FAIL).status is Status.FAILED
+    held = decide(claimed(), uncertain, NOW, PLAIN, 0.5, on_uncertain=OnUncertain.HOLD)
+    assert held.status is Status.UNKNOWN
+    retried = decide(claimed(on_uncertain=OnUncertain.RETRY), uncertain, NOW, PLAIN, 0.5, on_uncertain=OnUncertain.HOLD)
+    assert retried.status is Status.RETRYING
+
+
+def test_a_refused_account_hands_over_to_the_next_of_the_route_at_once() -> None:
+    decided = decide(claimed(), Outcome(Kind.CONFIG), NOW, PLAIN, 0.5, failover=True)
+    assert (decided.status, decided.wait, decided.charge) == (Status.RETRYING, timedelta(0), False)
