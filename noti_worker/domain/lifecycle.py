@@ -51,6 +51,20 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """How one channel sends and tries again.
+
+    `max_retries` caps what the row asks for (None: the row decides), `on_uncertain` holds for rows
+    that name none, `send_timeout` is the limit of one try in seconds.
+    """
+
+    backoff: Backoff = Backoff()
+    max_retries: int | None = None
+    on_uncertain: OnUncertain = OnUncertain.RETRY
+    send_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the row becomes: `wait` is set exactly for `retrying`; `charge` spends a retry."""
 

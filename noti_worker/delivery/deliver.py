@@ -1,0 +1,128 @@
+"""The whole way of one claimed notification: permit, render, check, route, attempt, decide."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from noti_worker.delivery.prepare import Renders, prepare
+from noti_worker.delivery.render import RendererAway
+from noti_worker.delivery.routes import accounts_for, has_later
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lifecycle import Policy, Verdict, decide
+from noti_worker.domain.notification import Briefing, Channel, Drop, Hold, Message, Notification, Status
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Clock, Sender
+
+
+class Delivery:
+    """Delivers notifications through the configured accounts; used by many threads at once.
+
+    `routes` names the accounts of each channel in failover order, `senders` and `providers` have one
+    entry per account, `channels` holds the policy of channels that differ from the default, `dice`
+    gives numbers in [0, 1). Raises ConfigurationError when a route names an account that nobody built.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[Channel, Sequence[str]],
+        senders: Mapping[str, Sender],
+        providers: Mapping[str, str],
+        channels: Mapping[Channel, Policy],
+        renderer: Renders,
+        clock: Clock,
+        dice: Callable[[], float],
+    ) -> None:
+        for channel, accounts in routes.items():
+            for account in accounts:
+                if account not in senders or account not in providers:
+                    raise ConfigurationError(f"routes.{channel} names the account {account!r}, which is not configured")
+        self._routes = routes
+        self._senders = senders
+        self._providers = providers
+        self._channels = channels
+        self._renderer = renderer
+        self._clock = clock
+        self._dice = dice
+
+    def deliver(self, notification: Notification, briefing: Briefing) -> Result:
+        """Send it once if it may be sent, and decide what becomes of the row; never raises for one row's sake."""
+        try:
+            prepared = self.prepare(notification, briefing)
+        except RendererAway as away:
+            # Not the row's fault and not a try: it waits as after a first failure, and is not charged.
+            wait = self._policy(notification.channel).backoff.wait(0, self._dice())
+            return Result(notification, Verdict(Status.RETRYING, str(away), wait=wait))
+        match prepared:
+            case Message():
+                return self._try(notification, prepared)
+            case Hold(reason=reason, status=status):
+                return Result(notification, Verdict(status, reason))
+            case Drop(reason=reason, status=status, kind=kind):
+                return Result(notification, Verdict(status, reason), kind=kind)
+
+    def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:
+        """Everything before the send: previews and dry runs stop here. Raises RendererAway."""
+        return prepare(
+            notification,
+            briefing,
+            self._clock.now(),
+            on_uncertain=self._policy(notification.channel).on_uncertain,
+            route=self._routes.get(notification.channel, ()),
+            providers=self._providers,
+            renderer=self._renderer,
+        )
+
+    def _try(self, notification: Notification, message: Message) -> Result:
+        policy = self._policy(message.channel)
+        since = self._clock.monotonic()
+        outcome = attempt(message, self._senders[message.account], policy.send_timeout)
+        seconds = self._clock.monotonic() - since
+        verdict = self._decide(notification, message, outcome, policy)
+        return Result(
+            notification,
+            verdict,
+            outcome,
+            account=message.account,
+            provider=self._providers[message.account],
+            since=since,
+            seconds=seconds,
+            inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
+        )
+
+    def _decide(self, notification: Notification, message: Message, outcome: Outcome, policy: Policy) -> Verdict:
+        accounts = accounts_for(notification, self._routes[message.channel], self._providers)
+        return decide(
+            _capped(notification, policy.max_retries),
+            outcome,
+            self._clock.now(),
+            policy.backoff,
+            self._dice(),
+            on_uncertain=policy.on_uncertain,
+            failover=has_later(accounts, message.account),
+        )
+
+    def _policy(self, channel: Channel) -> Policy:
+        return self._channels.get(channel, _DEFAULT)
+
+
+_DEFAULT = Policy()
+
+
+def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
+    """One try within `limit` seconds: the only I/O besides the store."""
+    answer: Any
+    try:
+        answer = sender.send(message, limit)
+    except Exception as broken:  # noqa: BLE001 - the one broad except of the house: a sender's bug harms one row
+        # Whether the payload went out nobody knows. Only the class: its text may hold content and secrets.
+        return Outcome(Kind.UNCERTAIN, error=type(broken).__name__)
+    if not isinstance(answer, Outcome):
+        return Outcome(Kind.UNCERTAIN, error=f"the sender gave no Outcome but {type(answer).__name__}")
+    return answer
+
+
+def _capped(notification: Notification, cap: int | None) -> Notification:
+    if cap is None or notification.max_retries <= cap:
+        return notification
+    return replace(notification, max_retries=cap)

@@ -1,0 +1,164 @@
+"""From a row to a message that can go out: permit, render, check, route. Previews and dry runs stop here."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from noti_worker.delivery.options import read_options
+from noti_worker.delivery.recipients import check_recipient
+from noti_worker.delivery.render import Rendered
+from noti_worker.delivery.routes import accounts_for, next_account
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.notification import (
+    Attachment,
+    Briefing,
+    Channel,
+    Drop,
+    Hold,
+    Message,
+    Notification,
+    OnUncertain,
+    Status,
+    Template,
+)
+from noti_worker.domain.outcome import Kind
+from noti_worker.domain.permits import permit
+
+_WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Overrides can make "gpj.exe" read "exe.jpg"; Arabic and Hebrew text does not need them.
+_OVERRIDES = str.maketrans("", "", "\u202d\u202e")
+
+
+class Renders(Protocol):
+    """Fills in templates; the real one is `render.Renderer`."""
+
+    def render(self, template: Template, data: str | None, notification: Mapping[str, Any]) -> Rendered:
+        """Render the parts that the template has; raises BadNotification or RendererAway."""
+        ...
+
+
+def prepare(
+    notification: Notification,
+    briefing: Briefing,
+    now: datetime,
+    *,
+    on_uncertain: OnUncertain,
+    route: Sequence[str],
+    providers: Mapping[str, str],
+    renderer: Renders,
+) -> Message | Hold | Drop:
+    """Pure but for the renderer; a row that cannot be sent as it stands is dropped as failed, with the reason."""
+    stop = permit(notification, now, on_uncertain)
+    if stop is not None:
+        return stop
+    if not route:
+        return Hold(f"no account serves the channel {notification.channel}: configure one, then release it")
+    try:
+        options = read_options(notification.channel, notification.options)
+        content = _content(notification, briefing, options.pop("html", None), renderer)
+        _check(notification, content, options)
+        attachments = _attachments(options.pop("attachments", ()), briefing)
+        account = next_account(accounts_for(notification, route, providers), briefing)
+    except BadNotification as bad:
+        return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
+    return Message(
+        notification_id=notification.notification_id,
+        message_id=notification.message_id,
+        channel=notification.channel,
+        tenant_id=notification.tenant_id,
+        recipient=notification.recipient,
+        account=account,
+        created_at=notification.created_at,
+        subject=None if content.subject is None else content.subject.translate(_OVERRIDES),
+        text=content.text,
+        html=content.html,
+        options=options,
+        attachments=attachments,
+        traceparent=notification.traceparent,
+    )
+
+
+def _content(notification: Notification, briefing: Briefing, html: str | None, renderer: Renders) -> Rendered:
+    """What the row carries goes out as it stands; the template fills in what the row leaves open."""
+    own = Rendered(notification.subject, notification.body, html)
+    if notification.template_id is None:
+        return own
+    template = briefing.template
+    if template is None:
+        raise BadNotification(
+            f"template {notification.template_id!r} does not exist for tenant {notification.tenant_id!r}:"
+            " put it into noti.templates, then requeue the notification"
+        )
+    with_html = notification.channel in _WITH_HTML
+    left_open = Template(
+        template.template_id,
+        subject=template.subject if own.subject is None else None,
+        body=template.body if own.text is None else None,
+        html=template.html if own.html is None and with_html else None,
+    )
+    filled = renderer.render(left_open, notification.template_data, _about(notification))
+    return Rendered(
+        own.subject if own.subject is not None else filled.subject,
+        own.text if own.text is not None else filled.text,
+        own.html if own.html is not None else filled.html,
+    )
+
+
+def _about(notification: Notification) -> dict[str, Any]:
+    """The variable `notification` of every template."""
+    return {
+        "notification_id": notification.notification_id,
+        "message_id": str(notification.message_id),
+        "channel": str(notification.channel),
+        "tenant_id": notification.tenant_id,
+        "locale": notification.locale,
+        "recipient": notification.recipient,
+    }
+
+
+def _check(notification: Notification, content: Rendered, options: Mapping[str, Any]) -> None:
+    """What was rendered is data again: nothing in it is believed."""
+    check_recipient(notification.channel, notification.recipient)
+    if content.text is None and (content.html is None or notification.channel not in _WITH_HTML):
+        raise BadNotification(f"there is no text for {notification.channel}: give a body, or a template that has one")
+    if content.subject is not None and _CONTROLS.search(content.subject):
+        raise BadNotification("the subject holds a line break or another control character: it must be a single line")
+    for part, text in (("subject", content.subject), ("body", content.text), ("html", content.html)):
+        _check_text(part, text)
+    if "json" in options.get("content_type", "") and content.text is not None:
+        _check_json(content.text)
+
+
+def _check_text(part: str, text: str | None) -> None:
+    if text is None:
+        return
+    if "\x00" in text:
+        raise BadNotification(f"the {part} holds a NUL character: remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadNotification(f"the {part} holds half a surrogate pair: it is not valid Unicode") from None
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        # Without the parser's sentence: some of them quote the text.
+        raise BadNotification(
+            "options.content_type says JSON, but the body is not valid JSON (in a template, use `| tojson`)"
+        ) from None
+
+
+def _attachments(wanted: Sequence[str], briefing: Briefing) -> tuple[Attachment, ...]:
+    if not wanted:
+        return ()
+    if briefing.missing:
+        missing = ", ".join(briefing.missing)
+        raise BadNotification(f"options.attachments names {missing}, which noti.attachments of the tenant lacks")
+    if len(briefing.attachments) != len(wanted):
+        raise BadNotification("options.attachments could not be looked up: it must be a list of attachment_id")
+    return briefing.attachments

@@ -1,0 +1,61 @@
+"""Is the recipient an address of its channel? A first sanity check; the provider has the last word.
+
+The recipient itself never stands in the error: errors are logged and shown, addresses are personal.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.notification import Channel
+
+_UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]")
+# Exactly one address: no list, group, route, comment, quoted local part or angle brackets
+# (`To: "a@b.c, evil@x.y"` went to both when it was given to a library).
+_ADDRESS = re.compile(r"""[^@\s,;:<>()\[\]\\"]{1,64}@(?P<domain>[^@\s,;:<>()\[\]\\"/]{1,253})""")
+_LABEL = re.compile(r"[^\W_]([\w-]{0,61}[^\W_])?")
+_PHONE = re.compile(r"\+[1-9][0-9]{3,14}")
+_LONGEST_URL = 2048
+_BY_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+
+
+def check_recipient(channel: Channel, recipient: str) -> None:
+    """Raise BadNotification when `recipient` cannot be an address of `channel`."""
+    if channel is not Channel.IN_APP and recipient.startswith("user:"):
+        raise BadNotification(
+            f"the recipient is a user, but there is no directory of users: {channel} needs the address itself"
+        )
+    if channel is Channel.EMAIL and not is_address(recipient):
+        raise BadNotification("the recipient is not one plain e-mail address such as someone@example.com")
+    if channel in _BY_PHONE and not _PHONE.fullmatch(recipient):
+        raise BadNotification("the recipient is not a phone number in the international form, such as +491701234567")
+    if channel is Channel.WEBHOOK and not is_url(recipient):
+        raise BadNotification(
+            "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters"
+        )
+    if not recipient.strip() or re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", recipient):
+        raise BadNotification("the recipient is empty or holds a control character")
+
+
+def is_address(text: str) -> bool:
+    """Tell whether `text` is exactly one plain addr-spec (RFC 5321 lengths, Unicode allowed)."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or _UNSEEN.search(text) or len(text.partition("@")[0].encode()) > 64 or len(text) > 254:
+        return False
+    local, _, domain = text.partition("@")
+    labels = domain.split(".")
+    dotted = local.startswith(".") or local.endswith(".") or ".." in local
+    # A last label of digits is an IP address that forgot its brackets.
+    return not dotted and all(_LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
+
+
+def is_url(text: str) -> bool:
+    """Tell whether `text` is an http or https URL that names a host and no user."""
+    if len(text) > _LONGEST_URL or _UNSEEN.search(text) or "\\" in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and port != 0
