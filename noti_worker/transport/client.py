@@ -1,0 +1,223 @@
+"""Sending one request: through the adapter of requests, with an Outcome where the line broke."""
+
+import logging
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from http.client import HTTPException
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ReadTimeout, SSLError
+from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.response import BaseHTTPResponse, HTTPResponse
+
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.transport.deadline import Call, Watchdog
+from noti_worker.transport.guard import Guard, Refused, Target
+from noti_worker.transport.lines import Dialler, NotSent, Pools
+from noti_worker.transport.lookup import Lookup, Resolver, system_lookup
+from noti_worker.transport.messages import Reply, Request
+
+LARGEST_BODY = 64 * 1024
+LARGEST_HEADER = 4 * 1024
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+_WRONG_HOST = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+
+# urllib3 writes whole URLs into its log, at DEBUG and in a warning that a hostile answer provokes; a URL may be
+# a secret.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+class Http:
+    """Gives providers their clients, and the time by the database's clock."""
+
+    def __init__(self, now: Callable[[], datetime], lookup: Lookup = system_lookup) -> None:
+        """`now` gives aware UTC; `lookup` finds the addresses of a host."""
+        self.now = now
+        self._lookup = lookup
+
+    def client(
+        self,
+        *,
+        allow_networks: Sequence[str] = (),
+        allow_http: bool = False,
+        ca_file: str | None = None,
+        concurrency: int = 20,
+    ) -> "Client":
+        """A client of its own, with its own connections, for `concurrency` threads.
+
+        `allow_networks` opens private networks (CIDR) on all their ports, `allow_http` lets requests go
+        unencrypted, the certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises
+        ConfigurationError that names the setting.
+        """
+        guard = Guard(allow_networks, allow_http=allow_http)
+        return Client(guard, _tls(ca_file), Resolver(self._lookup, concurrency), concurrency)
+
+
+class Client:
+    """Sends requests of one account; used by several threads at once."""
+
+    def __init__(self, guard: Guard, tls: ssl.SSLContext, resolver: Resolver, concurrency: int) -> None:
+        self._guard = guard
+        self._watchdog = Watchdog()
+        self._adapter = _Adapter(Dialler(guard, resolver), tls, concurrency)
+
+    def send(self, request: Request, limit: float) -> Reply | Outcome:
+        """Send `request` once and read the answer, all within `limit` seconds.
+
+        No redirect is followed, nothing is tried twice, no proxy or password of the environment is used.
+        When there is no answer, the Outcome says what is known: `transient` when surely nothing was sent,
+        `uncertain` when it may have been, `permanent` when the guard refuses (code `bad_url`, `bad_header`
+        or `ssrf_blocked`).
+        """
+        try:
+            prepared = _Prepared(request, self._guard.target(request.url))
+        except Refused as refused:
+            return _refusal(refused)
+        with self._watchdog.watch(limit) as call:
+            try:
+                response = self._adapter.send(prepared, stream=True, timeout=call.remaining())
+            except Refused as refused:
+                return _refusal(refused)
+            except NotSent as error:
+                return Outcome(Kind.TRANSIENT, Scope.PROVIDER, error.code, str(error))
+            except (requests.RequestException, HTTPError) as error:
+                return _broken(call, error)
+            body, truncated = _body(response.raw)
+            headers = {name.lower(): value[:LARGEST_HEADER] for name, value in response.raw.headers.items()}
+            return Reply(response.status_code, headers, body, truncated)
+
+    def close(self) -> None:
+        """Close the idle connections; calls under way end by themselves."""
+        self._adapter.close()
+        self._watchdog.close()
+
+
+class _Prepared(requests.PreparedRequest):
+    """A request as the adapter wants it, made without the parsing and merging that we have done already."""
+
+    def __init__(self, request: Request, target: Target) -> None:
+        super().__init__()
+        self.target = target
+        self.method = request.method
+        self.url = target.url
+        self.body = request.body
+        self.headers = requests.structures.CaseInsensitiveDict(_checked(request.headers))
+        self.headers.setdefault("User-Agent", "noti-worker")
+        self.headers["Accept-Encoding"] = "identity"  # a few kB must not become 300 MB
+        self.headers["Content-Length"] = str(len(request.body))
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, dialler: Dialler, tls: ssl.SSLContext, concurrency: int) -> None:
+        self._dialler = dialler
+        self._tls = tls
+        super().__init__(pool_connections=2 * concurrency, pool_maxsize=concurrency, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: Any) -> None:
+        self.poolmanager = Pools(
+            self._dialler, num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._tls
+        )
+
+    def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
+        target: Target = request.target
+        return self.poolmanager.connection_from_host(target.host, target.port, target.scheme)
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Nothing to set: the TLS context verifies; the inherited method would load a bundle per connection."""
+
+    def request_url(self, request: Any, *_: Any, **__: Any) -> str:
+        target: Target = request.target
+        return target.path
+
+    def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
+        # The inherited method parses cookies, which a stranger writes and nobody here reads.
+        response = requests.Response()
+        response.status_code = resp.status
+        response.raw = resp
+        return response
+
+
+def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise Refused("bad_header", "a header's name or value holds a character that is not allowed there")
+    return headers
+
+
+def _body(raw: HTTPResponse) -> tuple[bytes, bool]:
+    """What came of the body, and whether anything of it is missing: the status counts, with or without it."""
+    body = b""
+    try:
+        while len(body) <= LARGEST_BODY:
+            chunk = raw.read1(LARGEST_BODY + 1 - len(body), decode_content=False)
+            if not chunk:
+                raw.release_conn()
+                return body, False
+            body += chunk
+    except (HTTPError, HTTPException, OSError):
+        pass
+    raw.close()
+    return body[:LARGEST_BODY], True
+
+
+def _refusal(refused: Refused) -> Outcome:
+    return Outcome(Kind.PERMANENT, Scope.RECIPIENT, refused.code, str(refused))
+
+
+def _broken(call: Call, error: Exception) -> Outcome:
+    """What a broken line means, by whether the line noted that a byte may have gone out.
+
+    Requests cannot tell: it raises the same errors for "never sent" and "sent, answer lost".
+    """
+    if not call.sent:
+        if call.expired or isinstance(error, ReadTimeout):
+            return Outcome(Kind.TRANSIENT, Scope.PROVIDER, "timeout", "no connection in time")
+        if isinstance(error, SSLError):
+            reason = _tls_reason(error)
+            return Outcome(Kind.TRANSIENT, Scope.PROVIDER, "tls", f"TLS failed: {reason}")
+        return Outcome(Kind.TRANSIENT, Scope.PROVIDER, "connect", "the connection broke before anything was sent")
+    if call.expired or isinstance(error, ReadTimeout):
+        return Outcome(Kind.UNCERTAIN, Scope.PROVIDER, "timeout", "no answer in time; it may have been received")
+    if _cause(error, HTTPException) and not _cause(error, ConnectionError):
+        return Outcome(Kind.UNCERTAIN, Scope.PROVIDER, "not_http", "the answer is not proper HTTP")
+    return Outcome(Kind.UNCERTAIN, Scope.PROVIDER, "closed", "the connection broke; it may have been received")
+
+
+def _cause(error: Exception, kind: type[Exception]) -> bool:
+    """Tell whether the error that urllib3 wrapped is of this kind."""
+    inner = error.args[0] if error.args else None
+    return isinstance(inner, ProtocolError) and any(isinstance(one, kind) for one in inner.args)
+
+
+def _tls_reason(error: Exception) -> str:
+    """OpenSSL's own words where they hold no host name: `certificate refused (self-signed certificate)`."""
+    seen: Any = error
+    while isinstance(seen, Exception):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            if seen.verify_code in _WRONG_HOST:
+                return "the certificate is for another host"
+            return f"certificate refused ({seen.verify_message})"
+        if isinstance(seen, ssl.SSLError) and seen.reason:
+            return seen.reason.lower().replace("_", " ")
+        seen = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
+    return "handshake"
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(requests.certs.where())  # a slim container has no certificates of its own
+    context.hostname_checks_common_name = False
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(f"ca_file: {ca_file} cannot be read as PEM certificates: {error}") from None
+    return context

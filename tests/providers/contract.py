@@ -1,0 +1,206 @@
+"""What every provider promises, as tests that each provider's own test class inherits.
+
+A provider's test file says how it is built and which answers it can get::
+
+    class TestDiscord(ProviderContract):
+        provider = discord
+        secrets = (URL,)                              # must show up nowhere
+        refused = (({"url": Secret("ftp://x")}, "url"),)
+
+        @pytest.fixture
+        def settings(self, server) -> discord.Settings: ...
+
+        @pytest.fixture
+        def situations(self, server) -> Sequence[Situation]: ...
+
+`http` may be overridden too; a provider that can hang gives `hanging`.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from time import monotonic
+from types import ModuleType
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Sender
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.secret import Secret
+from noti_worker.transport import Http
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+LIMIT = 5.0
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One foreseeable answer: what is sent, and the kind that must come of it.
+
+    `before` makes the other side ready, just before the send.
+    """
+
+    name: str
+    message: Message
+    kind: Kind
+    before: Callable[[], None] = field(default=_nothing)
+
+
+def a_message(channel: Channel, recipient: str, **changes: Any) -> Message:
+    """A message with sound values, changed as the test needs it."""
+    message = Message(
+        notification_id=17,
+        message_id=UUID("0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"),
+        channel=channel,
+        tenant_id="default",
+        recipient=recipient,
+        account="test",
+        created_at=NOW,
+        subject="Your order",
+        text="It is on its way.",
+    )
+    return replace(message, **changes)
+
+
+class ProviderContract:
+    """Inherit this, name the provider and give the fixtures."""
+
+    provider: ClassVar[ModuleType]
+    secrets: ClassVar[Sequence[str]] = ()
+    """Texts in the settings and messages of the fixtures that must never be shown."""
+    refused: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
+    """Changes of the settings that `Settings` or `build` refuses, each with the key that it must name."""
+    overshoot: ClassVar[float] = 0.5
+    """By how many seconds a send may pass its limit."""
+
+    @pytest.fixture
+    def settings(self) -> Any:
+        raise NotImplementedError("give sound settings of this provider")
+
+    @pytest.fixture
+    def situations(self) -> Sequence[Situation]:
+        raise NotImplementedError("give the answers that this provider can get, at least one of them ok")
+
+    @pytest.fixture
+    def hanging(self) -> Situation | None:
+        """A send that would last longer than its limit; None for what cannot hang."""
+        return None
+
+    @pytest.fixture
+    def http(self) -> Http:
+        return Http(now=lambda: NOW)
+
+    @pytest.fixture
+    def sender(self, settings: Any, http: Http) -> Iterator[Sender]:
+        sender: Sender = self.provider.build(settings, http)
+        yield sender
+        sender.close()
+
+    def test_it_names_the_channels_that_it_serves(self) -> None:
+        channels = self.provider.CHANNELS
+        assert isinstance(channels, frozenset)
+        assert channels
+        assert all(isinstance(channel, Channel) for channel in channels)
+
+    def test_its_rules_are_data_that_compile(self) -> None:
+        for rule in getattr(self.provider, "RULES", ()):
+            assert isinstance(rule, Rule)
+            for pattern in (rule.status, rule.code, rule.text, rule.stage):
+                re.compile(pattern or "")
+
+    def test_its_settings_are_a_frozen_dataclass_that_shows_no_secret(self, settings: Any) -> None:
+        assert isinstance(settings, self.provider.Settings)
+        assert settings.__dataclass_params__.frozen
+        for one in fields(settings):
+            secret = re.search("password|secret|token|(^|_)key$", one.name) is not None
+            value = getattr(settings, one.name)
+            assert not secret or value is None or isinstance(value, Secret), f"{one.name} must be a Secret"
+        self.assert_no_secret_in(repr(settings), str(settings))
+
+    def test_it_refuses_bad_settings_and_names_the_key(self, settings: Any, http: Http) -> None:
+        for changes, key in self.refused:
+            with pytest.raises(ConfigurationError) as refusal:
+                self.provider.build(replace(settings, **changes), http).close()
+            assert re.search(rf"\b{key}\b", str(refusal.value)), f"{key} is not named in: {refusal.value}"
+            shown = [str(value.reveal()) for value in changes.values() if isinstance(value, Secret)]
+            assert not any(value and value in str(refusal.value) for value in shown)
+            self.assert_no_secret_in(repr(refusal.value))
+
+    def test_every_foreseeable_answer_is_an_outcome(self, sender: Sender, situations: Sequence[Situation]) -> None:
+        assert Kind.OK in {situation.kind for situation in situations}
+        for situation in situations:
+            outcome = self.send(sender, situation)
+            assert outcome.kind is situation.kind, f"{situation.name}: {outcome}"
+            if outcome.kind is not Kind.OK:
+                assert outcome.error, f"{situation.name}: no word of what is wrong"
+                assert "\n" not in outcome.error
+                assert len(outcome.error) <= 500
+            assert outcome.retry_after is None or outcome.retry_after > 0
+
+    def test_no_secret_leaks(
+        self, sender: Sender, situations: Sequence[Situation], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.assert_no_secret_in(repr(sender), str(sender))
+        with caplog.at_level(logging.DEBUG):
+            for situation in situations:
+                outcome = self.send(sender, situation)
+                self.assert_no_secret_in(repr(outcome), outcome.error or "", outcome.code or "")
+                self.assert_no_secret_in(json.dumps(outcome.response), json.dumps(outcome.response, ensure_ascii=False))
+        self.assert_no_secret_in(caplog.text)
+
+    def test_what_it_keeps_of_the_conversation_is_small_json(
+        self, sender: Sender, situations: Sequence[Situation]
+    ) -> None:
+        for situation in situations:
+            outcome = self.send(sender, situation)
+            kept = json.dumps(outcome.response, ensure_ascii=False, allow_nan=False)
+            assert len(kept.encode()) <= 20_000, situation.name
+
+    def test_a_send_obeys_its_limit(self, sender: Sender, hanging: Situation | None) -> None:
+        if hanging is None:
+            return
+        hanging.before()
+        began = monotonic()
+        outcome = sender.send(hanging.message, 1.0)
+        assert monotonic() - began < 1.0 + self.overshoot
+        assert outcome.kind is hanging.kind
+
+    def test_several_threads_send_at_once(self, sender: Sender, situations: Sequence[Situation]) -> None:
+        fine = next(situation for situation in situations if situation.kind is Kind.OK)
+        fine.before()
+        with ThreadPoolExecutor(4) as threads:
+            outcomes = list(threads.map(lambda _: sender.send(fine.message, LIMIT), range(20)))
+        assert {outcome.kind for outcome in outcomes} == {Kind.OK}, [outcome.error for outcome in outcomes]
+
+    def test_closing_twice_does_no_harm(self, settings: Any, http: Http, situations: Sequence[Situation]) -> None:
+        unused: Sender = self.provider.build(settings, http)
+        unused.close()
+        unused.close()
+        used: Sender = self.provider.build(settings, http)
+        self.send(used, situations[0])
+        used.close()
+        used.close()
+
+    def send(self, sender: Sender, situation: Situation) -> Outcome:
+        situation.before()
+        outcome = sender.send(situation.message, LIMIT)
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def assert_no_secret_in(self, *texts: str) -> None:
+        for text in texts:
+            for secret in self.secrets:
+                assert secret not in text, f"a secret is shown in {text[:300]!r}"
