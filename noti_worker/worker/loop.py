@@ -103,6 +103,7 @@ class Loop:
         self._suspect: Suspect | None = None
         self._give_back: deque[Held] = deque()
         self._flush_due = False
+        self._outages = 0
 
     def hint(self) -> None:
         """A row came in: look at once, and once more a moment later."""
@@ -151,11 +152,11 @@ class Loop:
 
     def _must_flush(self) -> bool:
         """While the database is away only keeper and recorder knock; then results in hand go first."""
-        if self._outage.on:
-            self._flush_due = True
-        elif self._recorder.waiting == 0:
+        if self._outages != self._outage.count:
+            self._outages, self._flush_due = self._outage.count, True
+        if self._recorder.waiting == 0 and not self._outage.on:
             self._flush_due = False
-        return self._flush_due or self._recorder.waiting > MOST_UNRECORDED
+        return self._outage.on or self._flush_due or self._recorder.waiting > MOST_UNRECORDED
 
     def _round(self) -> float:
         self._look()

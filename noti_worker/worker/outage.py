@@ -28,6 +28,7 @@ class Outage:
         self._since: float | None = None
         self._said: float | None = None
         self._tries = 0
+        self.count = 0  # outages so far
         self._ended: float | None = None
 
     @property
@@ -41,6 +42,7 @@ class Outage:
         with self._lock:
             if self._since is None:
                 self._since, self._tries = now, 0
+                self.count += 1
             # Counted over all outages: a connection that breaks every second is still one line a minute.
             since, say = self._since, self._said is None or now - self._said >= SAY_EVERY
             if say:

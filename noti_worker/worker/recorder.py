@@ -91,7 +91,9 @@ class Recorder:
     def flush(self, batch: list[Result]) -> float:
         """Record a batch; gives the pause before the next one. What could not be written waits on."""
         # A row that this worker claimed twice (it was paused past its lease) has two results; one at a time.
-        first = {result.notification.notification_id: result for result in reversed(batch)}
+        first: dict[int, Result] = {}
+        for result in batch:
+            first.setdefault(result.notification.notification_id, result)
         later = [result for result in batch if first[result.notification.notification_id] is not result]
         began = self._clock.monotonic()
         try:

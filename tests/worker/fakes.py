@@ -1,0 +1,200 @@
+"""Tiny fakes of the ports: a queue in memory, a clock that is set by hand, an observer that remembers."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.facts import Fact, Result
+from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Beat
+from noti_worker.worker.clock import DatabaseClock
+from tests.domain.rows import NOW, claimed
+
+
+class FakeClock(DatabaseClock):
+    """Stands still until `tick` moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.wall = NOW
+
+    def set(self, now: datetime) -> None:
+        self.wall = now
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def tick(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.wall += timedelta(seconds=seconds)
+
+
+class Witness:
+    """An observer that keeps every fact."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+
+    def on(self, fact: Fact) -> None:
+        self.facts.append(fact)
+
+    def of(self, kind: type) -> list[Any]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+@dataclass
+class Row:
+    notification: Notification
+    owner: int | None = None
+    finished: bool = False
+    status: Status = Status.PENDING
+
+
+class FakeStore:
+    """Queue, Leases and Workers over a dict; `away` makes every call fail, `calls` tells what was asked."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.rows: dict[int, Row] = {}
+        self.away = False
+        self.busy: set[int] = set()
+        self.gone: set[int] = set()
+        self.dead: tuple[int, ...] = ()
+        self.calls: list[tuple[str, Any]] = []
+        self.recorded: list[Result] = []
+        self.lock = threading.RLock()
+
+    def add(self, **fields: Any) -> int:
+        number = len(self.rows) + 1
+        self.rows[number] = Row(claimed(notification_id=number, claim_count=0, **fields))
+        return number
+
+    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
+        self._call("heads", after)
+        found: dict[Lane, LaneHead] = {}
+        for row in self.rows.values():
+            lane = _lane(row.notification)
+            if not row.finished and lane.channel in channels and (after is None or lane > after):
+                head = LaneHead(lane, row.notification.due_at)
+                found[lane] = min(found.get(lane, head), head, key=lambda each: each.due_at)
+        return [found[lane] for lane in sorted(found)][:window]
+
+    def claim(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        solo: bool = False,
+    ) -> Sequence[Notification]:
+        self._call("claim", {"shares": list(shares), "limit": limit, "dead": dead, "solo": solo})
+        taken: list[Notification] = []
+        with self.lock:
+            for share in shares:
+                free = [
+                    row
+                    for row in self.rows.values()
+                    if not row.finished
+                    and row.owner is None
+                    and _lane(row.notification) == share.lane
+                    and (row.notification.lost_count >= 2) == solo
+                    and (row.notification.due_at, row.notification.notification_id)
+                    >= (share.floor.due_at, share.floor.notification_id)
+                ]
+                free.sort(key=lambda row: (row.notification.due_at, row.notification.notification_id))
+                for row in free[: min(share.quota, limit - len(taken))]:
+                    row.owner, row.status = worker_id, Status.SENDING
+                    count = row.notification.claim_count + 1
+                    row.notification = replace(row.notification, claim_count=count)
+                    taken.append(row.notification)
+        return taken
+
+    def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
+        self._call("brief", len(notifications))
+        return {}
+
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+        self._call("record", len(results))
+        fates: dict[int, str] = {}
+        with self.lock:
+            for result in results:
+                number = result.notification.notification_id
+                if number in self.busy:
+                    self.busy.discard(number)
+                    fates[number] = "busy"
+                    continue
+                row = self.rows[number]
+                fates[number] = "applied" if row.owner == worker_id else "stale"
+                row.owner, row.status = None, result.verdict.status
+                row.finished = result.verdict.status is not Status.RETRYING
+                self.recorded.append(result)
+        return fates
+
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
+        self._call("release", [each.notification_id for each in notifications])
+        with self.lock:
+            for each in notifications:
+                row = self.rows[each.notification_id]
+                row.owner, row.status = None, Status.PENDING
+        return len(notifications)
+
+    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
+        self._call("extend", [each.notification_id for each in notifications])
+        return frozenset(self.gone)
+
+    def dispatch(self, worker_id: int, notification: Notification) -> bool:
+        self._call("dispatch", notification.notification_id)
+        return notification.notification_id not in self.gone
+
+    def register(self, version: str) -> int:
+        self._call("register", version)
+        return 7
+
+    def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
+        self._call("beat", dict(state))
+        return Beat(True, self.dead, self.clock.now())
+
+    def leave(self, worker_id: int) -> None:
+        self._call("leave", worker_id)
+
+    def asked(self, name: str) -> list[Any]:
+        return [what for call, what in self.calls if call == name]
+
+    def _call(self, name: str, what: Any) -> None:
+        self.calls.append((name, what))
+        if self.away:
+            raise DatabaseAway("08006 OperationalError")
+
+
+def _lane(notification: Notification) -> Lane:
+    return Lane(notification.channel, Priority(notification.priority), notification.tenant_id)
+
+
+def sent(notification: Notification) -> Result:
+    """The result of a try that went well."""
+    return Result(notification, Verdict(Status.SENT, "the provider accepted it"), Outcome(Kind.OK))
+
+
+class NoWake:
+    """A wake-up that never comes."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def wait(self, timeout: float) -> bool:
+        self.closed.wait(timeout)
+        return False
+
+    def close(self) -> None:
+        self.closed.set()

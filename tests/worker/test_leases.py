@@ -1,0 +1,131 @@
+from dataclasses import replace
+from datetime import timedelta
+
+from noti_worker.domain.facts import Fenced, LeaseLost
+from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
+from noti_worker.worker.outage import Outage
+from tests.worker.fakes import FakeClock, FakeStore, Witness
+
+LEASE = timedelta(seconds=120)
+
+
+class House:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = FakeStore(self.clock)
+        self.witness = Witness()
+        self.hand = Hand(self.clock, LEASE, self.witness)
+        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
+        self.keeper = Keeper(
+            7,
+            self.hand,
+            self.store,
+            self.store,
+            LEASE,
+            lambda: {"in_flight": len(self.hand)},
+            self.clock,
+            self.outage,
+            self.witness,
+            lambda name: None,
+        )
+
+    def hold(self) -> Held:
+        number = self.store.add()
+        [held] = self.hand.take([self.store.rows[number].notification], self.clock.monotonic())
+        return held
+
+    def go(self, seconds: float) -> None:
+        """Let time pass in steps, beating as the keeper's thread would."""
+        ends = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < ends:
+            self.clock.tick(self.keeper.step())
+
+
+def test_leases_in_hand_are_prolonged_each_third_of_their_length() -> None:
+    house = House()
+    held = house.hold()
+    house.go(125)
+    assert 3 <= len(house.store.asked("extend")) <= 4
+    assert held.lease_ends - house.clock.monotonic() > 70
+
+
+def test_a_row_that_was_taken_by_another_is_not_started() -> None:
+    house = House()
+    held, kept = house.hold(), house.hold()
+    house.store.gone = {held.notification.notification_id}
+    house.go(45)
+    assert not house.hand.start(held, 1.0)
+    assert house.hand.start(kept, 1.0)
+    assert [fact.notification_id for fact in house.witness.of(LeaseLost)] == [held.notification.notification_id]
+
+
+def test_a_send_is_not_started_with_too_little_lease_left() -> None:
+    house = House()
+    held = house.hold()
+    house.clock.tick(95)  # as a paused process finds itself, before any extension went through
+    assert not house.hand.start(held, 30.0)
+    assert house.hand.start(held, 20.0)
+
+
+def test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows() -> None:
+    house = House()
+    held = house.hold()
+    house.go(4)
+    house.store.away = True
+    house.go(FENCE_AFTER + 1)
+    assert not house.hand.start(held, 1.0)
+    assert [fact.on for fact in house.witness.of(Fenced)] == [True]
+    house.store.away = False
+    house.go(3)
+    assert house.hand.start(held, 1.0)
+    assert [fact.on for fact in house.witness.of(Fenced)] == [True, False]
+
+
+def test_nobody_is_dead_before_two_own_beats_went_through() -> None:
+    house = House()
+    house.store.dead = (3,)
+    house.keeper.step()
+    after_one = house.keeper.dead
+    house.keeper.step()
+    assert (after_one, house.keeper.dead) == ((), (3,))
+
+
+def test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken() -> None:
+    house = House()
+    house.store.dead = (3,)
+    house.go(5)
+    house.store.away = True
+    house.go(5)
+    assert house.keeper.dead is None
+    house.store.away = False
+    house.go(14)
+    assert house.keeper.dead is None
+    house.go(4)
+    assert house.keeper.dead == (3,)
+
+
+def test_a_send_that_outlives_every_limit_loses_its_lease() -> None:
+    house = House()
+    held = house.hold()
+    assert house.hand.start(held, 1.0)
+    house.go(LONGEST_SEND.total_seconds() + 60)
+    house.store.calls.clear()
+    house.go(60)
+    assert house.store.asked("extend") == []
+
+
+def test_only_the_first_report_of_a_row_counts() -> None:
+    house = House()
+    held = house.hold()
+    assert house.hand.report(held)
+    assert not house.hand.report(held)
+    assert house.hand.open == 0
+
+
+def test_a_row_claimed_again_while_still_in_hand_is_kept_apart_from_its_old_claim() -> None:
+    house = House()
+    old = house.hold()
+    again = replace(old.notification, claim_count=old.notification.claim_count + 1)
+    house.hand.take([again], house.clock.monotonic())
+    house.hand.drop([old])
+    assert [held.notification.claim_count for held in house.hand.rows()] == [again.claim_count]

@@ -1,0 +1,268 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lanes import START
+from noti_worker.domain.notification import Channel, Priority
+from noti_worker.worker.leases import Hand, Held, Keeper
+from noti_worker.worker.loop import ALONE_WITHIN, SECOND_LOOK, Loop, Pace
+from noti_worker.worker.outage import Outage
+from noti_worker.worker.recorder import Recorder
+from tests.domain.rows import NOW
+from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
+
+
+class Slots:
+    """A pool without threads: rows lie in `begun` until the test lets them finish."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.begun: list[Held] = []
+
+    def want(self, at_most: int) -> int:
+        return min(self.size, at_most) - len(self.begun)
+
+    def submit(self, rows: list[Held]) -> None:
+        for held in rows:
+            held.started = 0.0
+        self.begun += rows
+
+
+class House:
+    def __init__(self, *channels: Channel, size: int = 4, batch_size: int = 500) -> None:
+        self.clock = FakeClock()
+        self.store = FakeStore(self.clock)
+        self.witness = Witness()
+        self.hand = Hand(self.clock, timedelta(minutes=2), self.witness)
+        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
+        self.recorder = Recorder(
+            7,
+            self.store,
+            self.hand,
+            self.clock,
+            self.outage,
+            self.witness,
+            lambda: None,
+            lambda name: None,
+        )
+        self.keeper = Keeper(
+            7,
+            self.hand,
+            self.store,
+            self.store,
+            timedelta(minutes=2),
+            dict,
+            self.clock,
+            self.outage,
+            self.witness,
+            lambda name: None,
+        )
+        self.pools = {channel: Slots(size) for channel in channels or (Channel.EMAIL,)}
+        pools: Any = self.pools
+        pace = Pace(1.0, batch_size, timedelta(minutes=2))
+        self.loop = Loop(
+            7,
+            self.store,
+            self.hand,
+            pools,
+            self.keeper,
+            self.recorder,
+            pace,
+            self.clock,
+            self.outage,
+            self.witness,
+            lambda: 0.5,
+        )
+
+    @property
+    def pool(self) -> Slots:
+        return self.pools[Channel.EMAIL]
+
+    def begun(self) -> list[int]:
+        return [held.notification.notification_id for held in self.pool.begun]
+
+    def finish(self) -> None:
+        """Let everything in work end well and be recorded."""
+        for pool in self.pools.values():
+            for held in pool.begun:
+                self.hand.report(held)
+                self.recorder.put(sent(held.notification))
+            pool.begun = []
+        self.recorder.flush(self.recorder.gather())
+
+
+def test_only_what_can_start_soon_is_claimed() -> None:
+    house = House(size=3)
+    for _ in range(10):
+        house.store.add()
+    house.loop.poll()
+    assert house.begun() == [1, 2, 3]
+    house.loop.poll()
+    assert house.begun() == [1, 2, 3]
+
+
+def test_urgent_rows_go_first_whatever_their_age() -> None:
+    house = House(size=2)
+    house.store.add(priority=Priority.NORMAL, due_at=NOW - timedelta(seconds=50))
+    house.store.add(priority=Priority.URGENT)
+    house.loop.poll()
+    assert house.begun() == [2, 1]
+
+
+def test_a_quiet_tenant_is_served_beside_a_noisy_one() -> None:
+    house = House(size=4)
+    for _ in range(50):
+        house.store.add(tenant_id="noisy", due_at=NOW - timedelta(seconds=30))
+    quiet = house.store.add(tenant_id="quiet")
+    house.loop.poll()
+    assert quiet in house.begun()
+
+
+def test_what_a_lane_leaves_unused_is_handed_on_at_once() -> None:
+    house = House(size=10)
+    for _ in range(20):
+        house.store.add(tenant_id="noisy")
+    house.store.add(tenant_id="quiet")
+    assert house.loop.poll() == 0.0
+    house.loop.poll()
+    assert len(house.begun()) == 10
+
+
+def test_a_lane_is_claimed_from_its_floor_and_swept_from_the_start_each_second() -> None:
+    house = House(size=1)
+    for number in range(3):
+        house.store.add(due_at=NOW - timedelta(seconds=30 - number))
+    house.loop.poll()
+    house.finish()
+    house.clock.tick(0.5)
+    house.loop.poll()
+    house.finish()
+    house.clock.tick(0.6)
+    house.loop.poll()
+    floors = [claim["shares"][0].floor.due_at for claim in house.store.asked("claim") if not claim["solo"]]
+    assert floors == [START, NOW - timedelta(seconds=30), START]
+
+
+def test_a_row_behind_the_floor_is_found_by_the_next_sweep() -> None:
+    house = House(size=1)
+    house.store.add()
+    house.loop.poll()
+    house.finish()
+    late = house.store.add(due_at=NOW - timedelta(minutes=5))
+    house.clock.tick(0.2)
+    house.loop.poll()
+    assert house.begun() == []
+    house.clock.tick(1.0)
+    house.loop.poll()
+    assert house.begun() == [late]
+
+
+def test_a_hint_looks_at_once_and_once_more_a_moment_later() -> None:
+    house = House()
+    assert house.loop.poll() == pytest.approx(1.0)
+    house.store.add()
+    house.loop.hint()
+    assert house.loop.poll() == SECOND_LOOK
+    assert house.begun() == [1]
+    house.store.add()
+    assert house.loop.poll() == pytest.approx(1.0)
+    assert len(house.store.asked("heads")) == 3
+
+
+def test_the_next_poll_comes_when_the_next_row_is_due() -> None:
+    house = House()
+    house.store.add(due_at=NOW + timedelta(milliseconds=300))
+    assert house.loop.poll() == pytest.approx(0.3)
+    house.clock.tick(0.3)
+    house.loop.poll()
+    assert house.begun() == [1]
+
+
+def test_while_the_database_is_away_nothing_is_asked_by_the_loop() -> None:
+    house = House()
+    house.store.add()
+    house.store.away = True
+    assert house.loop.poll() > 0
+    asked = len(house.store.calls)
+    house.loop.poll()
+    assert len(house.store.calls) == asked
+
+
+def test_after_an_outage_results_in_hand_go_before_new_claims() -> None:
+    house = House(size=2)
+    house.store.add()
+    house.store.add()
+    house.store.add()
+    house.pool.size = 1
+    house.loop.poll()
+    house.store.away = True
+    house.pool.size = 3
+    house.loop.poll()
+    [held] = house.pool.begun
+    house.hand.report(held)
+    house.recorder.put(sent(held.notification))
+    house.store.away = False
+    house.outage.over()
+    house.loop.poll()
+    assert len(house.begun()) == 1
+    house.recorder.flush(house.recorder.gather())
+    house.loop.poll()
+    assert len(house.begun()) == 3
+    assert house.store.asked("claim")[-1]["dead"] is None
+
+
+def test_a_row_lost_twice_is_sent_alone() -> None:
+    house = House(size=4)
+    house.store.add()
+    poison = house.store.add(lost_count=2)
+    house.loop.poll()
+    assert house.begun() == [1]
+    later = house.store.add()
+    assert house.loop.poll() > 0
+    assert house.begun() == [1]
+    house.finish()
+    house.loop.poll()
+    assert house.begun() == [poison]
+    house.loop.poll()
+    assert house.begun() == [poison]
+    house.finish()
+    house.clock.tick(1.1)
+    house.loop.poll()
+    house.loop.poll()
+    assert house.begun() == [later]
+
+
+def test_a_suspect_is_given_back_when_its_company_does_not_end() -> None:
+    house = House(size=4)
+    house.store.add()
+    poison = house.store.add(lost_count=2)
+    house.loop.poll()
+    house.clock.tick(ALONE_WITHIN + 1)
+    house.loop.poll()
+    house.loop.poll()
+    assert house.store.asked("release") == [[poison]]
+
+
+def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
+    house = House()
+    house.store.add()
+    house.loop.poll()
+    [held] = house.pool.begun
+    house.loop.give_back(held)
+    house.loop.poll()
+    assert house.store.asked("release") == [[1]]
+    results: list[Result] = house.store.recorded
+    assert results == []
+
+
+def test_more_lanes_than_a_window_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noti_worker.worker.loop.WINDOW", 4)
+    house = House(size=100)
+    for number in range(10):
+        house.store.add(tenant_id=f"t{number}")
+    for _ in range(4):
+        house.loop.poll()
+        house.clock.tick(1.1)
+    assert len(house.begun()) == 10

@@ -1,0 +1,121 @@
+from datetime import timedelta
+
+from noti_worker.domain.errors import DatabaseRefused
+from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Trouble
+from noti_worker.worker.leases import Hand
+from noti_worker.worker.outage import Outage
+from noti_worker.worker.recorder import FLUSH_AT, Recorder
+from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
+
+
+class Desk:
+    """A recorder with its hand, driven step by step."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = FakeStore(self.clock)
+        self.witness = Witness()
+        self.hand = Hand(self.clock, timedelta(minutes=2), self.witness)
+        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: self.recorder.waiting)
+        self.flushes = 0
+        self.recorder = Recorder(
+            1, self.store, self.hand, self.clock, self.outage, self.witness, self._flushed, lambda name: None
+        )
+
+    def _flushed(self) -> None:
+        self.flushes += 1
+
+    def finish(self, rows: int) -> None:
+        """Claim rows and put their results."""
+        for _ in range(rows):
+            number = self.store.add()
+            row = self.store.rows[number]
+            row.owner = 1
+            [held] = self.hand.take([row.notification], self.clock.monotonic())
+            self.hand.report(held)
+            self.recorder.put(sent(row.notification))
+
+
+def test_what_finished_together_is_one_statement() -> None:
+    desk = Desk()
+    desk.finish(30)
+    assert desk.recorder.flush(desk.recorder.gather()) == 0.0
+    assert desk.store.asked("record") == [30]
+    assert len(desk.hand) == 0
+    assert desk.flushes == 1
+    [recorded] = desk.witness.of(Recorded)
+    assert recorded.fates == {"applied": 30}
+
+
+def test_the_last_row_at_work_does_not_wait_for_company() -> None:
+    desk = Desk()
+    desk.finish(1)
+    assert desk.hand.open == 0
+    # The clock stands still, so waiting for company would never end.
+    assert len(desk.recorder.gather()) == 1
+
+
+def test_a_full_batch_does_not_wait_although_others_are_at_work() -> None:
+    desk = Desk()
+    desk.hand.take([desk.store.rows[desk.store.add()].notification], desk.clock.monotonic())
+    desk.finish(FLUSH_AT + 5)
+    assert len(desk.recorder.gather()) == FLUSH_AT + 5
+
+
+def test_a_locked_row_is_flushed_again_and_holds_up_nobody() -> None:
+    desk = Desk()
+    desk.finish(3)
+    desk.store.busy = {2}
+    assert desk.recorder.flush(desk.recorder.gather()) > 0
+    assert [result.notification.notification_id for result in desk.store.recorded] == [1, 3]
+    assert desk.recorder.waiting == 1
+    desk.recorder.flush(desk.recorder.gather())
+    assert [result.notification.notification_id for result in desk.store.recorded] == [1, 3, 2]
+    assert len(desk.hand) == 0
+
+
+def test_while_the_database_is_away_results_are_kept_and_one_line_a_minute_is_said() -> None:
+    desk = Desk()
+    desk.finish(2)
+    desk.store.away = True
+    for _ in range(10):
+        assert desk.recorder.flush(desk.recorder.gather()) > 0
+        desk.clock.tick(11)
+    assert desk.recorder.waiting == 2
+    assert len(desk.witness.of(DatabaseLost)) == 2
+    assert desk.witness.of(DatabaseLost)[-1].waiting == 2
+    desk.store.away = False
+    desk.recorder.flush(desk.recorder.gather())
+    assert desk.recorder.waiting == 0
+    assert len(desk.store.recorded) == 2
+    [back] = desk.witness.of(DatabaseBack)
+    assert back.seconds >= 100
+
+
+def test_two_results_of_one_row_go_in_two_statements() -> None:
+    desk = Desk()
+    desk.finish(1)
+    row = desk.store.rows[1]
+    desk.recorder.put(sent(row.notification))
+    desk.recorder.flush(desk.recorder.gather())
+    assert desk.store.asked("record") == [1]
+    desk.recorder.flush(desk.recorder.gather())
+    assert desk.store.asked("record") == [1, 1]
+
+
+def test_a_refused_statement_is_said_and_the_results_stay() -> None:
+    desk = Desk()
+    refusals = 3
+
+    def refuse(worker_id: int, results: object) -> dict[int, str]:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
+        return {1: "applied"}
+
+    desk.store.record = refuse  # type: ignore[method-assign]
+    desk.finish(1)
+    desk.recorder.start()
+    assert desk.recorder.stop(10) == 0
+    assert len(desk.witness.of(Trouble)) == 3
