@@ -213,7 +213,9 @@ def _tls_reason(error: Exception) -> str:
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.load_verify_locations(requests.certs.where())  # a slim container has no certificates of its own
+    context.load_verify_locations(
+        requests.utils.DEFAULT_CA_BUNDLE_PATH
+    )  # a slim container has no certificates of its own
     context.hostname_checks_common_name = False
     if ca_file is not None:
         try:
