@@ -1,0 +1,200 @@
+"""Connections for a worker: limited in time, with plans that do not hang on statistics, and plain errors."""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
+from noti_worker.domain.secret import Secret
+from noti_worker.store.statements import Statement
+
+SETTINGS: Mapping[str, str] = {
+    # Nothing waits for ever: not a statement, not for a lock, not an open transaction.
+    "statement_timeout": "10s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+    # The hot statements find their rows by index whether or not the table was ever analyzed.
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "jit": "off",
+    # What the driver reads must not depend on the settings of a role or database.
+    "datestyle": "ISO",
+    "timezone": "UTC",
+}
+"""What every session (behind PgBouncer: every transaction) of a worker sets."""
+
+_LINE: Mapping[str, str] = {
+    "connect_timeout": "5",
+    # Keepalives find a dead peer on an idle line only; unacknowledged data needs the user timeout (ms).
+    "tcp_user_timeout": "10000",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "client_encoding": "utf8",
+}
+
+_DRIVER = re.compile(r"^postgres(?:ql)?\+\w+://")
+
+_AWAY = re.compile(r"08...|53...|57...|58...|40001|40P01|55P03|25006|25P03")
+"""SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, deadlock, timeout."""
+
+_DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
+"""Those after which another connection may do better; the last three concern its prepared statements."""
+
+_SET_LOCAL = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+
+class Refusal(DatabaseRefused):
+    """DatabaseRefused with the SQLSTATE (None when the driver itself refused the value)."""
+
+    def __init__(self, message: str, sqlstate: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the database is: a libpq URL or DSN; also SQLAlchemy's form `postgresql+psycopg://…`.
+
+    With `pgbouncer` nothing outlives a transaction: no start-up options, no prepared statements.
+    """
+
+    url: Secret
+    pgbouncer: bool = False
+
+    def session(self, part: str) -> "Session":
+        """A session of its own for one part of the worker; it connects when first used."""
+        return Session(self, part)
+
+
+def connect(url: Secret | str, *, pgbouncer: bool = False, application_name: str = "noti-worker") -> Connection:
+    """Open an autocommit connection whose rows are dicts.
+
+    Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
+    """
+    parameters: dict[str, Any] = dict(_LINE) | {"application_name": application_name}
+    named = _parse(url.reveal() if isinstance(url, Secret) else url)
+    if not pgbouncer:
+        ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
+    try:
+        connection: Connection = psycopg.connect(
+            "",
+            autocommit=True,
+            row_factory=dict_row,
+            prepare_threshold=None if pgbouncer else 5,
+            **(parameters | named),
+        )
+    except psycopg.Error as error:
+        # The server's or libpq's own words about the connection: host and role, never a row or a password.
+        raise DatabaseAway(" ".join(str(error).split())[:500] or type(error).__name__) from None
+    return connection
+
+
+def _parse(url: str) -> dict[str, Any]:
+    try:
+        return {name: value for name, value in conninfo_to_dict(_DRIVER.sub("postgresql://", url)).items() if value}
+    except psycopg.ProgrammingError:
+        # Its message quotes what it could not read, and that may be the password.
+        raise ConfigurationError(
+            "database.url cannot be read: give postgresql://user:password@host:port/name or a libpq string"
+        ) from None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into DatabaseAway and DatabaseRefused: SQLSTATE and class, never row content."""
+    try:
+        yield
+    except psycopg.Error as error:
+        # The message of a violated CHECK holds the whole row: it must not even be the cause.
+        raise _translate(error) from None
+    except (UnicodeError, OverflowError) as error:
+        raise Refusal(f"the driver refused a value ({type(error).__name__})", None) from None
+
+
+def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
+    name = type(error).__name__
+    if error.sqlstate is None:
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return DatabaseAway(f"the connection is lost ({name})")
+        return Refusal(f"the driver refused a value ({name})", None)
+    if _AWAY.fullmatch(error.sqlstate):
+        return DatabaseAway(f"the database does not answer for now ({error.sqlstate} {name})")
+    return Refusal(f"the database refused ({error.sqlstate} {name})", error.sqlstate)
+
+
+class Session:
+    """One connection for one part of the worker, made when needed and made anew after it broke.
+
+    Callers of several threads take turns. A call raises DatabaseAway or DatabaseRefused and never waits
+    for a database that is away: that is the worker's decision.
+    """
+
+    def __init__(self, database: Database, part: str) -> None:
+        self._database = database
+        self._name = f"noti-worker {part}"
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def run(self, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
+        """Run one statement in a transaction of its own and give its rows, if it has any."""
+        with self._lock, translated():
+            connection = self._connected()
+            try:
+                return self._run(connection, statement, parameters)
+            except BaseException as error:
+                if not _usable_after(error, connection):
+                    self._drop()
+                raise
+
+    def close(self) -> None:
+        """Close the connection; a later call opens another."""
+        with self._lock:
+            self._drop()
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(
+                self._database.url, pgbouncer=self._database.pgbouncer, application_name=self._name
+            )
+        return self._connection
+
+    def _run(self, connection: Connection, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
+        if not self._database.pgbouncer:
+            return _fetch(connection, statement, parameters)
+        # Settings of a session would leak to other clients of the pooler.
+        with connection.transaction():
+            connection.execute(_SET_LOCAL)
+            return _fetch(connection, statement, parameters)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _usable_after(error: BaseException, connection: Connection) -> bool:
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None and _DROP.fullmatch(error.sqlstate):
+        return False
+    return connection.info.transaction_status is TransactionStatus.IDLE
+
+
+def _fetch(connection: Connection, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
+    # Binary: instants do not depend on DateStyle, and attachments are not blown up to hexadecimal.
+    cursor = connection.execute(statement.sql, parameters, binary=True)
+    return cursor.fetchall() if cursor.description else []

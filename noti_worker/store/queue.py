@@ -1,0 +1,188 @@
+"""The queue of one worker: claim, brief, record and give back rows of `noti.notifications_log`."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
+from noti_worker.store.briefing import Needs
+from noti_worker.store.connect import Database, Row
+from noti_worker.store.record import record
+from noti_worker.store.statements import statement
+
+_HEADS = statement("heads")
+_CLAIM = statement("claim")
+_BRIEF = statement("brief")
+_RECORD = statement("record")
+_RELEASE = statement("release")
+_EXTEND = statement("extend")
+_DISPATCH = statement("dispatch")
+
+
+class PostgresQueue:
+    """Ports Queue and Leases. Three connections, so that a slow record holds up neither claims nor leases."""
+
+    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._claims = database.session("claims")
+        self._results = database.session("results")
+        self._leases = database.session("leases")
+
+    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
+        """Up to `window` lanes with unfinished rows, following `after` in lane order."""
+        starts = [
+            # The empty tenant stands before every tenant; a lane order is one of bytes, as in the index.
+            (
+                channel,
+                priority,
+                after.tenant_id if after and (channel, priority) == (after.channel, after.priority) else "",
+            )
+            for channel in sorted(channels)
+            for priority in sorted(Priority)
+            if after is None or (channel, priority) >= (after.channel, after.priority)
+        ]
+        if not starts:
+            return []
+        parameters = {
+            "channels": [channel.value for channel, _, _ in starts],
+            "priorities": [priority.value for _, priority, _ in starts],
+            "tenants": [tenant_id for _, _, tenant_id in starts],
+            "window": window,
+        }
+        return [
+            LaneHead(Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]), _utc(row["due_at"]))
+            for row in self._claims.run(_HEADS, parameters)
+        ]
+
+    def claim(
+        self, worker_id: int, shares: Sequence[Share], limit: int, lease: timedelta, dead: Sequence[int], *, solo: bool
+    ) -> Sequence[Notification]:
+        """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id."""
+        if not shares or limit <= 0:
+            return []
+        lanes = [share.lane for share in shares]
+        rows = self._claims.run(
+            _CLAIM,
+            {
+                "worker_id": worker_id,
+                "lease": lease,
+                "dead": list(dead),
+                "solo": solo,
+                "limit": limit,
+                "channels": [lane.channel.value for lane in lanes],
+                "priorities": [lane.priority.value for lane in lanes],
+                "tenants": [lane.tenant_id for lane in lanes],
+                "floors_at": [share.floor.due_at for share in shares],
+                "floors_id": [share.floor.notification_id for share in shares],
+                "quotas": [share.quota for share in shares],
+            },
+        )
+        turn = {lane: number for number, lane in enumerate(lanes)}
+        claimed = [_notification(row) for row in rows]
+        return sorted(
+            claimed, key=lambda n: (turn[Lane(n.channel, n.priority, n.tenant_id)], n.due_at, n.notification_id)
+        )
+
+    def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
+        """What the rows refer to, by notification_id; no round trip when none refers to anything."""
+        needs = Needs.of(notifications)
+        return needs.met_by(self._claims.run(_BRIEF, needs.parameters()) if needs else [])
+
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+        """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
+
+        def write(document: str) -> Mapping[int, str]:
+            fates: dict[int, str] = {}
+            for row in self._results.run(_RECORD, {"worker_id": worker_id, "document": document}):
+                # Two claims of one row may end in one flush (we lost it and took it again): busy must be seen.
+                if fates.get(row["id"]) != "busy":
+                    fates[row["id"]] = row["fate"]
+            return fates
+
+        return record(results, self._monotonic(), write) if results else {}
+
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
+        """Give back rows that were not started, uncharged; how many were still ours."""
+        if not notifications:
+            return 0
+        return len(self._results.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)}))
+
+    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
+        """Prolong the leases; gives the ids that are surely no longer ours (a locked row still is)."""
+        if not notifications:
+            return frozenset()
+        rows = self._leases.run(_EXTEND, {"worker_id": worker_id, "lease": lease, **_tokens(notifications)})
+        return frozenset(row["id"] for row in rows)
+
+    def dispatch(self, worker_id: int, notification: Notification) -> bool:
+        """Write the dispatch mark before the send; False when the row is no longer ours."""
+        token = {"id": notification.notification_id, "claim_count": notification.claim_count}
+        return bool(self._leases.run(_DISPATCH, {"worker_id": worker_id, **token}))
+
+    def close(self) -> None:
+        """Close the connections."""
+        for session in (self._claims, self._results, self._leases):
+            session.close()
+
+
+def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:
+    """The fencing tokens, sorted by id: two statements that meet on the same rows lock them in one order."""
+    tokens = sorted((n.notification_id, n.claim_count) for n in notifications)
+    return {"ids": [token[0] for token in tokens], "claim_counts": [token[1] for token in tokens]}
+
+
+def _notification(row: Row) -> Notification:
+    expires_at = row["expires_at"]
+    return Notification(
+        notification_id=row["notification_id"],
+        claim_count=row["claim_count"],
+        channel=Channel(row["channel"]),
+        priority=Priority(row["priority"]),
+        tenant_id=row["tenant_id"],
+        recipient=row["recipient"],
+        message_id=row["message_id"],
+        created_at=_utc(row["created_at"]),
+        due_at=_utc(row["due_at"]),
+        claimed_at=_utc(row["claimed_at"]),
+        first_due_at=_utc(row["first_due_at"]),
+        subject=row["subject"],
+        body=row["body"],
+        template_id=row["template_id"],
+        template_data=row["template_data"],
+        locale=row["locale"],
+        options=row["options"],
+        expires_at=None if expires_at is None else _utc(expires_at),
+        retry_count=row["retry_count"],
+        max_retries=row["max_retries"],
+        attempt_count=row["attempt_count"],
+        lost_count=row["lost_count"],
+        requested=_wish(row["requested"]),
+        on_uncertain=_on_uncertain(row["on_uncertain"]),
+        dispatched=row["dispatched"],
+        provider=row["provider"],
+        traceparent=row["traceparent"],
+    )
+
+
+# A newer version may have written a word that this one does not know. It must not stop the batch, and the
+# row itself is treated with the most care there is: parked until somebody decides.
+
+
+def _wish(word: str | None) -> Status | None:
+    if word is None:
+        return None
+    return Status.CANCELLED if word == Status.CANCELLED else Status.HELD
+
+
+def _on_uncertain(word: str | None) -> OnUncertain | None:
+    try:
+        return None if word is None else OnUncertain(word)
+    except ValueError:
+        return OnUncertain.HOLD
+
+
+def _utc(instant: datetime) -> datetime:
+    # Behind a pooler the session may have another time zone.
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -1,0 +1,31 @@
+-- Unfinished notifications by channel, priority and state.
+--
+-- Each (channel, priority) is counted up to :bound rows along notifications_log_hot, so that a gauge costs the
+-- same with ten million rows waiting. A lapsed lease is due again: whoever claims next takes the row.
+\set channels 'array[''email'', ''webhook'']'
+\set priorities 'array[''low'', ''normal'', ''high'', ''urgent'']'
+\set bound 100000
+SELECT channel, priority, row.state, count(*) AS rows
+  FROM unnest(cast(:channels AS text[])) AS channel
+ CROSS JOIN unnest(cast(:priorities AS text[])) AS priority
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN n.lease_until >= now() THEN 'in_flight'
+                   WHEN n.due_at <= now() THEN 'due'
+                   WHEN n.next_retry_at IS NOT NULL THEN 'waiting'
+                   ELSE 'scheduled'
+              END AS state
+         FROM noti.notifications_log n
+        WHERE n.channel = channel.channel AND n.priority = priority.priority
+          AND n.finished_at IS NULL AND n.held_at IS NULL
+        LIMIT cast(:bound AS bigint)
+       ) AS row
+ GROUP BY 1, 2, 3
+UNION ALL
+SELECT row.channel, row.priority, 'held', count(*)
+  FROM (
+       SELECT n.channel, n.priority
+         FROM noti.notifications_log n
+        WHERE n.held_at IS NOT NULL
+        LIMIT cast(:bound AS bigint)
+       ) AS row
+ GROUP BY 1, 2;

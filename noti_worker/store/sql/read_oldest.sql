@@ -1,0 +1,43 @@
+-- How long the oldest due notification of each (channel, priority) has waited, in seconds; rows in flight wait no more.
+--
+-- A loose index scan from tenant to tenant along notifications_log_hot, then one probe for each lane, for at most
+-- :lanes lanes of each (channel, priority).
+\set channels 'array[''email'', ''webhook'']'
+\set priorities 'array[''low'', ''normal'', ''high'', ''urgent'']'
+\set lanes 2000
+SELECT channel, priority, extract(epoch FROM now() - min(head.due_at))::float8 AS seconds
+  FROM unnest(cast(:channels AS text[])) AS channel
+ CROSS JOIN unnest(cast(:priorities AS text[])) AS priority
+ CROSS JOIN LATERAL (
+       WITH RECURSIVE lane AS (
+           (SELECT n.tenant_id
+              FROM noti.notifications_log n
+             WHERE n.channel = channel.channel AND n.priority = priority.priority
+               AND n.finished_at IS NULL AND n.held_at IS NULL
+             ORDER BY n.tenant_id
+             LIMIT 1)
+           UNION ALL
+           SELECT following.tenant_id
+             FROM lane
+            CROSS JOIN LATERAL (
+                  SELECT n.tenant_id
+                    FROM noti.notifications_log n
+                   WHERE n.channel = channel.channel AND n.priority = priority.priority
+                     AND n.tenant_id > lane.tenant_id
+                     AND n.finished_at IS NULL AND n.held_at IS NULL
+                   ORDER BY n.tenant_id
+                   LIMIT 1
+                  ) AS following
+       )
+       SELECT tenant_id FROM lane LIMIT cast(:lanes AS bigint)
+       ) AS lane
+ CROSS JOIN LATERAL (
+       SELECT n.due_at
+         FROM noti.notifications_log n
+        WHERE n.channel = channel.channel AND n.priority = priority.priority AND n.tenant_id = lane.tenant_id
+          AND n.finished_at IS NULL AND n.held_at IS NULL
+          AND n.due_at <= now() AND (n.lease_until IS NULL OR n.lease_until < now())
+        ORDER BY n.due_at, n.notification_id
+        LIMIT 1
+       ) AS head
+ GROUP BY 1, 2;

@@ -1,0 +1,42 @@
+r"""The store's named statements: one `.sql` file each, which `psql -f` runs as it stands.
+
+A file names its parameters `:name` and gives each a sample by a line `\set name value` at its top; the
+samples are for psql and are dropped here. Write `cast(:name AS type)`: `:name::type` is read in two ways.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import psycopg
+
+_SAMPLE = re.compile(r"^\\set (\w+) .*\n", re.MULTILINE)
+_DIALECT = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL for psycopg, with `%(name)s` placeholders for `parameters`."""
+
+    name: str
+    sql: str
+    parameters: frozenset[str]
+
+
+@cache
+def statement(name: str) -> Statement:
+    """Read `sql/<name>.sql`; raises ValueError when its samples and its parameters differ."""
+    return parse(name, (files("noti_worker.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def parse(name: str, source: str) -> Statement:
+    """Turn the text of one file into a statement."""
+    samples = frozenset(_SAMPLE.findall(source))
+    compiled = text(_SAMPLE.sub("", source)).compile(dialect=_DIALECT)
+    parameters = frozenset(compiled.params)
+    if samples != parameters:
+        odd = ", ".join(sorted(samples ^ parameters))
+        raise ValueError(f"{name}.sql: samples (\\set) and parameters differ in: {odd}")
+    return Statement(name, str(compiled), parameters)

@@ -1,0 +1,62 @@
+"""The register of living workers and the duties that only one of them does at a time."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+
+from noti_worker.domain.ports import Beat
+from noti_worker.store.connect import Database
+from noti_worker.store.record import compact
+from noti_worker.store.statements import statement
+
+DUTY_LEASE = timedelta(minutes=5)
+"""How long a duty stays with a worker that took it and was never heard of again."""
+
+_REGISTER = statement("register")
+_BEAT = statement("beat")
+_LEAVE = statement("leave")
+_TAKE_DUTY = statement("take_duty")
+_FINISH_DUTY = statement("finish_duty")
+
+
+class PostgresWorkers:
+    """Port Workers on `noti.workers`, and the lease rows of `noti.duties`."""
+
+    def __init__(self, database: Database) -> None:
+        self._session = database.session("workers")
+
+    def register(self, version: str) -> int:
+        """Enter the register with a new worker_id, with this host and process."""
+        rows = self._session.run(_REGISTER, {"host": socket.gethostname(), "pid": os.getpid(), "version": version})
+        return int(rows[0]["worker_id"])
+
+    def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
+        """Say that we live, with `state` for the operator; learn who has not said so for 15 seconds."""
+        row = self._session.run(_BEAT, {"worker_id": worker_id, "state": json.dumps(compact(state))})[0]
+        return Beat(known=row["known"], dead=tuple(row["dead"]), now=row["now"])
+
+    def leave(self, worker_id: int) -> None:
+        """Leave the register."""
+        self._session.run(_LEAVE, {"worker_id": worker_id})
+
+    def take_duty(self, worker_id: int, duty: str, every: timedelta) -> bool:
+        """Take `duty` if it is due, `every` so often, and nobody has it in hand.
+
+        It is due once nine tenths of the period have passed since it was last taken and finished. A duty
+        that is not finished within DUTY_LEASE can be taken by another worker.
+        """
+        parameters = {"worker_id": worker_id, "duty": duty, "every": every, "lease": DUTY_LEASE}
+        return bool(self._session.run(_TAKE_DUTY, parameters))
+
+    def finish_duty(self, duty: str, worker_id: int, state: Mapping[str, object]) -> None:
+        """Give `duty` back, with `state` for the operator; nothing happens when it is no longer ours."""
+        self._session.run(
+            _FINISH_DUTY,
+            {"worker_id": worker_id, "duty": duty, "lease": DUTY_LEASE, "state": json.dumps(compact(state))},
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
