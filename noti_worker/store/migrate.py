@@ -1,0 +1,106 @@
+"""Migrates the database by alembic, from the source tree and from an installed wheel."""
+
+import io
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at the libpq `url` to `revision`; nothing to do is no error.
+
+    Raises DatabaseAway when it does not answer or is busy, DatabaseRefused when it says no (its first line is told).
+    """
+    _run(url, revision, command.upgrade)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database back to `revision` (`base`: nothing left); errors as in `upgrade`."""
+    _run(url, revision, command.downgrade)
+
+
+def sql() -> str:
+    """The statements that bring an empty database to the newest revision, for psql."""
+    out = io.StringIO()
+    command.upgrade(_config(output_buffer=out), "head", sql=True)
+    return out.getvalue()
+
+
+def current(url: str) -> str | None:
+    """The revision of the database, None before the first migration; errors as in `upgrade`."""
+    try:
+        with psycopg.connect(url, autocommit=True, application_name="noti-worker migrate") as connection:
+            known = connection.execute("SELECT to_regclass('noti.alembic_version') IS NOT NULL").fetchone()
+            if known != (True,):
+                return None
+            row = connection.execute("SELECT version_num FROM noti.alembic_version").fetchone()
+            return None if row is None else str(row[0])
+    except psycopg.Error as error:
+        raise _translated(error) from None
+
+
+def head() -> str:
+    """The newest revision that this version of noti-worker brings."""
+    found = _script().get_current_head()
+    assert found is not None
+    return found
+
+
+def pending(url: str) -> list[str]:
+    """The revisions that the database still lacks, in order.
+
+    Raises DatabaseRefused when the database is at a revision that this version does not know; else as `upgrade`.
+    """
+    now = current(url)
+    try:
+        return [step.revision for step in _script().iterate_revisions("head", now or "base")][::-1]
+    except CommandError:
+        raise DatabaseRefused(_unknown(now)) from None
+
+
+def _run(url: str, revision: str, what: object) -> None:
+    assert callable(what)
+    config = _config()
+    config.attributes["url"] = url
+    try:
+        what(config, revision)
+    except DBAPIError as error:
+        cause = error.orig
+        assert isinstance(cause, psycopg.Error)
+        raise _translated(cause) from None
+    except psycopg.Error as error:
+        raise _translated(error) from None
+    except CommandError as error:
+        raise DatabaseRefused(str(error)) from None
+
+
+def _unknown(revision: str | None) -> str:
+    return f"the database is at revision {revision}, which this version does not know: install a newer noti-worker"
+
+
+def _translated(error: psycopg.Error) -> DatabaseError:
+    """The error with its SQLSTATE and first line: migrations put no row content there."""
+    text = f"{error.sqlstate or 'no answer'}: {error.diag.message_primary or str(error).splitlines()[0]}"
+    away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in {"08", "53", "55", "57"}
+    return DatabaseAway(text) if away else DatabaseRefused(text)
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config(output_buffer: io.StringIO | None = None) -> Config:
+    """A configuration without a file: the migrations lie inside the installed package, or beside it in the tree."""
+    package = Path(__file__).parents[1]
+    inside = package / "migrations"
+    config = Config(output_buffer=output_buffer)
+    config.set_main_option("script_location", str(inside if inside.is_dir() else package.parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
