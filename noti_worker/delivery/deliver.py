@@ -7,7 +7,7 @@ from typing import Any
 from noti_worker.delivery.prepare import Renders, prepare
 from noti_worker.delivery.render import RendererAway
 from noti_worker.delivery.routes import accounts_for, has_later
-from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, Verdict, decide
 from noti_worker.domain.notification import Briefing, Channel, Drop, Hold, Message, Notification, Status
@@ -114,6 +114,8 @@ def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
     answer: Any
     try:
         answer = sender.send(message, limit)
+    except BadNotification as bad:
+        return Outcome(Kind.PERMANENT, error=str(bad))
     except Exception as broken:  # noqa: BLE001 - the one broad except of the house: a sender's bug harms one row
         # Whether the payload went out nobody knows. Only the class: its text may hold content and secrets.
         return Outcome(Kind.UNCERTAIN, error=type(broken).__name__)

@@ -36,8 +36,8 @@ Reader = Callable[[str, Any], Any]
 def read_options(channel: Channel, text: str | None) -> dict[str, Any]:
     """The options of one row by name, validated.
 
-    E-mail: `cc`, `bcc`, `reply_to` (lists of strings), `from`, `headers`, `html`, `attachments`; webhook:
-    `headers`, `content_type`; in_app: `html`. Raises BadNotification that names the field and what to do.
+    E-mail: `cc`, `bcc` (lists of strings), `reply_to`, `from`, `html` (strings), `headers`, `attachments`;
+    webhook: `headers`, `content_type`; in_app: `html`. Raises BadNotification that names the field and what to do.
     """
     if text is None:
         return {}
@@ -119,6 +119,11 @@ def _mailboxes(field: str, value: Any) -> list[str]:
     return [_mailbox(f"{field}[{index}]", one) for index, one in enumerate(value)]
 
 
+def _one_mailbox(field: str, value: Any) -> str:
+    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return _mailbox(field, one)
+
+
 def _headers(own: frozenset[str], prefixes: tuple[str, ...]) -> Reader:
     def read(field: str, value: Any) -> dict[str, str]:
         if not isinstance(value, dict):
@@ -163,7 +168,7 @@ _READERS: Mapping[Channel, Mapping[str, Reader]] = {
     Channel.EMAIL: {
         "cc": _mailboxes,
         "bcc": _mailboxes,
-        "reply_to": _mailboxes,
+        "reply_to": _one_mailbox,
         "from": _mailbox,
         "headers": _headers(_OWN_EMAIL_HEADERS, ("content-", "resent-")),
         "html": _text,
