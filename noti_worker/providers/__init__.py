@@ -1,0 +1,67 @@
+"""One file per provider, found by its name: nothing is registered by hand.
+
+A provider is a module (or an object) with `CHANNELS`, `Settings` and `build`; a file of this package, or
+an entry point of the group `noti_worker.providers` in any installed distribution.
+"""
+
+import importlib
+import pkgutil
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.ports import Sender
+
+if TYPE_CHECKING:  # requests and urllib3 cost 100 ms, and the names of the providers do not need them
+    from noti_worker.transport import Http
+
+GROUP = "noti_worker.providers"
+
+
+class Provider(Protocol):
+    """What a provider's module holds; `RULES` (error rules as data) may stand beside it."""
+
+    CHANNELS: frozenset[Channel]
+    Settings: type[Any]
+
+    def build(self, settings: Any, http: "Http") -> Sender:
+        """Make the sender of one account; raises ConfigurationError that names the setting."""
+        ...
+
+
+def find(name: str) -> Provider:
+    """The provider of that name; a file of this package wins over an entry point.
+
+    Raises ConfigurationError when there is none, or when it is not of a provider's shape.
+    """
+    if name in _own():
+        return _checked(name, importlib.import_module(f"{__name__}.{name}"))
+    for point in entry_points(group=GROUP, name=name):
+        return _checked(name, _load(point))
+    raise ConfigurationError(f"provider {name!r} does not exist: known are {', '.join(known())}")
+
+
+def known() -> tuple[str, ...]:
+    """The names of all providers, our own and those of other distributions, sorted."""
+    return tuple(sorted(_own() | entry_points(group=GROUP).names))
+
+
+def _own() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
+
+
+def _load(point: EntryPoint) -> object:
+    try:
+        return cast("object", point.load())
+    except (ImportError, AttributeError) as broken:
+        raise ConfigurationError(
+            f"provider {point.name!r} cannot be loaded from {point.value!r}: {type(broken).__name__}: {broken}"
+        ) from broken
+
+
+def _checked(name: str, found: object) -> Provider:
+    missing = [part for part in ("CHANNELS", "Settings", "build") if not hasattr(found, part)]
+    if missing:
+        raise ConfigurationError(f"provider {name!r} is not of a provider's shape: it lacks {', '.join(missing)}")
+    return cast("Provider", found)

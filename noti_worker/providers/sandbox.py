@@ -1,0 +1,121 @@
+"""Sends nothing and answers as the recipient asks: for trying out and for tests of an application.
+
+The word may stand anywhere in the recipient (`refused@example.com`, `https://example.com/refused`, a token
+`refused-17`); a phone number ends with the digits. Everybody else is `delivered`.
+
+| word | phone | answer |
+|---|---|---|
+| `delivered` | any other | accepted |
+| `refused` | …0001 | the address does not exist: failed, kind `dead` |
+| `rejected` | …0002 | the message is not accepted: failed, kind `permanent` |
+| `optout` | …0003 | the person does not want it: failed, kind `optout` |
+| `greylisted` | …0004 | the first try of each message fails, the second is accepted |
+| `transient` | …0005 | every try fails, as if their server were down |
+| `throttled` | …0006 | too fast, come back in 30 s: spends no try, ends after 24 h |
+| `misconfigured` | …0007 | our account is refused: the row is held |
+| `slow` | …0008 | accepted after 2 s |
+| `hanging` | …0009 | no answer until the time limit: `uncertain` |
+| `broken` | …0010 | the line breaks after the message went out: `uncertain` |
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.ports import Sender
+
+if TYPE_CHECKING:
+    from noti_worker.transport import Http
+
+CHANNELS = frozenset(Channel)
+
+SLOW = 2.0
+"""Seconds until the answer for `slow`."""
+
+_REMEMBERED = 10_000  # greylisted messages; older ones are forgotten and greylisted once more
+
+_PHONES = {
+    "0001": "refused",
+    "0002": "rejected",
+    "0003": "optout",
+    "0004": "greylisted",
+    "0005": "transient",
+    "0006": "throttled",
+    "0007": "misconfigured",
+    "0008": "slow",
+    "0009": "hanging",
+    "0010": "broken",
+}
+
+_ANSWERS = {
+    "refused": Outcome(Kind.DEAD, Scope.RECIPIENT, error="no such recipient"),
+    "rejected": Outcome(Kind.PERMANENT, error="the message is not accepted"),
+    "optout": Outcome(Kind.OPTOUT, Scope.RECIPIENT, error="the recipient does not want it"),
+    "greylisted": Outcome(Kind.TRANSIENT, error="greylisted, try again"),
+    "transient": Outcome(Kind.TRANSIENT, Scope.PROVIDER, error="temporarily unavailable"),
+    "throttled": Outcome(Kind.THROTTLED, Scope.ACCOUNT, error="too many messages", retry_after=30.0),
+    "misconfigured": Outcome(Kind.CONFIG, Scope.ACCOUNT, error="the account's key is not accepted"),
+    "hanging": Outcome(Kind.UNCERTAIN, error="no answer within the time limit"),
+    "broken": Outcome(Kind.UNCERTAIN, error="the line broke after the message went out"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """There is nothing to set."""
+
+
+def build(settings: Settings, http: "Http") -> Sender:
+    """A sender that sends nothing."""
+    return _Sandbox()
+
+
+class _Sandbox:
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._greylisted: OrderedDict[UUID, None] = OrderedDict()
+
+    def send(self, message: Message, limit: float) -> Outcome:
+        word = _word(message.recipient)
+        if word == "greylisted" and not self._is_first(message.message_id):
+            word = "delivered"
+        if word == "slow":
+            # Whoever answers slower than the limit was asked, and nobody knows what came of it.
+            self._closed.wait(min(SLOW, limit))
+            word = "hanging" if limit < SLOW else "delivered"
+        elif word == "hanging":
+            self._closed.wait(limit)
+        answer = _ANSWERS.get(word, Outcome(Kind.OK, provider_message_id=f"sandbox-{message.message_id}"))
+        return Outcome(
+            answer.kind,
+            answer.scope,
+            code=word,
+            error=answer.error,
+            response={"sandbox": word},
+            provider_message_id=answer.provider_message_id,
+            retry_after=answer.retry_after,
+        )
+
+    def close(self) -> None:
+        """End all waiting."""
+        self._closed.set()
+
+    def _is_first(self, message_id: UUID) -> bool:
+        with self._lock:
+            first = message_id not in self._greylisted
+            self._greylisted[message_id] = None
+            if len(self._greylisted) > _REMEMBERED:
+                self._greylisted.popitem(last=False)
+            return first
+
+
+def _word(recipient: str) -> str:
+    if recipient.startswith("+"):
+        return _PHONES.get(recipient[-4:], "delivered")
+    lower = recipient.lower()
+    return next((word for word in (*_ANSWERS, "slow") if word in lower), "delivered")
