@@ -107,10 +107,9 @@ def socket_directory(directory: Path, user: User) -> Path:
     """A directory of mode 0700 for the socket: below `directory`, else, where that path is too long, a short one."""
     owner = os.geteuid() if user.uid is None else user.uid
     name = f"noti-worker-{owner}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]}"
-    short = [tempfile.gettempdir(), "/tmp"]  # noqa: S108 (checked below: ours, and closed to others)
-    if user.uid is None:
-        short.insert(0, os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108
-    places = [directory / "socket", *(Path(parent) / name for parent in short)]
+    own = os.environ.get("XDG_RUNTIME_DIR") if user.uid is None else None
+    short = [own, tempfile.gettempdir(), "/tmp"]  # noqa: S108 (checked below: ours, and closed to others)
+    places = [directory / "socket", *(Path(parent) / name for parent in short if parent)]
     for place in places:
         fits = len(os.fsencode(place / ".s.PGSQL.5432")) <= _SOCKET_PATH_BYTES
         plain = re.fullmatch(r"[\w./+ -]+", str(place))  # libpq splits hosts at commas

@@ -92,6 +92,7 @@ class Server:
         """
         if self._child is not None and self._child.alive():
             return self
+        self.stop()  # what is left of one that died
         try:
             user = self._user()
             with self._locked():
@@ -104,9 +105,13 @@ class Server:
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop the server if this object started it: "fast" ends sessions and checkpoints, "immediate" is a crash."""
-        child, self._child, self._socket = self._child, None, None
+        child, self._child = self._child, None
+        socket, self._socket = self._socket, None
         if child is not None:
             child.stop(mode)
+            if socket is not None and socket.parent != self.directory:
+                with contextlib.suppress(OSError):  # another process may have started the server again already
+                    socket.rmdir()
 
     def _user(self) -> User:
         """Make the directory; whom the server runs as, since PostgreSQL refuses root."""
