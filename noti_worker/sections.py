@@ -1,0 +1,236 @@
+"""The sections of the configuration as frozen dataclasses, with defaults, bounds and meaning."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from noti_worker.coercion import about, parse, written
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.lifecycle import Backoff
+from noti_worker.domain.notification import Channel, OnUncertain
+from noti_worker.domain.ports import Secrets
+from noti_worker.domain.secret import Secret
+
+T = TypeVar("T")
+
+CONCURRENCY = {
+    Channel.EMAIL: 5,
+    Channel.SMS: 10,
+    Channel.WHATSAPP: 10,
+    Channel.PUSH: 20,
+    Channel.VOICE: 2,
+    Channel.CHAT: 5,
+    Channel.WEBHOOK: 20,
+    Channel.IN_APP: 20,
+}
+SEND_TIMEOUT = timedelta(seconds=30)
+WEBHOOK_SEND_TIMEOUT = timedelta(seconds=10)
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where the queue is. Without a URL the embedded database is used."""
+
+    url: Secret | None = field(
+        default=None,
+        metadata=about("PostgreSQL URL or DSN, or env:NAME, file:PATH; none: the embedded database", plain=True),
+    )
+    pgbouncer: bool = field(
+        default=False,
+        metadata=about("`url` leads to PgBouncer in transaction mode: no prepared statements, no LISTEN there"),
+    )
+    listen_url: Secret | None = field(
+        default=None,
+        metadata=about("a direct URL for LISTEN when `url` leads to PgBouncer; none: polling only", plain=True),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """How the tries of a channel follow each other."""
+
+    initial_delay: timedelta = field(
+        default=timedelta(minutes=1),
+        metadata=about("wait after the first failure", at_least=MILLISECOND, at_most=timedelta(1)),
+    )
+    multiplier: float = field(
+        default=2.0, metadata=about("each further wait is this many times as long", at_least=1.0, at_most=10.0)
+    )
+    max_delay: timedelta = field(
+        default=timedelta(minutes=30), metadata=about("no wait is longer", at_least=MILLISECOND, at_most=timedelta(1))
+    )
+    jitter: float = field(
+        default=0.2, metadata=about("share by which a wait is spread, both ways", at_least=0.0, at_most=1.0)
+    )
+    max_retries: int | None = field(
+        default=None,
+        metadata=about("a cap over each row's own max_retries; none: the row decides", at_least=0, at_most=1000),
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_delay < self.initial_delay:
+            raise ConfigurationError(
+                f"max_delay ({written(self.max_delay)}) is shorter than initial_delay ({written(self.initial_delay)})"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """How one channel is worked."""
+
+    concurrency: int = field(
+        default=5,
+        metadata=about(
+            "sends at the same time",
+            at_least=1,
+            at_most=1000,
+            shown=", ".join(f"{channel} {count}" for channel, count in CONCURRENCY.items()),
+        ),
+    )
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    on_uncertain: OnUncertain = field(
+        default=OnUncertain.RETRY,
+        metadata=about("when the answer was lost after the payload went out: retry, hold or fail"),
+    )
+    send_timeout: timedelta = field(
+        default=SEND_TIMEOUT,
+        metadata=about(
+            "time limit of one send; shorter than worker.lease",
+            at_least=timedelta(milliseconds=100),
+            at_most=timedelta(minutes=10),
+            shown="30s, webhook 10s; with a short worker.lease half of it",
+        ),
+    )
+
+    @property
+    def backoff(self) -> Backoff:
+        """The waits between tries."""
+        retry = self.retry
+        return Backoff(retry.initial_delay, retry.multiplier, retry.max_delay, retry.jitter)
+
+    @property
+    def max_retries(self) -> int | None:
+        """A cap over the row's own; None: the row decides."""
+        return self.retry.max_retries
+
+
+def channel_defaults(channel: Channel, lease: timedelta) -> ChannelSettings:
+    """What a channel does unless told otherwise; no send may take more than half of `lease`."""
+    timeout = WEBHOOK_SEND_TIMEOUT if channel is Channel.WEBHOOK else SEND_TIMEOUT
+    return ChannelSettings(CONCURRENCY[channel], send_timeout=min(timeout, lease / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The loop of one worker process."""
+
+    poll_interval: timedelta = field(
+        default=timedelta(seconds=1),
+        metadata=about(
+            "pause between two looks for due rows; a hint of the database ends it early",
+            at_least=10 * MILLISECOND,
+            at_most=timedelta(minutes=1),
+        ),
+    )
+    batch_size: int = field(default=500, metadata=about("rows taken by one claim at most", at_least=1, at_most=5000))
+    lease: timedelta = field(
+        default=timedelta(minutes=2),
+        metadata=about(
+            "how long a claim holds; prolonged while the row is in hand. In production 10s or more",
+            at_least=timedelta(seconds=1),
+            at_most=timedelta(hours=1),
+        ),
+    )
+    drain_deadline: timedelta = field(
+        default=timedelta(seconds=45),
+        metadata=about(
+            "after SIGTERM, time for the sends in flight; later they are recorded as uncertain",
+            at_least=timedelta(0),
+            at_most=timedelta(minutes=10),
+        ),
+    )
+    render_timeout: timedelta = field(
+        default=timedelta(seconds=1),
+        metadata=about(
+            "time limit for rendering one template", at_least=10 * MILLISECOND, at_most=timedelta(minutes=1)
+        ),
+    )
+
+
+def _check_listen(listen: str) -> None:
+    host, _, port = listen.rpartition(":")
+    if not host or re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65535:
+        raise ValueError("write host:port, such as 127.0.0.1:9464 or [::1]:0")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where metrics and health are served; `configured` tells whether `listen` was set by somebody."""
+
+    listen: str = field(
+        default="127.0.0.1:9464",
+        metadata=about(
+            "host:port of /metrics, /health/live and /health/ready; port 0 takes any free one", check=_check_listen
+        ),
+    )
+    configured: bool = field(default=False, metadata={"derived": True})
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how; always to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = field(
+        default="info", metadata=about("the least severe events that are logged: debug, info, warning, error")
+    )
+    format: Literal["auto", "json", "console"] = field(
+        default="auto", metadata=about("json, console, or auto: console on a terminal, else json")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """What /metrics tells."""
+
+    tenants: int = field(
+        default=20,
+        metadata=about(
+            "tenants with a label of their own, first come, first served; the rest is `other`", at_least=0, at_most=1000
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A named account of a provider. `options` are the provider's own settings, not read yet."""
+
+    name: str
+    provider: str
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    source: str = ""  # the file's name and a colon, for errors
+
+    def settings(self, cls: type[T], secrets: Secrets) -> T:
+        """Read the options into the provider's Settings; raises ConfigurationError that names the key."""
+        return parse(cls, self.options, f"{self.source}accounts.{self.name}", secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured. `channels` holds all channels; `routes` only those that were given."""
+
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    routes: Mapping[Channel, tuple[str, ...]] = field(default_factory=dict)
+    channels: Mapping[Channel, ChannelSettings] = field(
+        default_factory=lambda: {channel: channel_defaults(channel, WorkerSettings().lease) for channel in Channel}
+    )
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    source: Path | None = None

@@ -1,0 +1,186 @@
+"""The configuration: a TOML file, overridden by the environment, as frozen dataclasses.
+
+The file is `--config`, else `NOTI_CONFIG`, else `/etc/noti-worker/noti-worker.toml`, else there is none.
+`NOTI_WORKER__LEASE=2m` overrides `worker.lease`; `NOTI_DATABASE_URL` is short for `NOTI_DATABASE__URL`.
+Every `NOTI_` name with a double underscore is a setting; an unknown one is an error, as in the file.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from noti_worker import coercion
+from noti_worker.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.ports import Secrets
+from noti_worker.overrides import Table, override
+from noti_worker.secrets import References
+from noti_worker.sections import (
+    Account,
+    ChannelSettings,
+    DatabaseSettings,
+    HttpSettings,
+    LogSettings,
+    MetricsSettings,
+    RetrySettings,
+    Settings,
+    WorkerSettings,
+    channel_defaults,
+)
+
+__all__ = [
+    "DEFAULT_PATH",
+    "Account",
+    "ChannelSettings",
+    "DatabaseSettings",
+    "HttpSettings",
+    "LogSettings",
+    "MetricsSettings",
+    "RetrySettings",
+    "SettingLine",
+    "Settings",
+    "WorkerSettings",
+    "describe",
+    "load",
+    "parse",
+]
+
+DEFAULT_PATH = Path("/etc/noti-worker/noti-worker.toml")
+
+LEASE_MARGIN = timedelta(seconds=1)
+"""A lease must outlive a send by this much, so that the result can still be recorded as ours."""
+
+_SECTIONS = ("database", "accounts", "routes", "channels", "worker", "http", "log", "metrics")
+
+
+def load(
+    config: Path | None = None, environ: Mapping[str, str] = os.environ, secrets: Secrets | None = None
+) -> Settings:
+    """Read the configuration; raises ConfigurationError that names the file or variable and the key."""
+    path = _find(config, environ)
+    table = _read(path) if path is not None else {}
+    override(table, environ)
+    secrets = secrets or References(environ)
+    source = f"{path}: " if path is not None else ""
+    for name, value in table.items():
+        if name not in _SECTIONS:
+            raise ConfigurationError(unknown(name, value, source, _SECTIONS))
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(f"{source}{name}: this is a section with settings of its own; write [{name}]")
+    worker = parse(WorkerSettings, table.get("worker", {}), f"{source}worker", secrets)
+    http = table.get("http", {})
+    accounts = _accounts(table.get("accounts", {}), source, secrets)
+    return Settings(
+        database=parse(DatabaseSettings, table.get("database", {}), f"{source}database", secrets),
+        accounts=accounts,
+        routes=_routes(table.get("routes", {}), accounts, source, secrets),
+        channels=_channels(table.get("channels", {}), worker, source, secrets),
+        worker=worker,
+        http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
+        log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
+        metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
+        source=path,
+    )
+
+
+def describe() -> list[SettingLine]:
+    """All settings with default and meaning, in the order of the sections, for the documentation."""
+    return [
+        *coercion.describe(DatabaseSettings, "database"),
+        SettingLine("accounts.NAME.provider", "required", "the provider of the account NAME: smtp, webhook, …"),
+        SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
+        SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
+        *coercion.describe(ChannelSettings, "channels.CHANNEL"),
+        *coercion.describe(WorkerSettings, "worker"),
+        *coercion.describe(HttpSettings, "http"),
+        *coercion.describe(LogSettings, "log"),
+        *coercion.describe(MetricsSettings, "metrics"),
+    ]
+
+
+def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if config is not None:
+        return config
+    if path := environ.get("NOTI_CONFIG"):
+        return Path(path)
+    return DEFAULT_PATH if DEFAULT_PATH.exists() else None
+
+
+def _read(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the configuration cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: the configuration is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+
+
+def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, Account]:
+    accounts = {}
+    for name, value in table.items():
+        where = f"{source}accounts.{name}"
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(f"{where}: an account is a table of its own; write [accounts.{name}]")
+        if not name.replace("-", "_").isidentifier() or not name.isascii() or not name.islower() or "__" in name:
+            raise ConfigurationError(f"{where}: the name of an account has small letters, digits, single - and _ only")
+        if "provider" not in value:
+            raise ConfigurationError(f'{where}.provider: missing; write provider = "smtp", for example')
+        options = {key: option for key, option in value.items() if key != "provider"}
+        provider = coerce(str, value["provider"], f"{where}.provider", secrets, {})
+        accounts[name] = Account(name, str(provider), options, source)
+    return accounts
+
+
+def _routes(
+    table: Table, accounts: Mapping[str, Account], source: str, secrets: Secrets
+) -> dict[Channel, tuple[str, ...]]:
+    routes = {}
+    for name, value in table.items():
+        where = f"{source}routes.{name}"
+        channel = _channel(name, value, f"{source}routes")
+        route = coerce(tuple[str, ...], value, where, secrets, {})
+        assert isinstance(route, tuple)
+        if not route:
+            raise ConfigurationError(f"{named(where, value)}: name at least one account, or leave the line out")
+        for account in route:
+            if account not in accounts:
+                hint = nearest(account, accounts) if accounts else f"write [accounts.{account}]"
+                raise ConfigurationError(f'{named(where, value)} names "{account}": there is no such account; {hint}')
+        if len(set(route)) < len(route):
+            raise ConfigurationError(f"{named(where, value)}: an account is named twice")
+        routes[channel] = route
+    return routes
+
+
+def _channels(table: Table, worker: WorkerSettings, source: str, secrets: Secrets) -> dict[Channel, ChannelSettings]:
+    given = {_channel(name, value, f"{source}channels"): value for name, value in table.items()}
+    channels = {}
+    for channel in Channel:
+        where = f"{source}channels.{channel}"
+        defaults = channel_defaults(channel, worker.lease)
+        value = given.get(channel, {})
+        settings = coerce(ChannelSettings, value, where, secrets, {})
+        assert isinstance(settings, ChannelSettings)
+        unset = {name: getattr(defaults, name) for name in ("concurrency", "send_timeout") if name not in value}
+        settings = replace(settings, **unset)
+        if settings.send_timeout + LEASE_MARGIN > worker.lease and "send_timeout" in value:
+            place = named(f"{where}.send_timeout", value["send_timeout"])
+            raise ConfigurationError(
+                f"{place} is {written(settings.send_timeout)}: too long for worker.lease, {written(worker.lease)}; "
+                f"a lease lasts at least {written(LEASE_MARGIN)} longer than a send"
+            )
+        channels[channel] = settings
+    return channels
+
+
+def _channel(name: str, value: object, where: str) -> Channel:
+    try:
+        return Channel(name)
+    except ValueError:
+        raise ConfigurationError(unknown(name, value, where, Channel)) from None
