@@ -1,7 +1,9 @@
 """The whole way of one claimed notification: permit, render, check, route, attempt, decide."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from noti_worker.delivery.prepare import Renders, prepare
@@ -44,6 +46,9 @@ class Delivery:
         self._renderer = renderer
         self._clock = clock
         self._dice = dice
+        self._lock = threading.Lock()
+        self._sending: dict[int, Message] = {}
+        self._given_up: set[int] = set()
 
     def deliver(self, notification: Notification, briefing: Briefing) -> Result:
         """Send it once if it may be sent, and decide what becomes of the row; never raises for one row's sake."""
@@ -73,26 +78,34 @@ class Delivery:
             renderer=self._renderer,
         )
 
-    def _try(self, notification: Notification, message: Message) -> Result:
-        policy = self._policy(message.channel)
-        since = self._clock.monotonic()
-        outcome = attempt(message, self._senders[message.account], policy.send_timeout)
-        seconds = self._clock.monotonic() - since
-        verdict = self._decide(notification, message, outcome, policy)
-        return Result(
-            notification,
-            verdict,
-            outcome,
-            account=message.account,
-            provider=self._providers[message.account],
-            since=since,
-            seconds=seconds,
-            inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
-        )
+    def give_up(self, notification: Notification, seconds: float) -> Result:
+        """Say what becomes of a row whose `deliver`, begun `seconds` ago, is no longer waited for.
 
-    def _decide(self, notification: Notification, message: Message, outcome: Outcome, policy: Policy) -> Verdict:
+        In the middle of a send it may have gone out: uncertain. Before it, the send is not begun any more.
+        """
+        with self._lock:
+            message = self._sending.get(notification.notification_id)
+            if message is None:
+                self._given_up.add(notification.notification_id)
+                return _not_begun(notification)
+        outcome = Outcome(Kind.UNCERTAIN, error="the worker stopped before the answer came")
+        return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
+
+    def _try(self, notification: Notification, message: Message) -> Result:
+        with self._lock:
+            if notification.notification_id in self._given_up:
+                return _not_begun(notification)
+            self._sending[notification.notification_id] = message
+        since = self._clock.monotonic()
+        outcome = attempt(message, self._senders[message.account], self._policy(message.channel).send_timeout)
+        with self._lock:
+            del self._sending[notification.notification_id]
+        return self._judge(notification, message, outcome, since)
+
+    def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
+        policy = self._policy(message.channel)
         accounts = accounts_for(notification, self._routes[message.channel], self._providers)
-        return decide(
+        verdict = decide(
             _capped(notification, policy.max_retries),
             outcome,
             self._clock.now(),
@@ -100,6 +113,16 @@ class Delivery:
             self._dice(),
             on_uncertain=policy.on_uncertain,
             failover=has_later(accounts, message.account),
+        )
+        return Result(
+            notification,
+            verdict,
+            outcome,
+            account=message.account,
+            provider=self._providers[message.account],
+            since=since,
+            seconds=self._clock.monotonic() - since,
+            inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
         )
 
     def _policy(self, channel: Channel) -> Policy:
@@ -122,6 +145,10 @@ def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
     if not isinstance(answer, Outcome):
         return Outcome(Kind.UNCERTAIN, error=f"the sender gave no Outcome but {type(answer).__name__}")
     return answer
+
+
+def _not_begun(notification: Notification) -> Result:
+    return Result(notification, Verdict(Status.RETRYING, "the worker stopped before the send", wait=timedelta(0)))
 
 
 def _capped(notification: Notification, cap: int | None) -> Notification:

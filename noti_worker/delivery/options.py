@@ -150,7 +150,7 @@ def _content_type(field: str, value: Any) -> str:
     line = _line(field, value)
     if not _CONTENT_TYPE.fullmatch(line):
         raise BadNotification(f"{field} is no media type: write for example application/json")
-    return line.lower()
+    return line
 
 
 def _ids(field: str, value: Any) -> list[str]:

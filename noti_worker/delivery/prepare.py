@@ -128,7 +128,7 @@ def _check(notification: Notification, content: Rendered, options: Mapping[str, 
         raise BadNotification("the subject holds a line break or another control character: it must be a single line")
     for part, text in (("subject", content.subject), ("body", content.text), ("html", content.html)):
         _check_text(part, text)
-    if "json" in options.get("content_type", "") and content.text is not None:
+    if "json" in options.get("content_type", "").lower() and content.text is not None:
         _check_json(content.text)
 
 
