@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noti_worker import settings as module
-from noti_worker.coercion import FromEnvironment, duration, parse, written
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.notification import Channel, OnUncertain
 from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
 from noti_worker.settings import Settings, describe, load
+from noti_worker.settings.coercion import FromEnvironment, duration, parse, written
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "noti-worker.toml"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from noti_worker.coercion import FromEnvironment
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.settings.coercion import FromEnvironment
 
 Table = dict[str, Any]
 """A TOML table as it was read: any values, to be coerced."""

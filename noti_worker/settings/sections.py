@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from noti_worker.coercion import about, parse, written
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.notification import Channel, OnUncertain
 from noti_worker.domain.ports import Secrets
 from noti_worker.domain.secret import Secret
+from noti_worker.settings.coercion import about, parse, written
 
 T = TypeVar("T")
 

@@ -12,14 +12,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from noti_worker import coercion
-from noti_worker.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets
-from noti_worker.overrides import Table, override
 from noti_worker.secrets import References
-from noti_worker.sections import (
+from noti_worker.settings import coercion
+from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
+from noti_worker.settings.overrides import Table, override
+from noti_worker.settings.sections import (
     Account,
     ChannelSettings,
     DatabaseSettings,
