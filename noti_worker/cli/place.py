@@ -1,0 +1,70 @@
+"""Where a command works: the settings, and the database that they name or the embedded one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from noti_worker.domain.secret import Secret
+    from noti_worker.settings import Settings
+    from noti_worker.store.connect import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The global options of the command line."""
+
+    config: Path | None
+    database_url: str | None
+
+    @contextmanager
+    def settings(self) -> "Iterator[Settings]":
+        """The settings with a database URL in any case.
+
+        Without a configured database the embedded server is used for the time of the context: joined if it is up,
+        else started, and migrated when it is empty. Raises ConfigurationError.
+        """
+        from noti_worker.domain.secret import Secret
+        from noti_worker.settings import load
+
+        settings = load(self.config)
+        if self.database_url is not None:
+            settings = replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
+        if settings.database.url is not None:
+            yield settings
+            return
+        with _embedded() as url:
+            yield replace(settings, database=replace(settings.database, url=Secret(url)))
+
+    @contextmanager
+    def connection(self) -> "Iterator[Connection]":
+        """An open autocommit connection; raises ConfigurationError, DatabaseAway or DatabaseRefused."""
+        from noti_worker.store.reading import for_people
+
+        with (
+            self.settings() as settings,
+            for_people(database_url(settings), pgbouncer=settings.database.pgbouncer) as connection,
+        ):
+            yield connection
+
+
+def database_url(settings: "Settings") -> "Secret":
+    """The URL that `Place.settings` made sure of."""
+    assert settings.database.url is not None
+    return settings.database.url
+
+
+@contextmanager
+def _embedded() -> Iterator[str]:
+    from noti_worker.embedded import Server, default_directory
+    from noti_worker.store import migrate
+
+    with Server(default_directory()) as server:
+        if migrate.current(server.url) is None:
+            click.echo(f"no database is configured: made an embedded one in {default_directory()}", err=True)
+            migrate.upgrade(server.url)
+        yield server.url

@@ -1,0 +1,52 @@
+"""`demo`, `run` and `migrate`: the worker, and the schema that it needs."""
+
+import sys
+
+import click
+
+from noti_worker.cli.place import Place, database_url
+
+
+@click.command()
+@click.pass_obj
+def run(place: Place) -> None:
+    """Run a worker until SIGTERM or Ctrl-C; a second signal ends it quickly."""
+    from noti_worker import app
+
+    with place.settings() as settings:
+        sys.exit(app.run(settings))
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Keep everything up afterwards, until Ctrl-C.")
+def demo(keep: bool) -> None:
+    """Watch eight notifications live in a database, with a worker and receivers, that last a minute."""
+    from noti_worker.cli import demo
+
+    sys.exit(demo.run(keep=keep))
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 when migrations are pending.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; list the migrations that would run.")
+@click.option("--sql", "as_sql", is_flag=True, help="Print the SQL of all migrations; needs no database.")
+@click.option("--revision", default="head", show_default=True, help="Migrate up to this revision only.")
+@click.pass_obj
+def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, revision: str) -> None:
+    """Create the schema noti in the database, or bring it up to date."""
+    from noti_worker.store import migrate
+
+    if as_sql:
+        click.echo(migrate.sql())
+        return
+    with place.settings() as settings:
+        url = database_url(settings).reveal()
+        pending = migrate.pending(url)
+        if check or dry_run:
+            for name in pending:
+                click.echo(f"pending: {name}")
+            if not pending:
+                click.echo("the schema is up to date")
+            sys.exit(1 if check and pending else 0)
+        migrate.upgrade(url, revision)
+        click.echo(f"the schema is at revision {migrate.current(url)}")

@@ -1,0 +1,125 @@
+"""`send`: queue one notification from the command line, and wait for its end if asked."""
+
+import sys
+import threading
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noti_worker.cli.filters import entity
+from noti_worker.cli.kinds import JsonObject, Moment, Span
+from noti_worker.cli.place import Place
+from noti_worker.cli.show import moment, plain, show_json, span
+from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
+
+if TYPE_CHECKING:
+    from noti_worker.store.connect import Connection
+    from noti_worker.store.reading import Line
+
+_LOOK_EVERY = timedelta(seconds=0.25)
+
+
+@click.command()
+@click.option("--channel", required=True, type=click.Choice([c.value for c in Channel]), help="The way it takes.")
+@click.option("--recipient", required=True, metavar="ADDRESS", help="One address for the channel.")
+@click.option("--subject", metavar="TEXT", help="The subject, where the channel has one.")
+@click.option("--body", metavar="TEXT", help="The text.")
+@click.option(
+    "--body-file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="The text from a file in UTF-8; - is standard input.",
+)
+@click.option("--template", "template_id", metavar="ID", help="A template of noti.templates instead of a text.")
+@click.option("--data", "template_data", type=JsonObject(), help="What the template fills in.")
+@click.option("--locale", metavar="TAG", help="The language, like de or pt-BR.")
+@click.option("--tenant", "tenant_id", metavar="ID", help="The tenant; else default.")
+@click.option("--entity", metavar="TYPE:ID", callback=entity, help="What it is about, like order:17.")
+@click.option("--priority", type=click.Choice([p.value for p in Priority]), help="How urgent; else normal.")
+@click.option("--send-at", type=Moment(), help="Not before then: 10m from now, or an instant.")
+@click.option("--expires-at", type=Moment(), help="Not after then: 2h from now, or an instant.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key and content give the same notification again.")
+@click.option("--max-retries", type=click.IntRange(0, 1000), help="Retries after the first try; else 3.")
+@click.option("--category", metavar="NAME", help="A category of your own.")
+@click.option("--provider", metavar="NAME", help="Only through this account or provider.")
+@click.option("--collapse-key", metavar="KEY", help="What belongs together for the receiving device.")
+@click.option(
+    "--on-uncertain", type=click.Choice([u.value for u in OnUncertain]), help="When the provider's answer is lost."
+)
+@click.option("--options", type=JsonObject(), help='Options of the channel, like {"cc": ["a@example.com"]}.')
+@click.option("--metadata", type=JsonObject(), help="Kept with the notification, not sent.")
+@click.option("--traceparent", metavar="TEXT", help="A W3C trace context to continue.")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit 0 when it was sent, 1 otherwise.")
+@click.option("--timeout", type=Span(), default="5m", show_default=True, help="How long --wait waits.")
+@click.option("--dry-run", is_flag=True, help="Let the database check everything, then send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: the notification as it stands.")
+@click.pass_obj
+def send(
+    place: Place,
+    /,
+    body: str | None,
+    body_file: Path | None,
+    entity: tuple[str, str | None] | None,
+    send_at: datetime | timedelta | None,
+    expires_at: datetime | timedelta | None,
+    wait: bool,
+    timeout: timedelta,
+    dry_run: bool,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Queue one notification and print its id."""
+    from noti_worker.store import moves
+
+    if body_file is not None:
+        if body is not None:
+            raise click.UsageError("give either --body or --body-file, not both")
+        body = _read(body_file)
+    fields |= {"body": body, "send_at": send_at, "expires_at": expires_at}
+    if entity is not None:
+        fields["entity_type"], fields["entity_id"] = entity
+    with place.connection() as connection:
+        line = moves.send(connection, fields, dry_run=dry_run)
+        if wait and not dry_run:
+            if not as_json:
+                click.echo(f"queued notification {line.notification_id}", err=True)
+            line = _wait(connection, line, timeout)
+    if as_json:
+        # A dry run leaves no notification behind: its number says nothing.
+        show_json({"dry_run": dry_run, **asdict(line)} | ({"notification_id": None} if dry_run else {}))
+    elif dry_run:
+        click.echo(f"would queue: {plain(line.channel)} to {plain(line.recipient)}, due {moment(line.due_at)}")
+    elif wait:
+        error = f": {plain(line.error_message)}" if line.error_message else ""
+        click.echo(f"notification {line.notification_id} is {line.status}{error}")
+    else:
+        click.echo(line.notification_id)
+    if wait and not dry_run and line.status != Status.SENT:
+        sys.exit(1)
+
+
+def _read(path: Path) -> str:
+    try:
+        return (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode()
+    except (OSError, UnicodeError) as error:
+        raise click.BadParameter(f"cannot read {path}: {error}", param_hint="--body-file") from None
+
+
+def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":
+    """Look until it is finished or parked; the line as it stands at the end, also when the time is over."""
+    from noti_worker.store import reading
+    from noti_worker.store.filters import Filter
+
+    if not any(worker.alive for worker in reading.status(connection).workers):
+        click.echo("no worker is running: start one with noti-worker run", err=True)
+    pause = threading.Event()
+    looks = int(timeout / _LOOK_EVERY)
+    for _ in range(looks):
+        line = reading.list_notifications(connection, Filter(ids=(line.notification_id,)))[0]
+        if line.finished_at is not None or line.status in {Status.HELD, Status.UNKNOWN}:
+            return line
+        pause.wait(_LOOK_EVERY.total_seconds())
+    click.echo(f"it is not finished after {span(timeout.total_seconds())}", err=True)
+    return line

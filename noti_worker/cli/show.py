@@ -1,0 +1,74 @@
+"""How things look: tables for a terminal, aligned text for everything else, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+
+def plain(value: object) -> str:
+    """Give a value as text that cannot steer a terminal: control and invisible characters are replaced."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return moment(value)
+    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+
+
+def moment(at: datetime) -> str:
+    """An instant in UTC, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def span(seconds: float | None) -> str:
+    """A duration in its two largest units."""
+    if seconds is None:
+        return ""
+    whole = max(0, int(seconds))
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size}{unit}{whole % size // part}{smaller}"
+    return f"{whole}s"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str | Any:
+    """A table to `show`: drawn by rich on a terminal, else aligned text without any frame."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in cells:
+            drawn.add_row(*(Text(cell) for cell in row))  # Text: square brackets in content are no markup
+        return drawn
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    lines = [columns, *cells]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def show(thing: Any) -> None:
+    """Print what `table` gave."""
+    if isinstance(thing, str):
+        click.echo(thing)
+    else:
+        from rich.console import Console
+
+        Console().print(thing)
+
+
+def show_json(value: Any, *, compact: bool = False) -> None:
+    """Print a value as JSON; instants as ISO 8601, everything outside ASCII escaped."""
+    click.echo(json.dumps(value, indent=None if compact else 2, default=_jsonable))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value)

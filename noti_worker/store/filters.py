@@ -1,0 +1,114 @@
+"""Which notifications an operator means: one set of conditions for listing them and for moving them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, and_, func, select, true
+
+from noti_worker.domain.notification import Status
+from noti_worker.store.tables import notification_attempts_log as tries
+from noti_worker.store.tables import notifications_log as log
+
+Since = datetime | timedelta
+"""An aware instant, or so long before the database's now."""
+
+_FINISHED = {Status.SENT, Status.FAILED, Status.CANCELLED, Status.SUPPRESSED, Status.EXPIRED}
+_PARKED = {Status.HELD, Status.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions that must all hold; an empty one is no condition, several values of one are alternatives.
+
+    `provider` is what the row asks for; `account` and `kind` tell of the latest try, `error` is a part of the last
+    error's words, case ignored.
+    """
+
+    ids: tuple[int, ...] = ()
+    status: tuple[Status, ...] = ()
+    channel: tuple[str, ...] = ()
+    priority: tuple[str, ...] = ()
+    tenant: tuple[str, ...] = ()
+    recipient: str | None = None
+    template: str | None = None
+    category: str | None = None
+    entity_type: str | None = None
+    entity_id: str | None = None
+    provider: str | None = None
+    account: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    error: str | None = None
+    failed_since: Since | None = None
+    created_since: Since | None = None
+    created_before: Since | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any condition at all."""
+        return self != Filter()
+
+
+def where(chosen: Filter) -> ColumnElement[bool]:
+    """The conditions as one SQL expression over `noti.notifications_log`."""
+    several = {
+        log.c.notification_id: chosen.ids,
+        log.c.channel: chosen.channel,
+        log.c.priority: chosen.priority,
+        log.c.tenant_id: chosen.tenant,
+        _latest("account"): chosen.account,
+        _latest("kind"): chosen.kind,
+    }
+    one = {
+        log.c.recipient: chosen.recipient,
+        log.c.template_id: chosen.template,
+        log.c.category: chosen.category,
+        log.c.entity_type: chosen.entity_type,
+        log.c.entity_id: chosen.entity_id,
+        log.c.provider: chosen.provider,
+    }
+    conditions: list[ColumnElement[bool]] = [column.in_(values) for column, values in several.items() if values]
+    conditions += [column == value for column, value in one.items() if value is not None]
+    if chosen.status:
+        conditions.append(_status(chosen.status))
+    if chosen.error is not None:
+        conditions.append(log.c.error_message.icontains(chosen.error, autoescape=True))
+    if chosen.failed_since is not None:
+        conditions.append(log.c.failed_at >= _instant(chosen.failed_since))
+    if chosen.created_since is not None:
+        conditions.append(log.c.created_at >= _instant(chosen.created_since))
+    if chosen.created_before is not None:
+        conditions.append(log.c.created_at < _instant(chosen.created_before))
+    return and_(true(), *conditions)
+
+
+def _status(wanted: tuple[Status, ...]) -> ColumnElement[bool]:
+    """The label itself stands in no index; what it implies opens the small indexes."""
+    named = log.c.status.in_([status.value for status in wanted])
+    asked = set(wanted)
+    if asked == {Status.FAILED}:
+        return and_(named, log.c.failed_at.is_not(None))
+    if asked <= _PARKED:
+        return and_(named, log.c.held_at.is_not(None))
+    if asked <= _FINISHED:
+        return and_(named, log.c.finished_at.is_not(None))
+    if not asked & _FINISHED:
+        return and_(named, log.c.finished_at.is_(None))
+    return named
+
+
+def _latest(name: str) -> ColumnElement[str]:
+    """A column of the latest real try; losses and stale results say nothing about an account."""
+    return (
+        select(tries.c[name])
+        .where(tries.c.notification_id == log.c.notification_id, tries.c.status.not_in(["lost", "stale"]))
+        .order_by(tries.c.log_id.desc())
+        .limit(1)
+        .correlate(log)
+        .scalar_subquery()
+        .cast(String)
+    )
+
+
+def _instant(since: Since) -> Any:
+    # now(), not clock_timestamp(): only a stable function lets an index be used.
+    return func.now() - since if isinstance(since, timedelta) else since

@@ -1,0 +1,235 @@
+"""What operators and gauges ask: how much waits, which notifications there are, and the story of one.
+
+Every function takes a `Connection` of `connect` or `for_people`, or a worker's `Session`, and raises DatabaseAway
+or DatabaseRefused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ClauseElement, select
+from sqlalchemy.dialects.postgresql import psycopg as dialect
+
+from noti_worker.domain.errors import NotFound
+from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.secret import Secret
+from noti_worker.store.connect import Connection, Row, Session, connect, translated
+from noti_worker.store.filters import Filter, where
+from noti_worker.store.statements import Statement, statement
+from noti_worker.store.tables import notifications_log as log
+
+STATES = ("due", "in_flight", "waiting", "scheduled", "held")
+"""What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person."""
+
+BOUND = 100_000
+"""Rows are counted up to here in each (channel, priority); a higher count would cost more than it tells."""
+
+DEAD_AFTER = 15.0
+"""Seconds without heartbeat after which a worker counts as dead."""
+
+_DIALECT = dialect.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+
+Source = Connection | Session
+
+
+def for_people(url: Secret | str, *, pgbouncer: bool = False) -> Connection:
+    """Open a connection for a person's questions: any plan, and a minute for a statement.
+
+    Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
+    """
+    connection = connect(url, pgbouncer=pgbouncer, application_name="noti-worker cli")
+    if not pgbouncer:  # a pooler would hand these settings to others
+        with translated():
+            connection.execute(
+                "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';"
+                "SET enable_seqscan = on; SET enable_bitmapscan = on; SET enable_sort = on"
+            )
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """`depth` by (channel, state of STATES), `oldest` due wait in seconds by (channel, priority).
+
+    Combinations without rows are missing. Counts of a channel in `bounded` are lower bounds.
+    """
+
+    depth: Mapping[tuple[str, str], int]
+    oldest: Mapping[tuple[str, str], float]
+    bounded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """One worker of the register; `state` is what it says of itself (channels, in_flight)."""
+
+    worker_id: int
+    host: str | None
+    pid: int | None
+    version: str | None
+    started_at: datetime
+    heartbeat_seconds: float
+    alive: bool
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLine:
+    """One channel: rows by state, failures of the last hour, and the longest due wait in seconds (None: nothing due).
+
+    With `bounded` the counts are lower bounds.
+    """
+
+    channel: str
+    due: int
+    in_flight: int
+    waiting: int
+    scheduled: int
+    held: int
+    failed_last_hour: int
+    oldest_due_seconds: float | None
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The channels with anything to tell, in their usual order, and the workers."""
+
+    channels: tuple[ChannelLine, ...]
+    workers: tuple[WorkerLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One notification in a list: what an operator needs, never its content."""
+
+    notification_id: int
+    tenant_id: str
+    channel: str
+    priority: str
+    status: str
+    requested: str | None
+    recipient: str
+    template_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    created_at: datetime
+    due_at: datetime
+    finished_at: datetime | None
+    retry_count: int
+    max_retries: int
+    attempt_count: int
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a story: when, what, in which words, by whom; the rest is set where it applies."""
+
+    at: datetime
+    event: str
+    detail: str | None
+    by: str | None
+    attempt_number: int | None = None
+    account: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The story of one notification in order; the last event says what happens next."""
+
+    line: Line
+    events: tuple[Event, ...]
+
+
+_COLUMNS = [log.c[name] for name in Line.__dataclass_fields__]
+
+
+def gauges(source: Source, bound: int = BOUND) -> Gauges:
+    """Count what is unfinished, along the hot index and within `bound` for each (channel, priority)."""
+    grid = {"channels": [channel.value for channel in Channel], "priorities": [rank.value for rank in Priority]}
+    depth: dict[tuple[str, str], int] = {}
+    per_lane: dict[tuple[str, str, bool], int] = {}
+    for row in rows(source, statement("read_depth"), grid | {"bound": bound}):
+        state = (row["channel"], row["state"])
+        depth[state] = depth.get(state, 0) + row["rows"]
+        lane = (row["channel"], row["priority"], row["state"] == "held")
+        per_lane[lane] = per_lane.get(lane, 0) + row["rows"]
+    return Gauges(
+        depth=depth,
+        oldest={
+            (row["channel"], row["priority"]): row["seconds"]
+            for row in rows(source, statement("read_oldest"), grid | {"lanes": 2000})
+        },
+        bounded=frozenset(channel for (channel, _, _), count in per_lane.items() if count >= bound),
+    )
+
+
+def status(source: Source) -> Status:
+    """What waits, what is in flight, what failed within the hour, and who works."""
+    now = gauges(source)
+    failed = {
+        row["channel"]: row["rows"]
+        for row in rows(source, statement("read_failed"), {"span": timedelta(hours=1), "bound": BOUND})
+    }
+    return Status(
+        channels=tuple(
+            line
+            for channel in Channel
+            if (line := _channel_line(channel.value, now, failed.get(channel.value, 0))) is not None
+        ),
+        workers=tuple(
+            WorkerLine(**row, alive=row["heartbeat_seconds"] < DEAD_AFTER)
+            for row in rows(source, statement("read_workers"), {})
+        ),
+    )
+
+
+def _channel_line(channel: str, now: Gauges, failed: int) -> ChannelLine | None:
+    counts = {state: now.depth.get((channel, state), 0) for state in STATES}
+    if not any(counts.values()) and not failed:
+        return None
+    waits = [seconds for (name, _), seconds in now.oldest.items() if name == channel]
+    return ChannelLine(
+        channel=channel,
+        **counts,
+        failed_last_hour=failed,
+        oldest_due_seconds=max(waits, default=None),
+        bounded=channel in now.bounded,
+    )
+
+
+def list_notifications(source: Source, chosen: Filter, limit: int = 50) -> list[Line]:
+    """Give the newest `limit` notifications that fit, the newest first."""
+    newest = select(*_COLUMNS).where(where(chosen)).order_by(log.c.notification_id.desc()).limit(limit)
+    return [Line(**row) for row in rows(source, *compiled("list", newest))]
+
+
+def why(source: Source, notification_id: int) -> Story:
+    """Tell the story of one notification; raises NotFound when there is none with this id."""
+    found = list_notifications(source, Filter(ids=(notification_id,)))
+    if not found:
+        raise NotFound(f"there is no notification {notification_id}")
+    events = rows(source, statement("read_why"), {"notification_id": notification_id})
+    return Story(found[0], tuple(Event(**row) for row in events))
+
+
+def compiled(name: str, question: ClauseElement) -> tuple[Statement, Mapping[str, Any]]:
+    """Turn a SQLAlchemy construct into a statement for psycopg and its parameters."""
+    made = question.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    parameters = made.construct_params() or {}
+    return Statement(name, str(made), frozenset(parameters)), parameters
+
+
+def rows(source: Source, question: Statement, parameters: Mapping[str, Any]) -> list[Row]:
+    """Run a statement that reads."""
+    if isinstance(source, Session):
+        return source.run(question, parameters)
+    with translated():
+        return source.execute(question.sql, parameters).fetchall()
