@@ -66,6 +66,7 @@ class Client:
 
     def __init__(self, guard: Guard, tls: ssl.SSLContext, resolver: Resolver, concurrency: int) -> None:
         self._guard = guard
+        self._resolver = resolver
         self._watchdog = Watchdog()
         self._adapter = _Adapter(Dialler(guard, resolver), tls, concurrency)
 
@@ -90,14 +91,18 @@ class Client:
                 return Outcome(Kind.TRANSIENT, Scope.PROVIDER, error.code, str(error))
             except (requests.RequestException, HTTPError) as error:
                 return _broken(call, error)
+            if call.expired:  # to http.client, headers that were cut off look complete
+                response.raw.close()
+                return _broken(call, TimeoutError())
             body, truncated = _body(response.raw)
             headers = {name.lower(): value[:LARGEST_HEADER] for name, value in response.raw.headers.items()}
-            return Reply(response.status_code, headers, body, truncated)
+            return Reply(response.status_code, headers, body, truncated or call.expired)
 
     def close(self) -> None:
-        """Close the idle connections; calls under way end by themselves."""
+        """Close the idle connections and end the threads; calls under way end by themselves."""
         self._adapter.close()
         self._watchdog.close()
+        self._resolver.close()
 
 
 class _Prepared(requests.PreparedRequest):

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
@@ -12,8 +12,6 @@ Addresses = Sequence[tuple[int, tuple[Any, ...]]]
 
 Lookup = Callable[[str, int], Addresses]
 """Finds the addresses of a host; raises OSError. Tests put their own in."""
-
-_IDLE = 10.0
 
 
 def system_lookup(host: str, port: int) -> Addresses:
@@ -32,7 +30,7 @@ class Resolver:
         self._lookup = lookup
         self._most = threads
         self._lock = Lock()
-        self._tasks: SimpleQueue[tuple[tuple[str, int], Future[Addresses]]] = SimpleQueue()
+        self._tasks: SimpleQueue[tuple[tuple[str, int], Future[Addresses]] | None] = SimpleQueue()
         self._pending: dict[tuple[str, int], Future[Addresses]] = {}
         self._threads = 0
 
@@ -49,16 +47,20 @@ class Resolver:
                     Thread(target=self._run, name="noti-lookup", daemon=True).start()
         return future.result(timeout)
 
+    def close(self) -> None:
+        """End the threads, each after its lookup."""
+        with self._lock:
+            for _ in range(self._threads):
+                self._tasks.put(None)
+
     def _run(self) -> None:
         while True:
-            try:
-                key, future = self._tasks.get(timeout=_IDLE)
-            except Empty:
+            task = self._tasks.get()
+            if task is None:
                 with self._lock:
-                    if self._tasks.empty():
-                        self._threads -= 1
-                        return
-                continue
+                    self._threads -= 1
+                return
+            key, future = task
             try:
                 future.set_result(self._lookup(*key))
             except (OSError, UnicodeError) as error:

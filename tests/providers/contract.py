@@ -78,7 +78,7 @@ def a_message(channel: Channel, recipient: str, **changes: Any) -> Message:
 class ProviderContract:
     """Inherit this, name the provider and give the fixtures."""
 
-    provider: ClassVar[ModuleType]
+    provider: ModuleType
     secrets: ClassVar[Sequence[str]] = ()
     """Texts in the settings and messages of the fixtures that must never be shown."""
     refused: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()

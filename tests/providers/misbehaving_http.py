@@ -91,6 +91,10 @@ class MisbehavingServer:
                     self._open.add(connection)
             stream = connection.makefile("rb")
             with stream:
+                if stream.peek(1)[:1] == b"\x16":  # TLS, where plain HTTP is spoken
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    stream.read()
+                    return
                 while (request := _read(stream)) is not None:
                     self.received.append(request)
                     name, _, rest = urlsplit(request.target).path.strip("/").partition("/")
@@ -161,6 +165,17 @@ def echo(connection: socket.socket, request: Received, rest: str, stopping: Even
 def says(connection: socket.socket, request: Received, rest: str, stopping: Event) -> bool:
     """`/says/N`: a body of N bytes."""
     return _answer(connection, "200 OK", b"x" * int(rest))
+
+
+@_way
+def unwilling(connection: socket.socket, request: Received, rest: str, stopping: Event) -> bool:
+    return _answer(connection, "422 No", b"no such order", x_request_id="r17", set_cookie="a=b")
+
+
+@_way
+def quotes(connection: socket.socket, request: Received, rest: str, stopping: Event) -> bool:
+    """A body that grows when it is written as JSON."""
+    return _answer(connection, "200 OK", b'"\x00' * 20_000)
 
 
 @_way
