@@ -1,8 +1,98 @@
--- noti.why(id): the story of one notification, in words and in columns, without addresses or bodies.
+-- noti.why(id): the story of one notification, for a person (at, event, detail, by) and for machines (the rest).
+
+-- Words without addresses: providers like to repeat the recipient in their answers, and a URL may be a secret.
+CREATE FUNCTION noti.masked(words text, recipient text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT regexp_replace(
+    CASE WHEN length(recipient) >= 3 THEN replace(words, recipient, '…') ELSE words END,
+    '[^][:space:]<>()[,;:"'']+@[^][:space:]<>()[,;:"'']+|\mhttps?://[^[:space:]<>"'']+|\+\d[-\d ()]{5,}\d', '…', 'g')
+$$;
+
+CREATE FUNCTION noti.instant(at timestamptz) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+$$;
+
+-- What happens next and when, as one sentence.
+CREATE FUNCTION noti.next_step(n noti.notifications_log) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH living AS (
+    SELECT w.worker_id, w.heartbeat >= clock_timestamp() - interval '15 s' AS alive,
+           coalesce(w.state->'channels' ? n.channel, true) AS serves
+      FROM noti.workers w)
+  SELECT CASE
+      WHEN n.status = 'sent' THEN 'nothing: it was sent at ' || noti.instant(n.sent_at)
+      WHEN n.finished_at IS NOT NULL THEN 'nothing: it is ' || n.status || '; requeue it to send it after all'
+      WHEN n.status = 'unknown' THEN 'waits for a person: it may have been sent; release sends it again, cancel does not'
+      WHEN n.held_at IS NOT NULL THEN 'waits for a person: release sends it, cancel does not'
+      WHEN claim.lost THEN 'worker ' || n.claimed_by || ' was lost: another worker takes it over'
+                           || CASE n.requested WHEN 'cancelled' THEN ' and cancels it, as requested' WHEN 'held' THEN ' and holds it, as requested' ELSE '' END
+      WHEN n.claimed_by IS NOT NULL THEN 'worker ' || n.claimed_by || ' is sending it; its lease ends at ' || noti.instant(n.lease_until)
+                           || CASE n.requested WHEN 'cancelled' THEN '; unless this try settles it, it is cancelled'
+                                               WHEN 'held' THEN '; unless this try settles it, it is held' ELSE '' END
+      WHEN n.expires_at <= clock_timestamp() THEN 'it expired at ' || noti.instant(n.expires_at) || ': the next worker that takes it writes it off'
+      WHEN n.due_at > clock_timestamp() THEN 'try ' || n.attempt_count + 1 || ' at ' || noti.instant(n.due_at) || retries.words
+      ELSE 'try ' || n.attempt_count + 1 || ' is due since ' || noti.instant(n.due_at) || ': the next free worker takes it' || retries.words
+    END
+    || CASE
+      WHEN n.finished_at IS NOT NULL OR n.held_at IS NOT NULL OR n.claimed_by IS NOT NULL AND NOT claim.lost THEN ''
+      WHEN NOT EXISTS (SELECT 1 FROM living WHERE alive) THEN '; but no worker is running: start one'
+      WHEN NOT EXISTS (SELECT 1 FROM living WHERE alive AND serves) THEN '; but no running worker serves ' || n.channel || ': configure an account for it'
+      ELSE '' END
+  FROM (SELECT n.claimed_by IS NOT NULL AND (n.lease_until < clock_timestamp()
+               OR EXISTS (SELECT 1 FROM living l WHERE l.worker_id = n.claimed_by AND NOT l.alive)) AS lost) AS claim,
+       (SELECT CASE WHEN n.retry_count > 0 THEN ' (retry ' || n.retry_count || ' of ' || n.max_retries || ')' ELSE '' END AS words) AS retries
+$$;
+
 CREATE FUNCTION noti.why(id bigint)
-  RETURNS TABLE (at timestamptz, event text, detail text, by text, attempt_number int, account text, provider text, kind text, code text, duration_ms bigint)
+  RETURNS TABLE (at timestamptz, event text, detail text, by text,
+                 attempt_number int, account text, provider text, kind text, code text, duration_ms bigint)
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT a.created_at, a.action, a.metadata::text, a.action_by, NULL::int, a.metadata->>'account', NULL, a.metadata->>'kind', NULL, NULL::bigint
-  FROM noti.audit_log a WHERE a.entity_id = why.id::text AND a.entity_type = 'notification'
-  ORDER BY 1
+  WITH tries AS MATERIALIZED (
+    SELECT t.*, 'worker ' || t.worker AS claimer,
+           coalesce(t.account, 'no account') || coalesce(' (' || nullif(t.provider, t.account) || ')', '')
+           || coalesce(' answered ' || t.code, '') || coalesce(': ' || t.error_message, '') || '; '
+           || concat_ws(', ', t.kind, CASE WHEN t.duration_ms < 1000 THEN t.duration_ms || ' ms'
+                                           ELSE round(t.duration_ms / 1000.0, 1) || ' s' END) AS answer
+      FROM noti.notification_attempts_log t WHERE t.notification_id = why.id),
+  decisions AS (
+    SELECT a.created_at, a.action_by, a.action_by_type, a.metadata, substr(a.action, length('notification_') + 1) AS action,
+           a.metadata->>'attempt' AS attempt
+      FROM noti.audit_log a WHERE a.entity_type = 'notification' AND a.entity_id = why.id::text),
+  lines AS (
+    SELECT t.created_at AS at, 1 AS rank, t.log_id AS id,
+           CASE t.status WHEN 'lost' THEN 'try ' || t.attempt_number || ' lost' WHEN 'stale' THEN 'late result' ELSE 'try ' || t.attempt_number END AS event,
+           CASE t.status WHEN 'lost' THEN t.error_message
+                         WHEN 'stale' THEN 'of try ' || t.attempt_number || ', which was no longer its: ' || t.answer || '; it changes nothing'
+                         ELSE t.answer END AS detail,
+           t.claimer AS by, t.attempt_number, t.account, t.provider, t.kind, t.code, t.duration_ms
+      FROM tries t
+    UNION ALL
+    -- What was decided about a try stands right after it: one statement writes both.
+    SELECT greatest(d.created_at, t.created_at), 2, 0,
+           CASE d.action WHEN 'triggered' THEN 'queued' ELSE replace(d.action, '_', ' ') END,
+           CASE
+             WHEN d.action = 'triggered' THEN
+               concat_ws(', ', d.metadata->>'channel', (d.metadata->>'priority') || ' priority',
+                 'about ' || (d.metadata->>'entity_type') || ' ' || (d.metadata->>'entity_id'), 'template ' || (d.metadata->>'template_id'),
+                 'to be sent at ' || noti.instant((d.metadata->>'send_at')::timestamptz),
+                 'to expire at ' || noti.instant((d.metadata->>'expires_at')::timestamptz),
+                 'inserted as ' || nullif(d.metadata->>'status', 'pending'))
+             WHEN d.action_by_type = 'worker' THEN
+               CASE WHEN d.metadata ? 'requested' THEN 'as requested while it was being sent; the try: ' ELSE '' END
+               || coalesce(d.metadata->>'reason', 'no reason was given')
+               || coalesce('; next try in ' || trim_scale((d.metadata->>'wait_s')::numeric) || ' s', '')
+             WHEN d.action = 'cancel_requested' THEN 'it is being sent: unless this try settles it, it is cancelled'
+             WHEN d.action = 'hold_requested' THEN 'it is being sent: unless this try settles it, it is held'
+             WHEN d.action = 'request_withdrawn' THEN 'it goes on as if nothing had been requested'
+             ELSE concat_ws('; ', 'it was ' || (d.metadata->>'from'),
+                            'changed: ' || (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(d.metadata->'changed') c)) END,
+           d.action_by, t.attempt_number, coalesce(d.metadata->>'account', t.account), t.provider, coalesce(d.metadata->>'kind', t.kind), t.code, NULL
+      FROM decisions d
+      LEFT JOIN tries t ON d.action_by_type = 'worker' AND t.attempt_number::text = d.attempt AND t.status NOT IN ('lost', 'stale')
+    UNION ALL
+    SELECT CASE WHEN n.finished_at IS NULL AND n.held_at IS NULL AND n.claimed_by IS NULL THEN greatest(n.due_at, clock_timestamp())
+                ELSE clock_timestamp() END,
+           3, 0, 'next', noti.next_step(n), NULL, NULL, NULL, NULL, NULL, NULL, NULL
+      FROM noti.notifications_log n WHERE n.notification_id = why.id)
+  SELECT l.at, l.event, noti.masked(l.detail, n.recipient), l.by, l.attempt_number, l.account, l.provider, l.kind, l.code, l.duration_ms
+    FROM lines l LEFT JOIN noti.notifications_log n ON n.notification_id = why.id
+   ORDER BY l.event = 'next', l.at, l.rank, l.id
 $$;
