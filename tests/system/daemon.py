@@ -1,0 +1,114 @@
+"""The daemon as a process of its own, with a configuration, a log, and an end for certain."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Daemon:
+    """One `noti-worker run`. `log` is what it wrote so far, line by line."""
+
+    def __init__(self, config: Path, log: Path, environ: Mapping[str, str]) -> None:
+        self.log_file = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "noti_worker", "--config", str(config), "run"],
+                cwd=ROOT,
+                env={**os.environ, **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        lines = self.log_file.read_text().splitlines()
+        return [json.loads(line) if line.startswith("{") else {"event": "raw", "line": line} for line in lines]
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log if line.get("event") == event]
+
+    def wait_ready(self, timeout: float = 30.0) -> None:
+        """Wait until the worker is registered."""
+        self.wait_for(lambda: self.said("worker_started"), timeout)
+
+    def wait_for(self, predicate: Callable[[], Any], timeout: float) -> None:
+        ends = time.monotonic() + timeout
+        while not predicate():
+            assert self.process.poll() is None, f"the daemon ended:\n{self.log_file.read_text()}"
+            assert time.monotonic() < ends, f"not within {timeout} s:\n{self.log_file.read_text()}"
+            threading.Event().wait(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """The exit code."""
+        return self.process.wait(timeout)
+
+    def stop(self) -> int:
+        """Ask for a clean stop; the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its HTTP port; status and body."""
+        [listening] = self.said("listening")[-1:]
+        match = re.search(r":(\d+)", str(listening["address"]))
+        assert match is not None
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{match[1]}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+class Daemons:
+    """Starts daemons with one configuration; whatever still runs at the end of the test is killed."""
+
+    def __init__(self, directory: Path, database_url: str) -> None:
+        self.directory = directory
+        self.database_url = database_url
+        self._started: list[Daemon] = []
+
+    def configure(self, text: str) -> None:
+        """Write the configuration; its database is the test's, its port any."""
+        (self.directory / "noti-worker.toml").write_text(
+            f'[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n{text}\n'
+        )
+
+    def start(self, **environ: str) -> Daemon:
+        daemon = Daemon(
+            self.directory / "noti-worker.toml",
+            self.directory / f"worker-{len(self._started)}.log",
+            {"NOTI_DATABASE_URL": self.database_url, **environ},
+        )
+        self._started.append(daemon)
+        return daemon
+
+    def start_ready(self, **environ: str) -> Daemon:
+        daemon = self.start(**environ)
+        daemon.wait_ready()
+        return daemon
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ExitStack() as stack:
+            for daemon in self._started:
+                stack.callback(daemon.process.wait)
+                stack.callback(daemon.process.kill)

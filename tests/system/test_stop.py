@@ -1,0 +1,171 @@
+"""SIGTERM, a second one, a database that goes away: the daemon as a process."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from noti_worker.embedded import Server
+from noti_worker.store import migrate
+from tests.system.conftest import SANDBOX
+from tests.system.daemon import Daemons
+
+EMAIL = SANDBOX + '[routes]\nemail = ["box"]\n'
+
+
+def insert(connection: psycopg.Connection[Any], recipient: str, rows: int = 1, on_uncertain: str | None = None) -> None:
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, on_uncertain)"
+        " SELECT 'email', %s, 'x', %s FROM generate_series(1, %s)",
+        [recipient, on_uncertain, rows],
+    )
+
+
+def in_flight(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT count(*) FROM noti.notifications_log WHERE claimed_by IS NOT NULL").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def sent(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT count(*) FROM noti.notifications_log WHERE status = 'sent'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_an_idle_worker_stops_at_once_and_leaves_the_register(
+    daemons: Daemons, connection: psycopg.Connection[Any]
+) -> None:
+    daemons.configure(EMAIL)
+    daemon = daemons.start_ready()
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 3
+    assert connection.execute("SELECT count(*) FROM noti.workers").fetchone() == (0,)
+    assert daemon.said("worker_stopped")
+
+
+def test_a_busy_worker_finishes_what_it_began_and_gives_back_the_rest(
+    daemons: Daemons,
+    connection: psycopg.Connection[Any],
+    wait_for: Callable[..., Any],
+    invariants: Callable[[], list[Any]],
+) -> None:
+    daemons.configure(EMAIL)
+    daemon = daemons.start_ready()
+    insert(connection, "slow@example.com", 20)
+    wait_for(lambda: in_flight(connection) >= 5)
+    assert daemon.stop() == 0
+    rows = dict(connection.execute("SELECT status, count(*) FROM noti.notifications_log GROUP BY 1").fetchall())
+    assert rows.get("sending") is None
+    assert rows["sent"] >= 5
+    assert rows["pending"] + rows["sent"] == 20
+    uncharged = connection.execute(
+        "SELECT count(*) FROM noti.notifications_log"
+        " WHERE status = 'pending' AND (retry_count > 0 OR attempt_count > 0)"
+    )
+    assert uncharged.fetchone() == (0,)
+    assert invariants() == []
+
+
+@pytest.mark.parametrize(("on_uncertain", "status"), [("hold", "unknown"), ("retry", "retrying"), ("fail", "failed")])
+def test_a_hanging_send_is_recorded_as_uncertain_at_the_drain_deadline(
+    daemons: Daemons,
+    connection: psycopg.Connection[Any],
+    wait_for: Callable[..., Any],
+    invariants: Callable[[], list[Any]],
+    on_uncertain: str,
+    status: str,
+) -> None:
+    daemons.configure(EMAIL + '[worker]\ndrain_deadline = "1s"\n')
+    daemon = daemons.start_ready()
+    insert(connection, "hanging@example.com", 1, on_uncertain)
+    wait_for(lambda: in_flight(connection) == 1)
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert 0.8 < time.monotonic() - began < 5
+    row = connection.execute("SELECT status FROM noti.notifications_log").fetchone()
+    assert row == (status,)
+    tries = connection.execute("SELECT kind, account FROM noti.notification_attempts_log").fetchall()
+    assert tries == [("uncertain", "box")]
+    assert invariants() == []
+
+
+def test_a_second_sigterm_ends_it_quickly(
+    daemons: Daemons,
+    connection: psycopg.Connection[Any],
+    wait_for: Callable[..., Any],
+    invariants: Callable[[], list[Any]],
+) -> None:
+    daemons.configure(EMAIL)
+    daemon = daemons.start_ready()
+    insert(connection, "hanging@example.com", 8, "hold")
+    wait_for(lambda: in_flight(connection) >= 5)
+    daemon.signal(signal.SIGTERM)
+    wait_for(lambda: daemon.said("worker_stopping"))
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 4
+    assert in_flight(connection) == 0
+    assert invariants() == []
+
+
+@pytest.fixture
+def own_server(open_directory: Path) -> Iterator[Server]:
+    """A server that the test may stop."""
+    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
+    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, {"fsync": "off"}) as server:
+        migrate.upgrade(server.url)
+        yield server
+
+
+def test_a_database_that_goes_away_is_normal_weather(
+    own_server: Server, tmp_path: Path, wait_for: Callable[..., Any]
+) -> None:
+    with Daemons(tmp_path, own_server.url) as house:
+        house.configure(EMAIL + '[worker]\npoll_interval = "200ms"\n')
+        daemon = house.start_ready()
+        with psycopg.connect(own_server.url, autocommit=True) as connection:
+            insert(connection, "slow@example.com", 3)
+            wait_for(lambda: in_flight(connection) == 3)
+        assert daemon.get("/health/ready")[0] == 200
+        own_server.stop()
+        wait_for(lambda: daemon.said("database_lost"))
+        wait_for(lambda: daemon.get("/health/ready")[0] == 503, timeout=15)
+        assert daemon.get("/health/live")[0] == 200
+        # Long enough for the sends to end, and for a worker that logged each failed call to say so often.
+        with pytest.raises(AssertionError, match="not within"):
+            daemon.wait_for(lambda: len(daemon.said("database_lost")) > 1, 6)
+        assert "noti_worker_results_unrecorded 3" in daemon.get("/metrics")[1].replace(".0", "")
+        own_server.start()
+        with psycopg.connect(own_server.url, autocommit=True) as connection:
+            wait_for(lambda: sent(connection) == 3, timeout=20)
+            insert(connection, "later@example.com")
+            wait_for(lambda: sent(connection) == 4, timeout=20)
+            assert connection.execute("SELECT DISTINCT attempt_count FROM noti.notifications_log").fetchall() == [(1,)]
+            assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
+        assert len(daemon.said("database_lost")) == 1
+        assert len(daemon.said("database_back")) == 1
+        wait_for(lambda: daemon.get("/health/ready")[0] == 200)
+        assert daemon.stop() == 0
+
+
+def test_a_worker_waits_for_a_database_that_is_not_there_yet(tmp_path: Path, wait_for: Callable[..., Any]) -> None:
+    with Daemons(tmp_path, "postgresql://noti@127.0.0.1:1/app") as house:
+        house.configure(EMAIL)
+        daemon = house.start()
+        wait_for(lambda: daemon.said("database_lost"), timeout=20)
+        assert daemon.stop() == 0
+
+
+def test_a_missing_schema_is_said_with_what_to_do(tmp_path: Path, empty_database_url: str) -> None:
+    with Daemons(tmp_path, empty_database_url) as house:
+        house.configure(EMAIL)
+        daemon = house.start()
+        assert daemon.wait() != 0
+        assert "noti-worker migrate" in daemon.log_file.read_text()
