@@ -1,0 +1,347 @@
+"""One SMTP conversation, stage by stage: who said what and when, and where it broke (RFC 5321, 3207, 4954).
+
+Nothing here waits longer than its deadline, an instant of `time.monotonic()`: every single read
+and write gets what is left of it, so a server that trickles its answer gains nothing.
+"""
+
+import base64
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from select import POLLIN, poll
+from threading import Thread
+from time import monotonic
+from typing import Any, NoReturn
+
+CONNECT_AT_MOST = 15.0
+STEP_AT_MOST = 60.0
+_LONGEST_LINE = 4096
+_MOST_LINES = 128
+_CHUNK = 65536
+_ROOM = ((6_000, 300), (10_000, 40))  # until so many bytes are used, a text may have so many characters
+_ENHANCED = re.compile(r"[(#]{0,2}([245]\.\d{1,3}\.\d{1,3})\b")
+_ENHANCED_LATER = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})\b")
+
+
+class Broken(Exception):
+    """The conversation ended without an answer at `stage`.
+
+    `closed`: the other side hung up (rather than kept silent). `ours`: it can only be mended in our
+    configuration.
+    """
+
+    def __init__(self, stage: str, reason: str, *, closed: bool = False, ours: bool = False) -> None:
+        super().__init__(reason)
+        self.stage, self.reason, self.closed, self.ours = stage, reason, closed, ours
+
+
+class Refused(Exception):
+    """The server answered `reply` at `stage`, and that is not a yes."""
+
+    def __init__(self, stage: str, reply: "Reply") -> None:
+        super().__init__(f"{stage}: {reply.code}")
+        self.stage, self.reply = stage, reply
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer, all its lines."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The words on one line, control characters taken out."""
+        return " ".join("".join(char if char.isprintable() else " " for char in " ".join(self.lines)).split())
+
+    @property
+    def enhanced(self) -> str:
+        """The RFC 3463 code, as `5.1.1`; empty when there is none. Some write it as `(#5.1.1)`, at the end."""
+        text = self.text
+        found = _ENHANCED.match(text) or _ENHANCED_LATER.search(text)
+        return found[1] if found else ""
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What was said, for the attempts log; `hidden` never gets in, even if the server says it back."""
+
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    _used: int = 0
+
+    def add(self, stage: str, code: int | None, text: str, since: float) -> None:
+        """Write down one step that began at the monotonic instant `since`."""
+        # A hundred recipients, each with its refusal, must fit as well.
+        longest = next((longest for bound, longest in _ROOM if self._used < bound), 0)
+        text = self.clean(text)[:longest]
+        self._used += len(text.encode())
+        ms = round((monotonic() - since) * 1000, 1)
+        self.steps.append({"stage": stage, "code": code, "text": text, "ms": ms})
+
+    def clean(self, text: str) -> str:
+        """`text` without what must be hidden."""
+        for secret in self.hidden:
+            text = text.replace(secret, "***")
+        return text
+
+
+class Line:
+    """A connection to an SMTP server, between conversations or in one. Not for two threads at once."""
+
+    def __init__(self, connection: socket.socket, transcript: Transcript) -> None:
+        self._socket = connection
+        self._buffer = b""
+        self.transcript = transcript
+        self.extensions: dict[str, str] = {}
+        self.mails = 0
+        self.idle_since = 0.0
+
+    @classmethod
+    def dial(cls, host: str, port: int, deadline: float, transcript: Transcript, *, loopback: bool) -> "Line":
+        """Connect to the first address that answers; `loopback` refuses all that leave this machine."""
+        since = monotonic()
+        try:
+            connection, address = _reach(host, port, min(deadline, since + CONNECT_AT_MOST), loopback=loopback)
+        except Broken as broken:
+            transcript.add("connect", None, broken.reason, since)
+            raise
+        # A small write must not wait for the answer to the one before it.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transcript.add("connect", None, f"{address} port {port}", since)
+        return cls(connection, transcript)
+
+    def secure(self, context: ssl.SSLContext, host: str, deadline: float) -> None:
+        """Speak TLS from here on; nothing that was said before counts (RFC 3207 section 4.2)."""
+        since = monotonic()
+        if self._buffer:
+            self._broke("tls", "the server went on talking before TLS began: somebody may stand in between", ours=True)
+        try:
+            self._socket.settimeout(_left("tls", deadline))
+            secured = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
+            self._socket = secured
+            secured.settimeout(_left("tls", deadline))
+            secured.do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            self._broke("tls", f"the server's certificate is not accepted: {error.verify_message}", ours=True)
+        except TimeoutError:
+            self._broke("tls", "no answer in time")
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
+            self._broke("tls", "the server closed the connection", closed=True)
+        except ssl.SSLError as error:
+            self._broke("tls", f"the server and we find no common TLS ({error.reason or 'unknown'})", ours=True)
+        except OSError:
+            self._broke("tls", "the server closed the connection", closed=True)
+        self.extensions = {}
+        self.transcript.add("tls", None, secured.version() or "", since)
+
+    def greeting(self, deadline: float) -> None:
+        """Wait for the server's first words."""
+        reply = self.reply("greeting", min(deadline, monotonic() + STEP_AT_MOST))
+        if reply.code != 220:
+            raise Refused("greeting", reply)
+
+    def hello(self, name: str, deadline: float) -> None:
+        """Introduce ourselves and learn what the server can do."""
+        reply = self.demand("ehlo", f"EHLO {name}", 250, deadline)
+        words = [line.strip().partition(" ") for line in reply.lines[1:]]
+        self.extensions = {keyword.upper(): parameters for keyword, _, parameters in words}
+
+    def login(self, username: str, password: str, deadline: float) -> None:
+        """Prove who we are, with PLAIN or LOGIN (RFC 4954)."""
+        plain, name, word = credentials(username, password)
+        offered = self.extensions.get("AUTH", "").upper().split()
+        if "PLAIN" in offered:
+            self.demand("auth", f"AUTH PLAIN {plain}", 235, deadline)
+        elif "LOGIN" in offered:
+            self.demand("auth", "AUTH LOGIN", 334, deadline)
+            self.demand("auth", name, 334, deadline)
+            self.demand("auth", word, 235, deadline)
+        else:
+            what = f"only offers {' '.join(offered)[:80]}" if offered else "offers no login"
+            self.give_up("auth", f"the account has a username, but the server {what}")
+
+    def demand(self, stage: str, command: str, code: int, deadline: float) -> Reply:
+        """Say `command`; raises Refused unless the answer has `code`."""
+        reply = self.ask(stage, command, deadline)
+        if reply.code != code:
+            raise Refused(stage, reply)
+        return reply
+
+    def ask(self, stage: str, command: str, deadline: float) -> Reply:
+        """Say `command` and give the answer, whatever it is."""
+        since = monotonic()
+        deadline = min(deadline, since + STEP_AT_MOST)
+        self._write(stage, command.encode() + b"\r\n", deadline, since)
+        return self.reply(stage, deadline, since)
+
+    def give_up(self, stage: str, reason: str) -> NoReturn:
+        """Go no further: what the server offers and what our configuration demands do not fit."""
+        self._broke(stage, reason, ours=True)
+
+    def payload(self, content: bytes, deadline: float) -> None:
+        """Write the mail without its final dot, dots at the start of a line doubled."""
+        since = monotonic()
+        stuffed = memoryview(content.replace(b"\r\n.", b"\r\n.."))
+        for start in range(0, len(stuffed), _CHUNK):
+            self._write("data", stuffed[start : start + _CHUNK], deadline, since)
+        try:
+            _left("data", deadline)
+        except Broken as broken:
+            self._broke("data", broken.reason, since=since)
+
+    def dot(self, patience: float) -> Reply:
+        """Write the final dot and give the yes; raises Refused, or Broken: then it may have been taken."""
+        since = monotonic()
+        self._write("dot", b".\r\n", since + patience, since)
+        reply = self.reply("dot", since + patience, since)
+        if reply.code // 100 != 2:
+            raise Refused("dot", reply)
+        return reply
+
+    def reply(self, stage: str, deadline: float, since: float | None = None) -> Reply:
+        """Read one answer; raises Broken when none comes or when it is no SMTP."""
+        since = monotonic() if since is None else since
+        lines: list[str] = []
+        while True:
+            line = self._read_line(stage, deadline, since)
+            if not re.match(r"[2-5]\d\d([ -]|$)", line):
+                # A greeting that is no SMTP is a wrong port; later it is a server that lost its way.
+                self._broke(stage, "the server does not speak SMTP", since=since, ours=stage == "greeting")
+            lines.append(line[4:])
+            if line[3:4] != "-":
+                break
+            if len(lines) >= _MOST_LINES:
+                self._broke(stage, "the server's answer has no end", since=since)
+        reply = Reply(int(line[:3]), tuple(lines))
+        self.transcript.add(stage, reply.code, reply.text, since)
+        return reply
+
+    def is_quiet(self) -> bool:
+        """False when the server said something unasked or hung up while the line was kept."""
+        if self._buffer or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return False
+        poller = poll()
+        poller.register(self._socket, POLLIN)
+        return not poller.poll(0)
+
+    def quit(self, patience: float = 0.0) -> None:
+        """Say goodbye, wait at most `patience` seconds for the answer, hang up; failing to is no failure."""
+        self.transcript = Transcript()
+        deadline = monotonic() + max(patience, 0.1)
+        try:
+            self._write("quit", b"QUIT\r\n", deadline, monotonic())
+            if patience > 0:
+                self.reply("quit", deadline)
+        except Broken:
+            pass
+        self.drop()
+
+    def drop(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _read_line(self, stage: str, deadline: float, since: float) -> str:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _LONGEST_LINE:
+                self._broke(stage, "the server's answer has no end", since=since)
+            try:
+                self._socket.settimeout(_left(stage, deadline))
+                received = self._socket.recv(4096)
+            except (TimeoutError, Broken):
+                self._broke(stage, "no answer in time", since=since)
+            except OSError:
+                received = b""
+            if not received:
+                self._broke(stage, "the server closed the connection", since=since, closed=True)
+            self._buffer += received
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        return line.rstrip(b"\r").decode("utf-8", "replace")
+
+    def _write(self, stage: str, content: bytes | memoryview, deadline: float, since: float) -> None:
+        rest = memoryview(content)
+        while rest:
+            try:
+                self._socket.settimeout(_left(stage, deadline))
+                rest = rest[self._socket.send(rest) :]
+            except (TimeoutError, Broken):
+                self._broke(stage, "the server does not read", since=since)
+            except OSError:
+                self._broke(stage, "the server closed the connection", since=since, closed=True)
+
+    def _broke(
+        self, stage: str, reason: str, *, since: float | None = None, closed: bool = False, ours: bool = False
+    ) -> NoReturn:
+        self.transcript.add(stage, None, reason, monotonic() if since is None else since)
+        raise Broken(stage, reason, closed=closed, ours=ours) from None
+
+
+def _left(stage: str, deadline: float) -> float:
+    left = deadline - monotonic()
+    if left <= 0:
+        raise Broken(stage, "no time left")
+    return left
+
+
+def _reach(host: str, port: int, deadline: float, *, loopback: bool) -> tuple[socket.socket, str]:
+    """Connect to the first address that answers, each with its share of the time."""
+    addresses = _resolve(host, port, deadline)
+    if loopback and not all(_is_loopback(address[0]) for _, address in addresses):
+        raise Broken("connect", f"{host} is not this machine; to leave it without TLS, say insecure = true", ours=True)
+    reason = ""
+    for tried, (family, address) in enumerate(addresses):
+        patience = _left("connect", deadline) / (len(addresses) - tried)
+        try:
+            return _connect(family, address, patience), address[0]
+        except TimeoutError:
+            reason = "no answer"
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+    raise Broken("connect", f"cannot connect to {host} port {port}: {reason}")
+
+
+def _connect(family: int, address: tuple[Any, ...], patience: float) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(patience)
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _resolve(host: str, port: int, deadline: float) -> Sequence[tuple[int, tuple[Any, ...]]]:
+    """Look the name up in a thread of its own: the resolver knows no time limit, and may take minutes."""
+    answers: SimpleQueue[list[Any]] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError):
+            answers.put([])
+
+    Thread(target=look_up, name="smtp-resolve", daemon=True).start()
+    try:
+        found = answers.get(timeout=_left("connect", deadline))
+    except Empty:
+        raise Broken("connect", f"no answer in time to the question where {host} is") from None
+    if not found:
+        raise Broken("connect", f"the name {host} is not found")
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith(("127.", "::ffff:127."))
+
+
+def credentials(username: str, password: str) -> tuple[str, str, str]:
+    """What goes over the wire: both together for PLAIN, then each for LOGIN."""
+    plain, name, word = (
+        base64.b64encode(text.encode()).decode("ascii") for text in (f"\0{username}\0{password}", username, password)
+    )
+    return plain, name, word
