@@ -8,6 +8,7 @@ from typing import Protocol
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Finished, LeaseLost, Result, WorkerStarted, WorkerStopped, WorkerStopping
+from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain
 from noti_worker.domain.ports import Leases, Observer, Queue, Wake, Workers
 from noti_worker.worker.bell import Bell
@@ -39,11 +40,10 @@ class Deliver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """How one channel is served: threads, the longest send in seconds, what uncertainty means."""
+    """How one channel is served: by how many threads, under which policy."""
 
     concurrency: int
-    send_timeout: float
-    on_uncertain: OnUncertain
+    policy: Policy
 
 
 class Worker:
@@ -64,8 +64,9 @@ class Worker:
         observer: Observer,
         dice: Callable[[], float],
         tick: Callable[[str], None],
+        begun: Callable[[int], None],
     ) -> None:
-        """Prepare; nothing happens before `run`."""
+        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered."""
         self._version = version
         self._queue = queue
         self._leases = leases
@@ -79,6 +80,7 @@ class Worker:
         self._observer = observer
         self._dice = dice
         self._tick = tick
+        self._begun = begun
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self._recorder.waiting if self._recorder else 0)
@@ -129,6 +131,7 @@ class Worker:
         self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._channels)))
         keeper.start()
         recorder.start()
+        self._begun(worker_id)
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
         while self.stop.asked is None:
             self._tick("loop")
@@ -170,7 +173,7 @@ class Worker:
         """One row on a sender thread: still ours, mark it where it must not go out twice, deliver, report."""
         notification = held.notification
         serve = self._channels[notification.channel]
-        margin = min(serve.send_timeout, self._pace.lease.total_seconds() / 2)
+        margin = min(serve.policy.send_timeout, self._pace.lease.total_seconds() / 2)
         if not self._hand.start(held, margin) or not self._marked(notification, serve):
             self._loop.give_back(held)
             return
@@ -184,7 +187,7 @@ class Worker:
 
     def _marked(self, notification: Notification, serve: Serve) -> bool:
         """Write the dispatch mark where the row asks for it; True when the send may begin."""
-        if (notification.on_uncertain or serve.on_uncertain) is OnUncertain.RETRY:
+        if (notification.on_uncertain or serve.policy.on_uncertain) is OnUncertain.RETRY:
             return True
         try:
             ours = self._leases.dispatch(self.worker_id or 0, notification)

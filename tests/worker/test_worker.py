@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from noti_worker.domain.facts import DatabaseLost, Result, WorkerStarted, WorkerStopped
-from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.bell import Bell
@@ -47,13 +47,14 @@ class House:
             self.store,
             NoWake(),
             self.gate,
-            {Channel.EMAIL: Serve(2, 5.0, on_uncertain)},
+            {Channel.EMAIL: Serve(2, Policy(on_uncertain=on_uncertain, send_timeout=5.0))},
             Pace(0.05, 500, timedelta(minutes=2)),
             drain_deadline,
             DatabaseClock(),
             self.witness,
             lambda: 0.5,
             lambda name: None,
+            lambda worker_id: None,
         )
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
