@@ -18,7 +18,7 @@ _MOST_CHARACTERS = 4 * 1024 * 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,76}")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
-_CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
+_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( *; *[\w-]+=[\w\".+-]+)*", re.ASCII)
 
 # What the message itself is made of: an option must not contradict the row.
 _OWN_EMAIL_HEADERS = frozenset(
@@ -27,7 +27,7 @@ _OWN_EMAIL_HEADERS = frozenset(
 )
 _OWN_HTTP_HEADERS = frozenset(
     {"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "upgrade", "te"}
-    | {"trailer", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "accept-encoding", "user-agent"}
+    | {"trailer", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "accept-encoding"}
 )
 
 Reader = Callable[[str, Any], Any]

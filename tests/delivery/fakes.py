@@ -1,0 +1,90 @@
+"""Tiny fakes around the hallway: a sender with one answer, a renderer that only marks, a clock set by hand."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from noti_worker.delivery.deliver import Delivery
+from noti_worker.delivery.render import Rendered
+from noti_worker.domain.facts import Fact
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Channel, Message, Template
+from noti_worker.domain.outcome import Kind, Outcome
+from tests.domain.rows import NOW
+
+
+class StillClock:
+    """Moves only by hand."""
+
+    def __init__(self) -> None:
+        self.wall = NOW
+        self.seconds = 100.0
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Courier:
+    """Gives one answer, or does what `instead` does; keeps what it was given."""
+
+    def __init__(self, answer: Any = None, instead: Callable[[Message], Any] | None = None) -> None:
+        self.answer = answer or Outcome(Kind.OK)
+        self.instead = instead
+        self.sent: list[Message] = []
+        self.limits: list[float] = []
+
+    def send(self, message: Message, limit: float) -> Any:
+        self.sent.append(message)
+        self.limits.append(limit)
+        return self.answer if self.instead is None else self.instead(message)
+
+    def close(self) -> None:
+        pass
+
+
+class Marker:
+    """Renders nothing: shows which source would have been rendered, and remembers what it was given."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.data: str | None = None
+        self.about: Mapping[str, Any] = {}
+
+    def render(self, template: Template, data: str | None, notification: Mapping[str, Any]) -> Rendered:
+        if self.error is not None:
+            raise self.error
+        self.data, self.about = data, notification
+        return Rendered(*(source and f"<{source}>" for source in (template.subject, template.body, template.html)))
+
+
+class Witness:
+    """An observer that keeps every fact."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+
+    def on(self, fact: Fact) -> None:
+        self.facts.append(fact)
+
+
+def a_delivery(
+    senders: Mapping[str, Courier] | None = None,
+    routes: Mapping[Channel, Sequence[str]] | None = None,
+    policy: Policy | None = None,
+    renderer: Marker | None = None,
+    clock: StillClock | None = None,
+) -> Delivery:
+    """All channels through one account `relay` of the provider `smtp`, unless told otherwise."""
+    senders = senders or {"relay": Courier()}
+    return Delivery(
+        routes=routes or {channel: tuple(senders) for channel in Channel},
+        senders=senders,
+        providers=dict.fromkeys(senders, "smtp"),
+        channels=dict.fromkeys(Channel, policy or Policy()),
+        renderer=renderer or Marker(),
+        clock=clock or StillClock(),
+        dice=lambda: 0.5,
+    )

@@ -1,0 +1,336 @@
+"""The whole way of one notification, over fakes of the sender and the renderer."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noti_worker.delivery.render import RendererAway
+from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.lifecycle import Backoff, Policy
+from noti_worker.domain.notification import (
+    Attachment,
+    Briefing,
+    Channel,
+    Message,
+    Notification,
+    OnUncertain,
+    Status,
+    Template,
+)
+from noti_worker.domain.outcome import Kind, Outcome
+from tests.delivery.fakes import Courier, Marker, StillClock, a_delivery
+from tests.domain.rows import NOW, claimed
+
+NOTHING = Briefing()
+
+
+def test_a_plain_row_is_sent_as_it_stands() -> None:
+    courier = Courier(Outcome(Kind.OK, provider_message_id="x"))
+    row = claimed(traceparent="00-1-2-00")
+    result = a_delivery({"relay": courier}).deliver(row, NOTHING)
+
+    assert result.verdict.status is Status.SENT
+    assert (result.account, result.provider) == ("relay", "smtp")
+    assert result.outcome == Outcome(Kind.OK, provider_message_id="x")
+    assert result.inbox is None
+    assert courier.sent == [
+        Message(
+            notification_id=1,
+            message_id=row.message_id,
+            channel=Channel.EMAIL,
+            tenant_id="default",
+            recipient="ada@example.com",
+            account="relay",
+            created_at=row.created_at,
+            subject="Hello",
+            text="Hello Ada",
+            traceparent="00-1-2-00",
+        )
+    ]
+
+
+def test_a_try_is_limited_and_timed() -> None:
+    clock = StillClock()
+
+    def slow(_: Message) -> Outcome:
+        clock.seconds += 2.5
+        return Outcome(Kind.OK)
+
+    courier = Courier(instead=slow)
+    result = a_delivery({"relay": courier}, policy=Policy(send_timeout=7.0), clock=clock).deliver(claimed(), NOTHING)
+    assert courier.limits == [7.0]
+    assert (result.since, result.seconds) == (100.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"requested": Status.CANCELLED}, Status.CANCELLED),
+        ({"requested": Status.HELD}, Status.HELD),
+        ({"expires_at": NOW}, Status.EXPIRED),
+        ({"lost_count": 5}, Status.FAILED),
+        ({"dispatched": True, "on_uncertain": OnUncertain.HOLD}, Status.UNKNOWN),
+    ],
+)
+def test_what_is_not_permitted_is_not_sent(fields: dict[str, Any], status: Status) -> None:
+    courier = Courier()
+    result = a_delivery({"relay": courier}).deliver(claimed(**fields), NOTHING)
+    assert result.verdict.status is status
+    assert result.verdict.reason
+    assert (result.outcome, result.account, courier.sent) == (None, None, [])
+
+
+def test_a_row_that_cannot_be_sent_fails_without_a_try() -> None:
+    result = a_delivery().deliver(claimed(options='{"cc": 5}'), NOTHING)
+    assert result.verdict.status is Status.FAILED
+    assert "options.cc" in result.verdict.reason
+    assert (result.outcome, result.kind) == (None, "permanent")
+
+
+@pytest.mark.parametrize("broken", [ValueError, MemoryError, RecursionError, KeyError])
+def test_a_bug_of_a_sender_is_uncertain_and_shows_only_its_class(broken: type[Exception]) -> None:
+    def raises(_: Message) -> Outcome:
+        raise broken("the password is hunter2")
+
+    result = a_delivery({"relay": Courier(instead=raises)}).deliver(claimed(), NOTHING)
+    assert result.outcome == Outcome(Kind.UNCERTAIN, error=broken.__name__)
+    assert result.verdict.status is Status.RETRYING
+
+
+@pytest.mark.parametrize("ends", [SystemExit, KeyboardInterrupt])
+def test_the_end_of_the_process_is_not_an_outcome(ends: type[BaseException]) -> None:
+    def raises(_: Message) -> Outcome:
+        raise ends
+
+    with pytest.raises(ends):
+        a_delivery({"relay": Courier(instead=raises)}).deliver(claimed(), NOTHING)
+
+
+def test_a_sender_that_gives_no_outcome_is_uncertain() -> None:
+    result = a_delivery({"relay": Courier("250 ok")}).deliver(claimed(), NOTHING)
+    assert result.outcome is not None
+    assert result.outcome.kind is Kind.UNCERTAIN
+
+
+def test_what_a_sender_finds_bad_before_sending_is_permanent() -> None:
+    def refuses(_: Message) -> Outcome:
+        raise BadNotification("the subject cannot be encoded")
+
+    result = a_delivery({"relay": Courier(instead=refuses)}).deliver(claimed(), NOTHING)
+    assert result.outcome == Outcome(Kind.PERMANENT, error="the subject cannot be encoded")
+    assert result.verdict.status is Status.FAILED
+
+
+def test_an_in_app_message_is_recorded_with_its_inbox_line() -> None:
+    row = claimed(channel=Channel.IN_APP, recipient="user:17", options='{"html": "<b>Hi</b>"}')
+    result = a_delivery().deliver(row, NOTHING)
+    assert result.inbox is not None
+    assert (result.inbox.recipient, result.inbox.text, result.inbox.html) == ("user:17", "Hello Ada", "<b>Hi</b>")
+
+
+def test_an_in_app_message_that_failed_has_no_inbox_line() -> None:
+    row = claimed(channel=Channel.IN_APP, recipient="user:17")
+    assert a_delivery({"in_app": Courier(Outcome(Kind.PERMANENT))}).deliver(row, NOTHING).inbox is None
+
+
+@given(own=st.integers(0, 20), cap=st.none() | st.integers(0, 20), failures=st.integers(0, 25))
+def test_the_channel_caps_the_retries_of_the_row(own: int, cap: int | None, failures: int) -> None:
+    delivery = a_delivery({"relay": Courier(Outcome(Kind.TRANSIENT))}, policy=Policy(max_retries=cap))
+    row = claimed(max_retries=own, retry_count=failures)
+    result = delivery.deliver(row, NOTHING)
+    allowed = own if cap is None else min(own, cap)
+    assert result.verdict.status is (Status.RETRYING if failures < allowed else Status.FAILED)
+    assert result.notification is row
+
+
+def test_the_wait_follows_the_channels_backoff() -> None:
+    policy = Policy(backoff=Backoff(initial=timedelta(seconds=7)))
+    delivery = a_delivery({"relay": Courier(Outcome(Kind.TRANSIENT))}, policy=policy)
+    assert delivery.deliver(claimed(), NOTHING).verdict.wait == timedelta(seconds=7)
+
+
+def test_uncertainty_follows_the_channel_unless_the_row_says_so() -> None:
+    delivery = a_delivery({"relay": Courier(Outcome(Kind.UNCERTAIN))}, policy=Policy(on_uncertain=OnUncertain.HOLD))
+    assert delivery.deliver(claimed(), NOTHING).verdict.status is Status.UNKNOWN
+    assert delivery.deliver(claimed(on_uncertain=OnUncertain.FAIL), NOTHING).verdict.status is Status.FAILED
+
+
+def test_a_refused_account_hands_over_to_the_next_one_at_once() -> None:
+    delivery = a_delivery({"a": Courier(Outcome(Kind.CONFIG)), "b": Courier()})
+    first = delivery.deliver(claimed(), NOTHING)
+    assert (first.account, first.verdict.status, first.verdict.wait) == ("a", Status.RETRYING, timedelta(0))
+    second = delivery.deliver(claimed(), Briefing(last_account="a", last_kind="config"))
+    assert (second.account, second.verdict.status) == ("b", Status.SENT)
+
+
+def test_the_last_refused_account_of_the_route_holds_the_row() -> None:
+    delivery = a_delivery({"a": Courier(), "b": Courier(Outcome(Kind.CONFIG))})
+    result = delivery.deliver(claimed(), Briefing(last_account="a", last_kind="config"))
+    assert (result.account, result.verdict.status) == ("b", Status.HELD)
+
+
+def test_a_refused_account_that_the_row_asked_for_holds_the_row() -> None:
+    delivery = a_delivery({"a": Courier(Outcome(Kind.CONFIG)), "b": Courier()})
+    assert delivery.deliver(claimed(provider="a"), NOTHING).verdict.status is Status.HELD
+
+
+def test_a_channel_without_account_holds_the_row() -> None:
+    result = a_delivery(routes={Channel.EMAIL: ("relay",)}).deliver(
+        claimed(channel=Channel.SMS, recipient="+491701234567"), NOTHING
+    )
+    assert result.verdict.status is Status.HELD
+    assert "sms" in result.verdict.reason
+
+
+def test_a_route_to_an_account_that_nobody_built_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"routes.email.*'nobody'"):
+        a_delivery(routes={Channel.EMAIL: ("relay", "nobody")})
+
+
+def test_a_renderer_that_cannot_be_had_charges_nothing() -> None:
+    away = Marker(RendererAway("the render process cannot be started: OSError"))
+    row = claimed(template_id="hello", body=None)
+    result = a_delivery(renderer=away).deliver(row, Briefing(template=Template("hello", body="Hi")))
+    assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, False)
+    assert result.verdict.wait == timedelta(seconds=60)
+    assert result.outcome is None
+
+
+# What is sent
+
+ALL = Template("hello", subject="S", body="B", html="H")
+
+
+@pytest.mark.parametrize(
+    ("fields", "content"),
+    [
+        ({}, ("<S>", "<B>", "<H>")),
+        ({"subject": "own"}, ("own", "<B>", "<H>")),
+        ({"body": "own"}, ("<S>", "own", "<H>")),
+        ({"options": '{"html": "own"}'}, ("<S>", "<B>", "own")),
+        ({"channel": Channel.SMS, "recipient": "+491701234567"}, ("<S>", "<B>", None)),
+    ],
+)
+def test_a_template_fills_in_what_the_row_leaves_open(fields: dict[str, Any], content: tuple[str, ...]) -> None:
+    courier = Courier()
+    row = claimed(**{"template_id": "hello", "subject": None, "body": None} | fields)
+    a_delivery({"relay": courier}).deliver(row, Briefing(template=ALL))
+    (message,) = courier.sent
+    assert (message.subject, message.text, message.html) == content
+
+
+def test_a_template_is_given_the_rows_data_and_identity_and_nothing_else() -> None:
+    marker = Marker()
+    row = claimed(template_id="hello", body=None, template_data='{"a": 1}', locale="de")
+    a_delivery(renderer=marker).deliver(row, Briefing(template=ALL))
+    assert marker.data == '{"a": 1}'
+    assert marker.about == {
+        "notification_id": 1,
+        "message_id": "00000000-0000-4000-8000-000000000001",
+        "channel": "email",
+        "tenant_id": "default",
+        "locale": "de",
+        "recipient": "ada@example.com",
+    }
+
+
+def reason(row: Notification, briefing: Briefing = NOTHING) -> str:
+    """Why the row is not sent."""
+    result = a_delivery().deliver(row, briefing)
+    assert (result.verdict.status, result.outcome) == (Status.FAILED, None)
+    return result.verdict.reason
+
+
+def test_an_unknown_template_is_named_with_its_tenant() -> None:
+    why = reason(claimed(template_id="hullo", tenant_id="acme", body=None))
+    assert "'hullo'" in why
+    assert "'acme'" in why
+
+
+def test_a_template_without_text_does_not_serve_a_channel_without_html() -> None:
+    row = claimed(channel=Channel.SMS, recipient="+491701234567", template_id="hello", body=None)
+    assert "sms" in reason(row, Briefing(template=Template("hello", html="<b>")))
+
+
+@pytest.mark.parametrize("bad", ["a\nBcc: evil@example.com", "a\rb", "a\x85b", "a\u2028b", "a\x00b", "a\x1b[2J"])
+def test_a_subject_is_one_line(bad: str) -> None:
+    assert "subject" in reason(claimed(subject=bad))
+
+
+def test_a_subject_keeps_no_direction_override() -> None:
+    courier = Courier()
+    a_delivery({"relay": courier}).deliver(claimed(subject="invoice \u202egpj.exe"), NOTHING)
+    assert courier.sent[0].subject == "invoice gpj.exe"
+
+
+@pytest.mark.parametrize("bad", ["half \ud83d", "nul \x00"])
+def test_text_that_cannot_travel_is_refused(bad: str) -> None:
+    assert "body" in reason(claimed(body=bad))
+
+
+def test_what_calls_itself_json_is_json() -> None:
+    row = {"channel": Channel.WEBHOOK, "recipient": "https://example.com/", "options": '{"content_type": "text/json"}'}
+    assert "tojson" in reason(claimed(**row, body="{'a': 1}"))
+    assert "tojson" in reason(claimed(**row, body="[" * 100_000))
+    assert a_delivery().deliver(claimed(**row, body='{"a": 1}'), NOTHING).verdict.status is Status.SENT
+
+
+ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
+
+
+def test_attachments_come_from_the_briefing() -> None:
+    courier = Courier()
+    file = Attachment("a.pdf", "application/pdf", b"%PDF")
+    row = claimed(options=f'{{"attachments": ["{ID}"]}}')
+    a_delivery({"relay": courier}).deliver(row, Briefing(attachments=(file,)))
+    assert courier.sent[0].attachments == (file,)
+    assert courier.sent[0].options == {}
+
+
+def test_a_missing_attachment_is_named() -> None:
+    assert ID in reason(claimed(options=f'{{"attachments": ["{ID}"]}}'), Briefing(missing=(ID,)))
+    assert "attachments" in reason(claimed(options=f'{{"attachments": ["{ID}"]}}'))
+
+
+def test_preparing_sends_nothing() -> None:
+    courier = Courier()
+    prepared = a_delivery({"relay": courier}).prepare(claimed(), NOTHING)
+    assert isinstance(prepared, Message)
+    assert courier.sent == []
+
+
+# Stopping
+
+
+def test_giving_up_in_the_middle_of_a_send_is_uncertain_and_names_the_account() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hangs(_: Message) -> Outcome:
+        begun.set()
+        go_on.wait(10)
+        return Outcome(Kind.OK)
+
+    delivery = a_delivery({"relay": Courier(instead=hangs)})
+    thread = threading.Thread(target=delivery.deliver, args=(claimed(), NOTHING))
+    thread.start()
+    assert begun.wait(10)
+    result = delivery.give_up(claimed(), 3.0)
+    go_on.set()
+    thread.join()
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.account, result.seconds) == (Kind.UNCERTAIN, "relay", 3.0)
+    assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, True)
+
+
+def test_giving_up_before_the_send_forbids_it_and_charges_nothing() -> None:
+    courier = Courier()
+    delivery = a_delivery({"relay": courier})
+    result = delivery.give_up(claimed(), 3.0)
+    delivery.deliver(claimed(), NOTHING)
+    assert courier.sent == []
+    assert (result.outcome, result.verdict.status, result.verdict.wait) == (None, Status.RETRYING, timedelta(0))
+    assert not result.verdict.charge

@@ -1,0 +1,351 @@
+"""Templates in the real child process: what they may do, what they may not, and that the next one is fine."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from noti_worker.delivery.render import Rendered, Renderer, RendererAway
+from noti_worker.delivery.render_child import FILTERS
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.facts import RendererKilled
+from noti_worker.domain.notification import Template
+from tests.delivery.fakes import Witness
+
+ABOUT = {"notification_id": 17, "recipient": "ada@example.com"}
+DATA: dict[str, Any] = {
+    "name": "<Ada>",
+    "order": {"items": [{"title": "Tea", "price": 3.5}, {"title": "Cup", "price": 7}], "note": None},
+    "long": "y" * 50_000,
+}
+
+
+@pytest.fixture(scope="module")
+def witness() -> Witness:
+    return Witness()
+
+
+@pytest.fixture(scope="module")
+def renderer(witness: Witness) -> Iterator[Renderer]:
+    renderer = Renderer(witness)
+    yield renderer
+    renderer.close()
+
+
+@pytest.fixture
+def own(witness: Witness) -> Iterator[Renderer]:
+    """A renderer for one test, which may harm it."""
+    renderer = Renderer(witness)
+    yield renderer
+    renderer.close()
+
+
+def filled(renderer: Renderer, body: str, data: Any = DATA) -> str | None:
+    return renderer.render(Template("t", body=body), json.dumps(data), ABOUT).text
+
+
+def pid_of(renderer: Renderer) -> int:
+    assert renderer._child is not None
+    return renderer._child._process.pid
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = monotonic() + 10
+    while not true():
+        assert monotonic() < end, "it does not come true"
+        Event().wait(0.01)
+
+
+# What authors write
+
+
+def test_each_part_is_rendered_and_html_alone_is_escaped(renderer: Renderer) -> None:
+    template = Template("t", subject="For {{ name }}", body="Hi {{ name }}", html="<b>{{ name }}</b>")
+    rendered = renderer.render(template, json.dumps(DATA), ABOUT)
+    assert rendered == Rendered("For <Ada>", "Hi <Ada>", "<b>&lt;Ada&gt;</b>")
+
+
+def test_a_part_that_the_template_lacks_stays_out(renderer: Renderer) -> None:
+    assert renderer.render(Template("t", html="x"), None, ABOUT) == Rendered(html="x")
+    assert renderer.render(Template("t"), None, ABOUT) == Rendered()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("{{ notification.recipient }} {{ notification.notification_id }}", "ada@example.com 17"),
+        ("{% for i in order.items %}{{ loop.index }} {{ i.title }};{% endfor %}", "1 Tea;2 Cup;"),
+        ("{{ order.items | sum(attribute='price') | round(2) }}", "10.5"),
+        ("{{ {'a': order.note} | tojson }}", '{"a": null}'),
+        ("[{{ order.note }}]", "[]"),
+        ("{{ nickname | default('friend') }}", "friend"),
+        ("{% if nickname is defined %}a{% else %}b{% endif %}", "b"),
+        ("{% set total = 3 * 4 + 9 % 5 %}{{ total }}", "16"),
+        ("{{ name.strip('<>').upper() }}", "ADA"),
+        ("{% for k, v in {'a': 1}.items() %}{{ k }}={{ v }}{% endfor %}", "a=1"),
+        ("{% for i in range(3) %}{{ loop.cycle('a', 'b') }}{% endfor %}", "aba"),
+        ("{% set n = namespace(x=0) %}{% for i in range(3) %}{% set n.x = n.x + i %}{% endfor %}{{ n.x }}", "3"),
+        ("{% filter upper %}tea{% endfilter %}{% with a = 1 %}{{ a }}{% endwith %}", "TEA1"),
+        ("{{ 'ä' ~ '😀' }}\n", "ä😀"),
+    ],
+)
+def test_what_authors_write_works(renderer: Renderer, body: str, expected: str) -> None:
+    assert filled(renderer, body) == expected
+
+
+FILTERED = {
+    "'a' | capitalize": "A",
+    "-1 | abs": "1",
+    "'ab' | count": "2",
+    "nope | d('x')": "x",
+    "nope | default('x')": "x",
+    "{'a': 1} | dictsort": "[('a', 1)]",
+    "'<' | e": "&lt;",
+    "'<' | escape": "&lt;",
+    "1200 | filesizeformat": "1.2 kB",
+    "'ab' | first": "a",
+    "'1' | float": "1.0",
+    "'<' | forceescape": "&lt;",
+    "'1' | int": "1",
+    "{'a': 1} | items | list": "[('a', 1)]",
+    "['a', 'b'] | join(',')": "a,b",
+    "'ab' | last": "b",
+    "'ab' | length": "2",
+    "'ab' | list": "['a', 'b']",
+    "'AB' | lower": "ab",
+    "[1, 2] | max": "2",
+    "[1, 2] | min": "1",
+    "'ab' | replace('a', 'c')": "cb",
+    "'ab' | reverse": "ba",
+    "1.25 | round(1)": "1.2",
+    "'<' | safe": "<",
+    "[2, 1] | sort": "[1, 2]",
+    "1 | string": "1",
+    "'<b>a&amp;b</b>' | striptags": "a&b",
+    "[1, 2] | sum": "3",
+    "'a b' | title": "A B",
+    "'<' | tojson": '"\\u003c"',
+    "' a ' | trim": "a",
+    "'a b c d e f' | truncate(5, leeway=0)": "a...",
+    "[1, 1] | unique | list": "[1]",
+    "'ab' | upper": "AB",
+    "'a b' | urlencode": "a%20b",
+    "'a b' | wordcount": "2",
+}
+
+
+@pytest.mark.parametrize(("expression", "expected"), FILTERED.items())
+def test_every_allowed_filter_works_where_no_file_can_be_opened(
+    renderer: Renderer, expression: str, expected: str
+) -> None:
+    assert filled(renderer, f"{{{{ {expression} }}}}") == expected
+
+
+def test_the_table_of_filters_is_complete() -> None:
+    assert {expression.partition("| ")[2].split("(")[0].split(" ")[0] for expression in FILTERED} == FILTERS
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("Hi\n{{ nmae }}", "'t': body, line 2: 'nmae' is undefined"),
+        ("{{ order.tax }}", "no attribute 'tax'"),
+        ("{{ name", "body, line 1: unexpected end of template"),
+        ("{% foo %}", "unknown tag 'foo'"),
+        ("{{ name | shout }}", "shout"),
+        ("{{ 1 / 0 }}", "line 1: ZeroDivisionError"),
+    ],
+)
+def test_a_mistake_is_said_with_its_place(renderer: Renderer, body: str, said: str) -> None:
+    with pytest.raises(BadNotification, match=said):
+        filled(renderer, body)
+
+
+def test_an_error_does_not_show_the_data(renderer: Renderer) -> None:
+    with pytest.raises(BadNotification) as bad:
+        filled(renderer, "{{ 1 + name }}{{ name | int }}")
+    assert "Ada" not in str(bad.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ('{"a":' + "[" * 3000 + "]" * 3000 + "}", "nested deeper than 100"),
+        ('{"a":' + "[" * 101 + "]" * 101 + "}", "nested deeper than 100"),
+        ('{"a":' + "9" * 5000 + "}", "too long"),
+        ("[1]", "not a JSON object"),
+        ('{"notification": 1}', "key notification"),
+    ],
+)
+def test_poisonous_data_harms_only_itself(renderer: Renderer, data: str, said: str) -> None:
+    with pytest.raises(BadNotification, match=f"template_data.*{said}"):
+        renderer.render(Template("t", body="x"), data, ABOUT)
+    assert filled(renderer, "{{ a | length }}", {"a": [[]] * 200}) == "200"
+
+
+# Malice
+
+POISON = {
+    "power": "{{ 9**9999999 }}",
+    "text times number": "{{ 'a' * 10000000000 }}",
+    "text in a variable times number": "{% set a = 'a' %}{{ a * 10000000000 }}",
+    "list times number": "{{ [1] * 10000000000 }}",
+    "center": "{{ 'a' | center(1000000000) }}",
+    "ljust in a variable": "{% set f = 'x'.ljust %}{{ f(1000000000) }}",
+    "slice": "{{ [1] | slice(50000000) | list }}",
+    "percent": "{{ '%1000000000d' % 1 }}",
+    "percent in a variable": "{% set f = '%1000000000d' %}{{ f % 1 }}",
+    "indent": "{{ {'a': 1} | tojson(indent=2000000000) }}",
+    "huge precision": "{{ 1.5 | round(1000000000, 'ceil') }}",
+    "macro recursion": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "loop recursion": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+    "parentheses": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+    "minus signs": "{{ " + "-" * 60000 + "1 }}",
+    "attributes": "{{ name" + ".a" * 30000 + " }}",
+    "ifs": "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
+    "class": "{{ ''.__class__ }}",
+    "class by item": "{{ ''['__class__'] }}",
+    "class by attr": "{{ '' | attr('__class__') }}",
+    "class by sort": "{{ [name, 'b'] | sort(attribute='__class__') }}",
+    "format": "{{ '{0.__class__}'.format(1) }}",
+    "format in a variable": "{% set f = '{0.__class__}'.format %}{{ f(1) }}",
+    "indirect format": "{{ ['{0.__class__}'.format] | map('string') | list }}",
+    "method": "{{ name.upper }}",
+    "self": "{{ self }}",
+    "include": "{% include '/etc/passwd' %}",
+    "import": "{% import '/etc/passwd' as x %}",
+    "extends": "{% extends '/etc/passwd' %}",
+    "lipsum": "{{ lipsum(n=200000) }}",
+    "cycler": "{{ cycler.__init__.__globals__ }}",
+    "range": "{% for i in range(99999) %}{% endfor %}",
+    "three loops": "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3,
+    "four loops": "{% for a in 'a' %}" * 4 + "{% endfor %}" * 4,
+    "growing text": "{% set n = namespace(a=long) %}{% for i in range(99) %}{% set n.a = n.a ~ n.a %}{% endfor %}",
+    "growing number": "{% set n = namespace(a=9) %}{% for i in range(99) %}{% set n.a = n.a * n.a %}{% endfor %}",
+    "replace": "{{ long | replace('y', long) }}",
+    "join": "{{ range(1000) | join(long) }}",
+    "output": "{% for i in range(6) %}{{ long }}{% endfor %}",
+    "source": "x" * (64 * 1024 + 1),
+    "number": "{{ " + "9" * 5000 + " }}",
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_a_poisonous_template_ends_soon_with_a_reason_and_the_next_one_is_fine(renderer: Renderer, name: str) -> None:
+    filled(renderer, "warm")  # a new child, after an earlier one was killed, is not this template's time
+    began = monotonic()
+    with pytest.raises(BadNotification) as bad:
+        filled(renderer, POISON[name])
+    assert monotonic() - began < 5  # one second of CPU time, on a busy machine
+    assert str(bad.value).startswith("template 't'")
+    assert len(str(bad.value)) < 400
+    assert filled(renderer, "Hi {{ name }}") == "Hi <Ada>"
+
+
+def test_output_up_to_the_limit_passes(renderer: Renderer) -> None:
+    assert len(filled(renderer, "{{ a }}", {"a": "x" * 256 * 1024}) or "") == 256 * 1024
+    with pytest.raises(BadNotification, match="longer than 256 KiB"):
+        filled(renderer, "{{ a }}x", {"a": "x" * 256 * 1024})
+
+
+# The process
+
+
+def test_the_child_has_nothing_to_give_away(renderer: Renderer) -> None:
+    filled(renderer, "x")
+    proc = Path(f"/proc/{pid_of(renderer)}")
+    assert set((proc / "environ").read_bytes().split(b"\0")) - {b""} <= {
+        f"LD_LIBRARY_PATH={os.environ.get('LD_LIBRARY_PATH')}".encode()
+    }
+    assert sorted(path.name for path in (proc / "fd").iterdir()) == ["0", "1", "2"]
+    limits = {line[:26].strip(): line[26:].split()[0] for line in (proc / "limits").read_text().splitlines()}
+    assert limits["Max address space"] == str(256 * 1024 * 1024)
+    assert limits["Max open files"] == "3"
+    assert limits["Max file size"] == "0"
+
+
+def test_a_template_that_does_not_end_is_told_and_its_child_replaced() -> None:
+    witness = Witness()
+    renderer = Renderer(witness, timeout=0.2)
+    filled(renderer, "x")
+    first = pid_of(renderer)
+    with pytest.raises(BadNotification, match=r"'t' did not end within 0.2 s"):
+        filled(renderer, POISON["three loops"])
+    assert filled(renderer, "x") == "x"
+    assert pid_of(renderer) != first
+    renderer.close()
+    assert witness.facts == [RendererKilled("t", "did not end within 0.2 s")]
+
+
+def test_a_child_that_was_killed_is_replaced_and_the_render_done_again(own: Renderer) -> None:
+    filled(own, "x")
+    os.kill(pid_of(own), signal.SIGKILL)
+    assert filled(own, "Hi {{ name }}") == "Hi <Ada>"
+
+
+def test_a_signal_of_the_terminal_or_the_supervisor_does_not_end_the_child(own: Renderer) -> None:
+    filled(own, "x")
+    pid = pid_of(own)
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(pid, one)
+    assert filled(own, "x") == "x"
+    assert pid_of(own) == pid
+
+
+def test_a_frozen_child_is_nobodys_fault() -> None:
+    renderer = Renderer(Witness(), timeout=0.02)  # patience is ten times that
+    filled(renderer, "x")
+    os.kill(pid_of(renderer), signal.SIGSTOP)
+    assert filled(renderer, "x") == "x"
+    renderer.close()
+
+
+def test_a_child_ends_with_its_parent(own: Renderer) -> None:
+    filled(own, "x")
+    assert own._child is not None
+    process = own._child._process
+    own._child._line.close()  # what the kernel does when the parent is killed
+    wait_until(lambda: process.poll() is not None)
+    assert process.returncode == 0
+
+
+def test_a_closed_renderer_leaves_no_process(own: Renderer) -> None:
+    filled(own, "x")
+    pid = pid_of(own)
+    own.close()
+    own.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("interpreter", ["/does/not/exist", "/bin/false"])
+def test_a_renderer_that_cannot_start_blames_no_row(
+    own: Renderer, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter)
+    with pytest.raises(RendererAway, match="render process"):
+        filled(own, "x")
+    monkeypatch.undo()
+    assert filled(own, "x") == "x"
+
+
+def test_many_threads_share_one_child(renderer: Renderer) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda n: filled(renderer, "{{ n }}", {"n": n}), range(400)))
+    assert answers == [str(n) for n in range(400)]
+
+
+def test_a_large_row_goes_there_and_back(renderer: Renderer) -> None:
+    assert filled(renderer, "{{ a | length }} {{ b }}", {"a": "ä" * 1_000_000, "b": "ä" * 100_000}) == (
+        "1000000 " + "ä" * 100_000
+    )

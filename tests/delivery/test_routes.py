@@ -1,0 +1,67 @@
+"""Which account sends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noti_worker.delivery.routes import accounts_for, has_later, next_account
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.notification import Briefing
+from noti_worker.domain.outcome import Kind
+from tests.domain.rows import claimed
+
+ROUTE = ("relay", "spare", "ses")
+PROVIDERS = {"relay": "smtp", "spare": "smtp", "ses": "ses_api"}
+
+
+@pytest.mark.parametrize(
+    ("last_account", "last_kind", "expected"),
+    [
+        (None, None, "relay"),
+        ("relay", "transient", "spare"),
+        ("relay", "config", "spare"),
+        ("relay", "throttled", "spare"),
+        ("ses", "transient", "relay"),
+        ("spare", "uncertain", "spare"),
+        ("spare", "lost", "spare"),
+        ("spare", "permanent", "relay"),  # requeued by an operator: a fresh start
+        ("gone", "transient", "relay"),
+        ("gone", "uncertain", "relay"),
+    ],
+)
+def test_the_next_account(last_account: str | None, last_kind: str | None, expected: str) -> None:
+    assert next_account(ROUTE, Briefing(last_account=last_account, last_kind=last_kind)) == expected
+
+
+@given(
+    accounts=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True),
+    last=st.none() | st.sampled_from("abcdefg"),
+    kind=st.none() | st.sampled_from([*Kind, "lost"]),
+)
+def test_an_ambiguous_try_never_moves_to_another_account(accounts: list[str], last: str | None, kind: str) -> None:
+    chosen = next_account(accounts, Briefing(last_account=last, last_kind=kind))
+    assert chosen in accounts
+    if kind in {"uncertain", "lost"} and last in accounts:
+        assert chosen == last
+    if kind in {"transient", "config", "throttled"} and last in accounts and len(accounts) > 1:
+        assert chosen != last
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [(None, ROUTE), ("spare", ("spare",)), ("ses_api", ("ses",))],
+)
+def test_a_row_may_name_its_account_or_the_only_one_of_a_provider(
+    wanted: str | None, expected: tuple[str, ...]
+) -> None:
+    assert tuple(accounts_for(claimed(provider=wanted), ROUTE, PROVIDERS)) == expected
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("smtp", "relay, spare"), ("nobody", "relay, spare, ses")])
+def test_a_row_that_names_none_or_several_is_told_the_choice(wanted: str, said: str) -> None:
+    with pytest.raises(BadNotification, match=f"'{wanted}'.*{said}"):
+        accounts_for(claimed(provider=wanted), ROUTE, PROVIDERS)
+
+
+def test_only_a_later_account_takes_over() -> None:
+    assert [has_later(ROUTE, account) for account in ROUTE] == [True, True, False]
