@@ -100,19 +100,16 @@ def send(connection: Connection, fields: Mapping[str, Any], *, dry_run: bool = F
     `fields` are those of `enqueue`; `send_at` and `expires_at` may also be a timedelta from the database's now.
     Raises BadNotification in the words of the database.
     """
-    try:
-        with _in_words(), connection.transaction(force_rollback=dry_run):
-            now = rows(connection, Statement("now", "SELECT clock_timestamp() AS now", frozenset()), {})[0]["now"]
-            instants = {n: now + value for n, value in fields.items() if isinstance(value, timedelta)}
-            given: Any = {**fields, **instants}
-            return list_notifications(connection, Filter(ids=(enqueue(connection, **given),)))[0]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadNotification(str(error)) from None
+    with _in_words(), connection.transaction(force_rollback=dry_run):
+        now = rows(connection, Statement("now", "SELECT clock_timestamp() AS now", frozenset()), {})[0]["now"]
+        instants = {name: now + value for name, value in fields.items() if isinstance(value, timedelta)}
+        given: Any = {**fields, **instants}
+        return list_notifications(connection, Filter(ids=(enqueue(connection, **given),)))[0]
 
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """Let the words of our own triggers through, which never show content; other errors as in `translated`."""
+    """Let the words of our own checks and triggers through, which never show content; else as `translated`."""
     with translated():
         try:
             yield
@@ -121,6 +118,8 @@ def _in_words() -> Iterator[None]:
             if words.startswith("noti: "):
                 raise BadNotification(words.removeprefix("noti: ")) from None
             raise
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadNotification(str(error)) from None
 
 
 def meant(move: Move, chosen: Filter) -> Filter:
