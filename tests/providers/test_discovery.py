@@ -1,0 +1,145 @@
+"""Providers are found by name: a file here, or an entry point of any installed distribution.
+
+The test below *is* the guide to one's own provider: a module, and one line of packaging.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from noti_worker import providers
+from noti_worker.delivery.deliver import Delivery
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.facts import Result
+from noti_worker.domain.notification import Briefing, Channel, Status
+from noti_worker.domain.secret import Secret
+from noti_worker.providers import sandbox
+from noti_worker.transport import Http
+from tests.delivery.fakes import Marker, StillClock
+from tests.domain.rows import NOW, claimed
+
+PIGEON = '''
+"""Carrier pigeons."""
+
+from dataclasses import dataclass
+
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Sender
+from noti_worker.domain.secret import Secret
+from noti_worker.transport import Http
+
+CHANNELS = frozenset({Channel.CHAT})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The keys of an account `[accounts.NAME]` with `provider = "pigeon"`."""
+
+    loft: str                 # loft = "north"
+    whistle: Secret           # whistle = "env:WHISTLE"
+
+
+def build(settings: Settings, http: Http) -> Sender:
+    return Pigeons(settings)
+
+
+class Pigeons:
+    def __init__(self, settings: Settings) -> None:
+        self._loft = settings.loft
+
+    def send(self, message: Message, limit: float) -> Outcome:
+        if len(message.text or "") > 20:
+            return Outcome(Kind.PERMANENT, code="too heavy", error="a pigeon carries 20 characters")
+        return Outcome(Kind.OK, provider_message_id=f"{self._loft}/{message.message_id}")
+
+    def close(self) -> None:
+        pass
+'''
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of installed distributions, as `pip install` leaves them."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def install(site: Path, module: str, source: str, entry_point: str) -> None:
+    """Do what pip does with a pyproject.toml that holds the entry point."""
+    (site / f"{module}.py").write_text(source)
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[noti_worker.providers]\n{entry_point}\n")
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def pigeon(site: Path, monkeypatch: pytest.MonkeyPatch) -> providers.Provider:
+    install(site, "noti_pigeon", PIGEON, "pigeon = noti_pigeon")
+    monkeypatch.delitem(sys.modules, "noti_pigeon", raising=False)
+    return providers.find("pigeon")
+
+
+def sent_by(provider: providers.Provider, text: str) -> Result:
+    sender = provider.build(provider.Settings(loft="north", whistle=Secret("fee")), Http(now=lambda: NOW))
+    delivery = Delivery(
+        {Channel.CHAT: ["birds"]}, {"birds": sender}, {"birds": "pigeon"}, {}, Marker(), StillClock(), lambda: 0.5
+    )
+    return delivery.deliver(claimed(channel=Channel.CHAT, recipient="market square", body=text), Briefing())
+
+
+def test_a_provider_of_another_distribution_is_found_and_sends(pigeon: providers.Provider) -> None:
+    assert "pigeon" in providers.known()
+    result = sent_by(pigeon, "Come home")
+    assert result.verdict.status is Status.SENT
+    assert (result.account, result.provider) == ("birds", "pigeon")
+    assert result.outcome is not None
+    assert result.outcome.provider_message_id == f"north/{result.notification.message_id}"
+
+
+def test_what_it_answers_decides_what_becomes_of_the_row(pigeon: providers.Provider) -> None:
+    result = sent_by(pigeon, "Come home, the soup is getting cold")
+    assert result.verdict.status is Status.FAILED
+
+
+def test_a_file_of_the_package_is_found_by_its_name() -> None:
+    assert providers.find("sandbox") is sandbox
+    assert {"in_app", "console", "sandbox"} <= set(providers.known())
+
+
+def test_a_file_of_the_package_is_not_shadowed(site: Path) -> None:
+    install(site, "noti_fake_sandbox", PIGEON, "sandbox = noti_fake_sandbox")
+    assert providers.find("sandbox") is sandbox
+
+
+def test_private_files_are_no_providers() -> None:
+    assert not [name for name in providers.known() if name.startswith("_")]
+    with pytest.raises(ConfigurationError):
+        providers.find("_mail")
+
+
+@pytest.mark.parametrize("name", ["carrier", "", "../sandbox", "sandbox.py", "os"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"does not exist: known are .*console.*in_app.*sandbox"):
+        providers.find(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "entry_point", "said"),
+    [
+        ("import a_sdk_that_is_not_there", "owl = noti_owl", "cannot be loaded from 'noti_owl': ModuleNotFoundError"),
+        ("", "owl = noti_owl:nothing", "cannot be loaded from 'noti_owl:nothing': AttributeError"),
+        ("CHANNELS = ()", "owl = noti_owl", "lacks Settings, build"),
+    ],
+)
+def test_a_provider_that_is_broken_is_a_configuration_error(
+    site: Path, monkeypatch: pytest.MonkeyPatch, source: str, entry_point: str, said: str
+) -> None:
+    install(site, "noti_owl", source, entry_point)
+    monkeypatch.delitem(sys.modules, "noti_owl", raising=False)
+    with pytest.raises(ConfigurationError, match=f"'owl'.*{said}"):
+        providers.find("owl")
