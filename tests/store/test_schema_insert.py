@@ -1,0 +1,279 @@
+"""What may be inserted, what is filled in, and in which words the rest is refused."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.store.refusals import refusal
+from tests.store.rows import insert, row
+
+Connection = psycopg.Connection[Any]
+
+GOOD: dict[str, object] = {"channel": "email", "recipient": "ann@example.com", "subject": "Hello", "body": "Hi"}
+WORKERS = (
+    "noti: the claim and count columns belong to the workers. Leave out claimed_by, lease_until, dispatched_at, "
+    "requested, claim_count, attempt_count, lost_count and retry_count."
+)
+FOLLOW = "noti: finished_at, held_at, sent_at and failed_at follow the status. Leave them out: they are set for you."
+CHANNELS = "Give one of email, sms, whatsapp, push, voice, chat, webhook, in_app."
+
+
+def statement(connection: Connection, columns: dict[str, object]) -> str:
+    return (
+        sql.SQL("INSERT INTO noti.notifications_log ({}) VALUES ({})")
+        .format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(map(sql.Literal, columns.values()))
+        )
+        .as_string(connection)
+    )
+
+
+def test_four_columns_are_enough(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, subject, body) VALUES ('email', 'a@example.com', 's', 'b')"
+    )
+    found = row(connection, 1)
+    assert (found["status"], found["priority"], found["tenant_id"], found["max_retries"]) == (
+        "pending",
+        "normal",
+        "default",
+        3,
+    )
+    assert found["due_at"] == found["created_at"]
+    assert found["message_id"] is not None
+
+
+def test_explicit_nulls_become_the_defaults(connection: Connection) -> None:
+    nulls = [
+        "tenant_id",
+        "status",
+        "priority",
+        "max_retries",
+        "message_id",
+        "created_at",
+        "updated_at",
+        "claim_count",
+        "attempt_count",
+        "lost_count",
+        "retry_count",
+        "finished_at",
+        "held_at",
+        "send_at",
+        "options",
+        "claimed_by",
+        "lease_until",
+    ]
+    [notification_id] = insert(connection, **dict.fromkeys(nulls))
+    found = row(connection, notification_id)
+    assert [name for name in nulls[:11] if found[name] is None] == []
+    assert (found["status"], found["priority"], found["tenant_id"], found["max_retries"]) == (
+        "pending",
+        "normal",
+        "default",
+        3,
+    )
+    assert found["due_at"] == found["created_at"]
+
+
+@pytest.mark.parametrize("status", ["sent", "failed", "cancelled", "suppressed", "expired", "held"])
+def test_history_may_be_inserted_with_its_status_alone(connection: Connection, status: str) -> None:
+    [notification_id] = insert(connection, status=status)
+    found = row(connection, notification_id)
+    times = {name for name in ("finished_at", "held_at", "sent_at", "failed_at") if found[name] is not None}
+    expected = {"held": {"held_at"}, "sent": {"finished_at", "sent_at"}, "failed": {"finished_at", "failed_at"}}
+    assert times == expected.get(status, {"finished_at"})
+    assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"channel": None}, f"channel is missing. {CHANNELS}"),
+        ({"channel": "emial"}, f"channel is unknown. {CHANNELS}"),
+        ({"recipient": None}, "recipient is missing. Give one address for the channel."),
+        ({"recipient": ""}, "recipient is missing. Give one address for the channel."),
+        ({"body": None}, "there is nothing to send. Give a body or a template_id."),
+        ({"priority": "asap"}, "priority is unknown. Give one of low, normal, high, urgent."),
+        (
+            {"status": "new"},
+            "status is unknown. Leave it out for a new notification, or set cancelled, held or pending.",
+        ),
+        ({"on_uncertain": "guess"}, "on_uncertain is unknown. Give one of retry, hold, fail, or leave it out."),
+        ({"entity_type": "order"}, "entity_type and entity_id come together. Give both or neither."),
+        ({"entity_id": "17"}, "entity_type and entity_id come together. Give both or neither."),
+        ({"max_retries": -1}, "max_retries is out of range. Give a number from 0 to 1000."),
+        ({"max_retries": 1001}, "max_retries is out of range. Give a number from 0 to 1000."),
+        ({"tenant_id": ""}, "tenant_id is empty. Leave it out for the default tenant."),
+    ],
+)
+def test_a_wrong_value_is_refused_in_two_sentences(
+    connection: Connection, columns: dict[str, object], message: str
+) -> None:
+    assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", f"noti: {message}")
+
+
+@pytest.mark.parametrize("column", ["created_at", "updated_at", "send_at", "expires_at"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity", "1999-12-31 00:00+00", "2200-01-02 00:00+00"])
+def test_a_senseless_time_is_refused(connection: Connection, column: str, value: str) -> None:
+    assert refusal(connection, statement(connection, GOOD | {column: value})) == (
+        "23514",
+        f"noti: {column} is not a sensible time. Give one between the years 2000 and 2200 (infinity is none).",
+    )
+
+
+@pytest.mark.parametrize("column", ["finished_at", "sent_at"])
+def test_a_senseless_time_of_history_is_refused(connection: Connection, column: str) -> None:
+    assert refusal(connection, statement(connection, GOOD | {"status": "sent", column: "infinity"})) == (
+        "23514",
+        "noti: finished_at is not a sensible time. Give one between the years 2000 and 2200 (infinity is none).",
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "most", "words"),
+    [
+        ("recipient", 4096, "4096 bytes"),
+        ("subject", 4096, "4096 bytes"),
+        ("body", 1_048_576, "1 MB"),
+        ("tenant_id", 128, "128 bytes"),
+        ("template_id", 256, "256 bytes"),
+        ("locale", 64, "64 bytes"),
+        ("idempotency_key", 256, "256 bytes"),
+        ("category", 256, "256 bytes"),
+        ("provider", 256, "256 bytes"),
+        ("collapse_key", 256, "256 bytes"),
+        ("traceparent", 256, "256 bytes"),
+        ("error_message", 8192, "8192 bytes"),
+    ],
+)
+def test_a_text_has_its_largest_size(connection: Connection, column: str, most: int, words: str) -> None:
+    insert(connection, **{column: "x" * most})
+    assert refusal(connection, statement(connection, GOOD | {column: "x" * (most + 1)})) == (
+        "23514",
+        f"noti: {column} is larger than {words}. Make it smaller, or store it elsewhere and send a link.",
+    )
+
+
+@pytest.mark.parametrize(("column", "most"), [("entity_type", 128), ("entity_id", 256)])
+def test_an_entity_has_its_largest_size(connection: Connection, column: str, most: int) -> None:
+    entity: dict[str, object] = {"entity_type": "order", "entity_id": "17"}
+    insert(connection, **(entity | {column: "x" * most}))
+    assert refusal(connection, statement(connection, GOOD | entity | {column: "x" * (most + 1)})) == (
+        "23514",
+        f"noti: {column} is larger than {most} bytes. Make it smaller, or store it elsewhere and send a link.",
+    )
+
+
+@pytest.mark.parametrize("column", ["template_data", "options", "metadata"])
+def test_a_document_has_its_largest_size(connection: Connection, column: str) -> None:
+    insert(connection, **{column: f'{{"a": "{"x" * 250_000}"}}'})
+    assert refusal(connection, statement(connection, GOOD | {column: f'{{"a": "{"x" * 262_144}"}}'})) == (
+        "23514",
+        f"noti: {column} is larger than 256 kB. Make it smaller, or store it elsewhere and send a link.",
+    )
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"claimed_by": 1},
+        {"lease_until": "2100-01-01 00:00+00"},
+        {"dispatched_at": "2025-01-01 00:00+00"},
+        {"requested": "cancelled"},
+        {"claim_count": 2_147_483_647},
+        {"attempt_count": 1},
+        {"lost_count": 5},
+        {"retry_count": 1},
+    ],
+)
+def test_the_workers_columns_cannot_be_inserted(connection: Connection, columns: dict[str, object]) -> None:
+    assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", WORKERS)
+    assert refusal(connection, statement(connection, GOOD | columns | {"status": "sent"})) == ("23514", WORKERS)
+
+
+@pytest.mark.parametrize("status", ["sending", "retrying", "unknown"])
+def test_the_workers_statuses_cannot_be_inserted(connection: Connection, status: str) -> None:
+    assert refusal(connection, statement(connection, GOOD | {"status": status})) == (
+        "23514",
+        f"noti: a new notification cannot be {status}. Leave status out; held and finished history may be inserted too.",
+    )
+
+
+def test_a_retry_cannot_be_inserted(connection: Connection) -> None:
+    assert refusal(connection, statement(connection, GOOD | {"next_retry_at": "2030-01-01 00:00+00"})) == (
+        "23514",
+        "noti: next_retry_at belongs to the workers. Use send_at to send later.",
+    )
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"finished_at": "2025-01-01 00:00+00"},
+        {"held_at": "2025-01-01 00:00+00"},
+        {"sent_at": "2025-01-01 00:00+00"},
+        {"status": "failed", "sent_at": "2025-01-01 00:00+00"},
+    ],
+)
+def test_times_that_do_not_fit_the_status_are_refused(connection: Connection, columns: dict[str, object]) -> None:
+    assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", FOLLOW)
+
+
+def test_copy_and_bulk_inserts_are_audited_row_by_row(connection: Connection) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY noti.notifications_log (channel, recipient, subject, body) FROM STDIN") as copy,
+    ):
+        for number in range(500):
+            copy.write_row(("email", f"user{number}@example.com", "s", "b"))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES (%s, %s, %s)",
+            [("sms", f"+491700000{number:03}", "b") for number in range(500)],
+        )
+    assert connection.execute(
+        "SELECT count(*), count(DISTINCT entity_id) FROM noti.audit_log WHERE action = 'notification_triggered'"
+    ).fetchone() == (1000, 1000)
+
+
+def test_an_audit_line_has_neither_address_nor_body(connection: Connection) -> None:
+    insert(
+        connection, recipient="ann@example.com", subject="Very secret", body="hidden words", options='{"cc": ["c@x.y"]}'
+    )
+    found = connection.execute("SELECT audit_log::text FROM noti.audit_log").fetchone()
+    assert found is not None
+    assert not any(word in found[0] for word in ("ann@", "secret", "hidden", "c@x"))
+
+
+def test_a_used_key_is_a_unique_violation_or_nothing(connection: Connection) -> None:
+    insert(connection, idempotency_key="k")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        insert(connection, idempotency_key="k")
+    nothing = connection.execute(
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, body, idempotency_key) VALUES ('email', 'a', 'b', 'k')
+        ON CONFLICT DO NOTHING
+        """
+    )
+    assert nothing.rowcount == 0
+    assert len(insert(connection, idempotency_key="k", tenant_id="acme")) == 1
+    assert connection.execute("SELECT count(*) FROM noti.audit_log").fetchone() == (2,)
+
+
+def test_an_application_needs_no_right_on_the_audit_log(connection: Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("CREATE ROLE noti_test_app")
+        connection.execute("GRANT USAGE ON SCHEMA noti TO noti_test_app")
+        connection.execute("GRANT SELECT, INSERT, UPDATE ON noti.notifications_log TO noti_test_app")
+        connection.execute("SET LOCAL ROLE noti_test_app")
+        assert connection.execute("SELECT noti.send('email', 'a@example.com', 's', 'b')").fetchone() == (1,)
+        assert connection.execute("SELECT noti.cancel(1)").fetchone() == ("cancelled",)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute("SELECT * FROM noti.audit_log")
+        connection.execute("RESET ROLE")
+        assert connection.execute("SELECT action, action_by FROM noti.audit_log ORDER BY audit_id").fetchall() == [
+            ("notification_triggered", "noti_test_app"),
+            ("notification_cancelled", "noti_test_app"),
+        ]

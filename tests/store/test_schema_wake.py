@@ -1,0 +1,89 @@
+"""An insert wakes sleeping workers: a hint for rows that are due, at most one per statement, and it can be off."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from noti_worker.embedded import Server
+from noti_worker.store import migrate
+from tests.store.rows import insert
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def listener(database_url: str) -> Iterator[Connection]:
+    with psycopg.connect(database_url, autocommit=True) as opened:
+        opened.execute("LISTEN noti_wake")
+        yield opened
+
+
+def heard(listener: Connection) -> int:
+    """How many hints came; a round trip brings everything that was committed before it."""
+    listener.execute("SELECT 1")
+    return len(list(listener.notifies(timeout=0)))
+
+
+def test_a_due_row_wakes_once_per_statement(connection: Connection, listener: Connection) -> None:
+    insert(connection, 1000)
+    assert heard(listener) == 1
+
+
+@pytest.mark.parametrize("columns", [{"send_at": "2100-01-01 00:00+00"}, {"status": "held"}, {"status": "sent"}])
+def test_a_row_that_is_not_due_wakes_nobody(
+    connection: Connection, listener: Connection, columns: dict[str, object]
+) -> None:
+    insert(connection, **columns)
+    assert heard(listener) == 0
+
+
+def test_an_insert_of_nothing_wakes_nobody(connection: Connection, listener: Connection) -> None:
+    insert(connection, 0)
+    assert heard(listener) == 0
+
+
+def test_an_open_producer_mutes_only_those_who_share_its_gate(
+    connection: Connection, listener: Connection, database_url: str
+) -> None:
+    with psycopg.connect(database_url) as open_producer:
+        insert(open_producer)
+        gate = open_producer.info.backend_pid % 8
+        insert(connection)
+        assert heard(listener) == (0 if connection.info.backend_pid % 8 == gate else 1)
+        open_producer.commit()
+        insert(connection)
+        assert heard(listener) >= 2
+
+
+@pytest.mark.parametrize("value", ["off", "false", "no", "0"])
+def test_the_wake_can_be_switched_off_for_a_database(database_url: str, listener: Connection, value: str) -> None:
+    name = listener.info.dbname
+    listener.execute(f"ALTER DATABASE {name} SET noti.wake = '{value}'")
+    with psycopg.connect(database_url, autocommit=True) as quiet:
+        insert(quiet)
+        assert heard(listener) == 0
+        quiet.execute("SET noti.wake = 'on'")
+        insert(quiet)
+        assert heard(listener) == 1
+
+
+def test_two_phase_commit_works_with_the_wake_off(open_directory: Path) -> None:
+    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
+    settings = {"max_prepared_transactions": "2", "fsync": "off"}
+    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, settings) as server:
+        migrate.upgrade(server.url)
+        with psycopg.connect(server.url) as connection:
+            connection.execute("SET noti.wake = 'off'")
+            connection.commit()
+            insert(connection)
+            connection.execute("PREPARE TRANSACTION 'noti'")
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("COMMIT PREPARED 'noti'")
+            assert connection.execute("SELECT count(*) FROM noti.audit_log").fetchone() == (1,)
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="NOTIFY"), connection.transaction():
+                insert(connection)
+                connection.execute("PREPARE TRANSACTION 'noti'")
