@@ -1,0 +1,170 @@
+"""Connections: settings, errors without row content, and making up after the database was away."""
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
+from noti_worker.domain.secret import Secret
+from noti_worker.store.connect import SETTINGS, Database, Session, connect
+from noti_worker.store.statements import Statement
+from tests.store.rows import Connection
+
+ONE = Statement("one", "SELECT 1 AS one", frozenset())
+BACKEND = Statement("backend", "SELECT pg_backend_pid() AS pid", frozenset())
+SHOW = Statement("show", "SELECT current_setting(%(name)s) AS value", frozenset({"name"}))
+SET = Statement("set", "SELECT set_config(%(name)s, %(value)s, false)", frozenset({"name", "value"}))
+NAP = Statement("nap", "SELECT pg_sleep(60)", frozenset())
+DELETE = Statement("delete", "DELETE FROM noti.duties", frozenset())
+CODE = str(993_000 + 211)  # not as it stands in the source, which a traceback shows
+SEND = Statement(
+    "send",
+    "INSERT INTO noti.notifications_log (channel, recipient, subject, body, max_retries)"
+    " VALUES ('email', 'ann@example.com', 'Your code', %(body)s, %(max_retries)s)",
+    frozenset({"body", "max_retries"}),
+)
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    opened = database.session("test")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def pooled(database: Database) -> Iterator[Session]:
+    """A session as it is behind PgBouncer in transaction mode."""
+    opened = Database(database.url, pgbouncer=True).session("test")
+    yield opened
+    opened.close()
+
+
+def _pid(session: Session) -> int:
+    return int(session.run(BACKEND, {})[0]["pid"])
+
+
+def _shown(session: Session, name: str) -> str:
+    return str(session.run(SHOW, {"name": name})[0]["value"])
+
+
+def test_a_connection_is_limited_in_time_and_free_of_statistics(session: Session) -> None:
+    assert {name: _shown(session, name) for name in SETTINGS} == {**SETTINGS, "datestyle": "ISO, MDY"}
+    assert _shown(session, "application_name") == "noti-worker test"
+
+
+def test_an_option_of_the_url_wins_over_ours(database_url: str) -> None:
+    mark = "&" if "?" in database_url else "?"
+    with connect(f"{database_url}{mark}options=-c%20statement_timeout%3D3s&application_name=mine") as connection:
+        shown = connection.execute("SELECT current_setting('statement_timeout') AS it").fetchone()
+        assert shown == {"it": "3s"}
+        assert connection.info.parameter_status("application_name") == "mine"
+
+
+def test_the_form_of_sqlalchemy_is_understood(database_url: str) -> None:
+    with connect(Secret(database_url.replace("postgresql://", "postgresql+psycopg://", 1))) as connection:
+        assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://noti:hunter2@host:port:1/x?what=hunter2", "hunter2 hunter2", "http://hunter2"]
+)
+def test_a_url_that_cannot_be_read_is_a_configuration_error_that_keeps_it_secret(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"database\.url") as caught:
+        connect(Secret(url))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nobody_listening_is_a_database_that_is_away() -> None:
+    with pytest.raises(DatabaseAway, match="refused"):
+        connect("postgresql://noti:hunter2@127.0.0.1:1/noti")
+
+
+def test_a_session_makes_up_after_its_backend_was_terminated(session: Session, connection: Connection) -> None:
+    pid = _pid(session)
+    connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    with pytest.raises(DatabaseAway, match=r"57P01|connection is lost"):
+        session.run(ONE, {})
+    assert session.run(ONE, {}) == [{"one": 1}]
+    assert _pid(session) != pid
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "statement", "expected"),
+    [
+        ("statement_timeout", "20ms", NAP, "57014"),
+        ("lock_timeout", "20ms", DELETE, "55P03"),
+    ],
+)
+def test_running_out_of_time_is_passing_weather_and_keeps_the_connection(
+    session: Session, connection: Connection, setting: str, value: str, statement: Statement, expected: str
+) -> None:
+    pid = _pid(session)
+    session.run(SET, {"name": setting, "value": value})
+    with connection.transaction():
+        connection.execute("LOCK TABLE noti.duties")
+        with pytest.raises(DatabaseAway, match=expected):
+            session.run(statement, {})
+    assert _pid(session) == pid
+
+
+def test_a_standby_is_left_for_another_connection(session: Session) -> None:
+    pid = _pid(session)
+    session.run(SET, {"name": "default_transaction_read_only", "value": "on"})
+    with pytest.raises(DatabaseAway, match="25006"):
+        session.run(SEND, {"body": "x", "max_retries": 3})
+    assert _pid(session) != pid
+
+
+@pytest.mark.parametrize("name", ["session", "pooled"])
+def test_a_refusal_shows_its_code_and_never_the_row(request: pytest.FixtureRequest, name: str) -> None:
+    session: Session = request.getfixturevalue(name)
+    with pytest.raises(DatabaseRefused, match=r"23514|P0001|22") as caught:
+        session.run(SEND, {"body": f"your code is {CODE}", "max_retries": 1_000_000})
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert CODE not in shown
+    assert "ann@example.com" not in shown
+    assert session.run(ONE, {}) == [{"one": 1}]
+
+
+@pytest.mark.parametrize("body", ["secret\x00", "secret\ud800"])
+def test_a_text_that_the_driver_refuses_is_a_refusal_too(session: Session, body: str) -> None:
+    with pytest.raises(DatabaseRefused) as caught:
+        session.run(SEND, {"body": body, "max_retries": 3})
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_behind_a_pooler_nothing_outlives_a_transaction(pooled: Session, connection: Connection) -> None:
+    for _ in range(10):
+        assert _shown(pooled, "enable_seqscan") == "off"
+        assert _shown(pooled, "statement_timeout") == "10s"
+    opened = pooled._connected()
+    assert opened.execute("SELECT count(*) AS n FROM pg_prepared_statements").fetchone() == {"n": 0}
+    for name in ("enable_seqscan", "statement_timeout", "jit"):
+        here = opened.execute("SELECT current_setting(%s) AS value", [name]).fetchone()
+        plain = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+        assert plain is not None
+        assert here == {"value": plain[0]}
+
+
+def test_threads_take_turns_on_one_session(session: Session) -> None:
+    pids: list[int] = []
+    threads = [threading.Thread(target=lambda: pids.extend(_pid(session) for _ in range(20))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pids) == 80
+    assert len(set(pids)) == 1
+
+
+def test_a_closed_session_has_left_the_server(
+    session: Session, connection: Connection, wait_for: Callable[..., Any]
+) -> None:
+    pid = _pid(session)
+    session.close()
+    gone = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+    wait_for(lambda: connection.execute(gone, [pid]).fetchone() is None)

@@ -1,0 +1,52 @@
+"""The named statements: they run in psql as they stand, and are read without surprises."""
+
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from noti_worker.embedded import Server
+from noti_worker.store.statements import parse, statement
+
+FOLDER = Path(str(files("noti_worker.store") / "sql"))
+NAMES = sorted(path.stem for path in FOLDER.glob("*.sql"))
+
+
+def test_every_statement_runs_in_psql_as_it_stands(cluster: Server, database_url: str) -> None:
+    psql = [str(cluster.bin / "psql"), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", database_url]
+    command = [*psql, *(part for name in NAMES for part in ("--file", str(FOLDER / f"{name}.sql")))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_statement_can_be_loaded(name: str) -> None:
+    loaded = statement(name)
+    assert "\\set" not in loaded.sql
+    assert all(f"%({parameter})s" in loaded.sql for parameter in loaded.parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_statement_says_what_it_is_for(name: str) -> None:
+    assert (FOLDER / f"{name}.sql").read_text().startswith("-- ")
+
+
+def test_a_statement_is_read_once() -> None:
+    assert statement("claim") is statement("claim")
+
+
+def test_a_parameter_without_sample_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"odd\.sql.*second"):
+        parse("odd", "\\set first 1\nSELECT cast(:first AS int), cast(:second AS int);")
+
+
+def test_a_sample_without_parameter_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"odd\.sql.*first"):
+        parse("odd", "\\set first 1\nSELECT 1;")
+
+
+def test_casts_and_percent_signs_are_left_alone() -> None:
+    assert parse("x", "\\set a 1\nSELECT '5'::int, '50%', cast(:a AS int)").sql == (
+        "SELECT '5'::int, '50%%', cast(%(a)s AS int)"
+    )
