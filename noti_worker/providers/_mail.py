@@ -224,9 +224,9 @@ def _text(text: str, subtype: str, where: str, boundary: str) -> tuple[_Headers,
     encoding = "7bit"
     if not _fits(body, boundary):
         quoted = binascii.b2a_qp(body, istext=True)
-        # Whichever is shorter: quoted-printable for Latin scripts, base64 for the others.
+        # Quoted-printable for Latin scripts, which stay readable in it; base64 for the others.
         encoding, body = (
-            ("quoted-printable", quoted) if len(quoted) <= len(body) * 4 // 3 else ("base64", _base64(body))
+            ("quoted-printable", quoted) if len(quoted) <= len(body) * 3 // 2 else ("base64", _base64(body))
         )
     headers = [("Content-Type", f"text/{subtype}; charset=utf-8"), ("Content-Transfer-Encoding", encoding)]
     return headers, body

@@ -22,8 +22,8 @@ _LONGEST_LINE = 4096
 _MOST_LINES = 128
 _CHUNK = 65536
 _ROOM = ((6_000, 300), (10_000, 40))  # until so many bytes are used, a text may have so many characters
-_ENHANCED = re.compile(r"[(#]{0,2}([245]\.\d{1,3}\.\d{1,3})\b")
-_ENHANCED_LATER = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})\b")
+_ENHANCED = re.compile(r"[(#]{0,2}([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
+_ENHANCED_LATER = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})(?!\d)")
 
 
 class Broken(Exception):

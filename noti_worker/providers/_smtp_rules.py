@@ -37,7 +37,7 @@ _WORDS = (
         Kind.TRANSIENT,
         Scope.RECIPIENT,
         status=_SOFT,
-        text=r"gr[ea]y-?list|postgrey|temporarily deferred|try again (in|after) \d|come back",
+        text=r"gr[ea]y[- ]?list|postgrey|temporarily deferred|try again (in|after) \d|come back",
         wait=300.0,
     ),
     Rule(
