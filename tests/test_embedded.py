@@ -252,6 +252,15 @@ def test_two_processes_that_start_at_once_share_one_server(open_directory: Path,
         parent.end()
 
 
+def test_a_directory_that_another_process_makes_meanwhile_stays_as_it_is(
+    open_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = modes(open_directory)
+    monkeypatch.setattr(Path, "exists", lambda _path: False)  # it was not there a moment ago
+    places.make_directory(open_directory, 0o700)
+    assert modes(open_directory) == before
+
+
 def test_a_path_too_long_for_a_socket_gets_a_short_directory_of_its_own(
     open_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

