@@ -22,11 +22,11 @@ class Place:
     database_url: str | None
 
     @contextmanager
-    def settings(self) -> "Iterator[Settings]":
+    def settings(self, *, migrated: bool = True) -> "Iterator[Settings]":
         """The settings with a database URL in any case.
 
         Without a configured database the embedded server is used for the time of the context: joined if it is up,
-        else started, and migrated when it is empty. Raises ConfigurationError.
+        else started, and with `migrated` given the schema when it is empty. Raises ConfigurationError.
         """
         from noti_worker.domain.secret import Secret
         from noti_worker.settings import load
@@ -37,7 +37,7 @@ class Place:
         if settings.database.url is not None:
             yield settings
             return
-        with _embedded() as url:
+        with _embedded(migrated=migrated) as url:
             yield replace(settings, database=replace(settings.database, url=Secret(url)))
 
     @contextmanager
@@ -59,12 +59,12 @@ def database_url(settings: "Settings") -> "Secret":
 
 
 @contextmanager
-def _embedded() -> Iterator[str]:
+def _embedded(*, migrated: bool) -> Iterator[str]:
     from noti_worker.embedded import Server, default_directory
     from noti_worker.store import migrate
 
     with Server(default_directory()) as server:
-        if migrate.current(server.url) is None:
+        if migrated and migrate.current(server.url) is None:
             click.echo(f"no database is configured: made an embedded one in {default_directory()}", err=True)
             migrate.upgrade(server.url)
         yield server.url

@@ -39,7 +39,7 @@ def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, revision: st
     if as_sql:
         click.echo(migrate.sql())
         return
-    with place.settings() as settings:
+    with place.settings(migrated=False) as settings:
         url = database_url(settings).reveal()
         pending = migrate.pending(url)
         if check or dry_run:

@@ -78,7 +78,9 @@ class Moved:
     refused: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "Moved") -> "Moved":
-        return Moved(self.done + other.done, self.noted + other.noted, Counter(self.refused) + Counter(other.refused))
+        return Moved(
+            self.done + other.done, self.noted + other.noted, dict(Counter(self.refused) + Counter(other.refused))
+        )
 
     @property
     def total(self) -> int:
@@ -161,6 +163,8 @@ def carry_out(
             moved += _move(connection, move, batch)
             progress(moved.total, len(ids))
     except DatabaseError as error:
+        if not moved.total:
+            raise
         raise Interrupted(moved, error) from None
     return _with_missing(moved, chosen)
 

@@ -1,0 +1,188 @@
+"""The surface of the command line: help, exit codes, errors in sentences."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from noti_worker import __version__
+from noti_worker.cli.main import main
+from tests.cli.conftest import Invoke
+
+READING = {"status", "list", "why"}
+CHANGING = {"migrate", "send", "requeue", "cancel", "hold", "release"}
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        yield name, command
+
+
+def options_of(name: str) -> set[str]:
+    return {option for parameter in dict(commands())[name].params for option in parameter.opts}
+
+
+def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "noti_worker", *words],
+        env={"PATH": "/usr/bin:/bin", **environ},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def test_every_command_of_a_first_day_is_there() -> None:
+    names = [name for name, _ in commands()]
+    assert names == [
+        "demo",
+        "run",
+        "migrate",
+        "send",
+        "status",
+        "list",
+        "why",
+        "requeue",
+        "cancel",
+        "hold",
+        "release",
+        "docs",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_every_command_and_every_option_says_what_it_does(name: str) -> None:
+    command = dict(commands())[name]
+    assert command.help
+    assert command.help.endswith(".")
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts[0]}"
+            assert parameter.help.endswith((".", "}.")), f"{name} {parameter.opts[0]}"
+
+
+def test_what_reads_has_json_and_what_changes_has_dry_run() -> None:
+    assert all("--json" in options_of(name) for name in READING)
+    assert all("--dry-run" in options_of(name) for name in CHANGING)
+
+
+def test_help_comes_at_once() -> None:
+    # The fastest of three: the machine may be busy, the program may not be slow.
+    def measure() -> float:
+        start = time.perf_counter()
+        done = run("--help")
+        assert done.returncode == 0
+        assert "requeue" in done.stdout
+        return time.perf_counter() - start
+
+    assert min(measure() for _ in range(3)) < 0.35
+
+
+def test_help_loads_no_database_driver() -> None:
+    code = "import sys, noti_worker.cli.main; print({'sqlalchemy', 'psycopg', 'rich', 'alembic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_version_is_that_of_the_package(bare: Invoke) -> None:
+    assert bare("--version").stdout == f"noti-worker, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("why",),
+        ("why", "seventeen"),
+        ("why", "0"),
+        ("why", "9223372036854775808"),
+        ("requeue",),
+        ("cancel", "1", "--channel", "email"),
+        ("list", "--status", "lost"),
+        ("list", "--failed-since", "yesterday"),
+        ("list", "--failed-since", "2026-01-01T00:00:00"),
+        ("list", "--entity", ":17"),
+        ("list", "--limit", "0"),
+        ("send", "--channel", "email"),
+        ("send", "--channel", "email", "--recipient", "a@example.com", "--body", "x", "--data", "[1]"),
+        ("send", "--channel", "email", "--recipient", "a@example.com", "--body", "x", "--body-file", "-"),
+        ("send", "--channel", "email", "--recipient", "a@example.com", "--body-file", "/nowhere"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2(bare: Invoke, words: tuple[str, ...]) -> None:
+    result = bare(*words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Usage:" in result.stderr
+
+
+def test_wrong_configuration_ends_with_78_and_names_the_place(bare: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text("[worker]\nbatchsize = 5\n")
+    result = bare("--config", str(file), "status")
+    assert result.exit_code == 78
+    assert "batch_size" in result.stderr
+    assert bare("--config", str(tmp_path / "missing.toml"), "status").exit_code == 78
+    assert bare("--database-url", "not a url", "status").exit_code == 78
+
+
+def test_a_database_that_is_away_ends_with_1(bare: Invoke) -> None:
+    result = bare("--database-url", "postgresql://noti:hush@127.0.0.1:1/noti", "status")
+    assert result.exit_code == 1
+    assert "refused" in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_a_database_without_the_schema_says_what_to_do(bare: Invoke, empty_database_url: str) -> None:
+    for words in (("status",), ("list",), ("why", "1"), ("requeue", "1")):
+        result = bare("--database-url", empty_database_url, *words)
+        assert result.exit_code == 1
+        assert "run noti-worker migrate" in result.stderr
+
+
+def test_a_role_without_rights_is_told_so(noti: Invoke, database_url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE noti_stranger LOGIN")
+    try:
+        result = noti("--database-url", database_url.replace("postgres@", "noti_stranger@"), "status")
+        assert result.exit_code == 1
+        assert "role" in result.stderr
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("DROP ROLE noti_stranger")
+
+
+def test_the_process_ends_as_its_command_says(database_url: str) -> None:
+    assert run("status", NOTI_DATABASE_URL=database_url).returncode == 0
+    unknown = run("why", "17", NOTI_DATABASE_URL=database_url)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr == "Error: there is no notification 17\n"
+    assert run("why").returncode == 2
+    assert run("--config", "/nowhere.toml", "list", NOTI_DATABASE_URL=database_url).returncode == 78
+
+
+def test_a_database_on_the_command_line_wins(noti: Invoke, empty_database_url: str) -> None:
+    assert noti("status").exit_code == 0
+    assert noti("--database-url", empty_database_url, "status").exit_code == 1
+
+
+def test_docs_lists_its_pages_and_prints_them(bare: Invoke) -> None:
+    pages = [line.split()[0] for line in bare("docs").stdout.splitlines()]
+    assert {"quickstart", "configuration"} <= set(pages)
+    for page in pages:
+        assert bare("docs", page).stdout.startswith("# ")
+    unknown = bare("docs", "quickstrat")
+    assert unknown.exit_code == 1
+    assert "did you mean quickstart?" in unknown.stderr

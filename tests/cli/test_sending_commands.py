@@ -1,0 +1,143 @@
+"""`send`: every field, bodies from elsewhere, dry runs, waiting for the end."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from noti_worker.store.client import Fields
+from tests.cli.conftest import Invoke, read
+from tests.cli.test_main import options_of
+from tests.store.lives import claim, end
+
+Connection = psycopg.Connection[Any]
+
+PLAIN = ("send", "--channel", "email", "--recipient", "ada@example.com")
+
+
+def row(connection: Connection, notification_id: int = 1) -> dict[str, Any]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(
+            "SELECT * FROM noti.notifications_log WHERE notification_id = %s", (notification_id,)
+        ).fetchone()
+    assert found is not None
+    return found
+
+
+def test_it_prints_the_id(noti: Invoke, connection: Connection) -> None:
+    result = noti(*PLAIN, "--body", "Hello")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "1\n", "")
+    assert row(connection)["body"] == "Hello"
+
+
+def test_every_field_has_its_option(noti: Invoke, connection: Connection) -> None:
+    options = {
+        "--subject": "Grüße",
+        "--body": "Hello",
+        "--template": "welcome",
+        "--data": '{"name": "Zoë"}',
+        "--locale": "de",
+        "--tenant": "acme",
+        "--entity": "order:17",
+        "--priority": "high",
+        "--send-at": "2030-01-02T03:04:05Z",
+        "--expires-at": "2030-01-02T04:04:05+01:00",
+        "--idempotency-key": "order-17",
+        "--max-retries": "7",
+        "--category": "billing",
+        "--provider": "relay",
+        "--collapse-key": "orders",
+        "--on-uncertain": "hold",
+        "--options": '{"cc": ["boss@example.com"]}',
+        "--metadata": '{"source": "test"}',
+        "--traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    }
+    other = {"--channel", "--recipient", "--body-file", "--wait", "--timeout", "--dry-run", "--json"}
+    assert options_of("send") == set(options) | other
+    # entity is one option for two fields
+    assert len(options) + 1 == len(Fields.__annotations__) - len({"channel", "recipient"})
+    noti(*PLAIN, *(word for option in options.items() for word in option))
+    stored = row(connection)
+    assert all(stored[name] is not None for name in Fields.__annotations__)
+    assert stored["template_data"] == {"name": "Zoë"}
+    assert (stored["entity_type"], stored["entity_id"]) == ("order", "17")
+    assert stored["send_at"].isoformat() == "2030-01-02T03:04:05+00:00"
+
+
+def test_a_body_comes_from_a_file_or_standard_input(noti: Invoke, connection: Connection, tmp_path: Path) -> None:
+    file = tmp_path / "body.txt"
+    file.write_bytes("Grüße\r\n".encode())
+    noti(*PLAIN, "--body-file", str(file))
+    noti(*PLAIN, "--body-file", "-", stdin="Grüße\n")
+    assert row(connection, 1)["body"] == "Grüße\r\n"
+    assert row(connection, 2)["body"] == "Grüße\n"
+    file.write_bytes(b"\xff\xfe")
+    assert noti(*PLAIN, "--body-file", str(file)).exit_code == 2
+
+
+def test_a_span_counts_from_the_databases_now(noti: Invoke, connection: Connection) -> None:
+    noti(*PLAIN, "--body", "x", "--send-at", "1h30m", "--expires-at", "2d")
+    stored = row(connection)
+    assert 5395 < (stored["send_at"] - stored["created_at"]).total_seconds() < 5405
+    assert stored["expires_at"] > stored["send_at"]
+
+
+def test_a_dry_run_lets_the_database_check_and_keeps_nothing(noti: Invoke, connection: Connection) -> None:
+    result = noti(*PLAIN, "--body", "x", "--dry-run")
+    assert result.stdout.startswith("would queue: email to ada@example.com, due 20")
+    found = read(noti(*PLAIN, "--body", "x", "--dry-run", "--json"))
+    assert (found["dry_run"], found["notification_id"], found["status"]) == (True, None, "pending")
+    assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (0,)
+    assert noti(*PLAIN, "--body", "x", "--subject", "x" * 5000, "--dry-run").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "there is nothing to send"),
+        (("--body", "x", "--entity", "order"), "entity_type and entity_id"),
+        (("--body", "x", "--subject", "x" * 5000), "subject is larger than 4096 bytes"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_sentence(noti: Invoke, words: tuple[str, ...], sentence: str) -> None:
+    result = noti(*PLAIN, *words)
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    assert "ada@example.com" not in result.stderr
+
+
+def test_the_same_key_gives_the_same_id_and_another_body_is_refused(noti: Invoke) -> None:
+    assert noti(*PLAIN, "--body", "x", "--idempotency-key", "k").stdout == "1\n"
+    assert noti(*PLAIN, "--body", "x", "--idempotency-key", "k").stdout == "1\n"
+    other = noti(*PLAIN, "--body", "y", "--idempotency-key", "k")
+    assert other.exit_code == 1
+    assert "belongs to another message, notification 1" in other.stderr
+
+
+@pytest.mark.parametrize(("status", "code"), [("sent", 0), ("failed", 1), ("held", 1), ("unknown", 1)])
+def test_waiting_ends_with_the_outcome(
+    noti: Invoke, connection: Connection, wait_for: Callable[..., Any], status: str, code: int
+) -> None:
+    def deliver() -> None:
+        wait_for(lambda: connection.execute("SELECT 1 FROM noti.notifications_log").fetchone())
+        claim(connection, 1)
+        end(connection, status, 1, error="the words of the provider")
+
+    worker = threading.Thread(target=deliver)
+    worker.start()
+    result = noti(*PLAIN, "--body", "x", "--wait")
+    worker.join()
+    assert result.exit_code == code
+    assert result.stdout == f"notification 1 is {status}: the words of the provider\n"
+    assert "no worker is running" in result.stderr
+
+
+def test_waiting_has_an_end(noti: Invoke) -> None:
+    result = noti(*PLAIN, "--body", "x", "--wait", "--timeout", "300ms", "--json")
+    assert result.exit_code == 1
+    assert '"status": "pending"' in result.stdout
+    assert "not finished after 0s" in result.stderr
