@@ -1,0 +1,164 @@
+"""The hot statements find their rows by index, whatever the statistics say and however the plan was made."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from noti_worker.domain.lanes import Floor, Lane, Share
+from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.secret import Secret
+from noti_worker.store import connect as connecting
+from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.statements import statement
+from tests.store.rows import LEASE, NORMAL, Connection, tried
+
+LANES = [Lane(Channel.EMAIL, priority, "default") for priority in (Priority.URGENT, Priority.NORMAL)]
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "claim": {
+        "worker_id": 1, "lease": LEASE, "dead": [7], "solo": False, "limit": 100,
+        "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
+        "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0], "quotas": [100, 100],
+    },
+    "heads": {"channels": ["email"] * 2, "priorities": ["normal", "urgent"], "tenants": ["", ""], "window": 200},
+    "record": {
+        "worker_id": 1,
+        "document": '[{"id": 1, "claim_count": 1, "status": "sent", "tried": true, "charge": false}]',
+    },
+    "extend": {"worker_id": 1, "lease": LEASE, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
+    "release": {"worker_id": 1, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
+    "dispatch": {"worker_id": 1, "id": 1, "claim_count": 1},
+}  # fmt: skip
+
+INDEXES = {
+    "claim": {"notifications_log_hot", "notifications_log_pkey"},
+    "heads": {"notifications_log_hot"},
+    "record": {"notifications_log_pkey", "notification_attempts_log_notification"},
+    "extend": {"notifications_log_pkey"},
+    "release": {"notifications_log_pkey"},
+    "dispatch": {"notifications_log_pkey"},
+}
+
+UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
+
+
+def _load(connection: Connection, count: int) -> None:
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, subject, body, priority)"
+        " SELECT 'email', 'ann@example.com', 'Hello', 'Hi', CASE WHEN mod(n, 10) = 0 THEN 'urgent' ELSE 'normal' END"
+        " FROM generate_series(1, %s) n",
+        [count],
+    )
+
+
+@pytest.fixture
+def planner(database_url: str) -> Iterator[connecting.Connection]:
+    """A connection with the settings of a worker."""
+    with connecting.connect(Secret(database_url)) as opened:
+        yield opened
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
+
+
+def _plan(planner: connecting.Connection, name: str) -> dict[str, Any]:
+    """The plan that a prepared statement gets under the session's plan_cache_mode."""
+    names = sorted(PARAMETERS[name])
+    numbered = statement(name).sql % {parameter: f"${number}" for number, parameter in enumerate(names, 1)}
+    planner.execute(f"PREPARE it AS {numbered}".encode())
+    values = psycopg.ClientCursor(planner).mogrify(", ".join(["%s"] * len(names)), [PARAMETERS[name][n] for n in names])
+    found = planner.execute(f"EXPLAIN (FORMAT JSON) EXECUTE it ({values})".encode()).fetchone()
+    planner.execute("DEALLOCATE it")
+    assert found is not None
+    plan: dict[str, Any] = found["QUERY PLAN"][0]["Plan"]
+    return plan
+
+
+@pytest.mark.parametrize("count", [0, 1_000, 100_000])
+def test_every_hot_statement_goes_by_index(planner: connecting.Connection, connection: Connection, count: int) -> None:
+    _load(connection, count)
+    connection.execute("ANALYZE noti.notifications_log, noti.notification_attempts_log")
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        planner.execute(f"SET plan_cache_mode = {mode}".encode())
+        for name in PARAMETERS:
+            nodes = list(_nodes(_plan(planner, name)))
+            used = {node["Index Name"] for node in nodes if "Index Name" in node}
+            unwanted = {node["Node Type"] for node in nodes} & UNWANTED
+            assert (mode, name, used, unwanted) == (mode, name, INDEXES[name], set())
+
+
+def test_a_plan_made_on_an_empty_table_stays_good_when_it_fills(queue: PostgresQueue, connection: Connection) -> None:
+    # No ANALYZE after the load, as right after a campaign was inserted: the statistics say that nothing is there.
+    for table in ("notifications_log", "notification_attempts_log", "audit_log"):
+        connection.execute(f"ALTER TABLE noti.{table} SET (autovacuum_enabled = off)".encode())
+    connection.execute("ANALYZE noti.notifications_log, noti.notification_attempts_log, noti.audit_log")
+    shares = [Share(lane, 100) for lane in LANES]
+    for _ in range(10):
+        assert queue.claim(1, shares, 100, LEASE, [], solo=False) == []
+        assert queue.heads([Channel.EMAIL], None, 200) == []
+    _load(connection, 100_000)
+    claims, records, heads = [], [], []
+    for _ in range(5):
+        at = [time.perf_counter()]
+        claimed = queue.claim(1, shares, 100, LEASE, [], solo=False)
+        at.append(time.perf_counter())
+        queue.record(1, [tried(notification) for notification in claimed])
+        at.append(time.perf_counter())
+        queue.heads([Channel.EMAIL], None, 200)
+        at.append(time.perf_counter())
+        assert len(claimed) == 100
+        claims.append(at[1] - at[0])
+        records.append(at[2] - at[1])
+        heads.append(at[3] - at[2])
+    assert statistics.median(claims) < 0.020
+    assert statistics.median(records) < 0.040
+    assert statistics.median(heads) < 0.010
+
+
+def test_rows_for_tomorrow_cost_an_idle_claim_nothing(queue: PostgresQueue, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, subject, body, priority, send_at)"
+        " SELECT 'email', 'ann@example.com', 'Hello', 'Hi', 'urgent', clock_timestamp() + interval '1 day'"
+        " FROM generate_series(1, 50000)"
+    )
+    _load(connection, 1)
+    shares = [Share(lane, 100) for lane in LANES]
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        queue.claim(1, shares, 100, timedelta(0), [], solo=False)
+        seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds) < 0.010
+
+
+def test_a_floor_spares_the_claim_the_dead_entries_of_a_pinned_snapshot(
+    queue: PostgresQueue, connection: Connection, database_url: str
+) -> None:
+    _load(connection, 20_000)
+    buffers = []
+    with connecting.connect(Secret(database_url)) as analyst:
+        analyst.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM noti.notifications_log")
+        floor = Floor()
+        for _ in range(8):
+            rows = queue.claim(1, [Share(NORMAL, 500, floor)], 500, LEASE, [], solo=False)
+            queue.record(1, [tried(notification) for notification in rows])
+            floor = Floor(rows[-1].due_at, rows[-1].notification_id)
+        for start in (Floor(), floor):
+            share = {"floors_at": [start.due_at], "floors_id": [start.notification_id], "quotas": [1]}
+            lane = {"channels": ["email"], "priorities": ["normal"], "tenants": ["default"]}
+            explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement('claim').sql}"
+            with connection.transaction(force_rollback=True):
+                connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+                parameters = PARAMETERS["claim"] | share | lane | {"limit": 1}
+                found = connection.execute(explain.encode(), parameters).fetchone()
+            assert found is not None
+            buffers.append(found[0][0]["Plan"]["Shared Hit Blocks"])
+    assert buffers[1] < buffers[0] / 10
