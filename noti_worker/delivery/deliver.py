@@ -47,8 +47,8 @@ class Delivery:
         self._clock = clock
         self._dice = dice
         self._lock = threading.Lock()
-        self._sending: dict[int, Message] = {}
-        self._given_up: set[int] = set()
+        self._sending: dict[_Claim, Message] = {}
+        self._given_up: set[_Claim] = set()
 
     def deliver(self, notification: Notification, briefing: Briefing) -> Result:
         """Send it once if it may be sent, and decide what becomes of the row; never raises for one row's sake."""
@@ -84,22 +84,22 @@ class Delivery:
         In the middle of a send it may have gone out: uncertain. Before it, the send is not begun any more.
         """
         with self._lock:
-            message = self._sending.get(notification.notification_id)
+            message = self._sending.get(_claim(notification))
             if message is None:
-                self._given_up.add(notification.notification_id)
+                self._given_up.add(_claim(notification))
                 return _not_begun(notification)
         outcome = Outcome(Kind.UNCERTAIN, error="the worker stopped before the answer came")
         return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
 
     def _try(self, notification: Notification, message: Message) -> Result:
         with self._lock:
-            if notification.notification_id in self._given_up:
+            if _claim(notification) in self._given_up:
                 return _not_begun(notification)
-            self._sending[notification.notification_id] = message
+            self._sending[_claim(notification)] = message
         since = self._clock.monotonic()
         outcome = attempt(message, self._senders[message.account], self._policy(message.channel).send_timeout)
         with self._lock:
-            del self._sending[notification.notification_id]
+            del self._sending[_claim(notification)]
         return self._judge(notification, message, outcome, since)
 
     def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
@@ -130,6 +130,13 @@ class Delivery:
 
 
 _DEFAULT = Policy()
+
+_Claim = tuple[int, int]
+
+
+def _claim(notification: Notification) -> _Claim:
+    # The id alone is not enough: after a lost lease this worker may hold the same row a second time.
+    return notification.notification_id, notification.claim_count
 
 
 def attempt(message: Message, sender: Sender, limit: float) -> Outcome:

@@ -326,6 +326,19 @@ def test_giving_up_in_the_middle_of_a_send_is_uncertain_and_names_the_account() 
     assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, True)
 
 
+def test_a_row_that_came_back_while_it_is_still_being_sent_is_sent_apart() -> None:
+    inner = []
+
+    def again(message: Message) -> Outcome:
+        if not inner:
+            inner.append(message)
+            delivery.deliver(claimed(claim_count=2), NOTHING)
+        return Outcome(Kind.OK)
+
+    delivery = a_delivery({"relay": Courier(instead=again)})
+    assert delivery.deliver(claimed(claim_count=1), NOTHING).verdict.status is Status.SENT
+
+
 def test_giving_up_before_the_send_forbids_it_and_charges_nothing() -> None:
     courier = Courier()
     delivery = a_delivery({"relay": courier})

@@ -253,6 +253,12 @@ def test_a_poisonous_template_ends_soon_with_a_reason_and_the_next_one_is_fine(r
     assert filled(renderer, "Hi {{ name }}") == "Hi <Ada>"
 
 
+def test_a_method_is_not_called_by_another_name(renderer: Renderer) -> None:
+    with pytest.raises(BadNotification, match="may not call"):
+        filled(renderer, "{% set f = name.center %}{{ f(9) }}")
+    assert filled(renderer, "{% set f = name.upper %}{{ f() }}") == "<ADA>"
+
+
 def test_output_up_to_the_limit_passes(renderer: Renderer) -> None:
     assert len(filled(renderer, "{{ a }}", {"a": "x" * 256 * 1024}) or "") == 256 * 1024
     with pytest.raises(BadNotification, match="longer than 256 KiB"):
@@ -301,6 +307,7 @@ def test_a_signal_of_the_terminal_or_the_supervisor_does_not_end_the_child(own: 
         os.kill(pid, one)
     assert filled(own, "x") == "x"
     assert pid_of(own) == pid
+    assert os.getsid(pid) != os.getsid(0)
 
 
 def test_a_frozen_child_is_nobodys_fault() -> None:
