@@ -1,0 +1,114 @@
+"""All metrics by name: one place for the code, the documentation and the tests."""
+
+from dataclasses import dataclass
+
+_SEND = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_PICKUP = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
+_STATEMENT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of the table of metrics; `type` is counter, gauge or histogram."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+SENT = Metric(
+    "notifications_sent_total", "counter", ("channel", "provider", "tenant_id"), "Notifications accepted by a provider."
+)
+FAILED = Metric(
+    "notifications_failed_total",
+    "counter",
+    ("channel", "provider", "error_type"),
+    "Notifications that failed for good; error_type is the kind of the last answer.",
+)
+RETRIED = Metric(
+    "notifications_retried_total",
+    "counter",
+    ("channel", "provider", "error_type"),
+    "Tries that did not succeed and will be repeated.",
+)
+NOT_SENT = Metric(
+    "notifications_not_sent_total",
+    "counter",
+    ("channel", "status"),
+    "Notifications parked or ended without a failure: held, unknown, expired, cancelled, suppressed.",
+)
+DEPTH = Metric(
+    "notifications_queue_depth",
+    "gauge",
+    ("channel", "state"),
+    "Unfinished notifications: due, scheduled, waiting, in_flight, held. Told by one worker at a time: use max.",
+)
+OLDEST = Metric(
+    "notifications_oldest_due_seconds",
+    "gauge",
+    ("channel", "priority"),
+    "Age of the oldest notification that is due. Told by one worker at a time: use max.",
+)
+SEND_DURATION = Metric(
+    "notification_send_duration_seconds", "histogram", ("channel", "provider"), "Time of one try.", _SEND
+)
+PICKUP_DELAY = Metric(
+    "notification_pickup_delay_seconds",
+    "histogram",
+    ("channel",),
+    "Time between due and claimed, by the database's clock.",
+    _PICKUP,
+)
+BUILD = Metric("noti_worker_build_info", "gauge", ("version",), "Always 1; the version of this worker.")
+CLAIMED = Metric("noti_worker_claimed_total", "counter", ("channel",), "Notifications taken by this worker.")
+RESCUED = Metric(
+    "noti_worker_rescued_total", "counter", ("channel",), "Taken notifications whose earlier claim was lost."
+)
+CLAIM = Metric("noti_worker_claim_seconds", "histogram", (), "Time of a claim that took something.", _STATEMENT)
+RECORD = Metric("noti_worker_record_seconds", "histogram", (), "Time of writing a batch of results.", _STATEMENT)
+RESULTS = Metric(
+    "noti_worker_results_total",
+    "counter",
+    ("fate",),
+    "Results by what the database did with them: applied, busy (tried again), again, stale (came late), refused.",
+)
+DATABASE_UP = Metric("noti_worker_database_up", "gauge", (), "1 while the database answers this worker.")
+DATABASE_LOST = Metric("noti_worker_database_losses_total", "counter", (), "Times the database went away.")
+FENCED = Metric("noti_worker_fenced", "gauge", (), "1 while no send is started for want of a heartbeat.")
+DRAINING = Metric("noti_worker_draining", "gauge", (), "1 once this worker was told to stop.")
+LEASES_LOST = Metric("noti_worker_leases_lost_total", "counter", (), "Notifications in hand that were taken by others.")
+RENDERER_KILLS = Metric("noti_worker_renderer_kills_total", "counter", (), "Templates that were stopped by force.")
+TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
+IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
+UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
+HEARTBEAT_AGE = Metric("noti_worker_heartbeat_age_seconds", "gauge", (), "Time since the last heartbeat went through.")
+
+METRICS: tuple[Metric, ...] = (
+    SENT,
+    FAILED,
+    RETRIED,
+    NOT_SENT,
+    DEPTH,
+    OLDEST,
+    SEND_DURATION,
+    PICKUP_DELAY,
+    BUILD,
+    CLAIMED,
+    RESCUED,
+    CLAIM,
+    RECORD,
+    RESULTS,
+    DATABASE_UP,
+    DATABASE_LOST,
+    FENCED,
+    DRAINING,
+    LEASES_LOST,
+    RENDERER_KILLS,
+    TROUBLES,
+    IN_FLIGHT,
+    UNRECORDED,
+    HEARTBEAT_AGE,
+)
+"""All metrics of ours; Prometheus' usual `process_…` come with them."""

@@ -1,0 +1,82 @@
+"""Is the worker alive, is it ready; and the small HTTP server that says so and serves /metrics."""
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Fact, Fenced, WorkerStarted, WorkerStopping
+
+LIMITS: Mapping[str, float] = MappingProxyType({"loop": 60.0, "recorder": 60.0, "leases": 60.0})
+"""Seconds after which a loop that did not tick is stuck. Statements end by their own time limits long before."""
+
+REACHABLE_WITHIN = 5.0
+"""The database counts as reachable while its last answer is no older, so that a blip takes nobody out of service."""
+
+BEAT_EVERY = 2.0
+"""The loop `leases` ticks at least this often, just before it asks the database."""
+
+
+class Health:
+    """Learns from facts and ticks; `live` and `ready` give what is wrong, and nothing when all is well. Thread-safe."""
+
+    def __init__(self, limits: Mapping[str, float] = LIMITS, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`limits` are seconds by the name of a loop; a loop is judged from its first tick on."""
+        self._limits = limits
+        self._monotonic = monotonic
+        self._ticks: dict[str, float] = {}
+        self._started = False
+        self._channels: tuple[str, ...] = ()
+        self._draining = False
+        self._fenced = False
+        self._lost_since: float | None = None
+
+    def tick(self, loop: str) -> None:
+        """Note that a loop goes round."""
+        self._ticks[loop] = self._monotonic()
+
+    def on(self, fact: Fact) -> None:
+        """Take note of what changes the answers."""
+        match fact:
+            case WorkerStarted(_, _, channels):
+                self._started, self._channels = True, channels
+            case WorkerStopping():
+                self._draining = True
+            case DatabaseLost(_, seconds, _):
+                self._lost_since = self._monotonic() - seconds
+            case DatabaseBack():
+                self._lost_since = None
+            case Fenced(on, _):
+                self._fenced = on
+            case _:
+                pass
+
+    def live(self) -> list[str]:
+        """The loops that are stuck. A database that is away is no reason to be restarted."""
+        now = self._monotonic()
+        return [f"loop {loop} is stuck" for loop, last in sorted(self._ticks.items()) if now - last > self._limit(loop)]
+
+    def ready(self) -> list[str]:
+        """Why this worker delivers nothing now."""
+        reasons = self.live()
+        if not self._started:
+            reasons.append("starting")
+        elif not self._channels:
+            reasons.append("no channel can be served")
+        if self._draining:
+            reasons.append("stopping")
+        if self._fenced:
+            reasons.append("no heartbeat")
+        if not self._reachable():
+            reasons.append("the database does not answer")
+        return reasons
+
+    def _reachable(self) -> bool:
+        now, lost = self._monotonic(), self._lost_since
+        if lost is not None and now - lost >= REACHABLE_WITHIN:
+            return False
+        # A call that hangs is not reported before its time limit; the loop that makes it does not tick meanwhile.
+        beat = self._ticks.get("leases")
+        return beat is None or self._draining or now - beat < BEAT_EVERY + REACHABLE_WITHIN
+
+    def _limit(self, loop: str) -> float:
+        return self._limits.get(loop, max(self._limits.values()))

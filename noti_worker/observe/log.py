@@ -1,0 +1,260 @@
+"""The log: one event name and fields per line, to standard error, with nothing personal in it."""
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from types import TracebackType
+from typing import Any, Protocol, TextIO
+
+import structlog
+
+from noti_worker.domain.facts import (
+    Claimed,
+    DatabaseBack,
+    DatabaseLost,
+    Fact,
+    Fenced,
+    Finished,
+    LeaseLost,
+    Recorded,
+    RecordRefused,
+    RendererKilled,
+    Result,
+    Trouble,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+from noti_worker.domain.outcome import Kind
+from noti_worker.observe.redact import redact, words
+
+EVENTS: dict[str, str] = {
+    "worker_started": "the worker is registered and begins to claim (info)",
+    "worker_stopping": "no new claim from here on; `why` is the signal (info)",
+    "worker_stopped": "the last result is recorded; `left` results could not be (info, warning when some are left)",
+    "http_listening": "/metrics and /health are served at `listen`; `wanted` was in use (info, warning)",
+    "try_failed": "a try did not succeed; `verdict` is what becomes of the row, `wait_s` when it comes again (warning)",
+    "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
+    "sent": "a message was accepted by its provider (debug)",
+    "claimed": "rows were taken (debug)",
+    "recorded": "results were written (debug)",
+    "late_result": "results came when their rows were no longer ours; kept in the attempts log as stale (warning)",
+    "record_refused": "the database refuses one result; its row stays claimed until the lease ends (error)",
+    "database_lost": "the database does not answer; once a minute, `waiting` results are in hand (warning)",
+    "database_back": "the database answers again (info)",
+    "fenced": "no heartbeat for 10 s: no send is started (warning)",
+    "unfenced": "a heartbeat went through: sends go on (info)",
+    "lease_lost": "a row in hand is no longer ours (warning)",
+    "renderer_killed": "a template took too long or too much memory (warning)",
+    "trouble": "something unexpected in one part of the worker, which goes on (error)",
+    "library_message": "a library has something to say (warning, error)",
+}
+"""All events and what they mean."""
+
+
+class Format(Protocol):
+    """What `configure` needs of the settings."""
+
+    @property
+    def level(self) -> str:
+        """The least severe level: debug, info, warning or error."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """How lines look: json, console or auto (console on a terminal)."""
+        ...
+
+
+class Lines:
+    """Writes whole lines. A reader who went away (EPIPE) or a full disk costs lines, not the worker."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        """Write to `stream`; without one every line is dropped."""
+        self._write: Callable[[str], object] = _writer(stream)
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        try:
+            self._write(f"{line}\n")
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = msg
+
+
+class Libraries(logging.Handler):
+    """Brings what libraries log through the same redactor and renderer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as an event of ours."""
+        try:
+            fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
+            if record.exc_info and record.exc_info[0] is not None:
+                fields |= _exception(*record.exc_info[:2], record.exc_info[2])
+        except Exception as error:  # noqa: BLE001 - a record that cannot be formatted is still worth a line
+            fields = {"logger": record.name, "exception": type(error).__name__}
+        severe = record.levelno >= logging.ERROR
+        log = structlog.get_logger()
+        (log.error if severe else log.warning)("library_message", **fields)
+
+
+def configure(settings: Format, stream: TextIO | None = None) -> None:
+    """Set up logging for the process, libraries included (from WARNING on); `stream` is standard error by default."""
+    stream = stream or sys.stderr
+    terminal = stream is not None and stream.isatty()
+    if settings.format == "console" or (settings.format == "auto" and terminal):
+        renderer: Any = structlog.dev.ConsoleRenderer(colors=terminal)
+    else:
+        renderer = structlog.processors.JSONRenderer()
+    lines = Lines(stream)
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+            structlog.processors.add_log_level,
+            _in_order,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, Libraries)]:
+        root.removeHandler(handler)
+    root.addHandler(Libraries())
+    root.setLevel(max(level, logging.WARNING))
+    # A thread that dies would print its traceback, values included, past the redactor.
+    threading.excepthook = _thread_died
+
+
+class LogObserver:
+    """Writes one line per failed try and per turn of the worker's life; none per success unless at DEBUG."""
+
+    def __init__(self) -> None:
+        """Log as `configure` has set it up."""
+        self._log: Any = structlog.get_logger().bind()
+        self._verbose = bool(self._log.is_enabled_for(logging.DEBUG))
+
+    def on(self, fact: Fact) -> None:
+        """Write what happened."""
+        match fact:
+            case Finished(result):
+                self._finished(result)
+            case Claimed(rows, seconds):
+                if self._verbose:
+                    self._log.debug("claimed", rows=len(rows), seconds=round(seconds, 4))
+            case Recorded(fates, seconds):
+                if late := fates.get("stale", 0):
+                    self._log.warning("late_result", count=late)
+                if self._verbose:
+                    self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
+            case LeaseLost() | RecordRefused() | RendererKilled() | Trouble():
+                self._mishap(fact)
+            case _:
+                self._turn(fact)
+
+    def http_listening(self, address: str, wanted: str) -> None:
+        """Tell where metrics and health are; `wanted` differs when that port was in use."""
+        if address == wanted or wanted.endswith(":0"):
+            self._log.info("http_listening", listen=address)
+        else:
+            self._log.warning("http_listening", listen=address, wanted=wanted)
+
+    def _turn(self, fact: Fact) -> None:
+        match fact:
+            case WorkerStarted(worker_id, version, channels):
+                self._log.info("worker_started", worker_id=worker_id, version=version, channels=channels)
+            case WorkerStopping(why, in_flight):
+                self._log.info("worker_stopping", why=why, in_flight=in_flight)
+            case WorkerStopped(released, left):
+                (self._log.warning if left else self._log.info)("worker_stopped", released=released, left=left)
+            case DatabaseLost(error, seconds, waiting):
+                self._log.warning("database_lost", error=error, seconds=round(seconds, 1), waiting=waiting)
+            case DatabaseBack(seconds):
+                self._log.info("database_back", seconds=round(seconds, 1))
+            case Fenced(on, seconds):
+                (self._log.warning if on else self._log.info)("fenced" if on else "unfenced", seconds=round(seconds, 1))
+
+    def _mishap(self, fact: Fact) -> None:
+        match fact:
+            case LeaseLost(notification_id):
+                self._log.warning("lease_lost", notification_id=notification_id)
+            case RecordRefused(notification_id, error):
+                self._log.error("record_refused", notification_id=notification_id, error=error)
+            case RendererKilled(template_id, why):
+                self._log.warning("renderer_killed", template=template_id, why=why)
+            case Trouble(where, error):
+                self._log.error("trouble", where=where, error=error)
+
+    def _finished(self, result: Result) -> None:
+        row, verdict, outcome = result.notification, result.verdict, result.outcome
+        if outcome is not None and outcome.kind is Kind.OK and not self._verbose:
+            return
+        log = self._log.bind(
+            notification_id=row.notification_id,
+            channel=str(row.channel),
+            tenant=row.tenant_id,
+            verdict=str(verdict.status),
+        )
+        if outcome is None:
+            log.info("not_sent", kind=result.kind, template=row.template_id, reason=verdict.reason)
+            return
+        log = log.bind(
+            account=result.account,
+            provider=result.provider,
+            attempt=row.attempt_count + 1,
+            seconds=round(result.seconds, 3),
+        )
+        if outcome.kind is Kind.OK:
+            log.debug("sent")
+            return
+        # A provider may quote what it was given: the redactor knows patterns, here the values are known.
+        personal = (row.recipient, row.subject, row.body)
+        log.warning(
+            "try_failed",
+            kind=str(outcome.kind),
+            code=words(outcome.code, *personal) if outcome.code else None,
+            error=words(outcome.error, *personal) if outcome.error else None,
+            reason=verdict.reason,
+            wait_s=None if verdict.wait is None else round(verdict.wait.total_seconds(), 1),
+        )
+
+
+def _writer(stream: TextIO | None) -> Callable[[str], object]:
+    if stream is None:
+        return lambda _: None
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return stream.write
+    # Straight to the descriptor: one write per line keeps lines of threads and processes apart, and no buffer is
+    # left behind that fails again (exit code 120) when the interpreter flushes it at its end.
+    return lambda line: os.write(descriptor, line.encode("utf-8", "backslashreplace"))
+
+
+def _in_order(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event")}
+    return {**first, **event}
+
+
+def _exception(
+    kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> dict[str, Any]:
+    """The class and the way to it. Not the words of the exception: they may hold a statement's parameters."""
+    frames = traceback.extract_tb(trace)[-5:]
+    return {
+        "exception": (kind or type(error)).__name__,
+        "frames": [f"{os.path.basename(frame.filename)} {frame.lineno} {frame.name}" for frame in frames],
+    }
+
+
+def _thread_died(args: threading.ExceptHookArgs) -> None:
+    where = args.thread.name if args.thread is not None else "a thread"
+    fields = _exception(args.exc_type, args.exc_value, args.exc_traceback)
+    structlog.get_logger().error("trouble", where=where, **fields)

@@ -1,0 +1,242 @@
+"""Metrics for Prometheus, with labels that cannot grow without bound."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Protocol
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from noti_worker.domain.facts import (
+    Claimed,
+    DatabaseBack,
+    DatabaseLost,
+    Fact,
+    Fenced,
+    Finished,
+    LeaseLost,
+    Recorded,
+    RecordRefused,
+    RendererKilled,
+    Result,
+    Trouble,
+    WorkerStarted,
+    WorkerStopping,
+)
+from noti_worker.domain.notification import Status
+from noti_worker.domain.outcome import Kind
+from noti_worker.observe.catalogue import (
+    BUILD,
+    CLAIM,
+    CLAIMED,
+    DATABASE_LOST,
+    DATABASE_UP,
+    DEPTH,
+    DRAINING,
+    FAILED,
+    FENCED,
+    HEARTBEAT_AGE,
+    IN_FLIGHT,
+    LEASES_LOST,
+    METRICS,
+    NOT_SENT,
+    OLDEST,
+    PICKUP_DELAY,
+    RECORD,
+    RENDERER_KILLS,
+    RESCUED,
+    RESULTS,
+    RETRIED,
+    SEND_DURATION,
+    SENT,
+    TROUBLES,
+    UNRECORDED,
+    Metric,
+)
+
+__all__ = ["CONTENT_TYPE", "METRICS", "Gauges", "Metric", "MetricsObserver"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+OTHER = "other"
+"""The label of everything that has none of its own."""
+
+LONGEST_LABEL = 100
+
+_ERROR_TYPES = frozenset(kind.value for kind in Kind) | {"lost"}
+_FATES = frozenset({"applied", "busy", "again", "stale", "refused"})
+
+
+class Gauges(Protocol):
+    """A reading of the queue: how many rows per (channel, state), how old the oldest due per (channel, priority)."""
+
+    @property
+    def depth(self) -> Mapping[tuple[str, str], int]:
+        """States: due, scheduled, waiting, in_flight, held."""
+        ...
+
+    @property
+    def oldest(self) -> Mapping[tuple[str, str], float]:
+        """Seconds."""
+        ...
+
+
+class MetricsObserver:
+    """Counts facts in a registry of its own; `text` gives what /metrics answers. Thread-safe."""
+
+    def __init__(self, tenants: int = 20) -> None:
+        """The first `tenants` tenants seen get a label of their own."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that says nothing of use here
+        self.registry = CollectorRegistry()
+        self._tenants_at_most = tenants
+        self._tenants: dict[str, str] = {}
+        self._away = False
+        self._queue = _Queue()
+        self.registry.register(self._queue)
+        ProcessCollector(registry=self.registry)
+        self._sent = cache(self._counter(SENT).labels)
+        self._failed = cache(self._counter(FAILED).labels)
+        self._retried = cache(self._counter(RETRIED).labels)
+        self._not_sent = cache(self._counter(NOT_SENT).labels)
+        self._send_duration = cache(self._histogram(SEND_DURATION).labels)
+        self._pickup_delay = cache(self._histogram(PICKUP_DELAY).labels)
+        self._claimed = cache(self._counter(CLAIMED).labels)
+        self._rescued = cache(self._counter(RESCUED).labels)
+        self._results = cache(self._counter(RESULTS).labels)
+        self._claim = self._histogram(CLAIM)
+        self._record = self._histogram(RECORD)
+        self._build = self._gauge(BUILD)
+        self._database_up = self._gauge(DATABASE_UP)
+        self._database_lost = self._counter(DATABASE_LOST)
+        self._fenced = self._gauge(FENCED)
+        self._draining = self._gauge(DRAINING)
+        self._leases_lost = self._counter(LEASES_LOST)
+        self._renderer_kills = self._counter(RENDERER_KILLS)
+        self._troubles = self._counter(TROUBLES)
+
+    def on(self, fact: Fact) -> None:
+        """Count what happened."""
+        match fact:
+            case Finished(result):
+                self._finished(result)
+            case Claimed():
+                self._took(fact)
+            case Recorded(fates, seconds):
+                self._record.observe(seconds)
+                for fate, count in fates.items():
+                    self._results(fate if fate in _FATES else OTHER).inc(count)
+            case LeaseLost():
+                self._leases_lost.inc()
+            case RendererKilled():
+                self._renderer_kills.inc()
+            case Trouble() | RecordRefused():
+                self._troubles.inc()
+            case _:
+                self._turn(fact)
+
+    def show(self, gauges: Gauges | None) -> None:
+        """Take over a reading of the queue as a whole; with None, or where it has no value, nothing is told."""
+        self._queue.gauges = gauges
+
+    def watch(
+        self, in_flight: Callable[[], float], unrecorded: Callable[[], float], heartbeat_age: Callable[[], float]
+    ) -> None:
+        """Ask the worker for these at every scrape; call it once, when the worker is there."""
+        for metric, read in ((IN_FLIGHT, in_flight), (UNRECORDED, unrecorded), (HEARTBEAT_AGE, heartbeat_age)):
+            self._gauge(metric).set_function(read)
+
+    def text(self) -> bytes:
+        """The exposition of all metrics, as CONTENT_TYPE says."""
+        return generate_latest(self.registry)
+
+    def _turn(self, fact: Fact) -> None:
+        match fact:
+            case WorkerStarted(_, version, _):
+                self._build.labels(version).set(1)
+                self._database_up.set(1)
+            case WorkerStopping():
+                self._draining.set(1)
+            case DatabaseLost():
+                self._database_up.set(0)
+                if not self._away:  # it is told again and again while it lasts
+                    self._database_lost.inc()
+                self._away = True
+            case DatabaseBack():
+                self._database_up.set(1)
+                self._away = False
+            case Fenced(on, _):
+                self._fenced.set(on)
+            case _:
+                pass
+
+    def _took(self, fact: Claimed) -> None:
+        self._claim.observe(fact.seconds)
+        for row in fact.notifications:
+            self._claimed(row.channel).inc()
+            if row.lost_count:
+                self._rescued(row.channel).inc()
+            self._pickup_delay(row.channel).observe(max((row.claimed_at - row.due_at).total_seconds(), 0.0))
+
+    def _finished(self, result: Result) -> None:
+        channel, provider = result.notification.channel, _label(result.provider or "none")
+        kind = result.outcome.kind if result.outcome is not None else result.kind
+        error_type = str(kind) if kind in _ERROR_TYPES else OTHER
+        if result.outcome is not None:
+            self._send_duration(channel, provider).observe(result.seconds)
+        match result.verdict.status:
+            case Status.SENT:
+                self._sent(channel, provider, self._tenant(result.notification.tenant_id)).inc()
+            case Status.FAILED:
+                self._failed(channel, provider, error_type).inc()
+            case Status.RETRYING:
+                self._retried(channel, provider, error_type).inc()
+            case status:
+                self._not_sent(channel, status).inc()
+
+    def _tenant(self, tenant: str) -> str:
+        label = self._tenants.get(tenant)
+        if label is None and len(self._tenants) < self._tenants_at_most:
+            # Two threads may both find room for the last one: one tenant more does no harm.
+            label = self._tenants[tenant] = _label(tenant)
+        return label or OTHER
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self.registry)
+
+
+class _Queue(Collector):
+    """The reading of the queue, swapped as a whole: no scrape sees half of one."""
+
+    def __init__(self) -> None:
+        self.gauges: Gauges | None = None
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        gauges = self.gauges
+        for metric, values in (
+            (DEPTH, gauges.depth if gauges else {}),
+            (OLDEST, gauges.oldest if gauges else {}),
+        ):
+            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, value in values.items():
+                family.add_metric([str(label) for label in labels], value)
+            yield family
+
+
+def _label(value: Any) -> str:
+    """A value that can be a label: short, and in UTF-8."""
+    return str(value)[:LONGEST_LABEL].encode("utf-8", "replace").decode()

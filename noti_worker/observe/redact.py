@@ -1,0 +1,144 @@
+"""What may stand in a log line: known fields only, and no address, number, token or URL beyond its host.
+
+Names (tenant, account, …) are identifiers that somebody chose: addresses and URLs in them are masked.
+Words are free text that may quote a provider, so numbers and tokens are masked too.
+"""
+
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+NAMES = frozenset(
+    {
+        "account",
+        "channel",
+        "channels",
+        "code",
+        "event",
+        "exception",
+        "frames",
+        "kind",
+        "level",
+        "listen",
+        "logger",
+        "provider",
+        "template",
+        "tenant",
+        "timestamp",
+        "verdict",
+        "version",
+        "wanted",
+        "where",
+    }
+)
+WORDS = frozenset(
+    {
+        "error",
+        "message",
+        "reason",
+        "why",
+    }
+)
+NUMBERS = frozenset(
+    {
+        "attempt",
+        "count",
+        "in_flight",
+        "left",
+        "notification_id",
+        "released",
+        "rows",
+        "seconds",
+        "wait_s",
+        "waiting",
+        "worker_id",
+    }
+)
+
+LONGEST_NAME = 120
+LONGEST_TEXT = 400
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+_URL = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?://|%2f%2f)(\S+)", re.IGNORECASE)
+_HOST = re.compile(r"[\w.:\[\]-]+")
+_ADDRESS = re.compile(r"""(?:"[^"\s][^"]*"|[^\s<>"'(),;:=\[\]]+)(?:@|%40)[^\s<>"'(),;:\[\]]+""", re.IGNORECASE)
+_NAMED_SECRET = re.compile(
+    r"\b(pass(?:word|wd|phrase)?|pwd|secret|(?:\w*[_-])?token|(?:\w*[_-])?key|apikey|authorization|sig(?:nature)?)"
+    r"(['\"]?\s*[=:]\s*)((?:basic|bearer)\s+)?['\"]?[^\s'\",;&]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(basic|bearer)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_PATH_OF_URL = re.compile(r"(\burl: |\b[\w-]+(?:\.[\w-]+)+(?=/))/?\S+", re.IGNORECASE)
+_QUERY = re.compile(r"\?[\w.~%-]+=\S*")
+_TOKEN = re.compile(r"(?=[A-Za-z_+=-]*[0-9])(?=[0-9_+=-]*[A-Za-z])[A-Za-z0-9_+=-]{24,}")
+_NUMBER = re.compile(r"(?<!\w)\+?[0-9][0-9 ().-]{5,}[0-9](?!\w)|[0-9]{7,}")
+_NOT_PERSONAL = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2})?")
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Keep a structlog event to the fields above; a processor for the end of the chain, before the renderer."""
+    return {name: _allowed(name, value) for name, value in event.items() if value is not None}
+
+
+def name(text: str) -> str:
+    """An identifier on one line, without addresses and URLs, capped."""
+    return _capped(_without_places(_UNPRINTABLE.sub(" ", text[: 2 * LONGEST_NAME])), LONGEST_NAME)
+
+
+def words(text: str, *literals: str | None) -> str:
+    """Free text on one line without anything personal or secret, capped.
+
+    `literals` are values known to be personal (the recipient, the body): where the text quotes them they are masked.
+    """
+    for literal in literals:
+        if literal and len(literal) >= 3:
+            text = re.sub(re.escape(literal), "[…]", text, flags=re.IGNORECASE)
+    # Cut before masking: masking megabytes of a provider's page costs time, but a cut must not halve an
+    # address so that it is no longer known as one, hence the generous margin and the last word that is left out.
+    if len(text) > 4 * LONGEST_TEXT:
+        text = text[: 4 * LONGEST_TEXT].rpartition(" ")[0]
+    text = _without_places(_UNPRINTABLE.sub(" ", text))
+    text = _NAMED_SECRET.sub(r"\1\2[secret]", text)
+    text = _BEARER.sub(r"\1 [secret]", text)
+    text = _PATH_OF_URL.sub(r"\1/[…]", text)
+    text = _QUERY.sub("?[…]", text)
+    text = _TOKEN.sub("[token]", text)
+    return _capped(_NUMBER.sub(_masked_number, text), LONGEST_TEXT)
+
+
+def _allowed(field: str, value: Any) -> Any:
+    if field in NUMBERS and isinstance(value, (int, float)):
+        return value
+    if field in NAMES and isinstance(value, (tuple, list)):
+        return [name(str(item)) for item in value]
+    if field in NAMES and isinstance(value, (str, int)):
+        return name(str(value))
+    if field in WORDS and isinstance(value, str):
+        return words(value)
+    return "[redacted]"
+
+
+def _without_places(text: str) -> str:
+    return _ADDRESS.sub("[address]", _URL.sub(_masked_url, text))
+
+
+def _masked_url(match: "re.Match[str]") -> str:
+    scheme, rest = match.groups()
+    authority = re.split(r"[/?#\"'<>)\\]|%2f", rest, maxsplit=1, flags=re.IGNORECASE)[0]
+    tail = rest[len(authority) :]
+    host = _HOST.match(authority.rpartition("@")[2])
+    if "@" in tail or host is None:  # a password with a slash in it: no telling what is the host
+        return f"{scheme}://[…]"
+    return f"{scheme}://{host.group()}{'/[…]' if len(tail) > 1 else tail}"
+
+
+def _masked_number(match: "re.Match[str]") -> str:
+    text = match.group()
+    if sum(map(str.isdigit, text)) < 7 or _NOT_PERSONAL.fullmatch(text):
+        return text
+    return "[number]"
+
+
+def _capped(text: str, longest: int) -> str:
+    text = text.strip()
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

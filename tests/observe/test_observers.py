@@ -1,0 +1,25 @@
+"""Observers: one fact, many listeners."""
+
+from noti_worker.domain.facts import Fact, LeaseLost
+from noti_worker.domain.ports import Observer
+from noti_worker.observe import Observers
+
+
+class Broken:
+    def on(self, fact: Fact) -> None:
+        raise RuntimeError("a bug")
+
+
+class Listening:
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+
+    def on(self, fact: Fact) -> None:
+        self.facts.append(fact)
+
+
+def test_a_listener_that_fails_keeps_no_fact_from_the_others() -> None:
+    first, last = Listening(), Listening()
+    observer: Observer = Observers(first, Broken(), last)
+    observer.on(LeaseLost(1))
+    assert first.facts == last.facts == [LeaseLost(1)]
