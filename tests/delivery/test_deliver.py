@@ -327,7 +327,7 @@ def test_giving_up_in_the_middle_of_a_send_is_uncertain_and_names_the_account() 
 
 
 def test_a_row_that_came_back_while_it_is_still_being_sent_is_sent_apart() -> None:
-    inner = []
+    inner: list[Message] = []
 
     def again(message: Message) -> Outcome:
         if not inner:
