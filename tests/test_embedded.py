@@ -29,11 +29,13 @@ import os, sys, threading
 import psycopg
 from pathlib import Path
 from noti_worker.embedded import Server
+from noti_worker.embedded.child import User
+from noti_worker.embedded.places import closed_part
 directory, uid, bin, plan = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 if uid:
-    psycopg.connect  # loads the driver
+    if closed_part(Path(sys.executable), User(uid, uid)):
+        sys.executable = "/usr/bin/python3"
     os.setgroups([]); os.setgid(uid); os.setuid(uid)
-    sys.executable = "/usr/bin/python3"
 server = Server(directory, Path(bin) if bin else None)
 if plan == "in a thread":
     thread = threading.Thread(target=server.start); thread.start(); thread.join()
