@@ -238,20 +238,21 @@ BEGIN
 END $$;
 
 -- Exactly the four moves of a worker pass free of charge; everything else is looked at. An ORM that writes a stale
--- copy back would otherwise break the fence.
+-- copy back would otherwise break the fence. IS NOT TRUE: a NULL in a comparison must not open the door.
 CREATE TRIGGER notifications_log_guard BEFORE UPDATE ON noti.notifications_log FOR EACH ROW
-  WHEN (NOT (
+  WHEN ((
     -- claim
-    (NEW.claim_count = OLD.claim_count + 1 AND NEW.claimed_by IS NOT NULL AND NEW.status = 'sending'
+    (NEW.claim_count = OLD.claim_count + 1 AND NEW.claimed_by IS NOT NULL AND NEW.lease_until IS NOT NULL AND NEW.status = 'sending'
      AND OLD.finished_at IS NULL AND OLD.held_at IS NULL)
     -- result, release
-    OR (NEW.claim_count = OLD.claim_count AND OLD.claimed_by IS NOT NULL AND NEW.claimed_by IS NULL AND NEW.lease_until IS NULL)
+    OR (NEW.claim_count = OLD.claim_count AND OLD.claimed_by IS NOT NULL AND NEW.claimed_by IS NULL AND NEW.lease_until IS NULL
+        AND NEW.dispatched_at IS NULL AND NEW.requested IS NULL AND NEW.status <> 'sending')
     -- extend
     OR (NEW.claim_count = OLD.claim_count AND NEW.claimed_by = OLD.claimed_by AND NEW.status = 'sending'
         AND NEW.lease_until > OLD.lease_until AND NEW.dispatched_at IS NOT DISTINCT FROM OLD.dispatched_at)
     -- dispatch
     OR (NEW.claim_count = OLD.claim_count AND NEW.claimed_by = OLD.claimed_by AND NEW.status = 'sending'
-        AND NEW.lease_until = OLD.lease_until AND OLD.dispatched_at IS NULL AND NEW.dispatched_at IS NOT NULL)))
+        AND NEW.lease_until = OLD.lease_until AND OLD.dispatched_at IS NULL AND NEW.dispatched_at IS NOT NULL)) IS NOT TRUE)
   EXECUTE FUNCTION noti.on_update();
 
 -- ------------------------------------------------------------------------------------ DELETE, TRUNCATE
