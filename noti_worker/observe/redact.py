@@ -58,19 +58,24 @@ NUMBERS = frozenset(
 LONGEST_NAME = 120
 LONGEST_TEXT = 400
 
+_WORD_ENDS = " \t\r\n<>\"'(),;"
+
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?://|%2f%2f)(\S+)", re.IGNORECASE)
 _HOST = re.compile(r"[\w.:\[\]-]+")
-_ADDRESS = re.compile(r"""(?:"[^"\s][^"]*"|[^\s<>"'(),;:=\[\]]+)(?:@|%40)[^\s<>"'(),;:\[\]]+""", re.IGNORECASE)
+# Each pattern begins only where a word does: at every letter of a hostile text it would take quadratic time.
+_ADDRESS = re.compile(
+    r"""(?:"[^"\s][^"]*"|(?<![^\s<>"'(),;:=\[\]])[^\s<>"'(),;:=\[\]]+)(?:@|%40)[^\s<>"'(),;:\[\]]+""", re.IGNORECASE
+)
 _NAMED_SECRET = re.compile(
     r"\b(pass(?:word|wd|phrase)?|pwd|secret|(?:\w*[_-])?token|(?:\w*[_-])?key|apikey|authorization|sig(?:nature)?)"
     r"(['\"]?\s*[=:]\s*)((?:basic|bearer)\s+)?['\"]?[^\s'\",;&]+",
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(basic|bearer)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
-_PATH_OF_URL = re.compile(r"(\burl: |\b[\w-]+(?:\.[\w-]+)+(?=/))/?\S+", re.IGNORECASE)
+_PATH_OF_URL = re.compile(r"(\burl: |(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?=/))/?\S+", re.IGNORECASE)
 _QUERY = re.compile(r"\?[\w.~%-]+=\S*")
-_TOKEN = re.compile(r"(?=[A-Za-z_+=-]*[0-9])(?=[0-9_+=-]*[A-Za-z])[A-Za-z0-9_+=-]{24,}")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_+=-])(?=[A-Za-z_+=-]*[0-9])(?=[0-9_+=-]*[A-Za-z])[A-Za-z0-9_+=-]{24,}")
 _NUMBER = re.compile(r"(?<!\w)\+?[0-9][0-9 ().-]{5,}[0-9](?!\w)|[0-9]{7,}")
 _NOT_PERSONAL = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2})?")
 
@@ -82,7 +87,7 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
 
 def name(text: str) -> str:
     """An identifier on one line, without addresses and URLs, capped."""
-    return _capped(_without_places(_UNPRINTABLE.sub(" ", text[: 2 * LONGEST_NAME])), LONGEST_NAME)
+    return _capped(_without_places(_UNPRINTABLE.sub(" ", text[: 8 * LONGEST_NAME])), LONGEST_NAME)
 
 
 def words(text: str, *literals: str | None) -> str:
@@ -96,7 +101,8 @@ def words(text: str, *literals: str | None) -> str:
     # Cut before masking: masking megabytes of a provider's page costs time, but a cut must not halve an
     # address so that it is no longer known as one, hence the generous margin and the last word that is left out.
     if len(text) > 4 * LONGEST_TEXT:
-        text = text[: 4 * LONGEST_TEXT].rpartition(" ")[0]
+        text = text[: 4 * LONGEST_TEXT]
+        text = f"{text[: max(text.rfind(end) for end in _WORD_ENDS) + 1]}…"
     text = _without_places(_UNPRINTABLE.sub(" ", text))
     text = _NAMED_SECRET.sub(r"\1\2[secret]", text)
     text = _BEARER.sub(r"\1 [secret]", text)

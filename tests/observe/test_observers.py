@@ -1,6 +1,6 @@
 """Observers: one fact, many listeners."""
 
-from noti_worker.domain.facts import Fact, LeaseLost
+from noti_worker.domain.facts import Fact, LeaseLost, Trouble
 from noti_worker.domain.ports import Observer
 from noti_worker.observe import Observers
 
@@ -22,4 +22,15 @@ def test_a_listener_that_fails_keeps_no_fact_from_the_others() -> None:
     first, last = Listening(), Listening()
     observer: Observer = Observers(first, Broken(), last)
     observer.on(LeaseLost(1))
-    assert first.facts == last.facts == [LeaseLost(1)]
+    observer.on(LeaseLost(2))
+    for listening in (first, last):
+        assert [fact for fact in listening.facts if isinstance(fact, LeaseLost)] == [LeaseLost(1), LeaseLost(2)]
+
+
+def test_the_others_hear_once_of_a_listener_that_fails() -> None:
+    listening = Listening()
+    observer = Observers(Broken(), listening, Broken())
+    observer.on(LeaseLost(1))
+    observer.on(LeaseLost(2))
+    troubles = [fact for fact in listening.facts if isinstance(fact, Trouble)]
+    assert troubles == 2 * [Trouble("observer Broken", "RuntimeError")]
