@@ -57,9 +57,19 @@ class PostgresQueue:
         ]
 
     def claim(
-        self, worker_id: int, shares: Sequence[Share], limit: int, lease: timedelta, dead: Sequence[int], *, solo: bool
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        solo: bool = False,
     ) -> Sequence[Notification]:
-        """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id."""
+        """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
+
+        `dead` None: no claim of another worker is taken, not even an expired one.
+        """
         if not shares or limit <= 0:
             return []
         lanes = [share.lane for share in shares]
@@ -68,7 +78,7 @@ class PostgresQueue:
             {
                 "worker_id": worker_id,
                 "lease": lease,
-                "dead": list(dead),
+                "dead": None if dead is None else list(dead),
                 "solo": solo,
                 "limit": limit,
                 "channels": [lane.channel.value for lane in lanes],

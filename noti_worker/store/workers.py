@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from noti_worker.domain.ports import Beat
 from noti_worker.store.connect import Database
@@ -19,6 +20,8 @@ _BEAT = statement("beat")
 _LEAVE = statement("leave")
 _TAKE_DUTY = statement("take_duty")
 _FINISH_DUTY = statement("finish_duty")
+_DUTY_STATE = statement("duty_state")
+_FORGET = statement("forget_workers")
 
 
 class PostgresWorkers:
@@ -56,6 +59,15 @@ class PostgresWorkers:
             _FINISH_DUTY,
             {"worker_id": worker_id, "duty": duty, "lease": DUTY_LEASE, "state": json.dumps(compact(state))},
         )
+
+    def duty_state(self, duty: str) -> Mapping[str, Any] | None:
+        """What the last run of `duty` left for everybody; None before the first."""
+        rows = self._session.run(_DUTY_STATE, {"duty": duty})
+        return rows[0]["state"] if rows else None
+
+    def forget(self, after: timedelta) -> int:
+        """Delete register rows without a heartbeat for `after`; gives how many."""
+        return len(self._session.run(_FORGET, {"after": after}))
 
     def close(self) -> None:
         """Close the connection."""

@@ -164,6 +164,11 @@ class Keeper:
         self._thread.join(timeout=5)
 
     @property
+    def silent(self) -> float:
+        """Seconds since the last beat that went through."""
+        return self._clock.monotonic() - self._last_beat
+
+    @property
     def dead(self) -> tuple[int, ...] | None:
         """Whose rows may be taken at once; None: take no claim of anybody, an outage has just ended.
 
@@ -178,7 +183,7 @@ class Keeper:
         """One round: beat, prolong when a third of the lease has passed, fence. Gives the pause."""
         pause = self._beat()
         now = self._clock.monotonic()
-        silent = now - self._last_beat
+        silent = self.silent
         fenced = silent >= FENCE_AFTER
         if fenced != self._hand.fenced:
             self._hand.fenced = fenced

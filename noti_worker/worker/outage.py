@@ -26,7 +26,7 @@ class Outage:
         self._waiting = waiting
         self._lock = threading.Lock()
         self._since: float | None = None
-        self._said: float | None = None
+        self._said = 0.0
         self._tries = 0
         self.count = 0  # outages so far
         self._ended: float | None = None
@@ -40,11 +40,11 @@ class Outage:
         """Note a failed call; gives the seconds to wait before the next one."""
         now = self._clock.monotonic()
         with self._lock:
+            say = self._since is None or now - self._said >= SAY_EVERY
             if self._since is None:
                 self._since, self._tries = now, 0
                 self.count += 1
-            # Counted over all outages: a connection that breaks every second is still one line a minute.
-            since, say = self._since, self._said is None or now - self._said >= SAY_EVERY
+            since = self._since
             if say:
                 self._said = now
             wait = min(FIRST_WAIT * 2.0 ** min(self._tries, 10), LONGEST_WAIT) * (0.5 + self._dice())
@@ -60,8 +60,7 @@ class Outage:
         now = self._clock.monotonic()
         with self._lock:
             since, self._since, self._ended = self._since, None, now
-            told = since is not None and self._said is not None and self._said >= since
-        if since is not None and told:
+        if since is not None:
             self._observer.on(DatabaseBack(now - since))
 
     def ended_within(self, seconds: float) -> bool:

@@ -83,11 +83,27 @@ class Worker:
         self._begun = begun
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
-        self._outage = Outage(clock, observer, dice, lambda: self._recorder.waiting if self._recorder else 0)
+        self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
         self._recorder: Recorder | None = None
+        self._keeper: Keeper | None = None
         self._hinted = False
         self.stop = Stop(self._bell)
         self.worker_id: int | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Rows in hand: claimed and not recorded yet."""
+        return len(self._hand)
+
+    @property
+    def unrecorded(self) -> int:
+        """Results that wait to be written."""
+        return self._recorder.waiting if self._recorder else 0
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the last heartbeat that went through."""
+        return self._keeper.silent if self._keeper else 0.0
 
     def run(self) -> int:
         """Register, deliver, drain; 0 after a clean stop. Raises DatabaseRefused when the schema is not there."""
@@ -99,7 +115,7 @@ class Worker:
         recorder = self._recorder = Recorder(
             worker_id, self._queue, self._hand, self._clock, self._outage, self._observer, self._bell.ring, self._tick
         )
-        keeper = Keeper(
+        keeper = self._keeper = Keeper(
             worker_id,
             self._hand,
             self._workers,

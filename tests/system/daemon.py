@@ -66,8 +66,8 @@ class Daemon:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask its HTTP port; status and body."""
-        [listening] = self.said("listening")[-1:]
-        match = re.search(r":(\d+)", str(listening["address"]))
+        [listening] = self.said("http_listening")[-1:]
+        match = re.search(r":(\d+)$", str(listening["listen"]))
         assert match is not None
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{match[1]}{path}", timeout=5) as answer:

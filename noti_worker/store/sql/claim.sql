@@ -5,6 +5,7 @@
 -- by the update and then takes more rows than its LIMIT. The update reaches its rows through an array,
 -- not a join, whose plan would hang on statistics that a fresh table does not have.
 -- NO KEY: an application's foreign key to this table must not hide a row.
+-- With :dead NULL no claim of another worker is taken, however old.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
 \set worker_id 1
 \set lease '''120 seconds'''
@@ -34,7 +35,9 @@ WITH taken AS MATERIALIZED (
               AND n.held_at IS NULL
               AND n.due_at <= now()
               AND (n.due_at, n.notification_id) >= (lane.floor_at, lane.floor_id)
-              AND (n.lease_until IS NULL OR n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[])))
+              AND (n.lease_until IS NULL
+                   OR cast(:dead AS bigint[]) IS NOT NULL
+                      AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[]))))
               AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
             ORDER BY n.due_at, n.notification_id
             LIMIT lane.quota

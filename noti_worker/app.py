@@ -1,0 +1,181 @@
+"""The composition root: from settings to a running worker."""
+
+import random
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from noti_worker import __version__, providers
+from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
+from noti_worker.chores.departed import ForgetDeparted
+from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
+from noti_worker.chores.gauges import CountQueue
+from noti_worker.chores.timetable import Timetable
+from noti_worker.delivery.deliver import Delivery
+from noti_worker.delivery.render import Renderer
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.ports import Sender
+from noti_worker.observe import Observers
+from noti_worker.observe.health import Health
+from noti_worker.observe.http import Server as HttpServer
+from noti_worker.observe.log import LogObserver, configure
+from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.secrets import References
+from noti_worker.settings import Settings, parse
+from noti_worker.store.connect import Database
+from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.wake import PostgresWake
+from noti_worker.store.workers import PostgresWorkers
+from noti_worker.transport import Http
+from noti_worker.worker.clock import DatabaseClock
+from noti_worker.worker.loop import Pace
+from noti_worker.worker.worker import Serve, Worker
+
+IN_APP = "in_app"
+"""The account that needs no configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The configured accounts, ready to send, and who serves which channel in which order."""
+
+    senders: Mapping[str, Sender]
+    providers: Mapping[str, str]
+    routes: Mapping[Channel, tuple[str, ...]]
+
+    def close(self) -> None:
+        """Give back connections."""
+        for sender in self.senders.values():
+            sender.close()
+
+
+def open_accounts(settings: Settings, http: Http) -> Accounts:
+    """Build every account's sender and complete the routes.
+
+    A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
+    names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
+    """
+    senders: dict[str, Sender] = {}
+    names: dict[str, str] = {}
+    serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
+    secrets = References()
+    wanted = {name: (account.provider, account.options) for name, account in settings.accounts.items()}
+    wanted.setdefault(IN_APP, (IN_APP, {}))
+    for name, (provider_name, options) in wanted.items():
+        where = f"accounts.{name}"
+        try:
+            provider = providers.find(provider_name)
+            senders[name] = provider.build(parse(provider.Settings, options, where, secrets), http)
+        except ConfigurationError as error:
+            raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
+        names[name] = provider_name
+        for channel in provider.CHANNELS:
+            serves[channel].append(name)
+    return Accounts(senders, names, _routes(settings.routes, serves, names))
+
+
+def _routes(
+    given: Mapping[Channel, tuple[str, ...]], serves: Mapping[Channel, list[str]], names: Mapping[str, str]
+) -> dict[Channel, tuple[str, ...]]:
+    routes: dict[Channel, tuple[str, ...]] = {}
+    for channel, accounts in serves.items():
+        if channel in given:
+            for name in given[channel]:
+                if name not in accounts:
+                    raise ConfigurationError(
+                        f"routes.{channel} names {name}, whose provider {names.get(name)} does not serve {channel}"
+                    )
+            routes[channel] = given[channel]
+        elif len(accounts) == 1:
+            routes[channel] = (accounts[0],)
+        elif accounts and channel is not Channel.IN_APP:
+            raise ConfigurationError(
+                f"routes.{channel} is missing: {' and '.join(accounts)} serve {channel}; name them in failover order"
+            )
+        elif accounts:  # in_app always has its own account; another one takes over only when a route says so
+            routes[channel] = (IN_APP,)
+    return routes
+
+
+def run(settings: Settings) -> int:
+    """Run one worker until it is asked to stop; gives the exit code.
+
+    Raises ConfigurationError before anything is claimed; a database that is away is waited for.
+    """
+    if settings.database.url is None:
+        raise ConfigurationError("database.url is missing: set it, or NOTI_DATABASE_URL")
+    configure(settings.log)
+    with ExitStack() as stack:
+        clock = DatabaseClock()
+        accounts = open_accounts(settings, Http(clock.now))
+        stack.callback(accounts.close)
+        log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
+        observers = Observers(log, metrics, health)
+        server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
+        stack.callback(server.close)
+        server.start()
+        log.http_listening(server.address, settings.http.listen)
+        renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
+        stack.callback(renderer.close)
+        delivery = Delivery(
+            accounts.routes,
+            accounts.senders,
+            accounts.providers,
+            {channel: _policy(settings, channel) for channel in accounts.routes},
+            renderer,
+            clock,
+            random.random,
+        )
+        database = Database(settings.database.url, settings.database.pgbouncer)
+        queue, workers = PostgresQueue(database), PostgresWorkers(database)
+        counting = database.session("gauges")
+        for each in (queue, workers, counting):
+            stack.callback(each.close)
+
+        def begun(worker_id: int) -> None:
+            timetable = Timetable(
+                {
+                    "gauges": (CountQueue(worker_id, workers, counting, metrics.show), GAUGES_EVERY),
+                    "departed": (ForgetDeparted(worker_id, workers), DEPARTED_EVERY),
+                },
+                observers,
+            )
+            timetable.start()
+            stack.callback(timetable.stop)
+
+        worker = Worker(
+            __version__,
+            queue,
+            queue,
+            workers,
+            PostgresWake(_listens(settings, database)),
+            delivery,
+            {channel: _serve(settings, channel) for channel in accounts.routes},
+            Pace(settings.worker.poll_interval.total_seconds(), settings.worker.batch_size, settings.worker.lease),
+            settings.worker.drain_deadline.total_seconds(),
+            clock,
+            observers,
+            random.random,
+            health.tick,
+            begun,
+        )
+        metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
+        return worker.run()
+
+
+def _listens(settings: Settings, database: Database) -> Database | None:
+    """Where LISTEN works: nowhere behind PgBouncer unless a direct URL is given."""
+    if settings.database.listen_url is not None:
+        return Database(settings.database.listen_url)
+    return None if settings.database.pgbouncer else database
+
+
+def _policy(settings: Settings, channel: Channel) -> Policy:
+    chosen = settings.channels[channel]
+    return Policy(chosen.backoff, chosen.max_retries, chosen.on_uncertain, chosen.send_timeout.total_seconds())
+
+
+def _serve(settings: Settings, channel: Channel) -> Serve:
+    return Serve(settings.channels[channel].concurrency, _policy(settings, channel))

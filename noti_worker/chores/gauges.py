@@ -1,0 +1,50 @@
+"""Count what waits, once for all workers; every worker shows the same numbers."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from noti_worker.store.connect import Session
+from noti_worker.store.reading import Gauges, gauges
+from noti_worker.store.workers import PostgresWorkers
+
+EVERY = timedelta(seconds=15)
+DUTY = "gauges"
+
+
+class CountQueue:
+    """Counts when it is this worker's turn, and shows the latest count, whoever took it."""
+
+    def __init__(
+        self, worker_id: int, workers: PostgresWorkers, session: Session, show: Callable[[Gauges], None]
+    ) -> None:
+        """`show` gets the snapshot; nothing happens before `run_once`."""
+        self._worker_id = worker_id
+        self._workers = workers
+        self._session = session
+        self._show = show
+
+    def run_once(self) -> int:
+        """Count if it is due; gives how many series are shown. Raises DatabaseAway, DatabaseRefused."""
+        if self._workers.take_duty(self._worker_id, DUTY, EVERY):
+            self._workers.finish_duty(DUTY, self._worker_id, _written(gauges(self._session)))
+        snapshot = _read(self._workers.duty_state(DUTY))
+        self._show(snapshot)
+        return len(snapshot.depth) + len(snapshot.oldest)
+
+
+def _written(counted: Gauges) -> dict[str, object]:
+    return {
+        "depth": [[channel, state, count] for (channel, state), count in counted.depth.items()],
+        "oldest": [[channel, priority, seconds] for (channel, priority), seconds in counted.oldest.items()],
+        "bounded": sorted(counted.bounded),
+    }
+
+
+def _read(state: Mapping[str, Any] | None) -> Gauges:
+    state = state or {}
+    return Gauges(
+        depth={(channel, name): count for channel, name, count in state.get("depth", ())},
+        oldest={(channel, priority): seconds for channel, priority, seconds in state.get("oldest", ())},
+        bounded=frozenset(state.get("bounded", ())),
+    )

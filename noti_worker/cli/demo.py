@@ -1,0 +1,368 @@
+"""`noti-worker demo`: a database, a worker, an inbox and a webhook receiver of its own, and eight lives to watch."""
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent, indent
+from typing import Any
+
+import click
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from noti_worker.cli.demo_servers import HOST, Inbox, Receiver, certificate
+from noti_worker.cli.show import plain, span
+from noti_worker.domain.errors import ConfigurationError, NotiError
+from noti_worker.embedded import Server
+from noti_worker.store import migrate
+
+LIMIT = 45.0
+"""Seconds after which the demo gives up waiting for the last notification."""
+
+INSERTS: Sequence[tuple[str, str]] = (
+    (
+        "an e-mail that is taken at once",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
+        VALUES ('email', 'ada@example.com', 'Your invoice', 'Thank you, Ada.')
+        RETURNING notification_id""",
+    ),
+    (
+        "one whose mail server defers it first (greylisting)",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
+        VALUES ('email', 'greylist@example.com', 'Welcome', 'Good to have you.')
+        RETURNING notification_id""",
+    ),
+    (
+        "one to an address that does not exist",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
+        VALUES ('email', 'nobody@example.com', 'Hello?', 'Is anybody there?')
+        RETURNING notification_id""",
+    ),
+    (
+        "one scheduled a few seconds ahead",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body, send_at)
+        VALUES ('email', 'grace@example.com', 'Reminder', 'It is time.', now() + interval '4 seconds')
+        RETURNING notification_id""",
+    ),
+    (
+        "one with an idempotency key",
+        """
+        SELECT noti.send('email', 'linus@example.com', 'Order 17', 'On its way.', idempotency_key => 'order-17')""",
+    ),
+    (
+        "the same again: same key, same id, nothing is sent twice",
+        """
+        SELECT noti.send('email', 'linus@example.com', 'Order 17', 'On its way.', idempotency_key => 'order-17')""",
+    ),
+    (
+        "one scheduled for tomorrow, and cancelled",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body, send_at)
+        VALUES ('email', 'kurt@example.com', 'Never mind', 'Too late.', now() + interval '1 day')
+        RETURNING notification_id""",
+    ),
+    (
+        "a signed webhook",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, body, entity_type, entity_id)
+        VALUES ('webhook', '{url}', '{{"event": "order.paid", "order": 17}}', 'order', '17')
+        RETURNING notification_id""",
+    ),
+    (
+        "an in-app message",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
+        VALUES ('in_app', 'user:42', 'Welcome back', 'Three things happened while you were away.')
+        RETURNING notification_id""",
+    ),
+)
+"""What each notification is for, and the plain SQL that asks for it."""
+
+_CONFIG = """\
+[database]
+url = "{database}"
+
+[accounts.inbox]
+provider = "smtp"
+host = "{host}"
+port = {smtp_port}
+tls = "starttls"
+ca_file = "{ca_file}"
+username = "noti"
+password = "file:{directory}/smtp-password"
+from = "Demo <no-reply@example.com>"
+
+[accounts.hooks]
+provider = "webhook"
+secret = "file:{directory}/webhook-secret"
+allow_http = true                  # only because the receiver is on this machine
+allow_networks = ["127.0.0.0/8"]
+
+[channels.email]
+retry = {{ initial_delay = "2s" }}   # so that you need not wait a minute for the greylisted one
+
+[http]
+listen = "127.0.0.1:0"
+"""
+
+
+_GO_ON = """
+Everything is stopped and removed. How to go on:
+
+    noti-worker demo --keep        the same, and it stays up to look around with psql, status, why and send
+    noti-worker docs quickstart    your own database, mail server and webhook in five minutes
+    noti-worker --help             all commands"""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One notification of the demo."""
+
+    notification_id: int
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that the demo started."""
+
+    server: Server
+    inbox: Inbox
+    receiver: Receiver
+    config: Path
+    worker: "subprocess.Popen[bytes]"
+    log: Path
+
+
+def run(*, keep: bool) -> int:
+    """Show it all; gives the exit code. Raises ConfigurationError when something needed is missing."""
+    began = time.monotonic()
+    directory = Path(tempfile.mkdtemp(prefix="noti-demo-"))
+    directory.chmod(0o711)  # the server's user passes through; the files in it are closed
+    try:
+        with _house(directory) as house, psycopg.connect(house.server.url, autocommit=True) as connection:
+            lives = _insert(connection, house)
+            complete = _watch(connection, lives, house)
+            _epilogue(connection, lives, house, time.monotonic() - began)
+            if keep:
+                _keep(house)
+            else:
+                click.echo(_GO_ON)
+        return 0 if complete else 1
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _house(directory: Path) -> Iterator[House]:
+    """Start everything, and leave nothing running."""
+    with ExitStack() as stack:
+        click.echo("starting PostgreSQL … ", nl=False)
+        server = stack.enter_context(Server(directory / "postgres"))
+        migrate.upgrade(server.url)
+        click.echo("migrated … ", nl=False)
+        private = directory / "private"
+        private.mkdir(mode=0o700)
+        password = _write(private / "smtp-password", secrets.token_urlsafe(16))
+        secret = _write(private / "webhook-secret", "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+        ca_file = certificate(private)
+        inbox, receiver = Inbox(ca_file, "noti", password), Receiver(secret)
+        for each in (inbox, receiver):
+            each.start()
+            stack.callback(each.stop)
+        config = private / "noti-worker.toml"
+        _write(
+            config,
+            _CONFIG.format(database=server.url, host=HOST, smtp_port=inbox.port, ca_file=ca_file, directory=private),
+        )
+        log = directory / "worker.log"
+        worker = _start_worker(config, log)
+        stack.callback(_stop_worker, worker)
+        click.echo("worker, inbox and webhook receiver are up.\n")
+        click.echo(f"To look into it meanwhile:\n\n    {server.psql_command}\n")
+        yield House(server, inbox, receiver, config, worker, log)
+
+
+def _write(file: Path, text: str) -> str:
+    file.touch(mode=0o600)
+    file.write_text(text)
+    return text
+
+
+def _start_worker(config: Path, log: Path) -> "subprocess.Popen[bytes]":
+    from noti_worker.embedded.child import tied
+
+    command = tied([sys.executable, "-m", "noti_worker", "--config", str(config), "run"])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTI_")}
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _stop_worker(worker: "subprocess.Popen[bytes]") -> None:
+    worker.send_signal(signal.SIGTERM)
+    try:
+        worker.wait(10)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _insert(connection: psycopg.Connection[Any], house: House) -> list[Life]:
+    """Insert each notification by its plain SQL; show the first, the others are alike."""
+    click.echo("An application inserts rows with plain SQL, like this one:\n")
+    click.echo(indent(dedent(INSERTS[0][1]).strip(), "    ") + "\n")
+    lives: list[Life] = []
+    for about, sql in INSERTS:
+        row = connection.execute(sql.format(url=house.receiver.url).encode()).fetchone()
+        assert row is not None
+        if any(life.notification_id == row[0] for life in lives):
+            lives[-1] = Life(row[0], f"{lives[-1].about}, asked for twice")
+        else:
+            lives.append(Life(row[0], about))
+    cancelled = next(life for life in lives if "cancelled" in life.about)
+    connection.execute("SELECT noti.cancel(%s)", [cancelled.notification_id])
+    return lives
+
+
+_STATES = """
+SELECT n.notification_id, n.channel, n.recipient, n.status, n.attempt_count, n.error_message,
+       n.finished_at IS NOT NULL AS finished, extract(epoch FROM n.due_at - now())::float8 AS due_in,
+       extract(epoch FROM coalesce(n.sent_at, n.finished_at) - n.created_at)::float8 AS took,
+       clock_timestamp() AS now
+  FROM noti.notifications_log n ORDER BY n.notification_id
+"""
+
+_STYLES = {
+    "sent": "green",
+    "failed": "red",
+    "cancelled": "dim",
+    "retrying": "yellow",
+    "sending": "cyan",
+    "held": "magenta",
+    "unknown": "magenta",
+}
+
+
+def _watch(connection: psycopg.Connection[Any], lives: Sequence[Life], house: House) -> bool:
+    """Show the lives until all are finished; True when they are."""
+    if sys.stdout.isatty():
+        return _watch_drawn(connection, lives, house)
+    shown: dict[int, str] = {}
+    for rows in _rounds(connection, house):
+        for life, row in zip(lives, rows, strict=True):
+            line = f"{row.status:<10} {_what(row)}".rstrip()
+            if shown.get(life.notification_id) != row.status:
+                shown[life.notification_id] = row.status
+                click.echo(f"{row.now:%H:%M:%S}  #{life.notification_id} {life.about}: {line}")
+        if all(row.finished for row in rows):
+            return True
+    return False
+
+
+def _watch_drawn(connection: psycopg.Connection[Any], lives: Sequence[Life], house: House) -> bool:
+    from rich import box
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    def drawn(rows: Sequence[Any]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+        for heading in ("id", "what it is", "channel", "status", "tries", "what happens"):
+            table.add_column(heading, justify="right" if heading in {"id", "tries"} else "left")
+        for life, row in zip(lives, rows, strict=True):
+            style = _STYLES.get(row.status, "")
+            table.add_row(
+                str(row.notification_id),
+                life.about,
+                row.channel,
+                Text(row.status, style=style),
+                str(row.attempt_count or ""),
+                Text(plain(_what(row)), style="dim"),
+            )
+        return table
+
+    with Live(console=Console(), refresh_per_second=10) as live:
+        for rows in _rounds(connection, house):
+            live.update(drawn(rows))
+            if all(row.finished for row in rows):
+                return True
+    return False
+
+
+def _rounds(connection: psycopg.Connection[Any], house: House) -> Iterator[Sequence[Any]]:
+    """The rows as they stand, five times a second, until the demo has lasted too long."""
+    pause = threading.Event()
+    ends = time.monotonic() + LIMIT
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        while time.monotonic() < ends:
+            if house.worker.poll() is not None:
+                raise NotiError(f"the worker ended: {house.log.read_text()[-2000:]}")
+            yield cursor.execute(_STATES).fetchall()
+            pause.wait(0.2)
+
+
+def _what(row: Any) -> str:
+    """What happens to a row, in a few words."""
+    if row.status == "sent":
+        return f"after {row.took:.1f} s"
+    if row.status == "pending" and row.due_in > 0:
+        return f"due in {span(row.due_in + 1)}"
+    if row.status == "retrying":
+        return f"again in {span(max(row.due_in, 0) + 1)}: {row.error_message or ''}"
+    return str(row.error_message or "")
+
+
+def _epilogue(connection: psycopg.Connection[Any], lives: Sequence[Life], house: House, seconds: float) -> None:
+    """Ask why, count what arrived, and say how to go on."""
+    asked = next(life for life in lives if "greylist" in life.about)
+    click.echo(f"\nSELECT * FROM noti.why({asked.notification_id}) tells the whole story of the greylisted one:\n")
+    for row in connection.execute("SELECT at, event, detail FROM noti.why(%s)", [asked.notification_id]).fetchall():
+        click.echo(f"    {row[0]:%H:%M:%S}  {plain(row[1])}  {plain(row[2])}".rstrip())
+    inbox = connection.execute("SELECT count(*) FROM noti.inbox").fetchone()
+    violations = connection.execute("SELECT * FROM noti.assert_invariants()").fetchall()
+    click.echo(
+        f"\nThe SMTP inbox holds {len(house.inbox.messages)} messages, the receiver checked {house.receiver.signed}"
+        f" signature(s), noti.inbox has {inbox[0] if inbox else 0} message(s);"
+        f" {len(violations)} invariants are violated. {seconds:.0f} s in all."
+    )
+
+
+def _keep(house: House) -> None:
+    """Leave everything up until the person has seen enough."""
+    me = shutil.which("noti-worker") or "noti-worker"
+    click.echo(
+        f"\nEverything stays up until you press Ctrl-C. In another terminal:\n\n"
+        f"    {house.server.psql_command}\n"
+        f"    {me} --config {house.config} status\n"
+        f"    {me} --config {house.config} send --channel email --recipient you@example.com --body 'Hello'\n"
+        f"    tail -f {house.log}\n"
+    )
+    try:
+        house.worker.wait()
+    except KeyboardInterrupt:
+        click.echo("\nstopping …")
+    else:
+        raise ConfigurationError(f"the worker ended: {house.log.read_text()[-2000:]}")
