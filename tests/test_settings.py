@@ -240,6 +240,10 @@ def test_a_short_lease_shortens_the_send_timeouts_that_nobody_chose(file: Path) 
     assert settings.channels[Channel.SMS].send_timeout == timedelta(seconds=2)
 
 
+def test_the_shortest_lease_needs_no_further_setting(file: Path) -> None:
+    assert read(file, "[worker]\nlease = '1s'\n").channels[Channel.EMAIL].send_timeout == timedelta(seconds=0.5)
+
+
 def test_numbers_of_channels_that_are_not_mentioned_stay_as_they_are(file: Path) -> None:
     settings = read(file, "[channels.push]\non_uncertain = 'HOLD'\n")
     assert settings.channels[Channel.PUSH].concurrency == 20
