@@ -286,10 +286,11 @@ def test_a_provider_s_settings_are_read_by_their_types() -> None:
     assert provider(tls="implicit").tls == "implicit"
 
 
-def test_an_account_reads_its_options_with_its_own_place_in_the_errors(file: Path) -> None:
-    settings = read(file, "[accounts.relay]\nprovider = 'smtp'\nhost = 'h'\npassword = 'env:PASSWORD'\nport = 0\n")
+def test_an_account_knows_its_place_for_the_errors_about_its_options(file: Path) -> None:
+    text = "[accounts.relay]\nprovider = 'smtp'\nhost = 'h'\npassword = 'env:PASSWORD'\nport = 0\n"
+    account = read(file, text).accounts["relay"]
     with pytest.raises(ConfigurationError, match=r"noti\.toml: accounts\.relay\.port is 0: allowed: from 1 to 65535"):
-        settings.accounts["relay"].settings(Provider, References(ENVIRON))
+        parse(Provider, account.options, account.where, References(ENVIRON))
 
 
 def test_a_list_from_the_environment_is_split_at_commas_outside_quotes() -> None:

@@ -5,16 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.notification import Channel, OnUncertain
-from noti_worker.domain.ports import Secrets
 from noti_worker.domain.secret import Secret
-from noti_worker.settings.coercion import about, parse, written
-
-T = TypeVar("T")
+from noti_worker.settings.coercion import about, written
 
 CONCURRENCY = {
     Channel.EMAIL: 5,
@@ -214,9 +211,10 @@ class Account:
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     source: str = ""  # the file's name and a colon, for errors
 
-    def settings(self, cls: type[T], secrets: Secrets) -> T:
-        """Read the options into the provider's Settings; raises ConfigurationError that names the key."""
-        return parse(cls, self.options, f"{self.source}accounts.{self.name}", secrets)
+    @property
+    def where(self) -> str:
+        """The key path of its options, after the file's name: what `parse` needs for its errors."""
+        return f"{self.source}accounts.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
