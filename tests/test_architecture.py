@@ -20,8 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chores": {DOMAIN, "noti_worker.store", "noti_worker.chores", "apscheduler"},
     "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client"},
     "secrets": {DOMAIN, "noti_worker.secrets"},
-    "settings": {DOMAIN, "noti_worker.settings"},
-    "embedded": {"noti_worker.domain.errors", "psycopg"},
+    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets"},
+    "embedded": {"noti_worker.domain.errors", "noti_worker.embedded", "psycopg"},
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 

@@ -25,6 +25,7 @@ from noti_worker.cli.demo_servers import HOST, Inbox, Receiver, certificate
 from noti_worker.cli.show import plain, span
 from noti_worker.domain.errors import ConfigurationError, NotiError
 from noti_worker.embedded import Server
+from noti_worker.embedded.child import tied
 from noti_worker.store import migrate
 
 LIMIT = 45.0
@@ -205,9 +206,9 @@ def _write(file: Path, text: str) -> str:
 
 
 def _start_worker(config: Path, log: Path) -> "subprocess.Popen[bytes]":
-    from noti_worker.embedded.child import tied
-
-    command = tied([sys.executable, "-m", "noti_worker", "--config", str(config), "run"])
+    command = [sys.executable, "-m", "noti_worker", "--config", str(config), "run"]
+    if sys.platform == "linux":
+        command = tied(command)  # it stops with us, even after kill -9
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTI_")}
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments

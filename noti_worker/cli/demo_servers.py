@@ -1,8 +1,10 @@
 """What the demo sends to: an SMTP inbox with TLS and login, and a webhook receiver that checks signatures."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import ssl
 import threading
 from datetime import UTC, datetime
@@ -11,9 +13,8 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -60,29 +61,32 @@ class Inbox:
         self.messages: list[EmailMessage] = []
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate_file)
-        self._controller = Controller(
-            self,
-            hostname=HOST,
-            port=0,
-            tls_context=context,
-            require_starttls=True,
-            auth_required=True,
-            authenticator=self._login,
-        )
-
-    @property
-    def port(self) -> int:
-        """The port that the kernel gave."""
-        sockets = cast("Any", self._controller.server).sockets
-        return int(sockets[0].getsockname()[1])
+        self._options: dict[str, Any] = {
+            "hostname": HOST,
+            "tls_context": context,
+            "require_starttls": True,
+            "auth_required": True,
+            "authenticator": self._login,
+        }
+        logging.getLogger("mail.log").addHandler(logging.NullHandler())  # the terminal is for the demo
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="inbox", daemon=True)
+        self.port = 0
 
     def start(self) -> None:
-        """Open the port."""
-        self._controller.start()
+        """Open a free port: `port`."""
+        self._thread.start()
+        listening = asyncio.run_coroutine_threadsafe(
+            self._loop.create_server(lambda: SMTP(self, loop=self._loop, **self._options), HOST, 0), self._loop
+        )
+        self._server = listening.result(10)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
         """Close it."""
-        self._controller.stop()
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
 
     def _login(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         ok = (

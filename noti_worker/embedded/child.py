@@ -37,6 +37,7 @@ with open(sys.argv[1]) as pid_file:
     if pid_file.readline().strip() == sys.argv[2]:
         os.kill(int(sys.argv[2]), signal.SIGINT)
 """
+_PYTHON = (sys.executable, "-I", "-S", "-c")
 
 
 class User(NamedTuple):
@@ -46,10 +47,19 @@ class User(NamedTuple):
     gid: int | None
 
 
+OURSELVES = User(None, None)
+
+
 def environment() -> dict[str, str]:
     """What the server may know of our environment: no PG* variable that would misdirect it, and no secret of ours."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "LD_LIBRARY_PATH") if name in os.environ}
     return kept | {"LC_ALL": "C"}
+
+
+def tied(command: Sequence[str], user: User = OURSELVES) -> list[str]:
+    """The trampoline before `command`: it gets SIGINT when the thread that forked it ends. Linux only."""
+    uid, gid = (-1, -1) if user.uid is None else user
+    return [*_PYTHON, _TRAMPOLINE, str(os.getpid()), str(uid), str(gid), *command]
 
 
 class Child:
@@ -57,11 +67,9 @@ class Child:
 
     def __init__(self, command: Sequence[str], user: User, log: Path, pid_file: Path) -> None:
         by_kernel = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
-        python = [sys.executable, "-I", "-S", "-c"]
-        now = User(None, None) if by_kernel else user
+        now = OURSELVES if by_kernel else user
         if by_kernel:
-            uid, gid = (-1, -1) if user.uid is None else user
-            command = [*python, _TRAMPOLINE, str(os.getpid()), str(uid), str(gid), *command]
+            command = tied(command, user)
         log.touch(mode=0o600)
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 (our own binary and arguments)
@@ -80,7 +88,7 @@ class Child:
         if not by_kernel:
             watched = [str(pid_file), str(self._process.pid)]
             self._watchdog = subprocess.Popen(  # noqa: S603
-                [*python, _WATCHDOG, *watched], stdin=subprocess.PIPE, start_new_session=True
+                [*_PYTHON, _WATCHDOG, *watched], stdin=subprocess.PIPE, start_new_session=True
             )
 
     @property
