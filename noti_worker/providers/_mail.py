@@ -262,7 +262,7 @@ def _filename(given: str, where: str) -> str:
     while len(stem.encode()) > 150:
         stem = stem[:-1]
     name = f"{stem}{dot if extension else ''}{extension}"
-    if name.isascii() and "=?" not in name:
+    if name.isascii():
         return f'filename="{name}"'
     return "filename*=utf-8''" + "".join(f"%{octet:02X}" for octet in name.encode())
 

@@ -56,7 +56,10 @@ class Reply:
     @property
     def text(self) -> str:
         """The words on one line, control characters taken out."""
-        return " ".join("".join(char if char.isprintable() else " " for char in " ".join(self.lines)).split())
+        text = " ".join(self.lines)
+        if not text.isprintable():
+            text = "".join(char if char.isprintable() else " " for char in text)
+        return " ".join(text.split())
 
     @property
     def enhanced(self) -> str:
@@ -136,7 +139,6 @@ class Line:
             self._broke("tls", f"the server and we find no common TLS ({error.reason or 'unknown'})", ours=True)
         except OSError:
             self._broke("tls", "the server closed the connection", closed=True)
-        self.extensions = {}
         self.transcript.add("tls", None, secured.version() or "", since)
 
     def greeting(self, deadline: float) -> None:
@@ -222,7 +224,10 @@ class Line:
         return reply
 
     def is_quiet(self) -> bool:
-        """False when the server said something unasked or hung up while the line was kept."""
+        """False when the server said something unasked or hung up while the line was kept.
+
+        A word too many would be taken for the answer to the next command.
+        """
         if self._buffer or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
             return False
         poller = poll()

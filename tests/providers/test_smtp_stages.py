@@ -89,7 +89,7 @@ def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Sender, 
     inbox.behaviour.answers[stage] = [SILENCE]
     began = monotonic()
     outcome = sender.send(MESSAGE, 0.3)
-    assert 0.3 <= monotonic() - began < 0.6
+    assert 0.3 <= monotonic() - began < 0.8
     assert (outcome.kind, outcome.scope) == (Kind.TRANSIENT, Scope.ACCOUNT)
     assert outcome.error == f"nothing was sent, it ended at {stage.lower()}: no answer in time"
 
@@ -100,7 +100,7 @@ def test_the_answer_to_the_dot_has_a_time_of_its_own(inbox: Inbox) -> None:
     began = monotonic()
     outcome = sender.send(MESSAGE, 0.2)
     sender.close()
-    assert 0.4 <= monotonic() - began < 0.8, "longer than the limit, as long as dot_timeout says"
+    assert 0.4 <= monotonic() - began < 1.0, "longer than the limit, as long as dot_timeout says"
     assert outcome.kind is Kind.UNCERTAIN
     assert outcome.error == "the mail went out, but the server did not confirm it: no answer in time"
     assert outcome.response is not None
@@ -137,6 +137,21 @@ def converse(peer: Peer) -> None:
         peer.hear()
         peer.say(answer)
     peer.hear_mail()
+
+
+def test_a_connection_on_which_too_much_was_said_is_not_used_again() -> None:
+    def say_too_much(peer: Peer) -> None:
+        converse(peer)
+        peer.say("250 2.0.0 Ok", "250 2.0.0 And ok to whatever you ask next")
+        heard.append(peer.hear())
+
+    heard: list[str] = []
+    with scripted(say_too_much) as port:
+        sender = build(port)
+        outcomes = [sender.send(MESSAGE, 1.0) for _ in range(3)]
+        sender.close()
+    assert [outcome.kind for outcome in outcomes] == [Kind.OK] * 3
+    assert heard[:2] == ["", ""], "hung up without another mail"
 
 
 def _greet(words: str) -> Callable[[Peer], None]:
@@ -241,7 +256,7 @@ def test_a_server_that_trickles_after_the_dot_leaves_us_uncertain() -> None:
         began = monotonic()
         outcome = sender.send(MESSAGE, 1.0)
         took = monotonic() - began
-    assert took < 0.9
+    assert took < 1.0
     assert outcome.kind is Kind.UNCERTAIN
 
 
@@ -258,7 +273,7 @@ def test_a_tls_handshake_that_hangs_ends_at_the_limit() -> None:
         with scripted(server) as port:
             began = monotonic()
             outcome = build(port, tls=tls).send(MESSAGE, 0.4)
-            assert monotonic() - began < 0.8
+            assert monotonic() - began < 0.9
         assert (outcome.kind, outcome.scope) == (Kind.TRANSIENT, Scope.ACCOUNT)
         assert outcome.error == "nothing was sent, it ended at tls: no answer in time"
 
@@ -290,7 +305,7 @@ def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.Mon
     outcome = build(25).send(MESSAGE, 0.2)
     took = monotonic() - began
     answered.set()
-    assert took < 0.5
+    assert took < 0.7
     assert outcome.kind is Kind.TRANSIENT
     assert "where 127.0.0.1 is" in (outcome.error or "")
 
