@@ -120,13 +120,17 @@ def test_a_standby_is_left_for_another_connection(session: Session) -> None:
 
 
 @pytest.mark.parametrize("name", ["session", "pooled"])
-def test_a_refusal_shows_its_code_and_never_the_row(request: pytest.FixtureRequest, name: str) -> None:
+def test_a_refusal_shows_its_code_and_never_the_row(
+    request: pytest.FixtureRequest, connection: Connection, name: str
+) -> None:
+    # The wall behind the doorman: its own message holds the whole row.
+    connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
     session: Session = request.getfixturevalue(name)
-    with pytest.raises(DatabaseRefused, match=r"23514|P0001|22") as caught:
+    with pytest.raises(DatabaseRefused, match="23514") as caught:
         session.run(SEND, {"body": f"your code is {CODE}", "max_retries": 1_000_000})
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert CODE not in shown
-    assert "ann@example.com" not in shown
+    assert "Failing row" not in shown
     assert session.run(ONE, {}) == [{"one": 1}]
 
 

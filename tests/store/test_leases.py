@@ -81,6 +81,14 @@ def test_a_row_that_was_rescued_gets_no_mark_of_ours(queue: PostgresQueue, conne
     assert not queue.dispatch(7, zombie)
 
 
+def test_a_mark_belongs_to_one_claim_even_of_the_same_worker(queue: PostgresQueue, connection: Connection) -> None:
+    insert(connection)
+    [first] = claim(queue, lease=AT_ONCE)
+    [second] = claim(queue)
+    assert queue.dispatch(1, second)
+    assert not queue.dispatch(1, first)
+
+
 def test_without_its_mark_nothing_is_sent_while_an_application_locks_the_row(
     queue: PostgresQueue, connection: Connection, database_url: str
 ) -> None:
