@@ -163,8 +163,7 @@ def _body(raw: HTTPResponse) -> tuple[bytes, bool]:
     try:
         while len(body) <= LARGEST_BODY:
             chunk = raw.read1(LARGEST_BODY + 1 - len(body), decode_content=False)
-            if not chunk:
-                raw.release_conn()
+            if not chunk:  # the connection is back in its pool
                 return body, False
             body += chunk
     except (HTTPError, HTTPException, OSError):

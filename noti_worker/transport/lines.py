@@ -96,21 +96,24 @@ class _Line(HTTPConnection):
     """A connection that dials by our rules and notes when the first byte of a request may be gone."""
 
     dialler: Dialler
-    idle_since: float = 0.0
+    idle_since = 0.0
 
     def _new_conn(self) -> socket.socket:
         return self.dialler.dial(self._dns_host, self.port)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:
-            current().hold(self.sock)
+        self._parts: list[bytes] = []
         super().request(*args, **kwargs)
-
-    def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
+        else:
+            current().hold(self.sock)
         current().sent = True
-        super().send(data)
+        super().send(b"".join(self._parts))
+
+    def send(self, data: Any) -> None:
+        # Head and body leave together: one packet for a small request, and one point where it counts as sent.
+        self._parts.append(data)
 
 
 class _TlsLine(_Line, HTTPSConnection):

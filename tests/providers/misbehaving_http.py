@@ -201,6 +201,15 @@ def trickled_body(connection: socket.socket, request: Received, rest: str, stopp
 
 
 @_way
+def trickled_rest(connection: socket.socket, request: Received, rest: str, stopping: Event) -> bool:
+    """A body without a length: its end is the end of the connection."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not stopping.wait(0.05):
+        connection.sendall(b"x")
+    return False
+
+
+@_way
 def endless_body(connection: socket.socket, request: Received, rest: str, stopping: Event) -> bool:
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while not stopping.is_set():
