@@ -1,13 +1,16 @@
 """Connections for a worker: limited in time, with plans that do not hang on statistics, and plain errors."""
 
+import math
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
@@ -43,6 +46,9 @@ _LINE: Mapping[str, str] = {
     "keepalives_count": "3",
     "client_encoding": "utf8",
 }
+
+ANSWER_WITHIN = 15.0
+"""Seconds that a session of a worker waits for an answer, five more than any statement may take."""
 
 _DRIVER = re.compile(r"^postgres(?:ql)?\+\w+://")
 
@@ -81,8 +87,42 @@ class Database:
         return Session(self, part)
 
 
-def connect(url: Secret | str, *, pgbouncer: bool = False, application_name: str = "noti-worker") -> Connection:
-    """Open an autocommit connection whose rows are dicts.
+class _Impatient(psycopg.Connection[Row]):
+    """Gives up a server that stays silent for `answer_within` seconds.
+
+    A frozen host or pooler answers keepalives for ever, and statement_timeout does not bound a COMMIT that
+    waits for a standby.
+    """
+
+    answer_within = math.inf
+
+    def wait(self, gen: PQGen[RV], *arguments: Any, **named: Any) -> RV:
+        return super().wait(_within(self.answer_within, gen), *arguments, **named)
+
+
+def _within(seconds: float, answer: PQGen[RV]) -> PQGen[RV]:
+    """Pass everything through; psycopg looks in ten times a second, whether or not something arrived."""
+    until = time.monotonic() + seconds
+    try:
+        awaited = next(answer)
+        while True:
+            ready = yield awaited
+            if time.monotonic() > until:
+                raise psycopg.OperationalError("no answer")
+            awaited = answer.send(ready)
+    except StopIteration as end:
+        result: RV = end.value
+        return result
+
+
+def connect(
+    url: Secret | str,
+    *,
+    pgbouncer: bool = False,
+    application_name: str = "noti-worker",
+    answer_within: float = math.inf,
+) -> Connection:
+    """Open an autocommit connection whose rows are dicts; silence of `answer_within` seconds is an error there.
 
     Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
     """
@@ -92,7 +132,7 @@ def connect(url: Secret | str, *, pgbouncer: bool = False, application_name: str
         ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
     try:
-        connection: Connection = psycopg.connect(
+        connection = _Impatient.connect(
             "",
             autocommit=True,
             row_factory=dict_row,
@@ -102,6 +142,7 @@ def connect(url: Secret | str, *, pgbouncer: bool = False, application_name: str
     except psycopg.Error as error:
         # The server's or libpq's own words about the connection: host and role, never a row or a password.
         raise DatabaseAway(" ".join(str(error).split())[:500] or type(error).__name__) from None
+    connection.answer_within = answer_within
     return connection
 
 
@@ -170,7 +211,10 @@ class Session:
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = connect(
-                self._database.url, pgbouncer=self._database.pgbouncer, application_name=self._name
+                self._database.url,
+                pgbouncer=self._database.pgbouncer,
+                application_name=self._name,
+                answer_within=ANSWER_WITHIN,
             )
         return self._connection
 

@@ -206,7 +206,7 @@ class _Cutter:
             case list() | tuple() | set() | frozenset():
                 return [self.keep(item, depth + 1) for item in self._few(value)]
             case _:
-                return self._text(str(value))
+                return f"<{type(value).__name__}>"  # its own words may hold a secret
 
     def _text(self, value: str) -> str:
         self.cut = self.cut or len(value) > self._texts

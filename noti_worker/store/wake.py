@@ -9,7 +9,7 @@ from secrets import token_hex
 import psycopg
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseError
-from noti_worker.store.connect import Connection, Database, connect, translated
+from noti_worker.store.connect import ANSWER_WITHIN, Connection, Database, connect, translated
 from noti_worker.store.statements import statement
 
 _LISTEN = statement("listen")
@@ -82,7 +82,12 @@ class PostgresWake:
             self._lose()
 
     def _listen(self, database: Database) -> None:
-        connection = connect(database.url, pgbouncer=database.pgbouncer, application_name="noti-worker wake")
+        connection = connect(
+            database.url,
+            pgbouncer=database.pgbouncer,
+            application_name="noti-worker wake",
+            answer_within=ANSWER_WITHIN,
+        )
         self._connection = connection
         # What arrives together with an answer.
         connection.add_notify_handler(lambda notification: self._take(notification.channel, notification.payload))

@@ -1,14 +1,17 @@
 """Connections: settings, errors without row content, and making up after the database was away."""
 
+import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.domain.secret import Secret
+from noti_worker.store import connect as connecting
 from noti_worker.store.connect import SETTINGS, Database, Session, connect
 from noti_worker.store.statements import Statement
 from tests.store.rows import Connection
@@ -41,6 +44,45 @@ def pooled(database: Database) -> Iterator[Session]:
     opened = Database(database.url, pgbouncer=True).session("test")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def frozen() -> threading.Event:
+    """Set: the way to the server stays open and carries nothing."""
+    return threading.Event()
+
+
+@pytest.fixture
+def through(connection: Connection, frozen: threading.Event) -> Iterator[Session]:
+    """A session by way of a proxy that can freeze."""
+    server = f"{connection.info.host}/.s.PGSQL.{connection.info.port}"
+    listener = socket.create_server(("127.0.0.1", 0))
+    opened = [listener]
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if not frozen.is_set():
+                    target.sendall(data)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                near, far = listener.accept()[0], socket.socket(socket.AF_UNIX)
+                far.connect(server)
+                opened.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    where = f"host=127.0.0.1 port={listener.getsockname()[1]} sslmode=disable gssencmode=disable"
+    session = Database(Secret(f"{where} user={connection.info.user} dbname={connection.info.dbname}")).session("test")
+    yield session
+    session.close()
+    for one in opened:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
 
 
 def _pid(session: Session) -> int:
@@ -163,6 +205,23 @@ def test_threads_take_turns_on_one_session(session: Session) -> None:
         thread.join()
     assert len(pids) == 80
     assert len(set(pids)) == 1
+
+
+def test_a_server_that_falls_silent_is_given_up(
+    connection: Connection, frozen: threading.Event, through: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "ANSWER_WITHIN", 0.3)
+    assert through.run(ONE, {}) == [{"one": 1}]
+    frozen.set()
+    with pytest.raises(DatabaseAway, match="lost"):
+        through.run(ONE, {})
+    frozen.clear()
+    assert through.run(ONE, {}) == [{"one": 1}]
+
+
+def test_a_long_answer_is_waited_for(through: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "ANSWER_WITHIN", 5.0)
+    assert len(through.run(Statement("nap", "SELECT pg_sleep(0.5)", frozenset()), {})) == 1
 
 
 def test_a_closed_session_has_left_the_server(
