@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noti_worker.cli.kinds import Moment
+from noti_worker.cli.kinds import MOMENT, moment
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import Kind
 
@@ -43,9 +43,13 @@ _OPTIONS = (
         "--kind", multiple=True, type=click.Choice([k.value for k in Kind]), help="Whose latest try ended like this."
     ),
     click.option("--error", metavar="TEXT", help="Whose last error contains this text, in any case."),
-    click.option("--failed-since", type=Moment(), help="That failed since then: 1h ago, or an instant."),
-    click.option("--created-since", type=Moment(), help="Created since then: 1h ago, or an instant."),
-    click.option("--created-before", type=Moment(), help="Created before then: 1h ago, or an instant."),
+    click.option(
+        "--failed-since", metavar=MOMENT, callback=moment, help="That failed since then: 1h ago, or an instant."
+    ),
+    click.option("--created-since", metavar=MOMENT, callback=moment, help="Created since then: 1h ago, or an instant."),
+    click.option(
+        "--created-before", metavar=MOMENT, callback=moment, help="Created before then: 1h ago, or an instant."
+    ),
 )
 
 

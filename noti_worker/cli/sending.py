@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noti_worker.cli import kinds
 from noti_worker.cli.filters import entity
-from noti_worker.cli.kinds import JsonObject, Moment, Span
 from noti_worker.cli.place import Place
 from noti_worker.cli.show import moment, plain, show_json, span
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
@@ -33,13 +33,19 @@ _LOOK_EVERY = timedelta(seconds=0.25)
     help="The text from a file in UTF-8; - is standard input.",
 )
 @click.option("--template", "template_id", metavar="ID", help="A template of noti.templates instead of a text.")
-@click.option("--data", "template_data", type=JsonObject(), help="What the template fills in.")
+@click.option(
+    "--data", "template_data", metavar=kinds.JSON, callback=kinds.json_object, help="What the template fills in."
+)
 @click.option("--locale", metavar="TAG", help="The language, like de or pt-BR.")
 @click.option("--tenant", "tenant_id", metavar="ID", help="The tenant; else default.")
 @click.option("--entity", metavar="TYPE:ID", callback=entity, help="What it is about, like order:17.")
 @click.option("--priority", type=click.Choice([p.value for p in Priority]), help="How urgent; else normal.")
-@click.option("--send-at", type=Moment(), help="Not before then: 10m from now, or an instant.")
-@click.option("--expires-at", type=Moment(), help="Not after then: 2h from now, or an instant.")
+@click.option(
+    "--send-at", metavar=kinds.MOMENT, callback=kinds.moment, help="Not before then: 10m from now, or an instant."
+)
+@click.option(
+    "--expires-at", metavar=kinds.MOMENT, callback=kinds.moment, help="Not after then: 2h from now, or an instant."
+)
 @click.option("--idempotency-key", metavar="KEY", help="The same key and content give the same notification again.")
 @click.option("--max-retries", type=click.IntRange(0, 1000), help="Retries after the first try; else 3.")
 @click.option("--category", metavar="NAME", help="A category of your own.")
@@ -48,11 +54,20 @@ _LOOK_EVERY = timedelta(seconds=0.25)
 @click.option(
     "--on-uncertain", type=click.Choice([u.value for u in OnUncertain]), help="When the provider's answer is lost."
 )
-@click.option("--options", type=JsonObject(), help='Options of the channel, like {"cc": ["a@example.com"]}.')
-@click.option("--metadata", type=JsonObject(), help="Kept with the notification, not sent.")
+@click.option(
+    "--options",
+    metavar=kinds.JSON,
+    callback=kinds.json_object,
+    help='Options of the channel, like {"cc": ["a@example.com"]}.',
+)
+@click.option(
+    "--metadata", metavar=kinds.JSON, callback=kinds.json_object, help="Kept with the notification, not sent."
+)
 @click.option("--traceparent", metavar="TEXT", help="A W3C trace context to continue.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit 0 when it was sent, 1 otherwise.")
-@click.option("--timeout", type=Span(), default="5m", show_default=True, help="How long --wait waits.")
+@click.option(
+    "--timeout", metavar=kinds.SPAN, callback=kinds.span, default="5m", show_default=True, help="How long --wait waits."
+)
 @click.option("--dry-run", is_flag=True, help="Let the database check everything, then send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the notification as it stands.")
 @click.pass_obj
