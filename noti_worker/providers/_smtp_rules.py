@@ -33,12 +33,13 @@ _BEFORE_THE_MAIL = (
 _WORDS = (
     # One row, one recipient: its own refusal for their number can only pass.
     Rule(Kind.TRANSIENT, Scope.MESSAGE, status=_ANY, code=r".\.5\.3"),
+    # No wait of its own: a relay, which this provider is made for, does the long waits itself, and the waits
+    # of the channel are the operator's choice.
     Rule(
         Kind.TRANSIENT,
         Scope.RECIPIENT,
         status=_SOFT,
         text=r"gr[ea]y[- ]?list|postgrey|temporarily deferred|try again (in|after) \d|come back",
-        wait=300.0,
     ),
     Rule(
         Kind.CONFIG,

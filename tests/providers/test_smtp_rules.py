@@ -203,8 +203,8 @@ def test_an_answer_that_is_no_refusal_is_not_in_the_table() -> None:
     [
         ("450 4.7.1 Greylisted, try again in 300 seconds", 310.0),
         ("450 4.7.1 Greylisted, try again in 10 minutes", 610.0),
-        ("450 4.7.1 Greylisted, try again in 30 seconds", 300.0),
-        ("450 4.7.1 Greylisted", 300.0),
+        ("450 4.7.1 Greylisted, try again in 30 seconds", 40.0),
+        ("450 4.7.1 Greylisted", None),
         ("421 4.7.0 Slow down, wait 90 sec", 100.0),
         ("451 4.3.0 back in 1 hour", 3610.0),
         ("451 4.3.0 Queue trouble", None),
