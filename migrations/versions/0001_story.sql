@@ -4,7 +4,7 @@
 CREATE FUNCTION noti.masked(words text, recipient text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT regexp_replace(
     CASE WHEN length(recipient) >= 3 THEN replace(words, recipient, '…') ELSE words END,
-    '[^][:space:]<>()[,;:"'']+@[^][:space:]<>()[,;:"'']+|\mhttps?://[^[:space:]<>"'']+|\+\d[-\d ()]{5,}\d', '…', 'g')
+    '[^][:space:]<>()[,;:]+@[^][:space:]<>()[,;:]+|\mhttps?://[^[:space:]<>"'']+|\+\d[-\d ()]{5,}\d', '…', 'g')
 $$;
 
 CREATE FUNCTION noti.instant(at timestamptz) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -19,7 +19,8 @@ CREATE FUNCTION noti.next_step(n noti.notifications_log) RETURNS text LANGUAGE s
       FROM noti.workers w)
   SELECT CASE
       WHEN n.status = 'sent' THEN 'nothing: it was sent at ' || noti.instant(n.sent_at)
-      WHEN n.finished_at IS NOT NULL THEN 'nothing: it is ' || n.status || '; requeue it to send it after all'
+      WHEN n.finished_at IS NOT NULL THEN 'nothing: it ' || CASE WHEN n.status IN ('failed', 'expired') THEN '' ELSE 'was ' END || n.status
+                           || '; requeue it to send it after all'
       WHEN n.status = 'unknown' THEN 'waits for a person: it may have been sent; release sends it again, cancel does not'
       WHEN n.held_at IS NOT NULL THEN 'waits for a person: release sends it, cancel does not'
       WHEN claim.lost THEN 'worker ' || n.claimed_by || ' was lost: another worker takes it over'
@@ -47,10 +48,11 @@ CREATE FUNCTION noti.why(id bigint)
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   WITH tries AS MATERIALIZED (
     SELECT t.*, 'worker ' || t.worker AS claimer,
-           coalesce(t.account, 'no account') || coalesce(' (' || nullif(t.provider, t.account) || ')', '')
-           || coalesce(' answered ' || t.code, '') || coalesce(': ' || t.error_message, '') || '; '
-           || concat_ws(', ', t.kind, CASE WHEN t.duration_ms < 1000 THEN t.duration_ms || ' ms'
-                                           ELSE round(t.duration_ms / 1000.0, 1) || ' s' END) AS answer
+           concat_ws(', ',
+             coalesce(t.account, 'no account') || coalesce(' (' || nullif(t.provider, t.account) || ')', '')
+             || CASE WHEN t.kind = 'ok' THEN ' accepted it' || coalesce(' (' || t.code || ')', '')
+                     ELSE coalesce(' answered ' || t.code, '') || coalesce(': ' || t.error_message, '') || coalesce(' (' || t.kind || ')', '') END,
+             CASE WHEN t.duration_ms < 1000 THEN t.duration_ms || ' ms' ELSE round(t.duration_ms / 1000.0, 1) || ' s' END) AS answer
       FROM noti.notification_attempts_log t WHERE t.notification_id = why.id),
   decisions AS (
     SELECT a.created_at, a.action_by, a.action_by_type, a.metadata, substr(a.action, length('notification_') + 1) AS action,
@@ -60,23 +62,25 @@ CREATE FUNCTION noti.why(id bigint)
     SELECT t.created_at AS at, 1 AS rank, t.log_id AS id,
            CASE t.status WHEN 'lost' THEN 'try ' || t.attempt_number || ' lost' WHEN 'stale' THEN 'late result' ELSE 'try ' || t.attempt_number END AS event,
            CASE t.status WHEN 'lost' THEN t.error_message
-                         WHEN 'stale' THEN 'of try ' || t.attempt_number || ', which was no longer its: ' || t.answer || '; it changes nothing'
+                         WHEN 'stale' THEN 'of try ' || t.attempt_number || ', which had been given up: ' || t.answer || '; it changes nothing'
                          ELSE t.answer END AS detail,
            t.claimer AS by, t.attempt_number, t.account, t.provider, t.kind, t.code, t.duration_ms
       FROM tries t
     UNION ALL
     -- What was decided about a try stands right after it: one statement writes both.
     SELECT greatest(d.created_at, t.created_at), 2, 0,
-           CASE d.action WHEN 'triggered' THEN 'queued' ELSE replace(d.action, '_', ' ') END,
+           CASE WHEN d.action <> 'triggered' THEN replace(d.action, '_', ' ')
+                WHEN d.metadata->>'status' IN ('sent', 'failed', 'cancelled', 'suppressed', 'expired') THEN 'inserted'
+                ELSE 'queued' END,
            CASE
              WHEN d.action = 'triggered' THEN
                concat_ws(', ', d.metadata->>'channel', (d.metadata->>'priority') || ' priority',
                  'about ' || (d.metadata->>'entity_type') || ' ' || (d.metadata->>'entity_id'), 'template ' || (d.metadata->>'template_id'),
                  'to be sent at ' || noti.instant((d.metadata->>'send_at')::timestamptz),
                  'to expire at ' || noti.instant((d.metadata->>'expires_at')::timestamptz),
-                 'inserted as ' || nullif(d.metadata->>'status', 'pending'))
+                 'as ' || nullif(d.metadata->>'status', 'pending'))
              WHEN d.action_by_type = 'worker' THEN
-               CASE WHEN d.metadata ? 'requested' THEN 'as requested while it was being sent; the try: ' ELSE '' END
+               CASE WHEN d.metadata ? 'requested' THEN 'as requested while it was being sent; of the try itself: ' ELSE '' END
                || coalesce(d.metadata->>'reason', 'no reason was given')
                || coalesce('; next try in ' || trim_scale((d.metadata->>'wait_s')::numeric) || ' s', '')
              WHEN d.action = 'cancel_requested' THEN 'it is being sent: unless this try settles it, it is cancelled'

@@ -1,6 +1,8 @@
 """Migrates the database by alembic, from the source tree and from an installed wheel."""
 
 import io
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -8,22 +10,24 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.exc import DBAPIError
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseError, DatabaseRefused
 
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at the libpq `url` to `revision`; nothing to do is no error.
 
-    Raises DatabaseAway when it does not answer or is busy, DatabaseRefused when it says no (its first line is told).
+    Raises DatabaseAway when it does not answer or is busy, DatabaseRefused when it says no (its first line is told),
+    ConfigurationError for a URL that cannot be read.
     """
-    _run(url, revision, command.upgrade)
+    _run(command.upgrade, url, revision)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database back to `revision` (`base`: nothing left); errors as in `upgrade`."""
-    _run(url, revision, command.downgrade)
+    _run(command.downgrade, url, revision)
 
 
 def sql() -> str:
@@ -36,7 +40,7 @@ def sql() -> str:
 def current(url: str) -> str | None:
     """The revision of the database, None before the first migration; errors as in `upgrade`."""
     try:
-        with psycopg.connect(url, autocommit=True, application_name="noti-worker migrate") as connection:
+        with psycopg.connect(_conninfo(url), autocommit=True, application_name="noti-worker migrate") as connection:
             known = connection.execute("SELECT to_regclass('noti.alembic_version') IS NOT NULL").fetchone()
             if known != (True,):
                 return None
@@ -54,23 +58,24 @@ def head() -> str:
 
 
 def pending(url: str) -> list[str]:
-    """The revisions that the database still lacks, in order.
+    """The revisions that the database still lacks, the next one first.
 
     Raises DatabaseRefused when the database is at a revision that this version does not know; else as `upgrade`.
     """
     now = current(url)
-    try:
-        return [step.revision for step in _script().iterate_revisions("head", now or "base")][::-1]
-    except CommandError:
-        raise DatabaseRefused(_unknown(now)) from None
+    newest_first = [step.revision for step in _script().walk_revisions()]
+    if now is None:
+        return newest_first[::-1]
+    if now not in newest_first:
+        raise _unknown(now)
+    return newest_first[: newest_first.index(now)][::-1]
 
 
-def _run(url: str, revision: str, what: object) -> None:
-    assert callable(what)
+def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
     config = _config()
-    config.attributes["url"] = url
+    config.attributes["url"] = _conninfo(url)
     try:
-        what(config, revision)
+        command_(config, revision)
     except DBAPIError as error:
         cause = error.orig
         assert isinstance(cause, psycopg.Error)
@@ -78,16 +83,29 @@ def _run(url: str, revision: str, what: object) -> None:
     except psycopg.Error as error:
         raise _translated(error) from None
     except CommandError as error:
+        pending(url)  # a newer database is the likely cause, and deserves its own words
         raise DatabaseRefused(str(error)) from None
 
 
-def _unknown(revision: str | None) -> str:
-    return f"the database is at revision {revision}, which this version does not know: install a newer noti-worker"
+def _unknown(revision: str) -> DatabaseRefused:
+    return DatabaseRefused(
+        f"the database is at revision {revision}, which this version does not know: install a newer noti-worker"
+    )
+
+
+def _conninfo(url: str) -> str:
+    try:
+        return make_conninfo(re.sub(r"^postgres(ql)?\+\w+:", "postgresql:", url))
+    except psycopg.ProgrammingError:
+        # Its message quotes what it could not read, and that may be the password.
+        raise ConfigurationError(
+            "the database URL cannot be read: give postgresql://user:password@host:port/name or a libpq string"
+        ) from None
 
 
 def _translated(error: psycopg.Error) -> DatabaseError:
-    """The error with its SQLSTATE and first line: migrations put no row content there."""
-    text = f"{error.sqlstate or 'no answer'}: {error.diag.message_primary or str(error).splitlines()[0]}"
+    """The error with its SQLSTATE and first line: migrations put no row content there, nor does a connection."""
+    text = f"{error.sqlstate or 'no answer'}: {error.diag.message_primary or ' '.join(str(error).split())[:500]}"
     away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in {"08", "53", "55", "57"}
     return DatabaseAway(text) if away else DatabaseRefused(text)
 

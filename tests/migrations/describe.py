@@ -11,9 +11,10 @@ from typing import Any
 import psycopg
 
 COLUMNS = """
-SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, a.attname, format_type(a.atttypid, a.atttypmod) AS type,
-       CASE WHEN a.attcollation <> t.typcollation THEN co.collname END AS collation, a.attnotnull, a.attidentity::text, a.attgenerated::text,
-       pg_get_expr(d.adbin, d.adrelid) AS expression
+SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, a.attname,
+       format_type(a.atttypid, a.atttypmod) AS type,
+       CASE WHEN a.attcollation <> t.typcollation THEN co.collname END AS collation,
+       a.attnotnull, a.attidentity::text, a.attgenerated::text, pg_get_expr(d.adbin, d.adrelid) AS expression
   FROM pg_class c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
@@ -43,8 +44,8 @@ SELECT c.relname, t.tgname, t.tgenabled::text, pg_get_triggerdef(t.oid) AS defin
  WHERE c.relnamespace = 'noti'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2
 """
 FUNCTIONS = """
-SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result, l.lanname, p.provolatile::text,
-       p.prosecdef, p.proconfig, p.proacl::text, p.prosrc
+SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
+       l.lanname, p.provolatile::text, p.prosecdef, p.proconfig, p.proacl::text, p.prosrc
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
  WHERE p.pronamespace = 'noti'::regnamespace ORDER BY 1, 2
 """
@@ -58,7 +59,7 @@ Rows = list[dict[str, Any]]
 
 def describe(connection: psycopg.Connection[Any], *, tables_only: bool = False) -> str:
     """The schema `noti` as text; with `tables_only` what SQLAlchemy knows of: tables, indexes, sequences."""
-    connection.execute("SET timezone = 'UTC'; SET search_path = pg_catalog")
+    connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET search_path = pg_catalog")
     lines = [*_tables(connection), *_sequences(connection)]
     if not tables_only:
         lines += [*_triggers(connection), *_functions(connection), *_views(connection)]
@@ -85,7 +86,8 @@ def _tables(connection: psycopg.Connection[Any]) -> Iterator[str]:
                 yield from _clauses(row["definition"])
         for row in indexes:
             if row["relname"] == name:
-                yield f"  {row['definition'].replace('CREATE ', '').replace('INDEX', 'index').replace('UNIQUE', 'unique')}"
+                definition = row["definition"].removeprefix("CREATE ")
+                yield "  " + re.sub(r"^(UNIQUE )?INDEX", lambda match: match[0].lower(), definition)
         yield ""
 
 
@@ -121,7 +123,8 @@ def _sequences(connection: psycopg.Connection[Any]) -> Iterator[str]:
 
 def _triggers(connection: psycopg.Connection[Any]) -> Iterator[str]:
     for row in _rows(connection, TRIGGERS):
-        yield f"trigger {row['tgname']} on {row['relname']} ({'enabled' if row['tgenabled'] == 'O' else row['tgenabled']})"
+        enabled = "enabled" if row["tgenabled"] == "O" else f"enabled: {row['tgenabled']}"
+        yield f"trigger {row['tgname']} on {row['relname']} ({enabled})"
         yield from _clauses(re.sub(r" (?=OR )", "\n    ", row["definition"].removeprefix("CREATE TRIGGER ")))
         yield ""
 

@@ -27,9 +27,10 @@ def test_send_takes_every_field_by_name(connection: Connection) -> None:
         connection,
         """
         SELECT noti.send(channel => 'push', recipient => 'token', subject => 's', body => 'b', template_id => 't',
-          template_data => '{"a": 1}', tenant_id => 'acme', entity_type => 'order', entity_id => '17', priority => 'high',
-          send_at => '2100-01-01 00:00+00', expires_at => '2100-01-02 00:00+00', idempotency_key => 'k', max_retries => 7,
-          locale => 'de', category => 'news', provider => 'fcm', collapse_key => 'c', on_uncertain => 'hold',
+          template_data => '{"a": 1}', tenant_id => 'acme', entity_type => 'order', entity_id => '17',
+          priority => 'high', send_at => '2100-01-01 00:00+00', expires_at => '2100-01-02 00:00+00',
+          idempotency_key => 'k', max_retries => 7, locale => 'de', category => 'news', provider => 'fcm',
+          collapse_key => 'c', on_uncertain => 'hold',
           options => '{"o": 1}', metadata => '{"m": 1}', traceparent => '00-1')
         """,
     )
@@ -55,8 +56,8 @@ def test_send_takes_every_field_by_name(connection: Connection) -> None:
         "category",
     )
     assert [found[name] for name in names] == ["acme", "order", "17", "high", "k", 7, "de", "news"]
-    names = ("provider", "collapse_key", "on_uncertain", "options", "metadata", "traceparent")
-    assert [found[name] for name in names] == ["fcm", "c", "hold", {"o": 1}, {"m": 1}, "00-1"]
+    others = ("provider", "collapse_key", "on_uncertain", "options", "metadata", "traceparent")
+    assert [found[name] for name in others] == ["fcm", "c", "hold", {"o": 1}, {"m": 1}, "00-1"]
     assert (found["send_at"].year, found["expires_at"].day) == (2100, 2)
 
 
@@ -108,7 +109,10 @@ def test_the_same_key_and_other_content_are_refused(connection: Connection, othe
     one(connection, f"{SEND})")
     assert refusal(connection, f"SELECT noti.send({other}, idempotency_key => 'k')") == (
         "23505",
-        "noti: the idempotency key belongs to another message, notification 1. Use a new key, or send the same content.",
+        (
+            "noti: the idempotency key belongs to another message, notification 1. "
+            "Use a new key, or send the same content."
+        ),
     )
     assert one(connection, f"SELECT noti.send({other}, idempotency_key => 'k', tenant_id => 'acme')") > 1
 

@@ -16,7 +16,10 @@ CLAIM_COLUMNS = (
     "noti: notification 1: the claim and count columns belong to the workers. "
     "Read the row again and update only the columns that you mean to change."
 )
-IN_FLIGHT = "noti: notification 1: it is being sent and its content cannot change now. Try again when its status is not sending."
+IN_FLIGHT = (
+    "noti: notification 1: it is being sent and its content cannot change now. "
+    "Try again when its status is not sending."
+)
 CONTENT = {
     "channel": "'sms'",
     "recipient": "'bob@example.com'",
@@ -117,8 +120,10 @@ def test_the_identity_of_a_row_never_changes(connection: Connection, assignments
     insert(connection)
     assert refused(connection, assignments) == (
         "23514",
-        "noti: notification 1: notification_id, tenant_id, message_id and created_at never change. "
-        "Insert a new notification instead.",
+        (
+            "noti: notification 1: notification_id, tenant_id, message_id and created_at never change. "
+            "Insert a new notification instead."
+        ),
     )
 
 
@@ -173,8 +178,10 @@ def test_the_content_of_a_failed_row_changes_only_with_its_requeue(
         before = row(connection, number)
         assert refused(connection, f"{column} = {value}", number) == (
             "23514",
-            f"noti: notification {number}: it is failed and its content is history. "
-            "Correct it in the UPDATE that sets status = 'pending', which queues it again.",
+            (
+                f"noti: notification {number}: it is failed and its content is history. "
+                "Correct it in the UPDATE that sets status = 'pending', which queues it again."
+            ),
         )
         update(connection, f"status = 'pending', send_at = '2100-01-01 00:00+00', {column} = {value}", number)
         after = row(connection, number)
@@ -284,9 +291,9 @@ def test_only_the_moves_of_the_diagram_are_possible(connection: Connection, queu
                 f"noti: notification {number}: {old} cannot become {new}. {advice}",
             )
     assert actions(connection) == []
-    for new in [new for start, new in sorted(MOVES) if start == old]:
-        update(connection, f"status = '{new}', send_at = '2100-01-01 00:00+00'", number)
-        assert row(connection, number)["status"] == new
+    for possible in [new for start, new in sorted(MOVES) if start == old]:
+        update(connection, f"status = '{possible}', send_at = '2100-01-01 00:00+00'", number)
+        assert row(connection, number)["status"] == possible
         number = bring_to(connection, queue, old)
     assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
 
@@ -296,8 +303,10 @@ def test_a_row_in_flight_can_only_be_cancelled_or_held(connection: Connection, q
     for new in set(Status) - {Status.SENDING, Status.CANCELLED, Status.HELD}:
         assert refused(connection, f"status = '{new}'") == (
             "55006",
-            f"noti: notification 1: it is being sent and cannot become {new}. "
-            "Cancel or hold it, or wait for the result.",
+            (
+                f"noti: notification 1: it is being sent and cannot become {new}. "
+                "Cancel or hold it, or wait for the result."
+            ),
         )
 
 
@@ -353,8 +362,10 @@ def test_times_follow_the_status(connection: Connection) -> None:
     for column in ("finished_at", "held_at", "sent_at", "failed_at"):
         assert refused(connection, f"{column} = now()") == (
             "23514",
-            "noti: notification 1: finished_at, held_at, sent_at and failed_at follow the status. "
-            "Set the status instead.",
+            (
+                "noti: notification 1: finished_at, held_at, sent_at and failed_at follow the status. "
+                "Set the status instead."
+            ),
         )
 
 

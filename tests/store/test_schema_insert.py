@@ -32,7 +32,7 @@ def statement(connection: Connection, columns: dict[str, object]) -> str:
 
 def test_four_columns_are_enough(connection: Connection) -> None:
     connection.execute(
-        "INSERT INTO noti.notifications_log (channel, recipient, subject, body) VALUES ('email', 'a@example.com', 's', 'b')"
+        "INSERT INTO noti.notifications_log (channel, recipient, subject, body) VALUES ('email', 'ann', 's', 'b')"
     )
     found = row(connection, 1)
     assert (found["status"], found["priority"], found["tenant_id"], found["max_retries"]) == (
@@ -65,7 +65,7 @@ def test_explicit_nulls_become_the_defaults(connection: Connection) -> None:
         "claimed_by",
         "lease_until",
     ]
-    [notification_id] = insert(connection, **dict.fromkeys(nulls))
+    [notification_id] = insert(connection, 1, **dict.fromkeys(nulls))
     found = row(connection, notification_id)
     assert [name for name in nulls[:11] if found[name] is None] == []
     assert (found["status"], found["priority"], found["tenant_id"], found["max_retries"]) == (
@@ -149,7 +149,7 @@ def test_a_senseless_time_of_history_is_refused(connection: Connection, column: 
     ],
 )
 def test_a_text_has_its_largest_size(connection: Connection, column: str, most: int, words: str) -> None:
-    insert(connection, **{column: "x" * most})
+    insert(connection, 1, **{column: "x" * most})
     assert refusal(connection, statement(connection, GOOD | {column: "x" * (most + 1)})) == (
         "23514",
         f"noti: {column} is larger than {words}. Make it smaller, or store it elsewhere and send a link.",
@@ -159,7 +159,7 @@ def test_a_text_has_its_largest_size(connection: Connection, column: str, most: 
 @pytest.mark.parametrize(("column", "most"), [("entity_type", 128), ("entity_id", 256)])
 def test_an_entity_has_its_largest_size(connection: Connection, column: str, most: int) -> None:
     entity: dict[str, object] = {"entity_type": "order", "entity_id": "17"}
-    insert(connection, **(entity | {column: "x" * most}))
+    insert(connection, 1, **(entity | {column: "x" * most}))
     assert refusal(connection, statement(connection, GOOD | entity | {column: "x" * (most + 1)})) == (
         "23514",
         f"noti: {column} is larger than {most} bytes. Make it smaller, or store it elsewhere and send a link.",
@@ -168,7 +168,7 @@ def test_an_entity_has_its_largest_size(connection: Connection, column: str, mos
 
 @pytest.mark.parametrize("column", ["template_data", "options", "metadata"])
 def test_a_document_has_its_largest_size(connection: Connection, column: str) -> None:
-    insert(connection, **{column: f'{{"a": "{"x" * 250_000}"}}'})
+    insert(connection, 1, **{column: f'{{"a": "{"x" * 250_000}"}}'})
     assert refusal(connection, statement(connection, GOOD | {column: f'{{"a": "{"x" * 262_144}"}}'})) == (
         "23514",
         f"noti: {column} is larger than 256 kB. Make it smaller, or store it elsewhere and send a link.",
@@ -197,7 +197,10 @@ def test_the_workers_columns_cannot_be_inserted(connection: Connection, columns:
 def test_the_workers_statuses_cannot_be_inserted(connection: Connection, status: str) -> None:
     assert refusal(connection, statement(connection, GOOD | {"status": status})) == (
         "23514",
-        f"noti: a new notification cannot be {status}. Leave status out; held and finished history may be inserted too.",
+        (
+            f"noti: a new notification cannot be {status}. "
+            "Leave status out; held and finished history may be inserted too."
+        ),
     )
 
 

@@ -109,11 +109,11 @@ def test_normal_traffic_violates_nothing(
             ("tries are not numbered 1 to attempt_count", 3, "numbers none, attempt_count 1"),
         ),
         (
-            "UPDATE noti.notification_attempts_log SET attempt_number = 3 WHERE notification_id = 6 AND status = 'sent'",
+            "UPDATE noti.notification_attempts_log SET attempt_number = 3 WHERE notification_id = 6 AND worker = '2'",
             ("tries are not numbered 1 to attempt_count", 6, "numbers 1,3, attempt_count 2"),
         ),
         (
-            "UPDATE noti.notification_attempts_log SET attempt_number = 1 WHERE notification_id = 6 AND status = 'sent'",
+            "UPDATE noti.notification_attempts_log SET attempt_number = 1 WHERE notification_id = 6 AND worker = '2'",
             ("tries are not numbered 1 to attempt_count", 6, "numbers 1,1, attempt_count 2"),
         ),
         (
@@ -129,8 +129,10 @@ def test_normal_traffic_violates_nothing(
             ("try of a claim that never was", 1, "claim 0 of 1"),
         ),
         (
-            "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status) "
-            "VALUES (99, 1, 1, 'sent')",
+            (
+                "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status) "
+                "VALUES (99, 1, 1, 'sent')"
+            ),
             ("try without a notification", 99, "try 1"),
         ),
         (

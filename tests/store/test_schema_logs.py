@@ -27,8 +27,10 @@ def test_an_unfinished_notification_cannot_be_deleted(connection: Connection, qu
     for number in (1, 2, 3):
         assert refusal(connection, f"DELETE FROM noti.notifications_log WHERE notification_id = {number}") == (
             "23514",
-            f"noti: notification {number}: it is not finished and cannot be deleted. "
-            "Cancel it instead, or add AND finished_at IS NOT NULL to the DELETE.",
+            (
+                f"noti: notification {number}: it is not finished and cannot be deleted. "
+                "Cancel it instead, or add AND finished_at IS NOT NULL to the DELETE."
+            ),
         )
 
 
@@ -97,7 +99,10 @@ def test_where_the_retention_role_exists_nobody_else_may(retention: Connection, 
 
 
 def test_attempts_know_only_their_statuses(connection: Connection) -> None:
-    add = "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status) VALUES (1, 1, 1, %s)"
+    add = """
+    INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status)
+    VALUES (1, 1, 1, %s)
+    """
     for status in ("sent", "retrying", "failed", "held", "unknown", "lost", "stale"):
         connection.execute(add, [status])
     for status in set(Status) - {"sent", "retrying", "failed", "held", "unknown"}:
