@@ -39,7 +39,7 @@ def claim(
     worker_id: int = 1,
     lanes: Sequence[Lane] = (NORMAL,),
     lease: timedelta = LEASE,
-    dead: Sequence[int] = (),
+    dead: Sequence[int] | None = (),
     solo: bool = False,
 ) -> list[Notification]:
     """Claim from the lanes, each of which may use the whole limit."""

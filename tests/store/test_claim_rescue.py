@@ -47,6 +47,14 @@ def test_the_rows_of_a_dead_worker_are_claimable_at_once(
     assert [len(attempts(connection, id_)) for id_ in everything] == [1, 1, 1, 0, 0]
 
 
+def test_right_after_an_outage_no_claim_of_anybody_is_taken(queue: PostgresQueue, connection: Connection) -> None:
+    expired, of_the_dead, free = insert(connection, 3)
+    claim(queue, 1, worker_id=7, lease=AT_ONCE)
+    claim(queue, 1, worker_id=8, dead=None)
+    assert ids(claim(queue, worker_id=9, dead=None)) == [free]
+    assert ids(claim(queue, worker_id=9, dead=[8])) == [expired, of_the_dead]
+
+
 def test_a_row_that_was_lost_after_its_dispatch_mark_says_so(queue: PostgresQueue, connection: Connection) -> None:
     [id_] = insert(connection, on_uncertain="hold")
     [first] = claim(queue, lease=LEASE, worker_id=7)
