@@ -48,7 +48,7 @@ class PostgresWorkers:
         """Take `duty` if it is due, `every` so often, and nobody has it in hand.
 
         It is due once nine tenths of the period have passed since it was last taken and finished. A duty
-        that is not finished within DUTY_LEASE can be taken by another worker.
+        that is not finished within DUTY_LEASE, or whose worker is dead, can be taken by another.
         """
         parameters = {"worker_id": worker_id, "duty": duty, "every": every, "lease": DUTY_LEASE}
         return bool(self._session.run(_TAKE_DUTY, parameters))

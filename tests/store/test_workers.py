@@ -129,6 +129,31 @@ def test_the_duty_of_a_worker_that_was_lost_goes_to_another_who_then_keeps_it(
     assert connection.execute("SELECT held_by, state FROM noti.duties").fetchone() == (2, None)
 
 
+def test_the_duty_of_a_dead_worker_does_not_wait_for_its_lease(
+    workers: PostgresWorkers, others: PostgresWorkers, connection: Connection
+) -> None:
+    dead, alive = workers.register("1"), others.register("1")
+    workers.take_duty(dead, "retention", HOUR)
+    assert not others.take_duty(alive, "retention", HOUR)
+    _silence(connection, dead, 16)
+    assert others.take_duty(alive, "retention", HOUR)
+
+
+def test_what_a_duty_left_is_there_for_everybody(workers: PostgresWorkers, others: PostgresWorkers) -> None:
+    assert others.duty_state("gauges") is None
+    workers.take_duty(1, "gauges", HOUR)
+    workers.finish_duty("gauges", 1, {"depth": 3})
+    assert others.duty_state("gauges") == {"depth": 3}
+
+
+def test_only_workers_that_were_silent_for_long_are_forgotten(workers: PostgresWorkers, connection: Connection) -> None:
+    long, short = workers.register("1"), workers.register("1")
+    _silence(connection, long, 3700)
+    _silence(connection, short, 3500)
+    assert workers.forget(HOUR) == 1
+    assert connection.execute("SELECT worker_id FROM noti.workers").fetchall() == [(short,)]
+
+
 def test_duties_do_not_know_each_other(workers: PostgresWorkers) -> None:
     assert workers.take_duty(1, "retention", HOUR)
     assert workers.take_duty(1, "gauges", HOUR)
