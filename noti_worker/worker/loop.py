@@ -49,6 +49,10 @@ class Sweep:
         """Tell whether it is time again."""
         return now >= self._next
 
+    def hasten(self) -> None:
+        """Make the next one due at once."""
+        self._next = 0.0
+
     def took(self, began: float, now: float) -> None:
         """Space the next one by what this one cost."""
         self._next = now + max(self._every, 20 * (now - began))
@@ -97,7 +101,8 @@ class Loop:
         self._cursor: Lane | None = None
         self._empty: set[Lane] = set()
         self._floors: dict[Lane, Floor] = {}
-        self._sweep = Sweep()
+        self._sweeps = {channel: Sweep() for channel in pools}
+        self._known_dead: frozenset[int] = frozenset()
         self._search = Sweep(every=2.0)
         self._look_again = False
         self._suspect: Suspect | None = None
@@ -160,18 +165,23 @@ class Loop:
 
     def _round(self) -> float:
         self._look()
-        now = self._clock.monotonic()
-        sweeping = self._sweep.due(now)
+        self._mourn()
         hungry = False
         for channel, pool in self._pools.items():
             want = pool.want(self._pace.batch_size)
             if want > 0:
-                hungry |= self._claim(channel, pool, want, sweeping=sweeping)
-        if sweeping and self._heads:
-            self._sweep.took(now, self._clock.monotonic())
-        if self._heads and self._search.due(now):
+                hungry |= self._claim(channel, pool, want)
+        if self._heads and self._search.due(self._clock.monotonic()):
             self._search_suspect()
         return self._pause(hungry=hungry)
+
+    def _mourn(self) -> None:
+        """Sweep at once when another worker died: its rows lie behind the floors."""
+        dead = frozenset(self._keeper.dead or ())
+        if dead - self._known_dead:
+            for sweep in self._sweeps.values():
+                sweep.hasten()
+        self._known_dead = dead
 
     def _look(self) -> None:
         """Find the lanes with rows, at most every poll interval or after a hint."""
@@ -188,23 +198,27 @@ class Loop:
         self._empty.clear()
         self._heads_until = now + self._pace.poll_interval
 
-    def _claim(self, channel: Channel, pool: Pool, want: int, *, sweeping: bool) -> bool:
-        """Claim for one channel; True when it took all it wanted, so that more may wait."""
+    def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
+        """Claim for one channel; True when more may wait."""
+        began = self._clock.monotonic()
+        sweeping = self._sweeps[channel].due(began)
         lanes = [head for lane, head in self._heads.items() if lane.channel is channel]
         if not sweeping:
             lanes = [head for head in lanes if head.lane not in self._empty]
-        elif self._empty:  # lanes that look empty first: late commits, lost claims, released rows
-            lanes.sort(key=lambda head: head.lane not in self._empty)
         shares = share_out(lanes, want, {} if sweeping else self._floors, self._clock.now())
         if not shares:
             return False
-        began = self._clock.monotonic()
         batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead)
+        if sweeping:
+            self._sweeps[channel].took(began, self._clock.monotonic())
         taken = dict.fromkeys((share.lane for share in shares), 0)
         for row in batch:
             lane = Lane(row.channel, row.priority, row.tenant_id)
             taken[lane] += 1
-            self._floors[lane] = max(self._floors.get(lane, Floor()), Floor(row.due_at, row.notification_id))
+            reached = Floor(row.due_at, row.notification_id)
+            # A sweep may end below the floor; the next claim goes on from there, so that what lies between
+            # does not wait for the next sweep.
+            self._floors[lane] = reached if sweeping else max(self._floors.get(lane, reached), reached)
         if len(batch) < want:
             self._empty.update(share.lane for share in shares if taken[share.lane] < share.quota)
         if batch:

@@ -145,9 +145,9 @@ def test_the_rows_of_a_killed_worker_are_in_other_hands_within_18_seconds(
     }
     assert len(lost) == len(orphans)
     repeated = {recipient for recipient, count in times.items() if count > 1}
-    # Only what the victim had in hand can go out twice, and only five sends at a time are in flight.
+    # Only what was in flight can go out twice: sent or being sent, and not recorded yet.
     assert repeated <= lost
-    assert len(repeated) <= 5
+    assert max(times.values()) <= 2
     for recipient in repeated:
         ids = {message_from_bytes(mail.content)["Message-ID"] for mail in inbox.mails if recipient in mail.recipients}
         assert len(ids) == 1

@@ -266,3 +266,34 @@ def test_more_lanes_than_a_window_are_looked_at_in_turns(monkeypatch: pytest.Mon
         house.loop.poll()
         house.clock.tick(1.1)
     assert len(house.begun()) == 10
+
+
+def test_the_rows_of_a_worker_that_died_are_looked_for_at_once() -> None:
+    house = House(size=1)
+    house.store.add()
+    house.store.add()
+    house.keeper.step()
+    house.keeper.step()
+    house.loop.poll()
+    house.finish()
+    house.store.dead = (3,)
+    house.clock.tick(0.1)
+    house.keeper.step()
+    house.loop.poll()
+    last = [claim for claim in house.store.asked("claim") if not claim["solo"]][-1]
+    assert last["dead"] == (3,)
+    assert last["shares"][0].floor.due_at == START
+
+
+def test_what_a_sweep_finds_behind_the_floor_is_worked_off_without_waiting_for_the_next() -> None:
+    house = House(size=2)
+    house.store.add()
+    house.loop.poll()
+    house.finish()
+    late = [house.store.add(due_at=NOW - timedelta(minutes=5, seconds=-number)) for number in range(6)]
+    house.clock.tick(1.2)
+    for _ in range(3):
+        house.loop.poll()
+        assert len(house.begun()) == 2
+        house.finish()
+    assert [result.notification.notification_id for result in house.store.recorded[1:]] == late
