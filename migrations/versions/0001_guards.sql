@@ -110,7 +110,7 @@ BEGIN
            'status', i.status, 'channel', i.channel, 'priority', i.priority, 'entity_type', i.entity_type,
            'entity_id', i.entity_id, 'template_id', i.template_id, 'send_at', i.send_at, 'expires_at', i.expires_at))
   FROM inserted i;
-  IF FOUND AND coalesce(current_setting('noti.wake', true), '') NOT IN ('off', 'false', 'no', '0')
+  IF FOUND AND lower(coalesce(current_setting('noti.wake', true), '')) NOT IN ('off', 'false', 'no', '0')
      AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL AND i.due_at <= clock_timestamp())
      AND pg_try_advisory_xact_lock(7700140 + pg_backend_pid() % 8) THEN
     PERFORM pg_notify('noti_wake', '');

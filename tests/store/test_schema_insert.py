@@ -1,12 +1,13 @@
 """What may be inserted, what is filled in, and in which words the rest is refused."""
 
+from itertools import product
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from tests.store.refusals import refusal
+from tests.store.changes import refusal
 from tests.store.rows import insert, row
 
 Connection = psycopg.Connection[Any]
@@ -77,131 +78,125 @@ def test_explicit_nulls_become_the_defaults(connection: Connection) -> None:
     assert found["due_at"] == found["created_at"]
 
 
-@pytest.mark.parametrize("status", ["sent", "failed", "cancelled", "suppressed", "expired", "held"])
-def test_history_may_be_inserted_with_its_status_alone(connection: Connection, status: str) -> None:
-    [notification_id] = insert(connection, status=status)
-    found = row(connection, notification_id)
-    times = {name for name in ("finished_at", "held_at", "sent_at", "failed_at") if found[name] is not None}
-    expected = {"held": {"held_at"}, "sent": {"finished_at", "sent_at"}, "failed": {"finished_at", "failed_at"}}
-    assert times == expected.get(status, {"finished_at"})
+def test_history_may_be_inserted_with_its_status_alone(connection: Connection) -> None:
+    times = {
+        "sent": {"finished_at", "sent_at"},
+        "failed": {"finished_at", "failed_at"},
+        "cancelled": {"finished_at"},
+        "suppressed": {"finished_at"},
+        "expired": {"finished_at"},
+        "held": {"held_at"},
+    }
+    for status, expected in times.items():
+        found = row(connection, insert(connection, status=status)[0])
+        assert {name for name in ("finished_at", "held_at", "sent_at", "failed_at") if found[name]} == expected
     assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
 
 
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"channel": None}, f"channel is missing. {CHANNELS}"),
-        ({"channel": "emial"}, f"channel is unknown. {CHANNELS}"),
-        ({"recipient": None}, "recipient is missing. Give one address for the channel."),
-        ({"recipient": ""}, "recipient is missing. Give one address for the channel."),
-        ({"body": None}, "there is nothing to send. Give a body or a template_id."),
-        ({"priority": "asap"}, "priority is unknown. Give one of low, normal, high, urgent."),
-        (
-            {"status": "new"},
-            "status is unknown. Leave it out for a new notification, or set cancelled, held or pending.",
-        ),
-        ({"on_uncertain": "guess"}, "on_uncertain is unknown. Give one of retry, hold, fail, or leave it out."),
-        ({"entity_type": "order"}, "entity_type and entity_id come together. Give both or neither."),
-        ({"entity_id": "17"}, "entity_type and entity_id come together. Give both or neither."),
-        ({"max_retries": -1}, "max_retries is out of range. Give a number from 0 to 1000."),
-        ({"max_retries": 1001}, "max_retries is out of range. Give a number from 0 to 1000."),
-        ({"tenant_id": ""}, "tenant_id is empty. Leave it out for the default tenant."),
-    ],
-)
-def test_a_wrong_value_is_refused_in_two_sentences(
-    connection: Connection, columns: dict[str, object], message: str
-) -> None:
-    assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", f"noti: {message}")
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"channel": None}, f"channel is missing. {CHANNELS}"),
+    ({"channel": "emial"}, f"channel is unknown. {CHANNELS}"),
+    ({"recipient": None}, "recipient is missing. Give one address for the channel."),
+    ({"recipient": ""}, "recipient is missing. Give one address for the channel."),
+    ({"body": None}, "there is nothing to send. Give a body or a template_id."),
+    ({"priority": "asap"}, "priority is unknown. Give one of low, normal, high, urgent."),
+    (
+        {"status": "new"},
+        "status is unknown. Leave it out for a new notification, or set cancelled, held or pending.",
+    ),
+    ({"on_uncertain": "guess"}, "on_uncertain is unknown. Give one of retry, hold, fail, or leave it out."),
+    ({"entity_type": "order"}, "entity_type and entity_id come together. Give both or neither."),
+    ({"entity_id": "17"}, "entity_type and entity_id come together. Give both or neither."),
+    ({"max_retries": -1}, "max_retries is out of range. Give a number from 0 to 1000."),
+    ({"max_retries": 1001}, "max_retries is out of range. Give a number from 0 to 1000."),
+    ({"tenant_id": ""}, "tenant_id is empty. Leave it out for the default tenant."),
+]
 
 
-@pytest.mark.parametrize("column", ["created_at", "updated_at", "send_at", "expires_at"])
-@pytest.mark.parametrize("value", ["infinity", "-infinity", "1999-12-31 00:00+00", "2200-01-02 00:00+00"])
-def test_a_senseless_time_is_refused(connection: Connection, column: str, value: str) -> None:
-    assert refusal(connection, statement(connection, GOOD | {column: value})) == (
-        "23514",
-        f"noti: {column} is not a sensible time. Give one between the years 2000 and 2200 (infinity is none).",
-    )
+def test_a_wrong_value_is_refused_in_two_sentences(connection: Connection) -> None:
+    for columns, message in WRONG:
+        assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", f"noti: {message}")
 
 
-@pytest.mark.parametrize("column", ["finished_at", "sent_at"])
-def test_a_senseless_time_of_history_is_refused(connection: Connection, column: str) -> None:
-    assert refusal(connection, statement(connection, GOOD | {"status": "sent", column: "infinity"})) == (
-        "23514",
-        "noti: finished_at is not a sensible time. Give one between the years 2000 and 2200 (infinity is none).",
-    )
+def test_a_senseless_time_is_refused(connection: Connection) -> None:
+    senseless = ("infinity", "-infinity", "1999-12-31 00:00+00", "2200-01-02 00:00+00")
+    for column, value in product(("created_at", "updated_at", "send_at", "expires_at"), senseless):
+        assert refusal(connection, statement(connection, GOOD | {column: value})) == (
+            "23514",
+            f"noti: {column} is not a sensible time. Give one between the years 2000 and 2200 (infinity is none).",
+        )
 
 
-@pytest.mark.parametrize(
-    ("column", "most", "words"),
-    [
-        ("recipient", 4096, "4096 bytes"),
-        ("subject", 4096, "4096 bytes"),
-        ("body", 1_048_576, "1 MB"),
-        ("tenant_id", 128, "128 bytes"),
-        ("template_id", 256, "256 bytes"),
-        ("locale", 64, "64 bytes"),
-        ("idempotency_key", 256, "256 bytes"),
-        ("category", 256, "256 bytes"),
-        ("provider", 256, "256 bytes"),
-        ("collapse_key", 256, "256 bytes"),
-        ("traceparent", 256, "256 bytes"),
-        ("error_message", 8192, "8192 bytes"),
-    ],
-)
-def test_a_text_has_its_largest_size(connection: Connection, column: str, most: int, words: str) -> None:
-    insert(connection, 1, **{column: "x" * most})
-    assert refusal(connection, statement(connection, GOOD | {column: "x" * (most + 1)})) == (
-        "23514",
-        f"noti: {column} is larger than {words}. Make it smaller, or store it elsewhere and send a link.",
-    )
+def test_a_senseless_time_of_history_is_refused(connection: Connection) -> None:
+    for column in ("finished_at", "sent_at"):
+        assert refusal(connection, statement(connection, GOOD | {"status": "sent", column: "infinity"})) == (
+            "23514",
+            "noti: finished_at is not a sensible time. Give one between the years 2000 and 2200 (infinity is none).",
+        )
 
 
-@pytest.mark.parametrize(("column", "most"), [("entity_type", 128), ("entity_id", 256)])
-def test_an_entity_has_its_largest_size(connection: Connection, column: str, most: int) -> None:
-    entity: dict[str, object] = {"entity_type": "order", "entity_id": "17"}
-    insert(connection, 1, **(entity | {column: "x" * most}))
-    assert refusal(connection, statement(connection, GOOD | entity | {column: "x" * (most + 1)})) == (
-        "23514",
-        f"noti: {column} is larger than {most} bytes. Make it smaller, or store it elsewhere and send a link.",
-    )
+LARGEST = {
+    "recipient": (4096, "4096 bytes"),
+    "subject": (4096, "4096 bytes"),
+    "body": (1_048_576, "1 MB"),
+    "tenant_id": (128, "128 bytes"),
+    "entity_type": (128, "128 bytes"),
+    "entity_id": (256, "256 bytes"),
+    "template_id": (256, "256 bytes"),
+    "locale": (64, "64 bytes"),
+    "idempotency_key": (256, "256 bytes"),
+    "category": (256, "256 bytes"),
+    "provider": (256, "256 bytes"),
+    "collapse_key": (256, "256 bytes"),
+    "traceparent": (256, "256 bytes"),
+    "error_message": (8192, "8192 bytes"),
+}
 
 
-@pytest.mark.parametrize("column", ["template_data", "options", "metadata"])
-def test_a_document_has_its_largest_size(connection: Connection, column: str) -> None:
-    insert(connection, 1, **{column: f'{{"a": "{"x" * 250_000}"}}'})
-    assert refusal(connection, statement(connection, GOOD | {column: f'{{"a": "{"x" * 262_144}"}}'})) == (
-        "23514",
-        f"noti: {column} is larger than 256 kB. Make it smaller, or store it elsewhere and send a link.",
-    )
+def test_a_text_has_its_largest_size(connection: Connection) -> None:
+    entity = {"entity_type": "order", "entity_id": "17"}
+    for column, (most, words) in LARGEST.items():
+        insert(connection, 1, **(entity | {column: "x" * most}))
+        assert refusal(connection, statement(connection, GOOD | entity | {column: "x" * (most + 1)})) == (
+            "23514",
+            f"noti: {column} is larger than {words}. Make it smaller, or store it elsewhere and send a link.",
+        )
 
 
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"claimed_by": 1},
-        {"lease_until": "2100-01-01 00:00+00"},
-        {"dispatched_at": "2025-01-01 00:00+00"},
-        {"requested": "cancelled"},
-        {"claim_count": 2_147_483_647},
-        {"attempt_count": 1},
-        {"lost_count": 5},
-        {"retry_count": 1},
-    ],
-)
-def test_the_workers_columns_cannot_be_inserted(connection: Connection, columns: dict[str, object]) -> None:
-    assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", WORKERS)
-    assert refusal(connection, statement(connection, GOOD | columns | {"status": "sent"})) == ("23514", WORKERS)
+def test_a_document_has_its_largest_size(connection: Connection) -> None:
+    for column in ("template_data", "options", "metadata"):
+        insert(connection, 1, **{column: f'{{"a": "{"x" * 250_000}"}}'})
+        assert refusal(connection, statement(connection, GOOD | {column: f'{{"a": "{"x" * 262_144}"}}'})) == (
+            "23514",
+            f"noti: {column} is larger than 256 kB. Make it smaller, or store it elsewhere and send a link.",
+        )
 
 
-@pytest.mark.parametrize("status", ["sending", "retrying", "unknown"])
-def test_the_workers_statuses_cannot_be_inserted(connection: Connection, status: str) -> None:
-    assert refusal(connection, statement(connection, GOOD | {"status": status})) == (
-        "23514",
-        (
-            f"noti: a new notification cannot be {status}. "
-            "Leave status out; held and finished history may be inserted too."
-        ),
-    )
+def test_the_workers_columns_cannot_be_inserted(connection: Connection) -> None:
+    columns: dict[str, object] = {
+        "claimed_by": 1,
+        "lease_until": "2100-01-01 00:00+00",
+        "dispatched_at": "2025-01-01 00:00+00",
+        "requested": "cancelled",
+        "claim_count": 2_147_483_647,
+        "attempt_count": 1,
+        "lost_count": 5,
+        "retry_count": 1,
+    }
+    for name, value in columns.items():
+        assert refusal(connection, statement(connection, GOOD | {name: value})) == ("23514", WORKERS)
+        assert refusal(connection, statement(connection, GOOD | {name: value, "status": "sent"})) == ("23514", WORKERS)
+
+
+def test_the_workers_statuses_cannot_be_inserted(connection: Connection) -> None:
+    for status in ("sending", "retrying", "unknown"):
+        assert refusal(connection, statement(connection, GOOD | {"status": status})) == (
+            "23514",
+            (
+                f"noti: a new notification cannot be {status}. "
+                "Leave status out; held and finished history may be inserted too."
+            ),
+        )
 
 
 def test_a_retry_cannot_be_inserted(connection: Connection) -> None:
@@ -211,17 +206,18 @@ def test_a_retry_cannot_be_inserted(connection: Connection) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"finished_at": "2025-01-01 00:00+00"},
-        {"held_at": "2025-01-01 00:00+00"},
-        {"sent_at": "2025-01-01 00:00+00"},
-        {"status": "failed", "sent_at": "2025-01-01 00:00+00"},
-    ],
-)
-def test_times_that_do_not_fit_the_status_are_refused(connection: Connection, columns: dict[str, object]) -> None:
-    assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", FOLLOW)
+def test_times_that_do_not_fit_the_status_are_refused(connection: Connection) -> None:
+    past = "2025-01-01 00:00+00"
+    misfits: list[dict[str, object]] = [
+        {"finished_at": past},
+        {"held_at": past},
+        {"sent_at": past},
+        {"failed_at": past},
+        {"status": "failed", "sent_at": past},
+        {"status": "sent", "held_at": past},
+    ]
+    for columns in misfits:
+        assert refusal(connection, statement(connection, GOOD | columns)) == ("23514", FOLLOW)
 
 
 def test_copy_and_bulk_inserts_are_audited_row_by_row(connection: Connection) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from noti_worker.domain.notification import Status
 from noti_worker.store.queue import PostgresQueue
-from tests.store.refusals import refusal
+from tests.store.changes import refusal
 from tests.store.rows import claim, insert, tried
 
 Connection = psycopg.Connection[Any]
