@@ -23,7 +23,7 @@ from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.secrets import References
-from noti_worker.settings import Settings, parse
+from noti_worker.settings import Account, Settings, parse
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.wake import PostgresWake
@@ -61,16 +61,14 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
     names: dict[str, str] = {}
     serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
     secrets = References()
-    wanted = {name: (account.provider, account.options) for name, account in settings.accounts.items()}
-    wanted.setdefault(IN_APP, (IN_APP, {}))
-    for name, (provider_name, options) in wanted.items():
-        where = f"accounts.{name}"
+    for name, account in {IN_APP: Account(IN_APP, IN_APP), **settings.accounts}.items():
+        where = account.where
         try:
-            provider = providers.find(provider_name)
-            senders[name] = provider.build(parse(provider.Settings, options, where, secrets), http)
+            provider = providers.find(account.provider)
+            senders[name] = provider.build(parse(provider.Settings, account.options, where, secrets), http)
         except ConfigurationError as error:
             raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
-        names[name] = provider_name
+        names[name] = account.provider
         for channel in provider.CHANNELS:
             serves[channel].append(name)
     return Accounts(senders, names, _routes(settings.routes, serves, names))

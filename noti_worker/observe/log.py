@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from types import TracebackType
@@ -133,13 +134,20 @@ def configure(settings: Format, stream: TextIO | None = None) -> None:
     threading.excepthook = _thread_died
 
 
+LOST_EVERY = 59.0
+"""Seconds between two lines about a database that is away."""
+
+
 class LogObserver:
     """Writes one line per failed try and per turn of the worker's life; none per success unless at DEBUG."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Log as `configure` has set it up."""
         self._log: Any = structlog.get_logger().bind()
         self._verbose = bool(self._log.is_enabled_for(logging.DEBUG))
+        self._monotonic = monotonic
+        self._lost_said = -LOST_EVERY
+        self._lost = False
 
     def on(self, fact: Fact) -> None:
         """Write what happened."""
@@ -174,12 +182,21 @@ class LogObserver:
                 self._log.info("worker_stopping", why=why, in_flight=in_flight)
             case WorkerStopped(released, left):
                 (self._log.warning if left else self._log.info)("worker_stopped", released=released, left=left)
-            case DatabaseLost(error, seconds, waiting):
-                self._log.warning("database_lost", error=error, seconds=round(seconds, 1), waiting=waiting)
+            case DatabaseLost():
+                self._database_lost(fact)
             case DatabaseBack(seconds):
-                self._log.info("database_back", seconds=round(seconds, 1))
+                if self._lost:
+                    self._log.info("database_back", seconds=round(seconds, 1))
+                self._lost = False
             case Fenced(on, seconds):
                 (self._log.warning if on else self._log.info)("fenced" if on else "unfenced", seconds=round(seconds, 1))
+
+    def _database_lost(self, fact: DatabaseLost) -> None:
+        """At most a line a minute, also when it comes and goes every second."""
+        now = self._monotonic()
+        if now - self._lost_said >= LOST_EVERY:
+            self._lost_said, self._lost = now, True
+            self._log.warning("database_lost", error=fact.error, seconds=round(fact.seconds, 1), waiting=fact.waiting)
 
     def _mishap(self, fact: Fact) -> None:
         match fact:

@@ -17,6 +17,7 @@ DUTY_LEASE = timedelta(minutes=5)
 
 _REGISTER = statement("register")
 _BEAT = statement("beat")
+_REENTER = statement("reenter")
 _LEAVE = statement("leave")
 _TAKE_DUTY = statement("take_duty")
 _FINISH_DUTY = statement("finish_duty")
@@ -29,15 +30,23 @@ class PostgresWorkers:
 
     def __init__(self, database: Database) -> None:
         self._session = database.session("workers")
+        self._myself: dict[str, object] = {}
 
     def register(self, version: str) -> int:
         """Enter the register with a new worker_id, with this host and process."""
-        rows = self._session.run(_REGISTER, {"host": socket.gethostname(), "pid": os.getpid(), "version": version})
+        self._myself = {"host": socket.gethostname(), "pid": os.getpid(), "version": version}
+        rows = self._session.run(_REGISTER, self._myself)
         return int(rows[0]["worker_id"])
 
     def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
-        """Say that we live, with `state` for the operator; learn who has not said so for 15 seconds."""
-        row = self._session.run(_BEAT, {"worker_id": worker_id, "state": json.dumps(compact(state))})[0]
+        """Say that we live, with `state` for the operator; learn who has not said so for 15 seconds.
+
+        A worker that the register has forgotten enters it again, under the id that its leases carry.
+        """
+        said = {"worker_id": worker_id, "state": json.dumps(compact(state))}
+        row = self._session.run(_BEAT, said)[0]
+        if not row["known"]:
+            self._session.run(_REENTER, self._myself | said)
         return Beat(known=row["known"], dead=tuple(row["dead"]), now=row["now"])
 
     def leave(self, worker_id: int) -> None:

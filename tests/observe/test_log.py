@@ -114,7 +114,6 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
             "database_lost",
             {"seconds": 60.0, "waiting": 7, "error": "08006"},
         ),
-        (f.DatabaseBack(61.0), "info", "database_back", {"seconds": 61.0}),
         (f.Fenced(on=True, seconds=10.0), "warning", "fenced", {"seconds": 10.0}),
         (f.Fenced(on=False, seconds=0.0), "info", "unfenced", {}),
         (f.LeaseLost(17), "warning", "lease_lost", {"notification_id": 17}),
@@ -130,6 +129,22 @@ def test_every_turn_of_a_worker_s_life_is_one_line(
     (line,) = told(fact)
     assert (line["level"], line["event"]) == (level, event)
     assert fields.items() <= line.items()
+
+
+def test_a_database_that_comes_and_goes_is_one_line_a_minute(told: Log) -> None:
+    lost, back = f.DatabaseLost("08006", 0.0, 0), f.DatabaseBack(0.4)
+    lines = told(lost, back, lost, back, lost, back)
+    assert [line["event"] for line in lines] == ["database_lost", "database_back"]
+
+
+def test_a_database_that_stays_away_is_said_again_each_minute() -> None:
+    stream, now = io.StringIO(), 0.0
+    configure(Wanted(), stream)
+    observer = LogObserver(lambda: now)
+    for minute in range(3):
+        now = minute * 60.0
+        observer.on(f.DatabaseLost("08006", now, 0))
+    assert len(stream.getvalue().splitlines()) == 3
 
 
 def test_every_event_in_the_code_is_in_the_table_and_the_other_way_round() -> None:

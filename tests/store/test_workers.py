@@ -57,11 +57,15 @@ def test_only_silent_others_are_dead(workers: PostgresWorkers, connection: Conne
     assert workers.beat(me, {}).dead == (silent,)
 
 
-def test_a_worker_whose_row_is_gone_is_told(workers: PostgresWorkers, connection: Connection) -> None:
+def test_a_worker_that_the_register_forgot_is_told_and_enters_again(
+    workers: PostgresWorkers, connection: Connection
+) -> None:
     worker_id = workers.register("1")
     connection.execute("TRUNCATE noti.workers")
-    beat = workers.beat(worker_id, {})
-    assert not beat.known
+    assert not workers.beat(worker_id, {"in_flight": 3}).known
+    row = connection.execute("SELECT worker_id, version, state, pid FROM noti.workers").fetchone()
+    assert row == (worker_id, "1", {"in_flight": 3}, os.getpid())
+    assert workers.beat(worker_id, {}).known
     assert workers.register("1") > worker_id
 
 
