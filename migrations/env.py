@@ -14,11 +14,12 @@ from sqlalchemy.pool import NullPool
 SCHEMA = "noti"
 
 # Two migrations at once: the second waits here and then finds nothing left to do. After that, waiting for a table
-# lock is short, because everybody who wants the table queues behind us.
+# lock is short, because everybody who wants the table queues behind us; the work itself may take its time.
 PREPARE = """\
 SET LOCAL lock_timeout = '60s';
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(7700150); END $$;
 SET LOCAL lock_timeout = '10s';
+SET LOCAL statement_timeout = 0;
 DO $$ BEGIN IF to_regnamespace('noti') IS NULL THEN CREATE SCHEMA noti; END IF; END $$;
 """
 

@@ -209,7 +209,7 @@ BEGIN
         WHEN OLD.status = 'sent' THEN 'It is history: add AND finished_at IS NULL to the UPDATE.'
         WHEN OLD.finished_at IS NOT NULL THEN 'It can only be queued again, with status = ''pending''.'
         WHEN OLD.held_at IS NOT NULL THEN 'It can be cancelled, or released with status = ''pending''.'
-        ELSE 'It can be cancelled or held.' END
+        ELSE 'It can be cancelled or held, and sent at another time by its send_at.' END
       USING ERRCODE = 'check_violation';
   END IF;
 
@@ -274,6 +274,9 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER notifications_log_truncate BEFORE TRUNCATE ON noti.notifications_log FOR EACH STATEMENT EXECUTE FUNCTION noti.on_truncate();
+
+-- A trigger fires without this right; it takes it to tie the function to a table of one's own, and so to forge lines.
+REVOKE EXECUTE ON FUNCTION noti.on_insert(), noti.on_update(), noti.on_truncate() FROM PUBLIC;
 
 -- ------------------------------------------------------------------------------------ the audit log is append-only
 -- Only the role noti_retention and its members may change it. A superuser is a member of every role for

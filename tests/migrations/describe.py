@@ -45,7 +45,8 @@ SELECT c.relname, t.tgname, t.tgenabled::text, pg_get_triggerdef(t.oid) AS defin
 """
 FUNCTIONS = """
 SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
-       l.lanname, p.provolatile::text, p.prosecdef, p.proconfig, p.proacl::text, p.prosrc
+       l.lanname, p.provolatile::text, p.prosecdef, p.proconfig, p.prosrc,
+       has_function_privilege('public', p.oid, 'EXECUTE') AS public
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
  WHERE p.pronamespace = 'noti'::regnamespace ORDER BY 1, 2
 """
@@ -136,7 +137,7 @@ def _functions(connection: psycopg.Connection[Any]) -> Iterator[str]:
         yield f"function {row['proname']}({row['arguments']})"
         yield f"  returns {row['result']}"
         yield f"  {row['lanname']}, {volatility[row['provolatile']]}, {rights}, {', '.join(row['proconfig'] or [])}"
-        yield f"  granted to {row['proacl'] or 'everybody'}"
+        yield f"  granted to {'everybody' if row['public'] else 'the owner'}"
         yield textwrap.indent(textwrap.dedent(row["prosrc"]).strip("\n").rstrip(), "    ")
         yield ""
 

@@ -74,6 +74,18 @@ def test_an_orm_that_wrote_the_whole_row_back_is_refused_while_it_is_in_flight(
     )
 
 
+def test_an_orm_may_write_a_fresh_copy_back(connection: Connection, queue: PostgresQueue) -> None:
+    finish(connection, queue, Status.RETRYING)
+    fresh = row(connection, 1) | {"status": "cancelled", "updated_at": "2025-01-01 00:00+00"}
+    names = [name for name in fresh if name not in {"notification_id", "due_at"}]
+    assignments = ", ".join(f"{name} = %({name})s" for name in names)
+    connection.execute(f"UPDATE noti.notifications_log SET {assignments} WHERE notification_id = 1".encode(), fresh)
+    found = row(connection, 1)
+    assert found["status"] == "cancelled"
+    assert found["finished_at"] is not None
+    assert found["updated_at"] >= found["finished_at"]
+
+
 def test_a_finished_row_cannot_be_claimed_by_hand(connection: Connection, queue: PostgresQueue) -> None:
     finish(connection, queue, Status.SENT)
     forged = "body = 'forged', claim_count = claim_count + 1, claimed_by = 9, lease_until = now(), status = 'sending'"

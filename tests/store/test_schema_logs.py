@@ -98,6 +98,17 @@ def test_where_the_retention_role_exists_nobody_else_may(retention: Connection, 
         assert refusal(retention, "DELETE FROM noti.audit_log") == APPEND_ONLY
 
 
+@pytest.mark.parametrize("function", ["on_insert", "on_update", "on_truncate"])
+def test_nobody_can_forge_audit_lines_with_the_trigger_functions(connection: Connection, function: str) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("CREATE ROLE noti_test_forger; GRANT USAGE ON SCHEMA noti TO noti_test_forger")
+        connection.execute("SET LOCAL ROLE noti_test_forger")
+        connection.execute("CREATE TEMP TABLE forged (tenant_id text, notification_id bigint)")
+        assert refusal(
+            connection, f"CREATE TRIGGER forged AFTER UPDATE ON forged EXECUTE FUNCTION noti.{function}()"
+        ) == ("42501", f"permission denied for function noti.{function}")
+
+
 def test_attempts_know_only_their_statuses(connection: Connection) -> None:
     add = """
     INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status)

@@ -1,6 +1,7 @@
 """Which status may follow which, what moves with it, and in which words the rest is refused."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -28,8 +29,8 @@ MOVES = {
     ("suppressed", "pending"),
 }
 ADVICE = {
-    "pending": "It can be cancelled or held.",
-    "retrying": "It can be cancelled or held.",
+    "pending": "It can be cancelled or held, and sent at another time by its send_at.",
+    "retrying": "It can be cancelled or held, and sent at another time by its send_at.",
     "held": "It can be cancelled, or released with status = 'pending'.",
     "unknown": "It can be cancelled, or released with status = 'pending'.",
     "sent": "It is history: add AND finished_at IS NULL to the UPDATE.",
@@ -209,7 +210,7 @@ def test_every_change_of_a_person_has_an_audit_line(connection: Connection) -> N
 
 
 def test_a_cancel_that_waited_for_a_claim_finds_the_row_in_flight(
-    connection: Connection, queue: PostgresQueue, database_url: str
+    connection: Connection, database_url: str, wait_for: Callable[..., Any]
 ) -> None:
     """Written against the row as it was, judged by the row as it is: no cancelled row is in flight."""
     insert(connection)
@@ -225,8 +226,8 @@ def test_a_cancel_that_waited_for_a_claim_finds_the_row_in_flight(
         )
         waiting = threading.Thread(target=cancel)
         waiting.start()
-        while connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (1,):
-            pass
+        blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        wait_for(lambda: connection.execute(blocked).fetchone() == (1,), what="the cancel waits for the claim")
     waiting.join()
     found = row(connection, 1)
     assert (found["status"], found["requested"], found["finished_at"]) == ("sending", "cancelled", None)
