@@ -9,7 +9,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-PARTS = ("requirements", "tables", "moves", "guards", "functions", "story", "invariants")
+PARTS = ("requirements", "tables", "words", "guards", "functions", "story", "invariants")
 
 
 def upgrade() -> None:
