@@ -1,0 +1,111 @@
+"""The tables of the README and of the shipped pages, made from the code. `python -m tests.readme_tables` rewrites them.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from noti_worker import settings
+from noti_worker.cli.main import main as cli
+from noti_worker.observe.catalogue import METRICS
+from noti_worker.observe.log import EVENTS
+from noti_worker.providers import sandbox
+
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "noti_worker" / "docs").glob("*.md")))
+
+_TABLE = re.compile(r"(?P<opens><!-- table: (?P<name>[a-z]+) -->\n).*?(?P<ends><!-- end of table -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """The page with its tables as the code has them."""
+    return _TABLE.sub(lambda found: found["opens"] + TABLES[found["name"]]() + found["ends"], text)
+
+
+def names(text: str) -> list[str]:
+    """The names of the tables of a page."""
+    return [found["name"] for found in _TABLE.finditer(text)]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _spelling(option: click.Parameter) -> str:
+    name = max(option.opts, key=len)
+    if isinstance(option, click.Option) and not option.is_flag:
+        shown = option.metavar or ("NAME" if isinstance(option.type, click.Choice) else option.type.name.upper())
+        return f"{name} {'N' if shown.startswith('INTEGER') else shown}"
+    return name
+
+
+def _options(command: click.Command) -> list[click.Option]:
+    return [option for option in command.params if isinstance(option, click.Option)]
+
+
+def _filter() -> list[click.Option]:
+    """The options that list and the moves share."""
+    of_hold = {option.name: option.help for option in _options(cli.commands["hold"])}
+    return [option for option in _options(cli.commands["list"]) if of_hold.get(option.name) == option.help]
+
+
+def _argument(argument: click.Argument) -> str:
+    name = argument.metavar or (argument.name or "").upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _commands() -> str:
+    shared = {(option.name, option.help) for option in _filter()}
+
+    def row(command: click.Command) -> Sequence[str]:
+        arguments = [_argument(argument) for argument in command.params if isinstance(argument, click.Argument)]
+        own = [option for option in _options(command) if (option.name, option.help) not in shared]
+        words = [_code(_spelling(option)) for option in own]
+        if len(own) < len(_options(command)):
+            words.insert(0, _code("FILTER"))
+        return (
+            _code(" ".join([command.name or "", *arguments])),
+            (command.help or "").replace("\n", " "),
+            ", ".join(words),
+        )
+
+    return _table(("command", "what it does", "options"), map(row, cli.commands.values()))
+
+
+def _sandbox() -> str:
+    return "".join(line + "\n" for line in (sandbox.__doc__ or "").splitlines() if line.startswith("|"))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "commands": _commands,
+    "filter": lambda: _table(("option", "meaning"), [(_code(_spelling(o)), o.help or "") for o in _filter()]),
+    "settings": lambda: _table(
+        ("setting", "default", "meaning"), [(_code(line.key), line.default, line.help) for line in settings.describe()]
+    ),
+    "metrics": lambda: _table(
+        ("metric", "type", "labels", "meaning"),
+        [(_code(m.name), m.type, ", ".join(map(_code, m.labels)), m.help) for m in METRICS],
+    ),
+    "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
+    "sandbox": _sandbox,
+}
+
+
+def main() -> None:
+    """Rewrite the tables of all pages."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(filled(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""What a stranger reads is true: tables, snippets, commands and links of the README and of the shipped pages."""
+
+import asyncio
+import importlib.util
+import inspect
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+import pytest
+from sqlalchemy import create_engine
+from standardwebhooks import Webhook
+
+from noti_worker import app, enqueue, providers, settings
+from noti_worker.cli.main import main as cli
+from noti_worker.settings import coercion
+from noti_worker.transport import Http
+from tests.readme_tables import PAGES, ROOT, TABLES, filled, names
+
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
+EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md")
+SECRET = "whsec_" + "c2VjcmV0" * 4
+
+_SNIPPET = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+
+
+def snippets(language: str, pages: tuple[Path, ...] = PAGES) -> list[Any]:
+    """Every snippet of a language, as a parameter with a readable id."""
+    found_there = []
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for found in _SNIPPET.finditer(text):
+            if found["language"] == language:
+                line = text.count("\n", 0, found.start()) + 1
+                found_there.append(pytest.param(found["text"], id=f"{page.name}:{line}"))
+    return found_there
+
+
+@pytest.fixture
+def app_user(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """The role that the quickstart grants something to; roles are the cluster's, not the database's."""
+    connection.execute("CREATE ROLE app_user")
+    yield
+    connection.execute("DROP OWNED BY app_user")
+    connection.execute("DROP ROLE app_user")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tables_are_what_the_code_says(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert filled(text) == text, "write them anew: python -m tests.readme_tables"
+
+
+def test_the_readme_has_every_table() -> None:
+    assert sorted(names((ROOT / "README.md").read_text(encoding="utf-8"))) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("command", ["pip install '.[embedded]'", "pip install -e '.[dev]'"])
+def test_each_way_of_setting_up_is_one_line_that_can_be_pasted(command: str) -> None:
+    first = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if command in line)
+    assert first.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert first.endswith((" && .venv/bin/noti-worker demo", " && .venv/bin/pytest"))
+
+
+@pytest.mark.usefixtures("app_user")
+@pytest.mark.parametrize("sql", snippets("sql"))
+def test_every_sql_snippet_runs(sql: str, connection: psycopg.Connection[Any]) -> None:
+    connection.execute(sql.encode())
+    assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
+
+
+@pytest.mark.usefixtures("app_user")
+def test_the_grants_of_the_quickstart_are_enough_for_an_application(connection: psycopg.Connection[Any]) -> None:
+    (grants,) = (str(snippet.values[0]) for snippet in snippets("sql") if "GRANT" in str(snippet.values[0]))
+    connection.execute(grants.encode())
+    connection.execute("SET ROLE app_user")
+    connection.execute("INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('in_app', 'user:1', 'x')")
+    enqueued = enqueue(connection, channel="in_app", recipient="user:1", body="x", idempotency_key="k")
+    for move in ("hold", "release", "cancel", "requeue"):
+        connection.execute(f"SELECT noti.{move}(%s)", [enqueued])
+    story = connection.execute("SELECT event FROM noti.why(%s)", [enqueued]).fetchall()
+    assert [event for (event,) in story][-2:] == ["requeued", "next"]
+    connection.execute("INSERT INTO noti.templates (template_id, body) VALUES ('t', 'x')")
+    connection.execute("INSERT INTO noti.attachments (filename, content) VALUES ('a.txt', 'x')")
+    connection.execute("UPDATE noti.inbox SET seen_at = now()")
+    connection.execute("RESET ROLE")
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # in standardwebhooks
+@pytest.mark.parametrize("python", snippets("python"))
+def test_every_python_snippet_runs(python: str, connection: psycopg.Connection[Any], database_url: str) -> None:
+    body = '{"event": "order.paid"}'
+    now = datetime.now(UTC)  # noqa: TID251 - what a receiver compares the signature's time with
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url))
+    module: dict[str, Any] = {
+        "__name__": "snippet",
+        "DATABASE_URL": database_url,
+        "connection": connection,
+        "engine": engine,
+        "secret": SECRET,
+        "body": body,
+        "headers": {
+            "webhook-id": "17",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(SECRET).sign("17", now, body),
+        },
+    }
+    exec(compile(python, "snippet", "exec", dont_inherit=True), module)
+    for function in [value for value in module.values() if inspect.iscoroutinefunction(value)]:
+        asyncio.run(_called(function, database_url))
+    engine.dispose()
+    (count,) = connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() or (0,)
+    calls = len(re.findall(r"\b(enqueue|enqueue_many|insert)\(", python))
+    assert count >= calls  # they really enqueue, and really commit
+
+
+async def _called(function: Any, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await function(connection)
+
+
+@pytest.mark.parametrize("toml", snippets("toml"))
+def test_every_configuration_loads_and_its_accounts_can_be_built(
+    toml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    for name in re.findall(r'"env:(\w+)"', toml):
+        monkeypatch.setenv(name, SECRET)
+    config = tmp_path / "noti-worker.toml"
+    config.write_text(re.sub(r'"file:/[^"]*"', f'"file:{tmp_path}/secret"', toml))
+    loaded = settings.load(config)
+    app.open_accounts(loaded, Http(lambda: datetime(2026, 3, 1, tzinfo=UTC))).close()
+
+
+def test_the_entry_point_of_the_guide_is_of_the_group_that_is_looked_up() -> None:
+    (ini,) = (snippet.values[0] for snippet in snippets("ini"))
+    assert tomllib.loads(str(ini)) == {"project": {"entry-points": {providers.GROUP: {"pigeon": "noti_pigeon"}}}}
+
+
+def commands() -> Iterator[Any]:
+    """Every `noti-worker …` line of the shell snippets, and every one that stands in the text."""
+    for snippet in snippets("sh", EVERYTHING):
+        text = str(snippet.values[0])
+        for line in text.splitlines():
+            for part in line.split("&&"):
+                words = shlex.split(part, comments=True)
+                if words and words[0].endswith("noti-worker"):
+                    yield pytest.param(words[1:], id=f"{snippet.id} {' '.join(words[1:])}")
+    for page in EVERYTHING:
+        for found in re.findall(r"`noti-worker ([a-z][^`\n]*)`", page.read_text(encoding="utf-8")):
+            words = shlex.split(found)
+            if not words[-1].isupper():  # `docs NAME` is a shape, not a call
+                yield pytest.param(words, id=f"{page.name} {found}")
+
+
+@pytest.mark.parametrize("words", list(commands()))
+def test_every_command_line_is_understood(words: list[str]) -> None:
+    context = click.Context(cli)
+    _, (name, *rest), _ = cli.make_parser(context).parse_args(list(words))
+    cli.commands[name].make_context(name, list(rest), parent=context)  # UsageError for what does not exist
+    if name == "docs" and rest:
+        assert (ROOT / "noti_worker" / "docs" / f"{rest[0]}.md").exists()
+
+
+def test_a_wrong_option_would_be_noticed() -> None:
+    with pytest.raises(click.UsageError):
+        test_every_command_line_is_understood(["list", "--failed"])
+
+
+def test_every_environment_variable_that_is_exported_is_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        '[accounts.relay]\nprovider = "sandbox"\n[accounts.second]\nprovider = "sandbox"\n', encoding="utf-8"
+    )
+    exported: dict[str, str] = {}
+    for snippet in snippets("sh"):
+        exported |= dict(re.findall(r"^export (\w+)=(\S+)$", str(snippet.values[0]), re.MULTILINE))
+    assert len(exported) >= 4
+    settings.load(tmp_path / "c.toml", exported)
+
+
+@pytest.mark.parametrize("page", EVERYTHING, ids=lambda page: page.name)
+def test_links_and_named_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in _LINK.findall(text):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+    for path in re.findall(r"`((?:tests|noti_worker|migrations|config|\.ci)/[\w./]*)`", text):
+        assert "NAME" in path or (ROOT / path).exists(), path
+
+
+def test_the_rooms_of_the_guide_are_the_rooms_of_the_house() -> None:
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    table = text[text.index("| room |") : text.index("## Tests")]
+    named = {
+        room.rstrip("/")
+        for room in re.findall(r"`([\w./]+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)))
+    }
+    package = ROOT / "noti_worker"
+    there = {path.parent.name for path in package.glob("*/__init__.py")} | {"app.py"}
+    assert named == there
+
+
+@pytest.mark.parametrize("name", ["smtp", "webhook"])
+def test_the_keys_of_an_account_are_all_described_with_their_defaults(name: str) -> None:
+    text = (ROOT / "noti_worker" / "docs" / "providers.md").read_text(encoding="utf-8")
+    section = text[text.index(f"## {name}\n") :].split("\n## ")[0].split("| option |")[0]
+    described = re.findall(r"^\| `([\w]+)` \| ([^|]+) \|", section, re.MULTILINE)
+    assert described == [
+        (line.key.removeprefix("x."), line.default) for line in coercion.describe(providers.find(name).Settings, "x")
+    ]
+
+
+def test_every_provider_of_ours_has_a_section() -> None:
+    text = (ROOT / "noti_worker" / "docs" / "providers.md").read_text(encoding="utf-8")
+    for name in providers.known():
+        assert importlib.util.find_spec(f"noti_worker.providers.{name}") is None or f"\n## {name}\n" in text
