@@ -254,8 +254,8 @@ def test_lines_are_readable_on_a_terminal_and_json_elsewhere(
 ) -> None:
     to = stream()
     configure(Wanted(format=wanted), to)
-    LogObserver().on(f.DatabaseBack(3.0))
-    assert "database_back" in to.getvalue()
+    LogObserver().on(f.WorkerStopping("SIGTERM", 3))
+    assert "worker_stopping" in to.getvalue()
     assert to.getvalue().startswith("{") is is_json
     assert ("\x1b[" in to.getvalue()) is (wanted == "auto" and not is_json)
 

@@ -1,6 +1,6 @@
 -- Enter the register again under the same id: a crash of the server empties it (it is unlogged), and the
 -- leases in hand carry the id.
-\set worker_id 1
+\set worker_id 1000
 \set host '''localhost'''
 \set pid 1
 \set version '''0'''
