@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 _STOP_SECONDS = 60.0
+_ALONE = ("-I", "-S", "-c")
 
 _TRAMPOLINE = """
 import ctypes, os, signal, sys
@@ -37,7 +38,6 @@ with open(sys.argv[1]) as pid_file:
     if pid_file.readline().strip() == sys.argv[2]:
         os.kill(int(sys.argv[2]), signal.SIGINT)
 """
-_PYTHON = (sys.executable, "-I", "-S", "-c")
 
 
 class User(NamedTuple):
@@ -59,7 +59,7 @@ def environment() -> dict[str, str]:
 def tied(command: Sequence[str], user: User = OURSELVES) -> list[str]:
     """The trampoline before `command`: it gets SIGINT when the thread that forked it ends. Linux only."""
     uid, gid = (-1, -1) if user.uid is None else user
-    return [*_PYTHON, _TRAMPOLINE, str(os.getpid()), str(uid), str(gid), *command]
+    return [sys.executable, *_ALONE, _TRAMPOLINE, str(os.getpid()), str(uid), str(gid), *command]
 
 
 class Child:
@@ -88,7 +88,7 @@ class Child:
         if not by_kernel:
             watched = [str(pid_file), str(self._process.pid)]
             self._watchdog = subprocess.Popen(  # noqa: S603
-                [*_PYTHON, _WATCHDOG, *watched], stdin=subprocess.PIPE, start_new_session=True
+                [sys.executable, *_ALONE, _WATCHDOG, *watched], stdin=subprocess.PIPE, start_new_session=True
             )
 
     @property

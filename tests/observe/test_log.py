@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 import structlog
-import urllib3
 
 from noti_worker.domain import facts as f
 from noti_worker.domain.notification import Status
@@ -201,7 +200,7 @@ def test_what_libraries_log_goes_the_same_way() -> None:
     stream = io.StringIO()
     configure(Wanted(), stream)
     logging.getLogger("apscheduler.executors").info("nothing to see")
-    logging.getLogger("urllib3.connectionpool").warning("Retrying %s", "https://example.com/canary")
+    logging.getLogger("alembic.runtime").warning("Retrying %s", "https://example.com/canary")
     try:
         raise ValueError("canary")
     except ValueError:
@@ -210,7 +209,7 @@ def test_what_libraries_log_goes_the_same_way() -> None:
     retrying, failed, broken = map(json.loads, stream.getvalue().splitlines())
     assert "canary" not in stream.getvalue()
     assert retrying["event"] == "library_message"
-    assert retrying["logger"] == "urllib3.connectionpool"
+    assert retrying["logger"] == "alembic.runtime"
     assert retrying["message"] == "Retrying https://example.com/[…]"
     assert (failed["level"], failed["exception"]) == ("error", "ValueError")
     assert "test_log.py" in failed["frames"][-1]
@@ -221,7 +220,7 @@ def test_configuring_twice_does_not_double_the_lines() -> None:
     stream = io.StringIO()
     configure(Wanted(), stream)
     configure(Wanted(), stream)
-    logging.getLogger(urllib3.__name__).warning("once")
+    logging.getLogger("alembic").warning("once")
     assert stream.getvalue().count("once") == 1
 
 
