@@ -18,6 +18,9 @@ AGEING = timedelta(minutes=1)
 SLACK = timedelta(seconds=1)
 """A young floor starts this much earlier: a commit may still land just behind it."""
 
+BEHIND = timedelta(milliseconds=250)
+"""Our idea of the database's clock may lag this much: whether a row is due, the claim itself decides."""
+
 _RANK = {Priority.URGENT: 0, Priority.HIGH: 1, Priority.NORMAL: 2, Priority.LOW: 3}
 
 
@@ -32,10 +35,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class LaneHead:
-    """A lane with unfinished rows and the due_at of the oldest, which may be in flight."""
+    """A lane with unfinished rows: the due_at of the oldest, which may be in flight, and of the first still ahead."""
 
     lane: Lane
     due_at: datetime
+    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +81,7 @@ def share_out(
     urgent. What a lane does not use is handed on by asking again without it.
     """
     shares: list[Share] = []
-    for tenants in _ranks((head for head in heads if head.due_at <= now), now):
+    for tenants in _ranks((head for head in heads if head.due_at <= now + BEHIND), now):
         each = max(1, -(-slots // len(tenants)))
         shares.extend(Share(head.lane, each, floor_for(floors.get(head.lane), now)) for head in tenants)
     return shares

@@ -52,7 +52,11 @@ class PostgresQueue:
             "window": window,
         }
         return [
-            LaneHead(Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]), _utc(row["due_at"]))
+            LaneHead(
+                Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]),
+                _utc(row["due_at"]),
+                _utc(row["next_at"]) if row["next_at"] else None,
+            )
             for row in self._claims.run(_HEADS, parameters)
         ]
 

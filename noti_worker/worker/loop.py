@@ -277,9 +277,8 @@ class Loop:
         if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
             return 0.0
         pause = self._pace.poll_interval * (0.9 + 0.2 * self._dice())
-        now = self._clock.now()
-        ahead = min((head.due_at for head in self._heads.values() if head.due_at > now), default=None)
-        if ahead is not None and (seconds := (ahead - now).total_seconds()) < pause:
+        ahead = min((head.next_at for head in self._heads.values() if head.next_at is not None), default=None)
+        if ahead is not None and (seconds := (ahead - self._clock.now()).total_seconds()) < pause:
             self._heads_until = 0.0
             return max(seconds, 0.001)
         return pause

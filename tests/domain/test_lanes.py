@@ -34,6 +34,10 @@ def test_a_lane_whose_rows_are_all_ahead_is_not_asked() -> None:
     assert share_out([head(Priority.URGENT, waited=-5)], 4, {}, NOW) == []
 
 
+def test_a_lane_that_is_due_by_a_clock_a_little_ahead_of_ours_is_asked() -> None:
+    assert len(share_out([head(Priority.URGENT, waited=-0.2)], 4, {}, NOW)) == 1
+
+
 @given(st.integers(1, 500), st.integers(1, 300))
 def test_more_tenants_than_slots_still_gives_each_its_turn(slots: int, tenants: int) -> None:
     shares = share_out([head(Priority.NORMAL, f"t{n}") for n in range(tenants)], slots, {}, NOW)

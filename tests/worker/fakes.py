@@ -84,8 +84,10 @@ class FakeStore:
         for row in self.rows.values():
             lane = _lane(row.notification)
             if not row.finished and lane.channel in channels and (after is None or lane > after):
-                head = LaneHead(lane, row.notification.due_at)
-                found[lane] = min(found.get(lane, head), head, key=lambda each: each.due_at)
+                head = found.get(lane, LaneHead(lane, row.notification.due_at))
+                ahead = {at for at in (head.next_at, row.notification.due_at) if at and at > self.clock.now()}
+                due_at = min(head.due_at, row.notification.due_at)
+                found[lane] = LaneHead(lane, due_at, min(ahead, default=None))
         return [found[lane] for lane in sorted(found)][:window]
 
     def claim(
@@ -107,6 +109,7 @@ class FakeStore:
                     for row in self.rows.values()
                     if not row.finished
                     and row.owner is None
+                    and row.notification.due_at <= self.clock.now()
                     and _lane(row.notification) == share.lane
                     and (row.notification.lost_count >= 2) == solo
                     and (row.notification.due_at, row.notification.notification_id)

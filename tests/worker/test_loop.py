@@ -180,6 +180,17 @@ def test_the_next_poll_comes_when_the_next_row_is_due() -> None:
     assert house.begun() == [1]
 
 
+def test_a_row_in_flight_does_not_hide_the_next_one_of_its_lane() -> None:
+    house = House()
+    house.store.add()
+    house.store.add(due_at=NOW + timedelta(milliseconds=400))
+    assert house.loop.poll() == pytest.approx(0.4)
+    assert house.begun() == [1]
+    house.clock.tick(0.4)
+    house.loop.poll()
+    assert house.begun() == [1, 2]
+
+
 def test_while_the_database_is_away_nothing_is_asked_by_the_loop() -> None:
     house = House()
     house.store.add()
