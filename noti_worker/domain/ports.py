@@ -130,6 +130,11 @@ class Workers(Protocol):
 class Wake(Protocol):
     """The hint that a row came in; polling stays the truth."""
 
+    @property
+    def listening(self) -> bool:
+        """Whether a hint would arrive now."""
+        ...
+
     def wait(self, timeout: float) -> bool:
         """True when a hint arrived within `timeout` seconds."""
         ...

@@ -41,6 +41,11 @@ class PostgresWake:
         self._token = ""
         self._hinted = False
 
+    @property
+    def listening(self) -> bool:
+        """Whether a hint would arrive now."""
+        return self._connection is not None
+
     def wait(self, timeout: float) -> bool:
         """True when a hint arrived since the last call or within `timeout` seconds; False at once when closed."""
         until = time.monotonic() + timeout

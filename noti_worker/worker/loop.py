@@ -21,6 +21,10 @@ WINDOW = 200
 SECOND_LOOK = 0.015
 """After a hint a commit may land just behind the first look."""
 
+IDLE_AFTER = 60.0
+IDLE_FACTOR = 5
+"""After a minute without any unfinished row the polls are this many times rarer, while hints arrive."""
+
 MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
 ALONE_PAUSE = 0.05
@@ -83,8 +87,9 @@ class Loop:
         outage: Outage,
         observer: Observer,
         dice: Callable[[], float],
+        listening: Callable[[], bool],
     ) -> None:
-        """Prepare; nothing is claimed before the first `poll`."""
+        """Prepare; nothing is claimed before the first `poll`. `listening` tells whether hints arrive."""
         self._worker_id = worker_id
         self._queue = queue
         self._hand = hand
@@ -96,6 +101,8 @@ class Loop:
         self._outage = outage
         self._observer = observer
         self._dice = dice
+        self._listening = listening
+        self._busy_at = clock.monotonic()
         self._heads: dict[Lane, LaneHead] = {}
         self._heads_until = 0.0
         self._cursor: Lane | None = None
@@ -277,6 +284,10 @@ class Loop:
         if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
             return 0.0
         pause = self._pace.poll_interval * (0.9 + 0.2 * self._dice())
+        if self._heads:
+            self._busy_at = self._clock.monotonic()
+        elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._listening():
+            return pause * IDLE_FACTOR
         ahead = min((head.next_at for head in self._heads.values() if head.next_at is not None), default=None)
         if ahead is not None and (seconds := (ahead - self._clock.now()).total_seconds()) < pause:
             self._heads_until = 0.0

@@ -143,6 +143,7 @@ class Worker:
             self._outage,
             self._observer,
             self._dice,
+            lambda: self._wake.listening,
         )
         self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._channels)))
         keeper.start()

@@ -192,6 +192,8 @@ def sent(notification: Notification) -> Result:
 class NoWake:
     """A wake-up that never comes."""
 
+    listening = False
+
     def __init__(self) -> None:
         self.closed = threading.Event()
 

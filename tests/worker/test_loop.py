@@ -74,7 +74,9 @@ class House:
             self.outage,
             self.witness,
             lambda: 0.5,
+            lambda: self.listening,
         )
+        self.listening = True
 
     @property
     def pool(self) -> Slots:
@@ -189,6 +191,20 @@ def test_a_row_in_flight_does_not_hide_the_next_one_of_its_lane() -> None:
     house.clock.tick(0.4)
     house.loop.poll()
     assert house.begun() == [1, 2]
+
+
+def test_a_long_idle_worker_polls_less_often_as_long_as_hints_arrive() -> None:
+    house = House()
+    assert house.loop.poll() == pytest.approx(1.0)
+    house.clock.tick(61)
+    assert house.loop.poll() == pytest.approx(5.0)
+    house.listening = False
+    assert house.loop.poll() == pytest.approx(1.0)
+    house.listening = True
+    house.store.add(due_at=NOW + timedelta(hours=1))
+    house.loop.hint()
+    house.loop.poll()
+    assert house.loop.poll() == pytest.approx(1.0)
 
 
 def test_while_the_database_is_away_nothing_is_asked_by_the_loop() -> None:
