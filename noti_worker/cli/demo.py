@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,12 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
+from types import FrameType
 from typing import Any
 
 import click
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from noti_worker.cli.demo_lives import CONFIG, INSERTS, STATES
 from noti_worker.cli.demo_servers import HOST, Inbox, Receiver, certificate
 from noti_worker.cli.show import plain, span
 from noti_worker.domain.errors import ConfigurationError, NotiError
@@ -31,103 +34,12 @@ from noti_worker.store import migrate
 LIMIT = 45.0
 """Seconds after which the demo gives up waiting for the last notification."""
 
-INSERTS: Sequence[tuple[str, str]] = (
-    (
-        "an e-mail that is taken at once",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
-        VALUES ('email', 'ada@example.com', 'Your invoice', 'Thank you, Ada.')
-        RETURNING notification_id""",
-    ),
-    (
-        "one whose mail server defers it first (greylisting)",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
-        VALUES ('email', 'greylist@example.com', 'Welcome', 'Good to have you.')
-        RETURNING notification_id""",
-    ),
-    (
-        "one to an address that does not exist",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
-        VALUES ('email', 'nobody@example.com', 'Hello?', 'Is anybody there?')
-        RETURNING notification_id""",
-    ),
-    (
-        "one scheduled a few seconds ahead",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, subject, body, send_at)
-        VALUES ('email', 'grace@example.com', 'Reminder', 'It is time.', now() + interval '4 seconds')
-        RETURNING notification_id""",
-    ),
-    (
-        "one with an idempotency key",
-        """
-        SELECT noti.send('email', 'linus@example.com', 'Order 17', 'On its way.', idempotency_key => 'order-17')""",
-    ),
-    (
-        "the same again: same key, same id, nothing is sent twice",
-        """
-        SELECT noti.send('email', 'linus@example.com', 'Order 17', 'On its way.', idempotency_key => 'order-17')""",
-    ),
-    (
-        "one scheduled for tomorrow, and cancelled",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, subject, body, send_at)
-        VALUES ('email', 'kurt@example.com', 'Never mind', 'Too late.', now() + interval '1 day')
-        RETURNING notification_id""",
-    ),
-    (
-        "a signed webhook",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, body, entity_type, entity_id)
-        VALUES ('webhook', '{url}', '{{"event": "order.paid", "order": 17}}', 'order', '17')
-        RETURNING notification_id""",
-    ),
-    (
-        "an in-app message",
-        """
-        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
-        VALUES ('in_app', 'user:42', 'Welcome back', 'Three things happened while you were away.')
-        RETURNING notification_id""",
-    ),
+_GO_ON = (
+    ("demo --keep", "the same, and it stays up to look around with psql, status, why and send"),
+    ("docs quickstart", "your own database, mail server and webhook in five minutes"),
+    ("--help", "all commands"),
 )
-"""What each notification is for, and the plain SQL that asks for it."""
-
-_CONFIG = """\
-[database]
-url = "{database}"
-
-[accounts.inbox]
-provider = "smtp"
-host = "{host}"
-port = {smtp_port}
-tls = "starttls"
-ca_file = "{ca_file}"
-username = "noti"
-password = "file:{directory}/smtp-password"
-from = "Demo <no-reply@example.com>"
-
-[accounts.hooks]
-provider = "webhook"
-secret = "file:{directory}/webhook-secret"
-allow_http = true                  # only because the receiver is on this machine
-allow_networks = ["127.0.0.0/8"]
-
-[channels.email]
-retry = {{ initial_delay = "2s" }}   # so that you need not wait a minute for the greylisted one
-
-[http]
-listen = "127.0.0.1:0"
-"""
-
-
-_GO_ON = """
-Everything is stopped and removed. How to go on:
-
-    noti-worker demo --keep        the same, and it stays up to look around with psql, status, why and send
-    noti-worker docs quickstart    your own database, mail server and webhook in five minutes
-    noti-worker --help             all commands"""
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +65,52 @@ class House:
 def run(*, keep: bool) -> int:
     """Show it all; gives the exit code. Raises ConfigurationError when something needed is missing."""
     began = time.monotonic()
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
+            signal.signal(number, _end)
     directory = Path(tempfile.mkdtemp(prefix="noti-demo-"))
     directory.chmod(0o711)  # the server's user passes through; the files in it are closed
     try:
         with _house(directory) as house, psycopg.connect(house.server.url, autocommit=True) as connection:
             lives = _insert(connection, house)
             complete = _watch(connection, lives, house)
+            if not complete:
+                click.echo(f"not everything was finished after {LIMIT:.0f} s; the worker's log:", err=True)
+                click.echo(house.log.read_text()[-2000:], err=True)
             _epilogue(connection, lives, house, time.monotonic() - began)
             if keep:
                 _keep(house)
             else:
-                click.echo(_GO_ON)
+                _go_on()
         return 0 if complete else 1
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Unwind as on Ctrl-C whatever signal ends us, and let no second one break off the cleaning up."""
+    for each in _ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
+def _program() -> str:
+    """How to start noti-worker from any directory and shell, as this one was started."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return shlex.join([sys.executable, "-m", "noti_worker"])
+    found = shutil.which(started.name)
+    return started.name if found and Path(found).samefile(started) else shlex.quote(str(started.absolute()))
+
+
+def _go_on() -> None:
+    click.echo("\nEverything is stopped and removed. How to go on:\n")
+    commands = [(f"{_program()} {words}", purpose) for words, purpose in _GO_ON]
+    width = max(len(command) for command, _ in commands)
+    for command, purpose in commands:
+        click.echo(f"    {command:<{width}}  {purpose}")
 
 
 @contextmanager
@@ -189,7 +133,7 @@ def _house(directory: Path) -> Iterator[House]:
         config = private / "noti-worker.toml"
         _write(
             config,
-            _CONFIG.format(database=server.url, host=HOST, smtp_port=inbox.port, ca_file=ca_file, directory=private),
+            CONFIG.format(database=server.url, host=HOST, smtp_port=inbox.port, ca_file=ca_file, directory=private),
         )
         log = directory / "worker.log"
         worker = _start_worker(config, log)
@@ -246,14 +190,6 @@ def _insert(connection: psycopg.Connection[Any], house: House) -> list[Life]:
     connection.execute("SELECT noti.cancel(%s)", [cancelled.notification_id])
     return lives
 
-
-_STATES = """
-SELECT n.notification_id, n.channel, n.recipient, n.status, n.attempt_count, n.error_message,
-       n.finished_at IS NOT NULL AS finished, extract(epoch FROM n.due_at - now())::float8 AS due_in,
-       extract(epoch FROM coalesce(n.sent_at, n.finished_at) - n.created_at)::float8 AS took,
-       clock_timestamp() AS now
-  FROM noti.notifications_log n ORDER BY n.notification_id
-"""
 
 _STYLES = {
     "sent": "green",
@@ -321,7 +257,7 @@ def _rounds(connection: psycopg.Connection[Any], house: House) -> Iterator[Seque
         while time.monotonic() < ends:
             if house.worker.poll() is not None:
                 raise NotiError(f"the worker ended: {house.log.read_text()[-2000:]}")
-            yield cursor.execute(_STATES).fetchall()
+            yield cursor.execute(STATES).fetchall()
             pause.wait(0.2)
 
 
@@ -353,7 +289,7 @@ def _epilogue(connection: psycopg.Connection[Any], lives: Sequence[Life], house:
 
 def _keep(house: House) -> None:
     """Leave everything up until the person has seen enough."""
-    me = shutil.which("noti-worker") or "noti-worker"
+    me = _program()
     click.echo(
         f"\nEverything stays up until you press Ctrl-C. In another terminal:\n\n"
         f"    {house.server.psql_command}\n"
