@@ -23,7 +23,7 @@ from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.secrets import References
-from noti_worker.settings import Account, Settings, parse
+from noti_worker.settings import IN_APP, Account, Settings, parse
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.wake import PostgresWake
@@ -32,9 +32,6 @@ from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.worker import Serve, Worker
-
-IN_APP = "in_app"
-"""The account that needs no configuration."""
 
 
 @dataclass(frozen=True, slots=True)

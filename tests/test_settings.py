@@ -360,3 +360,9 @@ def test_a_duration_is_whole_numbers_with_falling_units_and_nothing_else(parts: 
 def test_a_duration_that_no_timedelta_holds_is_an_error() -> None:
     with pytest.raises(ValueError, match="longer than any clock"):
         duration("999999999d24h")
+
+
+def test_a_route_may_name_the_account_in_app_that_needs_no_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "noti-worker.toml"
+    file.write_text('[routes]\nin_app = ["in_app"]\n')
+    assert load(file, {}).routes == {Channel.IN_APP: ("in_app",)}

@@ -39,9 +39,6 @@ CREATE FUNCTION noti.assert_invariants() RETURNS TABLE (invariant text, notifica
     FROM noti.notification_attempts_log t JOIN noti.notifications_log n ON n.notification_id = t.notification_id
    WHERE t.claim_count > n.claim_count OR t.claim_count < 1
   UNION ALL
-  SELECT 'try without a notification', t.notification_id, 'try ' || t.attempt_number FROM noti.notification_attempts_log t
-   WHERE t.status <> 'stale' AND NOT EXISTS (SELECT 1 FROM noti.notifications_log n WHERE n.notification_id = t.notification_id)
-  UNION ALL
   SELECT 'more retries than allowed', n.notification_id, n.retry_count || ' of ' || n.max_retries FROM noti.notifications_log n
    WHERE n.retry_count > n.max_retries
   UNION ALL

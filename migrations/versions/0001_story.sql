@@ -50,7 +50,7 @@ CREATE FUNCTION noti.why(id bigint)
     SELECT t.*, 'worker ' || t.worker AS claimer,
            concat_ws(', ',
              coalesce(t.account, 'no account') || coalesce(' (' || nullif(t.provider, t.account) || ')', '')
-             || CASE WHEN t.kind = 'ok' THEN ' accepted it' || coalesce(' (' || t.code || ')', '')
+             || CASE WHEN t.kind = 'ok' THEN ' accepted it' || coalesce(' (' || t.code || ')', '') || coalesce(', but ' || t.error_message, '')
                      ELSE coalesce(' answered ' || t.code, '') || coalesce(': ' || t.error_message, '') || coalesce(' (' || t.kind || ')', '') END,
              CASE WHEN t.duration_ms < 1000 THEN t.duration_ms || ' ms' ELSE round(t.duration_ms / 1000.0, 1) || ' s' END) AS answer
       FROM noti.notification_attempts_log t WHERE t.notification_id = why.id),

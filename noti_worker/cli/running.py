@@ -5,6 +5,7 @@ import sys
 import click
 
 from noti_worker.cli.place import Place, database_url
+from noti_worker.domain.errors import ConfigurationError
 
 
 @click.command()
@@ -20,9 +21,13 @@ def run(place: Place) -> None:
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep everything up afterwards, until Ctrl-C.")
 def demo(keep: bool) -> None:
-    """Watch eight notifications live in a database, with a worker and receivers, that last a minute."""
-    from noti_worker.cli import demo
-
+    """Watch eight notifications live, with a database, a worker and receivers made for the moment."""
+    try:
+        from noti_worker.cli import demo
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the demo needs {missing.name}, which the extra brings: pip install 'noti-worker[embedded]'"
+        ) from None
     sys.exit(demo.run(keep=keep))
 
 

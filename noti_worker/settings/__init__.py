@@ -34,6 +34,7 @@ from noti_worker.settings.sections import (
 
 __all__ = [
     "DEFAULT_PATH",
+    "IN_APP",
     "Account",
     "ChannelSettings",
     "DatabaseSettings",
@@ -50,6 +51,9 @@ __all__ = [
 ]
 
 DEFAULT_PATH = Path("/etc/noti-worker/noti-worker.toml")
+
+IN_APP = "in_app"
+"""The account that is there without being configured."""
 
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
@@ -149,7 +153,7 @@ def _routes(
         if not route:
             raise ConfigurationError(f"{named(where, value)}: name at least one account, or leave the line out")
         for account in route:
-            if account not in accounts:
+            if account not in accounts and account != IN_APP:
                 hint = nearest(account, accounts) if accounts else f"write [accounts.{account}]"
                 raise ConfigurationError(f'{named(where, value)} names "{account}": there is no such account; {hint}')
         if len(set(route)) < len(route):

@@ -130,7 +130,7 @@ def meant(move: Move, chosen: Filter) -> Filter:
 
 
 def preview(connection: Connection, move: Move, chosen: Filter, sample: int = 10) -> tuple[Moved, list[Line]]:
-    """Tell what `carry_out` would do, and show the newest few; changes nothing."""
+    """Tell what `carry_out` would do, and show the newest few that would move; changes nothing."""
     chosen = meant(move, chosen)
     groups = (
         select(log.c.status, log.c.requested, func.count().label("rows"))
@@ -140,7 +140,12 @@ def preview(connection: Connection, move: Move, chosen: Filter, sample: int = 10
     moved = Moved()
     for row in rows(connection, *compiled("preview", groups)):
         moved += _judged(move, Status(row["status"]), row["requested"], row["rows"])
-    return _with_missing(moved, chosen), list_notifications(connection, chosen, sample)
+    fitting = [
+        line
+        for line in list_notifications(connection, chosen, 20 * sample)
+        if not _judged(move, Status(line.status), line.requested, 1).refused
+    ]
+    return _with_missing(moved, chosen), fitting[:sample]
 
 
 def carry_out(

@@ -118,9 +118,8 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         details["error"] = None  # nothing went wrong: the row keeps what its last try said
     outcome = result.outcome
     if outcome is not None:
-        if outcome.kind is Kind.OK:
-            details["error"] = None
-        elif outcome.error is not None:
+        if outcome.kind is Kind.OK or outcome.error is not None:
+            # With `ok` an error speaks of copies that were refused: it stands in the try, not in the row.
             details["error"] = storable(outcome.error, ERROR_AT_MOST)
         details |= {
             "code": storable(outcome.code, _NAME_AT_MOST),

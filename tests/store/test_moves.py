@@ -196,6 +196,12 @@ def test_a_preview_counts_and_shows_the_newest_and_changes_nothing(people: Conne
     assert {status_of(people, one) for one in made} == {"failed"}
 
 
+def test_a_preview_shows_no_row_that_would_not_move(people: Connection) -> None:
+    life(people, "sent")
+    moved, sample = preview(people, Move.REQUEUE, Filter(status=(Status.SENT,)))
+    assert (moved.done, sample) == (0, [])
+
+
 # ---------------------------------------------------------------- send
 
 

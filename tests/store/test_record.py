@@ -22,6 +22,19 @@ def _one(queue: PostgresQueue, connection: Connection) -> Notification:
     return notification
 
 
+def test_a_refused_copy_stands_in_the_try_and_in_why_but_is_no_error_of_the_row(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    n = _one(queue, connection)
+    outcome = Outcome(Kind.OK, code="250", error="cc[1]: 550 5.1.1 no such user")
+    queue.record(1, [tried(n, outcome=outcome)])
+    assert row(connection, n.notification_id)["error_message"] is None
+    [attempt] = attempts(connection, n.notification_id)
+    assert attempt["error_message"] == "cc[1]: 550 5.1.1 no such user"
+    story = connection.execute("SELECT detail FROM noti.why(%s)", [n.notification_id]).fetchall()
+    assert any("accepted it (250), but cc[1]: 550 5.1.1 no such user" in line[0] for line in story)
+
+
 def test_a_sent_row_is_finished_with_its_try_and_its_audit_line(queue: PostgresQueue, connection: Connection) -> None:
     n = _one(queue, connection)
     outcome = Outcome(Kind.OK, code="250", response={"dialog": ["EHLO", "250 ok"]}, provider_message_id="q17")

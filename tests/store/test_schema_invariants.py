@@ -129,13 +129,6 @@ def test_normal_traffic_violates_nothing(
             ("try of a claim that never was", 1, "claim 0 of 1"),
         ),
         (
-            (
-                "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status) "
-                "VALUES (99, 1, 1, 'sent')"
-            ),
-            ("try without a notification", 99, "try 1"),
-        ),
-        (
             "UPDATE noti.notifications_log SET max_retries = 0 WHERE notification_id = 2",
             ("more retries than allowed", 2, "1 of 0"),
         ),
