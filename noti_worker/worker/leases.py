@@ -49,7 +49,7 @@ class Hand:
         # By token, not by id: a worker that was paused may claim a row again that it still holds.
         self._rows: dict[tuple[int, int], Held] = {}
         self._open = 0
-        self.fenced = False
+        self._heard = clock.monotonic()
 
     def take(self, notifications: Iterable[Notification], since: float) -> list[Held]:
         """Hold rows whose claim was asked for at `since`: the lease cannot end earlier than counted from there."""
@@ -58,6 +58,18 @@ class Hand:
             self._rows.update((held.token, held) for held in rows)
             self._open += len(rows)
         return rows
+
+    def heard(self, asked: float) -> None:
+        """Note a heartbeat, asked for at `asked`, after which the rows in hand are known to be ours."""
+        self._heard = asked
+
+    @property
+    def fenced(self) -> bool:
+        """No heartbeat for so long that no send is begun.
+
+        Told by the clock alone: the thread that beats may hang in its call, or have been stopped with the process.
+        """
+        return self._clock.monotonic() - self._heard >= FENCE_AFTER
 
     def start(self, held: Held, margin: float) -> bool:
         """May this send begin now? Not when fenced, given up, or with less than `margin` seconds of lease left."""
@@ -153,6 +165,8 @@ class Keeper:
         self._extended = clock.monotonic()
         self._beats = 0
         self._dead: tuple[int, ...] = ()
+        self._told_fenced = False
+        hand.heard(self._last_beat)  # the register was entered just now
 
     def start(self) -> None:
         """Begin to beat."""
@@ -181,40 +195,50 @@ class Keeper:
 
     def step(self) -> float:
         """One round: beat, prolong when a third of the lease has passed, fence. Gives the pause."""
-        pause = self._beat()
+        fenced, asked = self._hand.fenced, self._clock.monotonic()
+        beaten, pause = self._beat()
         now = self._clock.monotonic()
-        silent = self.silent
-        fenced = silent >= FENCE_AFTER
-        if fenced != self._hand.fenced:
-            self._hand.fenced = fenced
-            self._observer.on(Fenced(fenced, silent))
-        if now - self._extended >= self._lease.total_seconds() / 3:
-            self._extend(now)
+        sure = not fenced
+        if now - self._extended >= self._lease.total_seconds() / 3 or (fenced and beaten):
+            # While we were silent others may have taken our rows: nothing is begun before we know which.
+            sure = self._extend(now) or sure
+        if beaten and sure:
+            self._hand.heard(asked)
+        self._tell()
         return min(pause, self._lease.total_seconds() / 6)
 
-    def _beat(self) -> float:
+    def _tell(self) -> None:
+        fenced = self._hand.fenced
+        if fenced != self._told_fenced:
+            self._told_fenced = fenced
+            self._observer.on(Fenced(fenced, self.silent))
+
+    def _beat(self) -> tuple[bool, float]:
+        """Beat; gives whether that went through, and the pause."""
         try:
             beat = self._workers.beat(self._worker_id, self._state())
         except DatabaseAway as error:
             self._beats = 0
-            return min(self._outage.lost(error), BEAT_EVERY)
+            return False, min(self._outage.lost(error), BEAT_EVERY)
         self._outage.over()
         self._clock.set(beat.now)
         self._last_beat = self._clock.monotonic()
         self._beats = self._beats + 1 if beat.known else 0
         self._dead = beat.dead
-        return BEAT_EVERY
+        return True, BEAT_EVERY
 
-    def _extend(self, now: float) -> None:
+    def _extend(self, now: float) -> bool:
+        """Prolong what is in hand; True when that went through."""
         rows = self._hand.extendable()
         if rows:
             try:
                 gone = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
             except DatabaseAway as error:
                 self._outage.lost(error)
-                return
+                return False
             self._hand.extended(rows, gone, now)
         self._extended = now
+        return True
 
     def _run(self) -> None:
         pause = 0.0

@@ -66,6 +66,7 @@ class FakeStore:
         self.clock = clock
         self.rows: dict[int, Row] = {}
         self.away = False
+        self.refuse_extend = False
         self.busy: set[int] = set()
         self.gone: set[int] = set()
         self.dead: tuple[int, ...] = ()
@@ -154,6 +155,8 @@ class FakeStore:
 
     def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
         self._call("extend", [each.notification_id for each in notifications])
+        if self.refuse_extend:
+            raise DatabaseAway("55P03 LockNotAvailable")
         return frozenset(self.gone)
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:

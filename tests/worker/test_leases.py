@@ -1,7 +1,9 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from noti_worker.domain.facts import Fenced, LeaseLost
+from noti_worker.domain.ports import Beat
 from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
 from tests.worker.fakes import FakeClock, FakeStore, Witness
@@ -62,7 +64,8 @@ def test_a_row_that_was_taken_by_another_is_not_started() -> None:
 def test_a_send_is_not_started_with_too_little_lease_left() -> None:
     house = House()
     held = house.hold()
-    house.clock.tick(95)  # as a paused process finds itself, before any extension went through
+    house.store.refuse_extend = True
+    house.go(95)
     assert not house.hand.start(held, 30.0)
     assert house.hand.start(held, 20.0)
 
@@ -79,6 +82,38 @@ def test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows() -
     house.go(3)
     assert house.hand.start(held, 1.0)
     assert [fact.on for fact in house.witness.of(Fenced)] == [True, False]
+
+
+def test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own() -> None:
+    house = House()
+    taken, kept = house.hold(), house.hold()
+    house.go(4)
+    house.clock.tick(16)  # stopped: others take us for dead, and our thread did not even notice
+    assert not house.hand.start(kept, 1.0)
+    house.store.gone = {taken.notification.notification_id}
+    house.store.refuse_extend = True
+    house.keeper.step()
+    assert not house.hand.start(kept, 1.0)
+    house.store.refuse_extend = False
+    house.keeper.step()
+    assert not house.hand.start(taken, 1.0)
+    assert house.hand.start(kept, 1.0)
+
+
+def test_a_heartbeat_whose_answer_took_long_counts_from_when_it_was_asked_for() -> None:
+    house = House()
+    held = house.hold()
+    house.go(4)
+    beat = house.store.beat
+
+    def slow(worker_id: int, state: Mapping[str, object]) -> Beat:
+        answer = beat(worker_id, state)
+        house.clock.tick(FENCE_AFTER + 1)
+        return answer
+
+    house.store.beat = slow  # type: ignore[method-assign]
+    house.keeper.step()
+    assert not house.hand.start(held, 1.0)
 
 
 def test_nobody_is_dead_before_two_own_beats_went_through() -> None:
