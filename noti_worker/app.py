@@ -1,9 +1,9 @@
 """The composition root: from settings to a running worker."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from noti_worker import __version__, providers
 from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
@@ -31,7 +31,9 @@ from noti_worker.store.workers import PostgresWorkers
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
-from noti_worker.worker.worker import Serve, Worker
+from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.systemd import Systemd
+from noti_worker.worker.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,21 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
     names: dict[str, str] = {}
     serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
     secrets = References()
-    for name, account in {IN_APP: Account(IN_APP, IN_APP), **settings.accounts}.items():
-        where = account.where
-        try:
-            provider = providers.find(account.provider)
-            senders[name] = provider.build(parse(provider.Settings, account.options, where, secrets), http)
-        except ConfigurationError as error:
-            raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
-        names[name] = account.provider
-        for channel in provider.CHANNELS:
-            serves[channel].append(name)
-    return Accounts(senders, names, _routes(settings.routes, serves, names))
+    with ExitStack() as built:
+        for name, account in {IN_APP: Account(IN_APP, IN_APP), **settings.accounts}.items():
+            where = account.where
+            try:
+                provider = providers.find(account.provider)
+                senders[name] = provider.build(parse(provider.Settings, account.options, where, secrets), http)
+            except ConfigurationError as error:
+                raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
+            built.callback(senders[name].close)
+            names[name] = account.provider
+            for channel in provider.CHANNELS:
+                serves[channel].append(name)
+        routes = _routes(settings.routes, serves, names)
+        built.pop_all()
+    return Accounts(senders, names, routes)
 
 
 def _routes(
@@ -94,8 +100,8 @@ def _routes(
     return routes
 
 
-def run(settings: Settings) -> int:
-    """Run one worker until it is asked to stop; gives the exit code.
+def run(settings: Settings, reread: Callable[[], Settings]) -> int:
+    """Run one worker until it is asked to stop; gives the exit code. `reread` gives the settings anew, for a reload.
 
     Raises ConfigurationError before anything is claimed; a database that is away is waited for.
     """
@@ -104,25 +110,18 @@ def run(settings: Settings) -> int:
     configure(settings.log)
     with ExitStack() as stack:
         clock = DatabaseClock()
-        accounts = open_accounts(settings, Http(clock.now))
-        stack.callback(accounts.close)
+        http = Http(clock.now)
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
-        observers = Observers(log, metrics, health)
+        systemd = Systemd(settings.worker.drain_deadline.total_seconds())
+        stack.callback(systemd.close)
+        observers = Observers(log, metrics, health, systemd)
+        renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
+        stack.callback(renderer.close)
+        first = _plan(settings, http, renderer, clock)
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()
         log.http_listening(server.address, settings.http.listen)
-        renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
-        stack.callback(renderer.close)
-        delivery = Delivery(
-            accounts.routes,
-            accounts.senders,
-            accounts.providers,
-            {channel: _policy(settings, channel) for channel in accounts.routes},
-            renderer,
-            clock,
-            random.random,
-        )
         database = Database(settings.database.url, settings.database.pgbouncer)
         queue, workers = PostgresQueue(database), PostgresWorkers(database)
         counting = database.session("gauges")
@@ -140,24 +139,65 @@ def run(settings: Settings) -> int:
             timetable.start()
             stack.callback(timetable.stop)
 
+        def plan_anew() -> tuple[Plan, tuple[str, ...]]:
+            systemd.reloading()
+            fresh = reread()
+            plan = _plan(fresh, http, renderer, clock)
+            configure(fresh.log)
+            log.renew()
+            return plan, _needs_restart(settings, fresh)
+
+        def tick(loop: str) -> None:
+            health.tick(loop)
+            systemd.tick(loop)
+
         worker = Worker(
             __version__,
             queue,
             queue,
             workers,
             PostgresWake(_listens(settings, database)),
-            delivery,
-            {channel: _serve(settings, channel) for channel in accounts.routes},
+            first,
+            plan_anew,
             Pace(settings.worker.poll_interval.total_seconds(), settings.worker.batch_size, settings.worker.lease),
             settings.worker.drain_deadline.total_seconds(),
             clock,
             observers,
             random.random,
-            health.tick,
+            tick,
             begun,
         )
+        stack.callback(worker.close)
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
+        systemd.watch(lambda: worker.in_flight)
         return worker.run()
+
+
+def _plan(settings: Settings, http: Http, renderer: Renderer, clock: DatabaseClock) -> Plan:
+    """What can change while the worker runs: accounts, routes, and how each channel is served."""
+    accounts = open_accounts(settings, http)
+    channels = {channel: _serve(settings, channel) for channel in accounts.routes}
+    delivery = Delivery(
+        accounts.routes,
+        accounts.senders,
+        accounts.providers,
+        {channel: serve.policy for channel, serve in channels.items()},
+        renderer,
+        clock,
+        random.random,
+    )
+    return Plan(delivery, channels, accounts.close)
+
+
+def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
+    """The settings outside the plan that are no longer as the worker was started with them."""
+    return tuple(
+        f"{section}.{field.name}"
+        for section in ("database", "worker", "http", "metrics")
+        for field in fields(getattr(running, section))
+        if field.metadata.get("derived") is None
+        and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)
+    )
 
 
 def _listens(settings: Settings, database: Database) -> Database | None:
@@ -167,10 +207,7 @@ def _listens(settings: Settings, database: Database) -> Database | None:
     return None if settings.database.pgbouncer else database
 
 
-def _policy(settings: Settings, channel: Channel) -> Policy:
-    chosen = settings.channels[channel]
-    return Policy(chosen.backoff, chosen.max_retries, chosen.on_uncertain, chosen.send_timeout.total_seconds())
-
-
 def _serve(settings: Settings, channel: Channel) -> Serve:
-    return Serve(settings.channels[channel].concurrency, _policy(settings, channel))
+    chosen = settings.channels[channel]
+    policy = Policy(chosen.backoff, chosen.max_retries, chosen.on_uncertain, chosen.send_timeout.total_seconds())
+    return Serve(chosen.concurrency, policy)

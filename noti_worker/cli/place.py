@@ -21,6 +21,16 @@ class Place:
     config: Path | None
     database_url: str | None
 
+    def load(self) -> "Settings":
+        """The settings as they stand in file, environment and options; raises ConfigurationError."""
+        from noti_worker.domain.secret import Secret
+        from noti_worker.settings import load
+
+        settings = load(self.config)
+        if self.database_url is not None:
+            settings = replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
+        return settings
+
     @contextmanager
     def settings(self, *, migrated: bool = True) -> "Iterator[Settings]":
         """The settings with a database URL in any case.
@@ -29,11 +39,8 @@ class Place:
         else started, and with `migrated` given the schema when it is empty. Raises ConfigurationError.
         """
         from noti_worker.domain.secret import Secret
-        from noti_worker.settings import load
 
-        settings = load(self.config)
-        if self.database_url is not None:
-            settings = replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
+        settings = self.load()
         if settings.database.url is not None:
             yield settings
             return

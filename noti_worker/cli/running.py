@@ -1,21 +1,33 @@
 """`demo`, `run` and `migrate`: the worker, and the schema that it needs."""
 
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from noti_worker.cli.place import Place, database_url
 from noti_worker.domain.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from noti_worker.settings import Settings
+
 
 @click.command()
 @click.pass_obj
 def run(place: Place) -> None:
-    """Run a worker until SIGTERM or Ctrl-C; a second signal ends it quickly."""
+    """Run a worker until SIGTERM or Ctrl-C; a second signal ends it quickly. SIGHUP reloads the configuration."""
     from noti_worker import app
 
     with place.settings() as settings:
-        sys.exit(app.run(settings))
+
+        def reread() -> "Settings":
+            fresh = place.load()
+            if fresh.database.url is None:  # embedded: it runs at the URL that it was given
+                fresh = replace(fresh, database=replace(fresh.database, url=settings.database.url))
+            return fresh
+
+        sys.exit(app.run(settings, reread))
 
 
 @click.command()

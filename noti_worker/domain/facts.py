@@ -124,6 +124,21 @@ class RendererKilled:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration was read anew and holds from here on; the settings `restart` names wait for a restart."""
+
+    channels: tuple[str, ...]
+    restart: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """The configuration was read anew and is wrong: the old one stays. The words name the setting, not its value."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -144,5 +159,7 @@ Fact = (
     | Fenced
     | LeaseLost
     | RendererKilled
+    | Reloaded
+    | ReloadRefused
     | Trouble
 )

@@ -78,6 +78,12 @@ DATABASE_UP = Metric("noti_worker_database_up", "gauge", (), "1 while the databa
 DATABASE_LOST = Metric("noti_worker_database_losses_total", "counter", (), "Times the database went away.")
 FENCED = Metric("noti_worker_fenced", "gauge", (), "1 while no send is started for want of a heartbeat.")
 DRAINING = Metric("noti_worker_draining", "gauge", (), "1 once this worker was told to stop.")
+REFUSED = Metric(
+    "noti_worker_configuration_refused",
+    "gauge",
+    (),
+    "1 while the last reload was refused: the old configuration holds.",
+)
 LEASES_LOST = Metric("noti_worker_leases_lost_total", "counter", (), "Notifications in hand that were taken by others.")
 RENDERER_KILLS = Metric("noti_worker_renderer_kills_total", "counter", (), "Templates that were stopped by force.")
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
@@ -104,6 +110,7 @@ METRICS: tuple[Metric, ...] = (
     DATABASE_LOST,
     FENCED,
     DRAINING,
+    REFUSED,
     LEASES_LOST,
     RENDERER_KILLS,
     TROUBLES,

@@ -4,7 +4,15 @@ import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Fact, Fenced, WorkerStarted, WorkerStopping
+from noti_worker.domain.facts import (
+    DatabaseBack,
+    DatabaseLost,
+    Fact,
+    Fenced,
+    Reloaded,
+    WorkerStarted,
+    WorkerStopping,
+)
 
 LIMITS: Mapping[str, float] = MappingProxyType({"loop": 60.0, "recorder": 60.0, "leases": 60.0})
 """Seconds after which a loop that did not tick is stuck. Statements end by their own time limits long before."""
@@ -39,6 +47,8 @@ class Health:
         match fact:
             case WorkerStarted(_, _, channels):
                 self._started, self._channels = True, channels
+            case Reloaded(channels, _):
+                self._channels = channels
             case WorkerStopping():
                 self._draining = True
             case DatabaseLost(_, seconds, _):

@@ -22,6 +22,8 @@ from noti_worker.domain.facts import (
     LeaseLost,
     Recorded,
     RecordRefused,
+    Reloaded,
+    ReloadRefused,
     RendererKilled,
     Result,
     Trouble,
@@ -36,6 +38,8 @@ EVENTS: dict[str, str] = {
     "worker_started": "the worker is registered and begins to claim (info)",
     "worker_stopping": "no new claim from here on; `why` is the signal (info)",
     "worker_stopped": "the last result is recorded; `left` results could not be (info, warning when some are left)",
+    "reloaded": "the configuration was read anew and holds; what `restart` names waits for one (info, warning)",
+    "reload_refused": "the configuration on disk is wrong, the old one stays; `error` names the setting (error)",
     "http_listening": "/metrics and /health are served at `listen`; `wanted` was in use (info, warning)",
     "try_failed": "a try did not succeed; `verdict` is what becomes of the row, `wait_s` when it comes again (warning)",
     "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
@@ -143,11 +147,15 @@ class LogObserver:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Log as `configure` has set it up."""
-        self._log: Any = structlog.get_logger().bind()
-        self._verbose = bool(self._log.is_enabled_for(logging.DEBUG))
+        self.renew()
         self._monotonic = monotonic
         self._lost_said = -LOST_EVERY
         self._lost = False
+
+    def renew(self) -> None:
+        """Log as `configure` has just set it up."""
+        self._log: Any = structlog.get_logger().bind()
+        self._verbose = bool(self._log.is_enabled_for(logging.DEBUG))
 
     def on(self, fact: Fact) -> None:
         """Write what happened."""
@@ -182,6 +190,10 @@ class LogObserver:
                 self._log.info("worker_stopping", why=why, in_flight=in_flight)
             case WorkerStopped(released, left):
                 (self._log.warning if left else self._log.info)("worker_stopped", released=released, left=left)
+            case Reloaded(channels, restart):
+                (self._log.warning if restart else self._log.info)("reloaded", channels=channels, restart=restart)
+            case ReloadRefused(error):
+                self._log.error("reload_refused", error=error)
             case DatabaseLost():
                 self._database_lost(fact)
             case DatabaseBack(seconds):

@@ -26,6 +26,8 @@ from noti_worker.domain.facts import (
     LeaseLost,
     Recorded,
     RecordRefused,
+    Reloaded,
+    ReloadRefused,
     RendererKilled,
     Result,
     Trouble,
@@ -52,6 +54,7 @@ from noti_worker.observe.catalogue import (
     OLDEST,
     PICKUP_DELAY,
     RECORD,
+    REFUSED,
     RENDERER_KILLS,
     RESCUED,
     RESULTS,
@@ -119,6 +122,7 @@ class MetricsObserver:
         self._database_lost = self._counter(DATABASE_LOST)
         self._fenced = self._gauge(FENCED)
         self._draining = self._gauge(DRAINING)
+        self._refused = self._gauge(REFUSED)
         self._leases_lost = self._counter(LEASES_LOST)
         self._renderer_kills = self._counter(RENDERER_KILLS)
         self._troubles = self._counter(TROUBLES)
@@ -165,6 +169,10 @@ class MetricsObserver:
                 self._database_up.set(1)
             case WorkerStopping():
                 self._draining.set(1)
+            case Reloaded():
+                self._refused.set(0)
+            case ReloadRefused():
+                self._refused.set(1)
             case DatabaseLost():
                 self._database_up.set(0)
                 if not self._away:  # it is told again and again while it lasts

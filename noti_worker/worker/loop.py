@@ -1,6 +1,6 @@
 """The worker: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -108,7 +108,7 @@ class Loop:
         self._cursor: Lane | None = None
         self._empty: set[Lane] = set()
         self._floors: dict[Lane, Floor] = {}
-        self._sweeps = {channel: Sweep() for channel in pools}
+        self._sweeps: defaultdict[Channel, Sweep] = defaultdict(Sweep)  # channels come and go with a reload
         self._known_dead: frozenset[int] = frozenset()
         self._search = Sweep(every=2.0)
         self._look_again = False

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks for a clean stop, the second for a quick one."""
+"""What signals ask for: SIGTERM and SIGINT a clean stop, the second one a quick one; SIGHUP a reload."""
 
 import signal
 import threading
@@ -8,13 +8,14 @@ from noti_worker.worker.bell import Bell
 
 
 class Stop:
-    """Whether to stop, and how. Signal handlers are installed only on the main thread."""
+    """Whether to stop, and how; whether to reload. Signal handlers are installed only on the main thread."""
 
     def __init__(self, bell: Bell) -> None:
         """Nobody has asked yet; `bell` wakes the loop when somebody does."""
         self._bell = bell
         self.asked: str | None = None
         self.quickly = False
+        self.reload = False
 
     def ask(self, why: str) -> None:
         """Ask for a clean stop; asked again, for a quick one."""
@@ -23,11 +24,20 @@ class Stop:
         self.asked = self.asked or why
         self._bell.ring()
 
+    def ask_to_reload(self) -> None:
+        """Ask for the configuration to be read anew."""
+        self.reload = True
+        self._bell.ring()
+
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT as requests to stop."""
+        """Take SIGTERM and SIGINT as requests to stop, SIGHUP as one to reload."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
             signal.signal(signal.SIGINT, self._on_signal)
+            signal.signal(signal.SIGHUP, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.ask(signal.Signals(number).name)
+        if number == signal.SIGHUP:
+            self.ask_to_reload()
+        else:
+            self.ask(signal.Signals(number).name)

@@ -1,21 +1,29 @@
 """One worker process: register, run the loop, drain. The composition root gives it its parts."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Finished, LeaseLost, Result, WorkerStarted, WorkerStopped, WorkerStopping
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
+from noti_worker.domain.facts import (
+    Finished,
+    LeaseLost,
+    Reloaded,
+    ReloadRefused,
+    Result,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
 from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain
+from noti_worker.domain.notification import Channel, Notification, OnUncertain
 from noti_worker.domain.ports import Leases, Observer, Queue, Wake, Workers
 from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.leases import Hand, Held, Keeper
 from noti_worker.worker.loop import Loop, Pace
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.plans import Plan, Plans
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.stop import Stop
@@ -25,25 +33,8 @@ FLUSH_WITHIN = 5.0
 
 FLUSH_QUICKLY = 2.0
 
-
-class Deliver(Protocol):
-    """The whole attempt, made by the composition root from `delivery/`."""
-
-    def deliver(self, notification: Notification, briefing: Briefing) -> Result:
-        """Permit, render, check, route, attempt, decide."""
-        ...
-
-    def give_up(self, notification: Notification, seconds: float) -> Result:
-        """Say what becomes of a row whose send we no longer wait for: it may have gone out."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Serve:
-    """How one channel is served: by how many threads, under which policy."""
-
-    concurrency: int
-    policy: Policy
+TICK_EVERY = 5.0
+"""Seconds; a long pause is spent in steps, so that the watchdog sees a loop that waits, not one that hangs."""
 
 
 class Worker:
@@ -56,8 +47,8 @@ class Worker:
         leases: Leases,
         workers: Workers,
         wake: Wake,
-        delivery: Deliver,
-        channels: Mapping[Channel, Serve],
+        plan: Plan,
+        reread: Callable[[], tuple[Plan, tuple[str, ...]]],
         pace: Pace,
         drain_deadline: float,
         clock: DatabaseClock,
@@ -66,14 +57,19 @@ class Worker:
         tick: Callable[[str], None],
         begun: Callable[[int], None],
     ) -> None:
-        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered."""
+        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered.
+
+        `reread` gives the plan of the configuration as it stands now, and which settings wait for a restart; what it
+        raises leaves the plan as it is.
+        """
         self._version = version
         self._queue = queue
         self._leases = leases
         self._workers = workers
         self._wake = wake
-        self._delivery = delivery
-        self._channels = channels
+        self._plans = Plans(plan)
+        self._reread = reread
+        self._pools: dict[Channel, Pool] = {}
         self._pace = pace
         self._drain_deadline = drain_deadline
         self._clock = clock
@@ -127,15 +123,12 @@ class Worker:
             self._observer,
             self._tick,
         )
-        pools = {
-            channel: Pool(channel, serve.concurrency, self._work, self._bell.ring, self._clock, self._observer)
-            for channel, serve in self._channels.items()
-        }
+        self._serve()
         self._loop = Loop(
             worker_id,
             self._queue,
             self._hand,
-            pools,
+            self._pools,
             keeper,
             recorder,
             self._pace,
@@ -145,19 +138,67 @@ class Worker:
             self._dice,
             lambda: self._wake.listening,
         )
-        self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._channels)))
+        self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
         keeper.start()
         recorder.start()
         self._begun(worker_id)
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
         while self.stop.asked is None:
             self._tick("loop")
+            if self.stop.reload:
+                self._reload()
             if self._hinted:
                 self._hinted = False
                 self._loop.hint()
-            self._bell.wait(self._loop.poll())
-        self._drain(worker_id, pools, recorder, keeper)
+            self._rest(self._loop.poll())
+        self._drain(worker_id, recorder, keeper)
         return 0
+
+    def close(self) -> None:
+        """Give back the connections to the providers."""
+        self._plans.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for a ring."""
+        ends = self._clock.monotonic() + seconds
+        while not self._bell.wait(min(ends - self._clock.monotonic(), TICK_EVERY)):
+            if self._clock.monotonic() >= ends:
+                return
+            self._tick("loop")
+
+    def _reload(self) -> None:
+        """Read the configuration anew and work by it; a wrong one is refused as a whole."""
+        self.stop.reload = False
+        try:
+            plan, restart = self._reread()
+        except ConfigurationError as error:
+            self._observer.on(ReloadRefused(str(error)))
+        except Exception as error:  # noqa: BLE001 - a provider's own code is built there, and this worker works
+            self._observer.on(ReloadRefused(f"unexpected: {type(error).__name__}"))
+        else:
+            self._plans.replace(plan)
+            self._serve()
+            sizes = [name for name, serve in plan.channels.items() if self._pools[name].size != serve.concurrency]
+            restart += tuple(f"channels.{channel}.concurrency" for channel in sizes)
+            self._observer.on(Reloaded(tuple(self._pools), restart))
+
+    def _serve(self) -> None:
+        """Have a pool for each channel of the plan, and for no other."""
+        channels = self._plans.current.channels
+        for channel, serve in channels.items():
+            if channel not in self._pools:
+                self._pools[channel] = Pool(
+                    channel, serve.concurrency, self._work, self._bell.ring, self._clock, self._observer
+                )
+        for channel in [channel for channel in self._pools if channel not in channels]:
+            self._loop.abandon_suspect()
+            self._dismiss(self._pools.pop(channel))
+
+    def _dismiss(self, pool: Pool) -> None:
+        """Give back what the pool has not begun; what it has begun ends."""
+        for held in pool.take_back():
+            self._loop.give_back(held)
+        pool.close()
 
     def _register(self) -> int | None:
         """Enter the register, however long the database is away; None when asked to stop meanwhile."""
@@ -167,7 +208,7 @@ class Worker:
                 worker_id = self._workers.register(self._version)
                 self._clock.set(self._workers.beat(worker_id, self._state()).now)
             except DatabaseAway as error:
-                self._bell.wait(self._outage.lost(error))
+                self._rest(self._outage.lost(error))
             else:
                 self._outage.over()
                 return worker_id
@@ -175,7 +216,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
-            "channels": sorted(self._channels),
+            "channels": sorted(self._plans.current.channels),
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,
         }
@@ -188,23 +229,26 @@ class Worker:
 
     def _work(self, held: Held) -> None:
         """One row on a sender thread: still ours, mark it where it must not go out twice, deliver, report."""
-        notification = held.notification
-        serve = self._channels[notification.channel]
-        margin = min(serve.policy.send_timeout, self._pace.lease.total_seconds() / 2)
-        if not self._hand.start(held, margin) or not self._marked(notification, serve):
-            self._loop.give_back(held)
-            return
-        try:
-            result = self._delivery.deliver(notification, held.briefing)
-        except BaseException:
-            # A bug, or the interpreter ends: nobody knows whether it was sent. The lease tells the others.
-            self._hand.drop([held])
-            raise
-        self._report(held, result)
+        with self._plans.for_row(held) as plan:
+            serve = plan.channels.get(held.notification.channel)  # gone when a reload took the channel away
+            if serve is None or not self._may_start(held, serve.policy):
+                self._loop.give_back(held)
+                return
+            try:
+                result = plan.delivery.deliver(held.notification, held.briefing)
+            except BaseException:
+                # A bug, or the interpreter ends: nobody knows whether it was sent. The lease tells the others.
+                self._hand.drop([held])
+                raise
+            self._report(held, result)
 
-    def _marked(self, notification: Notification, serve: Serve) -> bool:
+    def _may_start(self, held: Held, policy: Policy) -> bool:
+        margin = min(policy.send_timeout, self._pace.lease.total_seconds() / 2)
+        return self._hand.start(held, margin) and self._marked(held.notification, policy)
+
+    def _marked(self, notification: Notification, policy: Policy) -> bool:
         """Write the dispatch mark where the row asks for it; True when the send may begin."""
-        if (notification.on_uncertain or serve.policy.on_uncertain) is OnUncertain.RETRY:
+        if (notification.on_uncertain or policy.on_uncertain) is OnUncertain.RETRY:
             return True
         try:
             ours = self._leases.dispatch(self.worker_id or 0, notification)
@@ -219,15 +263,13 @@ class Worker:
             self._observer.on(Finished(result))
             self._recorder.put(result)
 
-    def _drain(self, worker_id: int, pools: Mapping[Channel, Pool], recorder: Recorder, keeper: Keeper) -> None:
+    def _drain(self, worker_id: int, recorder: Recorder, keeper: Keeper) -> None:
         """Release what was not started, wait for what is in flight, record the rest as uncertain."""
         began = self._clock.monotonic()
         self._observer.on(WorkerStopping(self.stop.asked or "asked", len(self._hand)))
         self._loop.abandon_suspect()
-        for pool in pools.values():
-            for held in pool.take_back():
-                self._loop.give_back(held)
-            pool.close()
+        for pool in self._pools.values():
+            self._dismiss(pool)
         released = self._release()
         while (left := self._drain_deadline - (self._clock.monotonic() - began)) > 0 and not self.stop.quickly:
             self._tick("loop")
@@ -237,7 +279,8 @@ class Worker:
             released += self._release()
         for held in self._hand.rows():
             if held.started is not None and not held.reported:
-                self._report(held, self._delivery.give_up(held.notification, self._clock.monotonic() - held.started))
+                seconds = self._clock.monotonic() - held.started
+                self._report(held, self._plans.of(held).delivery.give_up(held.notification, seconds))
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         keeper.stop()
         with suppress(DatabaseAway, DatabaseRefused):  # our heart stops beating: the others see it soon enough

@@ -100,3 +100,10 @@ def test_a_worker_without_a_channel_is_not_ready() -> None:
     health = Health()
     health.on(f.WorkerStarted(1, "0.1.0", ()))
     assert health.ready() == ["no channel can be served"]
+
+
+def test_a_reload_may_bring_the_first_channel() -> None:
+    health = Health()
+    health.on(f.WorkerStarted(1, "0.1.0", ()))
+    health.on(f.Reloaded(("email",), ()))
+    assert health.ready() == []

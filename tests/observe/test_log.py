@@ -117,6 +117,9 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.Fenced(on=False, seconds=0.0), "info", "unfenced", {}),
         (f.LeaseLost(17), "warning", "lease_lost", {"notification_id": 17}),
         (f.Recorded({"applied": 3, "stale": 2}, 0.1), "warning", "late_result", {"count": 2}),
+        (f.Reloaded(("email",), ()), "info", "reloaded", {"channels": ["email"], "restart": []}),
+        (f.Reloaded((), ("worker.lease",)), "warning", "reloaded", {"restart": ["worker.lease"]}),
+        (f.ReloadRefused("worker.lease: no"), "error", "reload_refused", {"error": "worker.lease: no"}),
         (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Trouble("loop", "KeyError"), "error", "trouble", {"where": "loop", "error": "KeyError"}),
@@ -128,6 +131,19 @@ def test_every_turn_of_a_worker_s_life_is_one_line(
     (line,) = told(fact)
     assert (line["level"], line["event"]) == (level, event)
     assert fields.items() <= line.items()
+
+
+def test_another_level_holds_after_a_renewal() -> None:
+    stream = io.StringIO()
+    configure(Wanted("warning"), stream)
+    observer = LogObserver()
+    started = f.WorkerStarted(1, "1.0", ())
+    observer.on(started)
+    configure(Wanted("debug"), stream)
+    observer.renew()
+    observer.on(started)
+    observer.on(f.Finished(tried(Kind.OK, Status.SENT)))
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["worker_started", "sent"]
 
 
 def test_a_database_that_comes_and_goes_is_one_line_a_minute(told: Log) -> None:

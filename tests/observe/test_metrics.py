@@ -120,6 +120,9 @@ def test_the_state_of_the_worker_follows_the_facts() -> None:
     assert told([f.Fenced(on=True, seconds=10)])["noti_worker_fenced", ()] == 1
     assert told([f.Fenced(on=True, seconds=10), f.Fenced(on=False, seconds=0)])["noti_worker_fenced", ()] == 0
     assert told([f.WorkerStopping("SIGTERM", 1)])["noti_worker_draining", ()] == 1
+    refused = f.ReloadRefused("worker.lease: no")
+    assert told([refused])["noti_worker_configuration_refused", ()] == 1
+    assert told([refused, f.Reloaded((), ())])["noti_worker_configuration_refused", ()] == 0
     assert told([f.Recorded({"stale": 2, "applied": 5, "odd": 1}, 0.1)])["noti_worker_results_total", ("stale",)] == 2
     assert told([f.Recorded({"odd": 1}, 0.1)])["noti_worker_results_total", ("other",)] == 1
 

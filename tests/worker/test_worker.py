@@ -2,18 +2,23 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from noti_worker.domain.facts import DatabaseLost, Result, WorkerStarted, WorkerStopped
+import pytest
+
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.facts import DatabaseLost, Reloaded, ReloadRefused, Result, WorkerStarted, WorkerStopped
 from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
+from noti_worker.worker.plans import Plan, Serve
 from noti_worker.worker.stop import Stop
-from noti_worker.worker.worker import Serve, Worker
+from noti_worker.worker.worker import Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
 
 
@@ -22,6 +27,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.open = threading.Event()
+        self.closed = threading.Event()
         self.begun: list[int] = []
 
     def deliver(self, notification: Notification, briefing: Briefing) -> Result:
@@ -31,6 +37,11 @@ class Gate:
 
     def give_up(self, notification: Notification, seconds: float) -> Result:
         return Result(notification, Verdict(Status.UNKNOWN, "it may have been sent"), Outcome(Kind.UNCERTAIN))
+
+
+def plan(gate: Gate, *channels: Channel, on_uncertain: OnUncertain = OnUncertain.RETRY, threads: int = 2) -> Plan:
+    policy = Policy(on_uncertain=on_uncertain, send_timeout=5.0)
+    return Plan(gate, {channel: Serve(threads, policy) for channel in channels}, gate.closed.set)
 
 
 class House:
@@ -46,8 +57,8 @@ class House:
             self.store,
             self.store,
             NoWake(),
-            self.gate,
-            {Channel.EMAIL: Serve(2, Policy(on_uncertain=on_uncertain, send_timeout=5.0))},
+            plan(self.gate, Channel.EMAIL, on_uncertain=on_uncertain),
+            self._reread,
             Pace(0.05, 500, timedelta(minutes=2)),
             drain_deadline,
             DatabaseClock(),
@@ -57,10 +68,16 @@ class House:
             lambda worker_id: None,
         )
         self.code: int | None = None
+        self.on_disk: Plan | Exception = ConfigurationError("nothing on disk")
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         self.code = self.worker.run()
+
+    def _reread(self) -> tuple[Plan, tuple[str, ...]]:
+        if isinstance(self.on_disk, Exception):
+            raise self.on_disk
+        return self.on_disk, ("worker.lease",)
 
     def end(self) -> None:
         self.thread.join(20)
@@ -179,12 +196,121 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     assert 3 not in house.gate.begun
 
 
-def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
+def test_a_reload_sends_what_comes_by_the_new_plan_and_ends_the_old_one_in_peace(wait_for: Callable[..., Any]) -> None:
+    house, new = House(), Gate()
+    new.open.set()
+    house.store.add()
+    house.thread.start()
+    wait_for(lambda: len(house.gate.begun) == 1)
+    house.on_disk = plan(new, Channel.EMAIL)
+    house.worker.stop.ask_to_reload()
+    wait_for(lambda: house.witness.of(Reloaded))
+    house.store.add()
+    wait_for(lambda: new.begun == [2])
+    assert not house.gate.closed.is_set()  # row 1 still goes through it
+    house.gate.open.set()
+    assert house.gate.closed.wait(10)
+    assert not new.closed.is_set()
+    wait_for(lambda: len(house.store.recorded) == 2)
+    house.worker.stop.ask("asked")
+    house.end()
+    house.worker.close()
+    assert new.closed.is_set()
+    assert house.witness.of(Reloaded) == [Reloaded((Channel.EMAIL,), ("worker.lease",))]
+
+
+def test_a_send_that_began_before_a_reload_is_given_up_by_its_own_plan(wait_for: Callable[..., Any]) -> None:
+    house, new = House(drain_deadline=0.2), Gate()
+    new.give_up = None  # type: ignore[method-assign,assignment]
+    house.store.add()
+    house.thread.start()
+    wait_for(lambda: len(house.gate.begun) == 1)
+    house.on_disk = plan(new, Channel.EMAIL)
+    house.worker.stop.ask_to_reload()
+    wait_for(lambda: house.witness.of(Reloaded))
+    house.worker.stop.ask("asked")
+    house.end()
+    assert house.store.rows[1].status is Status.UNKNOWN
+    house.gate.open.set()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(ConfigurationError("worker.lease: no"), "worker.lease: no"), (OSError("s3cret"), "unexpected: OSError")],
+)
+def test_a_bad_configuration_is_refused_and_the_old_one_kept(
+    wait_for: Callable[..., Any], error: Exception, words: str
+) -> None:
+    house = House()
+    house.gate.open.set()
+    house.thread.start()
+    house.on_disk = error
+    house.worker.stop.ask_to_reload()
+    wait_for(lambda: house.witness.of(ReloadRefused))
+    house.store.add()
+    wait_for(lambda: house.gate.begun == [1])
+    house.worker.stop.ask("asked")
+    house.end()
+    assert house.witness.of(ReloadRefused) == [ReloadRefused(words)]
+    assert not house.gate.closed.is_set()
+
+
+def test_a_reload_may_add_a_channel_and_take_one_away(wait_for: Callable[..., Any]) -> None:
+    house, new = House(), Gate()
+    house.store.add(channel=Channel.SMS)
+    for _ in range(3):
+        house.store.add()
+    house.thread.start()
+    wait_for(lambda: len(house.gate.begun) == 2)
+    house.worker._pools[Channel.EMAIL]._finished.extend([1e12] * 5)
+    wait_for(lambda: house.store.rows[4].owner is not None)  # claimed, and in no hand yet
+    house.on_disk = plan(new, Channel.SMS)
+    house.worker.stop.ask_to_reload()
+    wait_for(lambda: new.begun == [1])
+    wait_for(lambda: [4] in house.store.asked("release"))
+    new.open.set()
+    house.gate.open.set()
+    wait_for(lambda: len(house.store.recorded) == 3)
+    house.worker.stop.ask("asked")
+    house.end()
+    assert house.store.rows[4].status is Status.PENDING
+    assert [fact.channels for fact in house.witness.of(Reloaded)] == [(Channel.SMS,)]
+
+
+def test_another_concurrency_waits_for_a_restart_and_is_said(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.thread.start()
+    house.on_disk = plan(house.gate, Channel.EMAIL, Channel.SMS, threads=3)
+    house.worker.stop.ask_to_reload()
+    wait_for(lambda: house.witness.of(Reloaded))
+    house.worker.stop.ask("asked")
+    house.end()
+    [told] = house.witness.of(Reloaded)
+    assert told.restart == ("worker.lease", "channels.email.concurrency")
+
+
+def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]) -> None:
+    monkeypatch.setattr("noti_worker.worker.worker.TICK_EVERY", 0.01)
+    house = House()
+    ticks: list[str] = []
+    house.worker._tick = ticks.append
+    house.worker._pace = replace(house.worker._pace, poll_interval=60.0)
+    house.thread.start()
+    wait_for(lambda: ticks.count("loop") > 20)
+    assert len(house.store.asked("heads")) <= 2
+    house.worker.stop.ask("asked")
+    house.end()
+
+
+def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
     bell = Bell()
     stop = Stop(bell)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         stop.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert bell.wait(10)
+        assert (stop.asked, stop.reload) == (None, True)
         os.kill(os.getpid(), signal.SIGTERM)
         assert bell.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", False)
