@@ -130,7 +130,7 @@ class Loop:
         """One round; gives the seconds until the next one is due, ring or not."""
         try:
             self.release()
-            if self._must_flush():
+            if self._hand.fenced or self._must_flush():
                 return FLUSH_PAUSE
             if self._suspect is not None:
                 return self._run_alone(self._suspect)
@@ -238,7 +238,7 @@ class Loop:
         """Add what the rows refer to; rows that cannot be looked up now are given back."""
         try:
             briefings = self._queue.brief([held.notification for held in rows])
-        except DatabaseAway:
+        except (DatabaseAway, DatabaseRefused):
             self._give_back.extend(rows)
             raise
         for held in rows:
@@ -272,6 +272,9 @@ class Loop:
             self._pools[suspect.held.notification.channel].submit(self._briefed([suspect.held]))
         elif not suspect.submitted and self._clock.monotonic() >= suspect.until:
             self.abandon_suspect()
+            # What was waited for in vain is a cost, too: a suspect must not keep the others from being claimed.
+            now = self._clock.monotonic()
+            self._search.took(now - ALONE_WITHIN, now)
             return 0.0
         return ALONE_PAUSE
 
