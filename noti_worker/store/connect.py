@@ -52,6 +52,8 @@ ANSWER_WITHIN = 15.0
 
 _DRIVER = re.compile(r"^postgres(?:ql)?\+\w+://")
 
+_FORM = "give postgresql://user:password@host:port/name or a libpq string"
+
 _AWAY = re.compile(r"08...|53...|57...|58...|40001|40P01|55P03|25006|25P03")
 """SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, deadlock, timeout."""
 
@@ -127,7 +129,7 @@ def connect(
     Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
     """
     parameters: dict[str, Any] = dict(_LINE) | {"application_name": application_name}
-    named = _parse(url.reveal() if isinstance(url, Secret) else url)
+    named = named_in(url.reveal() if isinstance(url, Secret) else url)
     if not pgbouncer:
         ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
@@ -146,14 +148,20 @@ def connect(
     return connection
 
 
-def _parse(url: str) -> dict[str, Any]:
+def named_in(url: str) -> dict[str, Any]:
+    """What a URL or DSN says, as libpq's parameters.
+
+    Raises ConfigurationError when it cannot be read, and when it says nothing: libpq would then enter whatever
+    server it finds on this machine.
+    """
     try:
-        return {name: value for name, value in conninfo_to_dict(_DRIVER.sub("postgresql://", url)).items() if value}
+        named = {name: value for name, value in conninfo_to_dict(_DRIVER.sub("postgresql://", url)).items() if value}
     except psycopg.ProgrammingError:
         # Its message quotes what it could not read, and that may be the password.
-        raise ConfigurationError(
-            "database.url cannot be read: give postgresql://user:password@host:port/name or a libpq string"
-        ) from None
+        raise ConfigurationError(f"database.url cannot be read: {_FORM}") from None
+    if not named:
+        raise ConfigurationError(f"database.url names no database: {_FORM}")
+    return named
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
+from noti_worker.store import migrate
 from noti_worker.store.connect import SETTINGS, Database, Session, connect
 from noti_worker.store.statements import Statement
 from tests.store.rows import Connection
@@ -118,6 +119,13 @@ def test_a_url_that_cannot_be_read_is_a_configuration_error_that_keeps_it_secret
     with pytest.raises(ConfigurationError, match=r"database\.url") as caught:
         connect(Secret(url))
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("enter", [connect, migrate.pending])
+@pytest.mark.parametrize("url", ["", " ", "postgresql://"])
+def test_a_url_that_names_nothing_leads_to_no_server_that_happens_to_run(enter: Callable[..., Any], url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"database\.url names no database: give postgresql://"):
+        enter(url)
 
 
 def test_nobody_listening_is_a_database_that_is_away() -> None:
