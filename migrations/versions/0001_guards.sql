@@ -220,7 +220,7 @@ BEGIN
      AND NEW.finished_at IS NULL AND OLD.claimed_by IS NULL THEN
     NEW.next_retry_at := NEW.send_at;      -- a rescheduled waiting row really moves
   END IF;
-  IF 'max_retries' = ANY (changed) THEN    -- never below what is spent already or may be spent by the try in flight
+  IF 'max_retries' = ANY (changed) AND NEW.max_retries >= 0 THEN  -- never below what is spent already or may be spent by the try in flight
     NEW.max_retries := greatest(NEW.max_retries, least(OLD.max_retries, NEW.retry_count + (OLD.claimed_by IS NOT NULL)::int));
   END IF;
   NEW.updated_at := clock_timestamp();
