@@ -155,6 +155,7 @@ def run(settings: Settings) -> int:
             random.random,
             health.tick,
             begun,
+            database.patience.shorten,
         )
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
         return worker.run()
@@ -163,7 +164,7 @@ def run(settings: Settings) -> int:
 def _listens(settings: Settings, database: Database) -> Database | None:
     """Where LISTEN works: nowhere behind PgBouncer unless a direct URL is given."""
     if settings.database.listen_url is not None:
-        return Database(settings.database.listen_url)
+        return Database(settings.database.listen_url, patience=database.patience)
     return None if settings.database.pgbouncer else database
 
 

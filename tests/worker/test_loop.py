@@ -364,3 +364,16 @@ def test_a_suspect_that_waited_in_vain_leaves_the_worker_to_the_others_for_long(
         pause = house.loop.poll()
         stopped += pause == ALONE_PAUSE
     assert stopped < 60
+
+
+def test_many_suspects_follow_each_other_without_long_pauses() -> None:
+    house = House()
+    for _ in range(20):
+        house.store.add(lost_count=2)
+    while len(house.store.recorded) < 20:
+        house.loop.poll()
+        house.clock.tick(0.05)  # a flush rings the bell
+        house.keeper.step()
+        if house.pool.begun:
+            house.finish()
+    assert house.clock.monotonic() - 1000 < 20

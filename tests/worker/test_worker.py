@@ -12,7 +12,7 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
-from noti_worker.worker.stop import Stop
+from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.worker import Serve, Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
 
@@ -55,6 +55,7 @@ class House:
             lambda: 0.5,
             lambda name: None,
             lambda worker_id: None,
+            lambda seconds: None,
         )
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
@@ -191,6 +192,7 @@ def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         assert bell.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", True)
+        assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
