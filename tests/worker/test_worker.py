@@ -182,7 +182,8 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
 
 def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
     bell = Bell()
-    stop = Stop(bell)
+    patience: list[float] = []
+    stop = Stop(bell, patience.append)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         stop.listen()
