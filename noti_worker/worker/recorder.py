@@ -47,6 +47,11 @@ class Recorder:
         self._pause = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
+    @property
+    def alive(self) -> bool:
+        """False once the thread has died of an error."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to record."""
         self._thread.start()

@@ -160,6 +160,9 @@ class Worker:
             if self._hinted:
                 self._hinted = False
                 self._loop.hint()
+            if not (keeper.alive and recorder.alive):
+                # Nothing that it sends would be kept or written: better the others take over.
+                raise RuntimeError("a thread of the worker has died; its last words are in the log")
             self._bell.wait(self._loop.poll())
         self._drain(worker_id, pools, recorder, keeper)
         return 0

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from noti_worker.domain.facts import DatabaseLost, Result, WorkerStarted, WorkerStopped
 from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
@@ -178,6 +180,28 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     house.end()
     assert sorted(set(house.store.asked("dispatch"))) == [1, 3]
     assert 3 not in house.gate.begun
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("part", ["record", "beat"])
+def test_a_worker_whose_recorder_or_keeper_died_ends_instead_of_sending_on(part: str) -> None:
+    house = House()
+    house.gate.open.set()
+    for _ in range(3):
+        house.store.add()
+    real = getattr(house.store, part)
+    calls = 0
+
+    def broken(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 1 or part == "record":
+            raise KeyError("a bug")
+        return real(*arguments)
+
+    setattr(house.store, part, broken)
+    with pytest.raises(RuntimeError, match="died"):
+        house.worker.run()
 
 
 def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
