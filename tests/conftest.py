@@ -40,7 +40,6 @@ def _parent_directory() -> Path:
     return Path("/tmp" if os.geteuid() == 0 else tempfile.gettempdir())
 
 
-@contextlib.contextmanager
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With NOTI_TEST_STRICT=1 a skipped test is a failure: what this kind of machine can run must run."""
@@ -51,6 +50,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@contextlib.contextmanager
 def _new_directory() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="noti-test-", dir=_parent_directory()))
     in_use = os.open(directory, os.O_RDONLY)
