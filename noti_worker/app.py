@@ -166,6 +166,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             random.random,
             tick,
             begun,
+            database.patience.shorten,
         )
         stack.callback(worker.close)
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
@@ -203,7 +204,7 @@ def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
 def _listens(settings: Settings, database: Database) -> Database | None:
     """Where LISTEN works: nowhere behind PgBouncer unless a direct URL is given."""
     if settings.database.listen_url is not None:
-        return Database(settings.database.listen_url)
+        return Database(settings.database.listen_url, patience=database.patience)
     return None if settings.database.pgbouncer else database
 
 

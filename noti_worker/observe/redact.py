@@ -22,6 +22,7 @@ NAMES = frozenset(
         "listen",
         "logger",
         "provider",
+        "restart",
         "template",
         "tenant",
         "timestamp",

@@ -56,11 +56,13 @@ class Worker:
         dice: Callable[[], float],
         tick: Callable[[str], None],
         begun: Callable[[int], None],
+        shorten: Callable[[float], None],
     ) -> None:
-        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered.
+        """Prepare; nothing happens before `run`.
 
-        `reread` gives the plan of the configuration as it stands now, and which settings wait for a restart; what it
-        raises leaves the plan as it is.
+        `reread` gives the plan of the configuration as it stands now and the settings that wait for a restart.
+        `begun` is called with the worker_id once it is registered, `shorten` with the seconds that a call of the
+        database may take from then on.
         """
         self._version = version
         self._queue = queue
@@ -83,7 +85,7 @@ class Worker:
         self._recorder: Recorder | None = None
         self._keeper: Keeper | None = None
         self._hinted = False
-        self.stop = Stop(self._bell)
+        self.stop = Stop(self._bell, shorten)
         self.worker_id: int | None = None
 
     @property
@@ -150,6 +152,9 @@ class Worker:
             if self._hinted:
                 self._hinted = False
                 self._loop.hint()
+            if not (keeper.alive and recorder.alive):
+                # Nothing that it sends would be kept or written: better the others take over.
+                raise RuntimeError("a thread of the worker has died; its last words are in the log")
             self._rest(self._loop.poll())
         self._drain(worker_id, recorder, keeper)
         return 0
@@ -265,7 +270,7 @@ class Worker:
 
     def _drain(self, worker_id: int, recorder: Recorder, keeper: Keeper) -> None:
         """Release what was not started, wait for what is in flight, record the rest as uncertain."""
-        began = self._clock.monotonic()
+        began = self.stop.asked_at
         self._observer.on(WorkerStopping(self.stop.asked or "asked", len(self._hand)))
         self._loop.abandon_suspect()
         for pool in self._pools.values():
@@ -283,8 +288,9 @@ class Worker:
                 self._report(held, self._plans.of(held).delivery.give_up(held.notification, seconds))
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         keeper.stop()
-        with suppress(DatabaseAway, DatabaseRefused):  # our heart stops beating: the others see it soon enough
-            self._workers.leave(worker_id)
+        if not self._outage.on:  # our heart stops beating: the others see it soon enough
+            with suppress(DatabaseAway, DatabaseRefused):
+                self._workers.leave(worker_id)
         self._wake.close()
         self._observer.on(WorkerStopped(released, left_over))
 

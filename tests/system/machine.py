@@ -13,6 +13,13 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 TOOLS = ("unshare", "nsenter", "pivot_root", "systemctl", "journalctl")
 
+_SWEEP = """
+mount -t cgroup2 none "$1" && cd "$1" || exit
+[ ! -d "$2" ] || find "$2" -depth -type d -exec rmdir {} \\;
+[ ! -d "$2" ]
+"""
+"""Removes the control group $2; it is busy for a moment after its last process has ended."""
+
 
 def missing() -> str | None:
     """Why no machine can be booted here; None when one can."""
@@ -120,15 +127,9 @@ class Machine:
 
     def _cgroup_gone(self) -> bool:
         assert self._outside is not None
-        removed = subprocess.run(
-            [
-                "unshare", "--mount", "sh", "-c",
-                f'mount -t cgroup2 none "{self._directory}" && cd "{self._directory}" && '
-                f'{{ [ ! -d noti-test-{self._outside.pid} ] || '
-                f'find noti-test-{self._outside.pid} -depth -type d -exec rmdir {{}} \\; ; }} && '
-                f'[ ! -d noti-test-{self._outside.pid} ]',
-            ],
+        swept = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", _SWEEP, "sh", str(self._directory), f"noti-test-{self._outside.pid}"],
             capture_output=True,
             check=False,
-        )  # fmt: skip
-        return removed.returncode == 0
+        )
+        return swept.returncode == 0

@@ -78,4 +78,4 @@ umount -l .outside
 rmdir .outside
 mount --make-rshared /   # credentials reach the services through shared mounts
 exec env -i container=noti-test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --unit=multi-user.target --log-target=null --show-status=no < /dev/null
+    /lib/systemd/systemd --unit=multi-user.target --log-target=journal --show-status=no < /dev/null
