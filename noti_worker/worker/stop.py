@@ -1,5 +1,9 @@
-"""What signals ask for: SIGTERM and SIGINT a clean stop, the second one a quick one; SIGHUP a reload."""
+"""What signals ask for: SIGTERM and SIGINT a clean stop, the second one a quick one; SIGHUP a reload.
 
+On a terminal SIGHUP means that it was closed: whoever tried us out there is gone, so it asks for a stop too.
+"""
+
+import os
 import signal
 import threading
 import time
@@ -25,6 +29,7 @@ class Stop:
         self.asked_at = 0.0  # monotonic
         self.quickly = False
         self.reload = False
+        self._on_terminal = False
 
     def ask(self, why: str) -> None:
         """Ask for a clean stop; asked again, for a quick one."""
@@ -42,14 +47,15 @@ class Stop:
         self._bell.ring()
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT as requests to stop, SIGHUP as one to reload."""
+        """Take SIGTERM and SIGINT as requests to stop, SIGHUP as one to reload (or to stop, on a terminal)."""
+        self._on_terminal = os.isatty(0)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
             signal.signal(signal.SIGINT, self._on_signal)
             signal.signal(signal.SIGHUP, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
+        if number == signal.SIGHUP and not self._on_terminal:
             self.ask_to_reload()
         else:
             self.ask(signal.Signals(number).name)

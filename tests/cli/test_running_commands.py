@@ -1,6 +1,7 @@
 """`run`, `migrate` and `demo`, and what happens when no database is configured."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,12 +16,12 @@ from tests.cli.conftest import Invoke, read
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Stands in for the worker; takes note of the settings that it would run with."""
+    """Stands in for the worker; takes note of the settings that it would run with, then of those that a reload would give."""
     seen: list[Any] = []
     module = ModuleType("noti_worker.app")
 
-    def run(settings: Any) -> int:
-        seen.append(settings)
+    def run(settings: Any, reread: Callable[[], Any]) -> int:
+        seen.extend((settings, reread()))
         return 7
 
     module.run = run  # type: ignore[attr-defined]
@@ -42,6 +43,7 @@ def test_run_gives_the_settings_to_the_worker_and_its_code_to_the_shell(
 ) -> None:
     assert noti("run").exit_code == 7
     assert app[0].database.url.reveal() == database_url
+    assert app[1] == app[0]
 
 
 def test_migrate_says_what_is_pending_and_does_it(bare: Invoke, empty_database_url: str) -> None:
@@ -83,6 +85,7 @@ def test_without_a_configured_database_a_private_one_is_made_once_and_kept(
     with embedded.Server(embedded_directory) as server:
         assert bare("run").exit_code == 7
         assert app[0].database.url.reveal() == server.url, "a server that is up is joined"
+        assert app[1].database == app[0].database, "to a reload the embedded database is the one that runs"
     assert bare("migrate", "--check").exit_code == 0
 
 

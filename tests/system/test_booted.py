@@ -183,7 +183,7 @@ def test_a_worker_s_life_under_systemd(
     assert "Watchdog timeout" in machine.journal(UNIT)
     insert(migrated, "eve@example.com")
     until("1 sent")
-    machine.run("journalctl", "--no-pager", "--output=cat", "--lines=8", f"--unit={UNIT}")
+    machine.run("journalctl", "--no-pager", "--output=cat", "--lines=16", f"--unit={UNIT}")
 
     # kill -9
     machine.run("kill", "-KILL", pid())

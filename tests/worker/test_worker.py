@@ -347,6 +347,21 @@ def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
             signal.signal(number, handler)
 
 
+def test_a_worker_on_a_terminal_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
+    bell = Bell()
+    stop = Stop(bell, lambda seconds: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        stop.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert bell.wait(10)
+        assert (stop.asked, stop.reload) == ("SIGHUP", False)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_many_rings_before_a_look_are_one() -> None:
     bell = Bell()
     for _ in range(100):
