@@ -16,7 +16,7 @@ from tests.cli.conftest import Invoke, read
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Stands in for the worker; takes note of the settings that it would run with, then of those that a reload would give."""
+    """Stands in for the worker; takes note of its settings, then of those that a reload would give."""
     seen: list[Any] = []
     module = ModuleType("noti_worker.app")
 
