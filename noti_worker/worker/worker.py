@@ -65,8 +65,12 @@ class Worker:
         dice: Callable[[], float],
         tick: Callable[[str], None],
         begun: Callable[[int], None],
+        about: Mapping[str, object],
     ) -> None:
-        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered."""
+        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered.
+
+        `about` is what the register tells of this worker besides what changes.
+        """
         self._version = version
         self._queue = queue
         self._leases = leases
@@ -81,6 +85,7 @@ class Worker:
         self._dice = dice
         self._tick = tick
         self._begun = begun
+        self._about = about
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
@@ -175,6 +180,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
+            **self._about,
             "channels": sorted(self._channels),
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,
