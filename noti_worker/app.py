@@ -173,6 +173,7 @@ def run(settings: Settings) -> int:
             random.random,
             health.tick,
             begun,
+            database.patience.shorten,
             {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}},
         )
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
@@ -203,7 +204,7 @@ def _told(accounts: Accounts, redirect_to: Mapping[Channel, str]) -> DeliveryMod
 def _listens(settings: Settings, database: Database) -> Database | None:
     """Where LISTEN works: nowhere behind PgBouncer unless a direct URL is given."""
     if settings.database.listen_url is not None:
-        return Database(settings.database.listen_url)
+        return Database(settings.database.listen_url, patience=database.patience)
     return None if settings.database.pgbouncer else database
 
 

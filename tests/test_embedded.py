@@ -311,6 +311,12 @@ def test_an_initdb_that_was_broken_off_does_not_count_as_a_database(open_directo
         assert ask(server.url, "SELECT 1") == 1
 
 
+def test_a_directory_that_cannot_be_made_is_named_together_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"in /.*/file/postgres \(.*\): .*, or set NOTI_DATABASE_URL"):
+        Server(tmp_path / "file" / "postgres", BIN).start()
+
+
 def test_without_any_postgresql_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,9 @@ BEGIN
     RAISE EXCEPTION '%: notification_id, tenant_id, message_id and created_at never change. Insert a new notification instead.', who
       USING ERRCODE = 'check_violation';
   END IF;
+  IF NEW.requested IS DISTINCT FROM OLD.requested AND NEW.requested IS NOT NULL THEN
+    RAISE EXCEPTION '%: requested is set for you. Set the status instead.', who USING ERRCODE = 'check_violation';
+  END IF;
   changed := array_remove(ARRAY[
     CASE WHEN NEW.channel       IS DISTINCT FROM OLD.channel       THEN 'channel' END,
     CASE WHEN NEW.recipient     IS DISTINCT FROM OLD.recipient     THEN 'recipient' END,
@@ -175,9 +178,6 @@ BEGIN
       RAISE EXCEPTION '%: finished_at, held_at, sent_at and failed_at follow the status. Set the status instead.', who USING ERRCODE = 'check_violation';
     END IF;
     IF NEW.requested IS DISTINCT FROM OLD.requested THEN
-      IF NEW.requested IS NOT NULL THEN
-        RAISE EXCEPTION '%: requested is set for you. Set the status instead.', who USING ERRCODE = 'check_violation';
-      END IF;
       act := 'request_withdrawn';
     END IF;
   ELSIF OLD.status = 'sending' AND NEW.status IN ('cancelled', 'held') THEN
@@ -220,7 +220,7 @@ BEGIN
      AND NEW.finished_at IS NULL AND OLD.claimed_by IS NULL THEN
     NEW.next_retry_at := NEW.send_at;      -- a rescheduled waiting row really moves
   END IF;
-  IF 'max_retries' = ANY (changed) THEN    -- never below what is spent already or may be spent by the try in flight
+  IF 'max_retries' = ANY (changed) AND NEW.max_retries >= 0 THEN  -- never below what is spent already or may be spent by the try in flight
     NEW.max_retries := greatest(NEW.max_retries, least(OLD.max_retries, NEW.retry_count + (OLD.claimed_by IS NOT NULL)::int));
   END IF;
   NEW.updated_at := clock_timestamp();

@@ -100,7 +100,10 @@ class Server:
                 while not (self._find_running(deadline) or self._launch(user, deadline)):
                     threading.Event().wait(0.1)
         except OSError as error:
-            raise ConfigurationError(f"cannot run the embedded database in {self.directory}: {error}") from error
+            raise ConfigurationError(
+                f"cannot run the embedded database in {self.directory} ({error}): make that directory usable,"
+                " or set NOTI_DATABASE_URL"
+            ) from error
         return self
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
