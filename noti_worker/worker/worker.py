@@ -66,11 +66,12 @@ class Worker:
         tick: Callable[[str], None],
         begun: Callable[[int], None],
         shorten: Callable[[float], None],
+        about: Mapping[str, object],
     ) -> None:
         """Prepare; nothing happens before `run`.
 
         `begun` is called with the worker_id once it is registered, `shorten` with the seconds that a call of
-        the database may take from then on.
+        the database may take from then on. `about` is what the register tells besides what changes.
         """
         self._version = version
         self._queue = queue
@@ -86,6 +87,7 @@ class Worker:
         self._dice = dice
         self._tick = tick
         self._begun = begun
+        self._about = about
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
@@ -183,6 +185,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
+            **self._about,
             "channels": sorted(self._channels),
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,
