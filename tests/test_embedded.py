@@ -250,8 +250,24 @@ def test_two_processes_that_start_at_once_share_one_server(open_directory: Path,
     assert (first == "None") != (second == "None")
     assert url == same
     assert ask(url, "SELECT 1") == 1
-    for parent in parents:
+    for parent in parents if first == "None" else reversed(parents):
         parent.end()
+
+
+def test_the_one_that_started_it_lets_guests_finish(open_directory: Path, hold: Callable[..., Parent]) -> None:
+    owner = hold(open_directory / "postgres")
+    _, url = owner.words()
+    guest = hold(open_directory / "postgres")
+    assert guest.words() == ["None", url]
+    assert owner.process.stdin is not None
+    assert owner.process.stdout is not None
+    owner.process.stdin.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        owner.process.wait(0.5)
+    assert ask(url, "SELECT 1") == 1
+    guest.end()
+    assert owner.process.wait(10) == 0
+    owner.process.stdout.close()
 
 
 def test_a_directory_that_another_process_makes_meanwhile_stays_as_it_is(

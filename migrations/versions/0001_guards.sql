@@ -101,7 +101,8 @@ CREATE TRIGGER notifications_log_odd BEFORE INSERT ON noti.notifications_log FOR
 -- ------------------------------------------------------------------------------------ AFTER INSERT
 -- One audit line per row, whoever inserted it, and at most one wake-up per statement. No EXCEPTION block: it would
 -- cost a subtransaction per statement. The wake is gated by eight advisory keys, because NOTIFY serialises commits;
--- polling is the truth. ALTER ROLE … SET noti.wake = 'off' for two-phase commit, which refuses NOTIFY.
+-- polling is the truth. A row that is due in a moment wakes, too: idle workers look every few seconds only.
+-- ALTER ROLE … SET noti.wake = 'off' for two-phase commit, which refuses NOTIFY.
 CREATE FUNCTION noti.on_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
@@ -111,7 +112,8 @@ BEGIN
            'entity_id', i.entity_id, 'template_id', i.template_id, 'send_at', i.send_at, 'expires_at', i.expires_at))
   FROM inserted i;
   IF FOUND AND lower(coalesce(current_setting('noti.wake', true), '')) NOT IN ('off', 'false', 'no', '0')
-     AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL AND i.due_at <= clock_timestamp())
+     AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL
+                  AND i.due_at <= clock_timestamp() + interval '10 seconds')
      AND pg_try_advisory_xact_lock(7700140 + pg_backend_pid() % 8) THEN
     PERFORM pg_notify('noti_wake', '');
   END IF;

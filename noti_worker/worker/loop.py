@@ -25,6 +25,9 @@ IDLE_AFTER = 60.0
 IDLE_FACTOR = 5
 """After a minute without any unfinished row the polls are this many times rarer, while hints arrive."""
 
+EARLIEST = 0.9
+"""The pause between two polls is spread by a tenth of the interval, so that workers do not knock together."""
+
 MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
 ALONE_PAUSE = 0.05
@@ -207,7 +210,7 @@ class Loop:
         if self._cursor is None:
             self._floors = {lane: floor for lane, floor in self._floors.items() if lane in self._heads}
         self._empty.clear()
-        self._heads_until = now + self._pace.poll_interval
+        self._heads_until = now + self._pace.poll_interval * EARLIEST
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait."""
@@ -291,7 +294,7 @@ class Loop:
             return SECOND_LOOK
         if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
             return 0.0
-        pause = self._pace.poll_interval * (0.9 + 0.2 * self._dice())
+        pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
         if self._heads:
             self._busy_at = self._clock.monotonic()
         elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._listening():

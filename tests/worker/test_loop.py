@@ -73,10 +73,11 @@ class House:
             self.clock,
             self.outage,
             self.witness,
-            lambda: 0.5,
+            lambda: self.dice,
             lambda: self.listening,
         )
         self.listening = True
+        self.dice = 0.5
 
     @property
     def pool(self) -> Slots:
@@ -191,6 +192,16 @@ def test_a_row_in_flight_does_not_hide_the_next_one_of_its_lane() -> None:
     house.clock.tick(0.4)
     house.loop.poll()
     assert house.begun() == [1, 2]
+
+
+def test_each_poll_finds_what_came_in_without_a_hint() -> None:
+    house = House()
+    house.dice = 0.0
+    pause = house.loop.poll()
+    house.store.add()
+    house.clock.tick(pause)
+    house.loop.poll()
+    assert house.begun() == [1]
 
 
 def test_a_long_idle_worker_polls_less_often_as_long_as_hints_arrive() -> None:
