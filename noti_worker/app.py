@@ -108,6 +108,7 @@ def run(settings: Settings) -> int:
         stack.callback(accounts.close)
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         observers = Observers(log, metrics, health)
+        metrics.expect(accounts.routes, accounts.providers)
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()
