@@ -170,6 +170,7 @@ class MetricsObserver:
             for account in accounts:
                 provider = _label(providers[account])
                 self._sent(channel, provider, DEFAULT_TENANT)
+                self._send_duration(channel, provider)
                 for kind in Kind:
                     self._tries(channel, _label(account), kind)
                     if kind is not Kind.OK:

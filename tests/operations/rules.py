@@ -18,11 +18,11 @@ RULES = ROOT / "config" / "prometheus" / "noti-worker.rules.yml"
 _RULE = re.compile(r"^      - alert: (?P<name>\w+)\n(?P<rest>(?:        .*\n|\n(?=        ))+)", re.MULTILINE)
 
 
-def program(name: str) -> str:
-    """The path of a program of the Debian package prometheus; the test is skipped without it, or fails when strict."""
+def program(name: str, package: str = "prometheus") -> str:
+    """The path of a program of a Debian package; the test is skipped without it, or fails when strict."""
     path = shutil.which(name)
     if path is None:
-        missing = f"{name} is not installed (Debian package prometheus)"
+        missing = f"{name} is not installed (Debian package {package})"
         if os.environ.get("NOTI_TEST_STRICT") == "1":
             pytest.fail(missing)
         pytest.skip(missing)

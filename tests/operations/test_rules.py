@@ -92,7 +92,7 @@ SILENT: Mapping[int, AbstractSet[str]] = {minute: set() for minute in (6, 20, 90
 
 CASES = (
     Case("silent on a busy day", {}, {minute: set() for minute in (6, 20, 390)}),
-    Case("silent when the queue is empty at night", asleep(), SILENT),
+    Case("silent when the queue is empty at night", asleep() | picked_up("5x400", "30x400"), SILENT),
     Case(
         "silent on one slow scrape",
         # A minute without any sample, then one in which the gauge still tells of the burst before it.

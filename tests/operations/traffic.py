@@ -35,8 +35,9 @@ def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
     connection.execute(
         "INSERT INTO noti.notifications_log"
         " (channel, recipient, subject, body, tenant_id, priority, entity_type, entity_id)"
-        " SELECT 'email', CASE i WHEN 7 THEN 'refused' ELSE 'user' END || %(n)s * 100 + i || '@example.com', 'Hi', 'Body',"
-        " (ARRAY['default', 'acme', 'globex'])[i %% 3 + 1], (ARRAY['normal', 'high', 'urgent', 'low'])[i %% 4 + 1],"
+        " SELECT 'email', CASE i WHEN 7 THEN 'refused' ELSE 'user' END || %(n)s * 100 + i || '@example.com',"
+        " 'Hi', 'Body', (ARRAY['default', 'acme', 'globex'])[i %% 3 + 1],"
+        " (ARRAY['normal', 'high', 'urgent', 'low'])[i %% 4 + 1],"
         " 'order', ((%(n)s - 1) * 20 + i)::text FROM generate_series(0, 19) i",
         {"n": number},
     )
@@ -72,9 +73,9 @@ def insert_specials(connection: psycopg.Connection[Any]) -> None:
         " SELECT 'sms', '+49151123450006', 'Body'"
     )
     connection.execute(
-        "INSERT INTO noti.notifications_log (channel, recipient, subject, body, send_at, expires_at)"
-        " SELECT 'email', 'late' || i || '@example.com', 'Late', 'Body', now() + '1 s', now() + '1 s'"
+        "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, subject, body, send_at, expires_at)"
+        " SELECT 'acme', 'email', 'late' || i || '@example.com', 'Late', 'Body', now() + '1 s', now() + '1 s'"
         " FROM generate_series(1, 2) i UNION ALL"
-        " SELECT 'email', 'tomorrow' || i || '@example.com', 'Later', 'Body', now() + '1 day', NULL"
+        " SELECT 'acme', 'email', 'tomorrow' || i || '@example.com', 'Later', 'Body', now() + '1 day', NULL"
         " FROM generate_series(1, 7) i"
     )
