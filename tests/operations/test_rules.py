@@ -316,3 +316,15 @@ def test_two_installations_do_not_hide_each_other(tmp_path: Path) -> None:
 def test_every_metric_of_the_rules_exists() -> None:
     for rule in rules():
         assert not unknown_metrics(rule.expr), rule.name
+
+
+def test_a_missing_program_is_named_and_is_no_excuse_where_nothing_may_be_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("NOTI_TEST_STRICT", "0")
+    with pytest.raises(pytest.skip.Exception, match="promtool is not installed .Debian package prometheus"):
+        program("promtool")
+    monkeypatch.setenv("NOTI_TEST_STRICT", "1")
+    with pytest.raises(pytest.fail.Exception, match="promtool is not installed"):
+        program("promtool")

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from noti_worker.cli.main import main
 from noti_worker.domain.notification import Drop
 from noti_worker.domain.permits import LOST_AT_MOST, permit
-from noti_worker.observe.log import EVENTS
 from noti_worker.embedded import binaries
+from noti_worker.observe.log import EVENTS
 from tests.observe.facts import NOON, notification
 from tests.operations.rules import ROOT, program, rules
 from tests.operations.traffic import configuration, insert_round, insert_specials
