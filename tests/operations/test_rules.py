@@ -323,7 +323,7 @@ def test_a_missing_program_is_named_and_is_no_excuse_where_nothing_may_be_skippe
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("NOTI_TEST_STRICT", "0")
-    with pytest.raises(pytest.skip.Exception, match="promtool is not installed .Debian package prometheus"):
+    with pytest.raises(pytest.skip.Exception, match=r"promtool is not installed \(Debian package prometheus\)"):
         program("promtool")
     monkeypatch.setenv("NOTI_TEST_STRICT", "1")
     with pytest.raises(pytest.fail.Exception, match="promtool is not installed"):
