@@ -318,13 +318,7 @@ def test_every_metric_of_the_rules_exists() -> None:
         assert not unknown_metrics(rule.expr), rule.name
 
 
-def test_a_missing_program_is_named_and_is_no_excuse_where_nothing_may_be_skipped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setenv("NOTI_TEST_STRICT", "0")
     with pytest.raises(pytest.skip.Exception, match=r"promtool is not installed \(Debian package prometheus\)"):
-        program("promtool")
-    monkeypatch.setenv("NOTI_TEST_STRICT", "1")
-    with pytest.raises(pytest.fail.Exception, match="promtool is not installed"):
         program("promtool")
