@@ -10,11 +10,16 @@ from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
 from noti_worker.chores.gauges import CountQueue
+from noti_worker.chores.modes import EVERY as MODES_EVERY
+from noti_worker.chores.modes import TellModes
 from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.facts import DeliveryModes
 from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Sender
 from noti_worker.observe import Observers
@@ -22,6 +27,8 @@ from noti_worker.observe.health import Health
 from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.trace import TraceObserver
+from noti_worker.observe.trace import start as start_traces
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, Settings, parse
 from noti_worker.store.connect import Database
@@ -43,11 +50,21 @@ class Accounts:
     senders: Mapping[str, Sender]
     providers: Mapping[str, str]
     routes: Mapping[Channel, tuple[str, ...]]
+    modes: Mapping[str, Mode]
 
     def close(self) -> None:
         """Give back connections."""
         for sender in self.senders.values():
             sender.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one reading of the configuration gives, of what can change while the worker runs."""
+
+    accounts: Accounts
+    modes: DeliveryModes
+    plan: Plan
 
 
 def open_accounts(settings: Settings, http: Http) -> Accounts:
@@ -58,6 +75,7 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
     """
     senders: dict[str, Sender] = {}
     names: dict[str, str] = {}
+    modes: dict[str, Mode] = {}
     serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
     secrets = References()
     with ExitStack() as built:
@@ -70,11 +88,12 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
                 raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
             built.callback(senders[name].close)
             names[name] = account.provider
+            modes[name] = stricter(settings.delivery.mode, account.mode)
             for channel in provider.CHANNELS:
                 serves[channel].append(name)
         routes = _routes(settings.routes, serves, names)
         built.pop_all()
-    return Accounts(senders, names, routes)
+    return Accounts(senders, names, routes, modes)
 
 
 def _routes(
@@ -114,14 +133,22 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         systemd = Systemd(settings.worker.drain_deadline.total_seconds())
         stack.callback(systemd.close)
-        observers = Observers(log, metrics, health, systemd)
+        traces = _traces(log)
+        observers = Observers(log, metrics, health, systemd, *((traces,) if traces else ()))
         renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
         stack.callback(renderer.close)
-        first = _plan(settings, http, renderer, clock)
+
+        def read(settings: Settings) -> Reading:
+            return _read(settings, open_accounts(settings, http), renderer, clock, traces)
+
+        reading = read(settings)
+        metrics.expect(reading.accounts.routes, reading.accounts.providers)
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()
         log.http_listening(server.address, settings.http.listen)
+        if traces is not None:
+            stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
         queue, workers = PostgresQueue(database), PostgresWorkers(database)
         counting = database.session("gauges")
@@ -133,6 +160,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
                 {
                     "gauges": (CountQueue(worker_id, workers, counting, metrics.show), GAUGES_EVERY),
                     "departed": (ForgetDeparted(worker_id, workers), DEPARTED_EVERY),
+                    "modes": (TellModes(lambda: reading.modes, observers), MODES_EVERY),
                 },
                 observers,
             )
@@ -140,12 +168,15 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             stack.callback(timetable.stop)
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
+            nonlocal reading
             systemd.reloading()
             fresh = reread()
-            plan = _plan(fresh, http, renderer, clock)
+            reading = read(fresh)
             configure(fresh.log)
             log.renew()
-            return plan, _needs_restart(settings, fresh)
+            metrics.expect(reading.accounts.routes, reading.accounts.providers)
+            observers.on(reading.modes)
+            return reading.plan, _needs_restart(settings, fresh)
 
         def tick(loop: str) -> None:
             health.tick(loop)
@@ -157,7 +188,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             queue,
             workers,
             PostgresWake(_listens(settings, database)),
-            first,
+            reading.plan,
             plan_anew,
             Pace(settings.worker.poll_interval.total_seconds(), settings.worker.batch_size, settings.worker.lease),
             settings.worker.drain_deadline.total_seconds(),
@@ -174,20 +205,25 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         return worker.run()
 
 
-def _plan(settings: Settings, http: Http, renderer: Renderer, clock: DatabaseClock) -> Plan:
-    """What can change while the worker runs: accounts, routes, and how each channel is served."""
-    accounts = open_accounts(settings, http)
+def _read(
+    settings: Settings, accounts: Accounts, renderer: Renderer, clock: DatabaseClock, traces: TraceObserver | None
+) -> Reading:
+    redirect_to = settings.delivery.redirect_to.by_channel
+    modes = _told(accounts, redirect_to)
     channels = {channel: _serve(settings, channel) for channel in accounts.routes}
     delivery = Delivery(
         accounts.routes,
         accounts.senders,
         accounts.providers,
         {channel: serve.policy for channel, serve in channels.items()},
+        Safety(accounts.modes, redirect_to),
         renderer,
         clock,
         random.random,
+        traces.begin if traces else None,
     )
-    return Plan(delivery, channels, accounts.close)
+    about = {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}}
+    return Reading(accounts, modes, Plan(delivery, channels, accounts.close, about))
 
 
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
@@ -199,6 +235,27 @@ def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
         if field.metadata.get("derived") is None
         and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)
     )
+
+
+def _traces(log: LogObserver) -> TraceObserver | None:
+    """What the environment asks for; where that is not possible, messages go out all the same."""
+    try:
+        traces = start_traces(__version__)
+    except ConfigurationError as error:
+        log.traces(str(error))
+        return None
+    if traces is not None:
+        log.traces(None)
+    return traces
+
+
+def _told(accounts: Accounts, redirect_to: Mapping[Channel, str]) -> DeliveryModes:
+    unsent = [
+        channel.value
+        for channel, route in accounts.routes.items()
+        if channel not in redirect_to and any(accounts.modes[name] is Mode.REDIRECT for name in route)
+    ]
+    return DeliveryModes({name: mode.value for name, mode in accounts.modes.items()}, tuple(unsent))
 
 
 def _listens(settings: Settings, database: Database) -> Database | None:

@@ -51,17 +51,29 @@ OLDEST = Metric(
     ("channel", "priority"),
     "Age of the oldest notification that is due. Told by one worker at a time: use max.",
 )
+TRIES = Metric(
+    "notification_tries_total",
+    "counter",
+    ("channel", "account", "kind"),
+    "Answers of accounts by kind: ok, transient, throttled, permanent, dead, optout, config, uncertain.",
+)
 SEND_DURATION = Metric(
     "notification_send_duration_seconds", "histogram", ("channel", "provider"), "Time of one try.", _SEND
 )
 PICKUP_DELAY = Metric(
     "notification_pickup_delay_seconds",
     "histogram",
-    ("channel",),
+    ("channel", "priority"),
     "Time between due and claimed, by the database's clock.",
     _PICKUP,
 )
 BUILD = Metric("noti_worker_build_info", "gauge", ("version",), "Always 1; the version of this worker.")
+MODE = Metric(
+    "noti_worker_delivery_mode",
+    "gauge",
+    ("account", "mode"),
+    "Always 1; how far messages of the account go: live, redirect (to another address), dry (not sent).",
+)
 CLAIMED = Metric("noti_worker_claimed_total", "counter", ("channel",), "Notifications taken by this worker.")
 RESCUED = Metric(
     "noti_worker_rescued_total", "counter", ("channel",), "Taken notifications whose earlier claim was lost."
@@ -98,9 +110,11 @@ METRICS: tuple[Metric, ...] = (
     NOT_SENT,
     DEPTH,
     OLDEST,
+    TRIES,
     SEND_DURATION,
     PICKUP_DELAY,
     BUILD,
+    MODE,
     CLAIMED,
     RESCUED,
     CLAIM,

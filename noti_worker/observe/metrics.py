@@ -1,6 +1,6 @@
 """Metrics for Prometheus, with labels that cannot grow without bound."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from noti_worker.domain.facts import (
     Claimed,
     DatabaseBack,
     DatabaseLost,
+    DeliveryModes,
     Fact,
     Fenced,
     Finished,
@@ -34,7 +35,7 @@ from noti_worker.domain.facts import (
     WorkerStarted,
     WorkerStopping,
 )
-from noti_worker.domain.notification import Status
+from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe.catalogue import (
     BUILD,
@@ -50,6 +51,7 @@ from noti_worker.observe.catalogue import (
     IN_FLIGHT,
     LEASES_LOST,
     METRICS,
+    MODE,
     NOT_SENT,
     OLDEST,
     PICKUP_DELAY,
@@ -61,6 +63,7 @@ from noti_worker.observe.catalogue import (
     RETRIED,
     SEND_DURATION,
     SENT,
+    TRIES,
     TROUBLES,
     UNRECORDED,
     Metric,
@@ -75,7 +78,15 @@ OTHER = "other"
 
 LONGEST_LABEL = 100
 
-_ERROR_TYPES = frozenset(kind.value for kind in Kind) | {"lost"}
+LOST = "lost"
+"""The kind of a row whose workers were lost too often."""
+
+DEFAULT_TENANT = "default"
+"""The tenant of rows that name none."""
+
+_ERROR_TYPES = frozenset(kind.value for kind in Kind) | {LOST}
+_REPEATED = (Kind.TRANSIENT, Kind.THROTTLED, Kind.CONFIG, Kind.UNCERTAIN)
+_NOT_SENT = (Status.HELD, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED, Status.SUPPRESSED)
 _FATES = frozenset({"applied", "busy", "again", "stale", "refused"})
 
 
@@ -110,6 +121,7 @@ class MetricsObserver:
         self._failed = cache(self._counter(FAILED).labels)
         self._retried = cache(self._counter(RETRIED).labels)
         self._not_sent = cache(self._counter(NOT_SENT).labels)
+        self._tries = cache(self._counter(TRIES).labels)
         self._send_duration = cache(self._histogram(SEND_DURATION).labels)
         self._pickup_delay = cache(self._histogram(PICKUP_DELAY).labels)
         self._claimed = cache(self._counter(CLAIMED).labels)
@@ -118,6 +130,7 @@ class MetricsObserver:
         self._claim = self._histogram(CLAIM)
         self._record = self._histogram(RECORD)
         self._build = self._gauge(BUILD)
+        self._mode = self._gauge(MODE)
         self._database_up = self._gauge(DATABASE_UP)
         self._database_lost = self._counter(DATABASE_LOST)
         self._fenced = self._gauge(FENCED)
@@ -147,6 +160,31 @@ class MetricsObserver:
             case _:
                 self._turn(fact)
 
+    def expect(self, routes: Mapping[Channel, Sequence[str]], providers: Mapping[str, str]) -> None:
+        """Begin the counters that alerts watch at 0, for the accounts of each channel (`providers` by account).
+
+        Prometheus sees the growth of a series, not its first value: a counter that appears with 500 shows nothing.
+        """
+        for fate in _FATES:
+            self._results(fate)
+        for channel, accounts in routes.items():
+            self._claimed(channel)
+            self._rescued(channel)
+            self._failed(channel, "none", Kind.PERMANENT)
+            self._failed(channel, "none", LOST)
+            for status in _NOT_SENT:
+                self._not_sent(channel, status)
+            for account in accounts:
+                provider = _label(providers[account])
+                self._sent(channel, provider, DEFAULT_TENANT)
+                self._send_duration(channel, provider)
+                for kind in Kind:
+                    self._tries(channel, _label(account), kind)
+                    if kind is not Kind.OK:
+                        self._failed(channel, provider, kind)
+                for kind in _REPEATED:
+                    self._retried(channel, provider, kind)
+
     def show(self, gauges: Gauges | None) -> None:
         """Take over a reading of the queue as a whole; with None, or where it has no value, nothing is told."""
         self._queue.gauges = gauges
@@ -167,6 +205,10 @@ class MetricsObserver:
             case WorkerStarted(_, version, _):
                 self._build.labels(version).set(1)
                 self._database_up.set(1)
+            case DeliveryModes(accounts):
+                self._mode.clear()
+                for account, mode in accounts.items():
+                    self._mode.labels(_label(account), mode).set(1)
             case WorkerStopping():
                 self._draining.set(1)
             case Reloaded():
@@ -192,13 +234,16 @@ class MetricsObserver:
             self._claimed(row.channel).inc()
             if row.lost_count:
                 self._rescued(row.channel).inc()
-            self._pickup_delay(row.channel).observe(max((row.claimed_at - row.due_at).total_seconds(), 0.0))
+            self._pickup_delay(row.channel, row.priority).observe(
+                max((row.claimed_at - row.due_at).total_seconds(), 0.0)
+            )
 
     def _finished(self, result: Result) -> None:
         channel, provider = result.notification.channel, _label(result.provider or "none")
         kind = result.outcome.kind if result.outcome is not None else result.kind
         error_type = str(kind) if kind in _ERROR_TYPES else OTHER
         if result.outcome is not None:
+            self._tries(channel, _label(result.account or "none"), error_type).inc()
             self._send_duration(channel, provider).observe(result.seconds)
         match result.verdict.status:
             case Status.SENT:

@@ -34,11 +34,15 @@ class Serve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What one reading of the configuration says: who delivers, which channels, and what to close afterwards."""
+    """What one reading of the configuration says: who delivers, which channels, and what to close afterwards.
+
+    `about` is what the register of workers tells of it.
+    """
 
     delivery: Deliver
     channels: Mapping[Channel, Serve]
     close: Callable[[], None]
+    about: Mapping[str, object]
 
 
 class Plans:

@@ -221,6 +221,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
+            **self._plans.current.about,
             "channels": sorted(self._plans.current.channels),
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,

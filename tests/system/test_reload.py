@@ -107,6 +107,24 @@ def test_a_reload_changes_secrets_accounts_and_routes(
     assert daemon.stop() == 0
 
 
+def test_a_reload_turns_safe_mode_on_for_everything_at_once(
+    daemons: Daemons, connection: psycopg.Connection[Any], wait_for: Callable[..., Any]
+) -> None:
+    daemons.configure(EMAIL)
+    daemon = daemons.start_ready()
+    daemons.configure(EMAIL + '[delivery]\nmode = "dry"\n')
+    reload(daemon)
+    assert "box" in daemon.said("safe_mode")[-1]["dry"]
+    modes = "SELECT state -> 'modes' ->> 'box' FROM noti.workers"
+    wait_for(lambda: connection.execute(modes).fetchall() == [("dry",)])
+    daemons.configure(EMAIL)
+    reload(daemon)
+    wait_for(lambda: connection.execute(modes).fetchall() == [(None,)])
+    insert(connection, "email", "ada@example.com")
+    wait_for(lambda: connection.execute("SELECT FROM noti.notifications_log WHERE status = 'sent'").fetchall())
+    assert daemon.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

@@ -41,7 +41,9 @@ class Gate:
 
 def plan(gate: Gate, *channels: Channel, on_uncertain: OnUncertain = OnUncertain.RETRY, threads: int = 2) -> Plan:
     policy = Policy(on_uncertain=on_uncertain, send_timeout=5.0)
-    return Plan(gate, {channel: Serve(threads, policy) for channel in channels}, gate.closed.set)
+    return Plan(
+        gate, {channel: Serve(threads, policy) for channel in channels}, gate.closed.set, {"modes": {"relay": "dry"}}
+    )
 
 
 class House:
@@ -84,6 +86,15 @@ class House:
         self.thread.join(20)
         assert not self.thread.is_alive()
         assert self.code == 0
+
+
+def test_the_register_knows_what_the_worker_is_told_to_say(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.thread.start()
+    states = wait_for(lambda: house.store.asked("beat"))
+    house.worker.stop.ask("asked")
+    house.end()
+    assert states[0]["modes"] == {"relay": "dry"}
 
 
 def test_rows_are_delivered_and_the_worker_leaves_the_register(wait_for: Callable[..., Any]) -> None:
