@@ -7,6 +7,7 @@ import click
 
 from noti_worker import __version__
 from noti_worker.cli.docs import docs
+from noti_worker.cli.doctor import doctor
 from noti_worker.cli.moving import cancel, hold, release, requeue
 from noti_worker.cli.place import Place
 from noti_worker.cli.reading import list_, status, why
@@ -73,5 +74,5 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None) -> N
     ctx.obj = Place(config, database_url)
 
 
-for _command in (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, docs):
+for _command in (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, doctor, docs):
     main.add_command(_command)
