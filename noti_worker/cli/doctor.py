@@ -42,7 +42,7 @@ def doctor(place: Place, as_json: bool) -> None:
                     _show(finding)
     except ConfigurationError as error:
         misconfigured = True
-        todo = "mend it; noti-worker config show --origin tells where each setting comes from"
+        todo = "mend it; noti-worker docs configuration has all settings"
         findings.append(problem("configuration", str(error), todo))
         if not as_json:
             _show(findings[-1])
@@ -51,7 +51,7 @@ def doctor(place: Place, as_json: bool) -> None:
         show_json({"result": worst.value, "findings": [asdict(finding) for finding in findings]})
     else:
         counts = [sum(finding.level is level for finding in findings) for level in (Level.PROBLEM, Level.WARNING)]
-        click.echo(f"\n{counts[0]} problems, {counts[1]} warnings")
+        click.echo(f"\nproblems: {counts[0]}, warnings: {counts[1]}")
     if misconfigured:
         sys.exit(78)
     sys.exit(1 if worst is Level.PROBLEM else 0)
@@ -82,7 +82,7 @@ def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
 def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker import __version__
     from noti_worker.domain.errors import DatabaseError
-    from noti_worker.store.doctor import ask, look, rows, server, upkeep
+    from noti_worker.store.doctor import ask, look, server, stuck, upkeep
 
     url = database_url(settings)
     try:
@@ -115,7 +115,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
         yield from look(connection, "indexes", upkeep.indexes)
 
         def work(connection: "Connection") -> Iterator[Finding]:
-            return rows.work(connection, __version__)
+            return stuck.work(connection, __version__)
 
         yield from look(connection, "rows", work)
 
@@ -134,9 +134,7 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
     try:
         accounts = open_accounts(settings, Http(now))
     except ConfigurationError as error:
-        yield problem(
-            "configuration", f"{source}: {error}", "mend it; noti-worker config show --origin tells where it stands"
-        )
+        yield problem("configuration", f"{source}: {error}", "mend it; noti-worker docs providers has all keys")
         return
     yield ok("configuration", f"{source}; channels served: {', '.join(accounts.routes)}")
     try:

@@ -176,9 +176,7 @@ def rights(connection: Connection) -> Iterator[Finding]:
     if not lacking:
         yield ok("rights", f"the role {role} may do all that a worker does")
     for each in lacking:
-        yield problem(
-            "rights", f"the role {role} lacks {each}", f"as the owner of the schema: GRANT {each} TO {role};"
-        )
+        yield problem("rights", f"the role {role} lacks {each}", f"as the owner of the schema: GRANT {each} TO {role};")
     for row in ask(connection, "doctor_triggers"):
         yield problem(
             "schema",

@@ -92,7 +92,9 @@ def _table(row: dict[str, Any]) -> Iterator[Finding]:
     name = f"noti.{row['relation']}"
     if row["off"]:
         yield problem(
-            "autovacuum", f"is switched off for {name}", f"ALTER TABLE {name} RESET (autovacuum_enabled); VACUUM {name};"
+            "autovacuum",
+            f"is switched off for {name}",
+            f"ALTER TABLE {name} RESET (autovacuum_enabled); VACUUM {name};",
         )
     if row["dead"] >= MANY_DEAD and row["dead"] > row["live"]:
         last = "never" if row["vacuumed_seconds"] is None else f"{row['vacuumed_seconds'] / 60:.0f} min ago"
@@ -113,7 +115,9 @@ def indexes(connection: Connection) -> Iterator[Finding]:
     """Invalid ones, a hot one that is missing or bloated."""
     found = {row["index"]: row for row in ask(connection, "doctor_indexes")}
     odd = [
-        problem("indexes", f"noti.{name} is invalid: it costs and helps nobody", f"REINDEX INDEX CONCURRENTLY noti.{name};")
+        problem(
+            "indexes", f"noti.{name} is invalid: it costs and helps nobody", f"REINDEX INDEX CONCURRENTLY noti.{name};"
+        )
         for name, row in found.items()
         if not row["valid"]
     ]
@@ -130,7 +134,7 @@ def indexes(connection: Connection) -> Iterator[Finding]:
         odd.append(
             warning(
                 "indexes",
-                f"noti.{HOT} has {hot['bytes'] // 1_048_576} MB for {max(hot['entries'], 0):.0f} entries: it is bloated",
+                f"noti.{HOT} is bloated: {hot['bytes'] // 1_048_576} MB for {max(hot['entries'], 0):.0f} entries",
                 f"see to old snapshots and autovacuum first, then: REINDEX INDEX CONCURRENTLY noti.{HOT};",
             )
         )
