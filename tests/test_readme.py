@@ -26,6 +26,8 @@ from tests.readme_tables import PAGES, ROOT, TABLES, filled, names
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md")
 SECRET = "whsec_" + "c2VjcmV0" * 4
+NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")
+"""Programs of their own stand on that page; tests/test_embedding.py runs them."""
 
 _SNIPPET = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
@@ -70,7 +72,7 @@ def test_each_way_of_setting_up_is_one_line_that_can_be_pasted(command: str) -> 
 
 
 @pytest.mark.usefixtures("app_user")
-@pytest.mark.parametrize("sql", snippets("sql"))
+@pytest.mark.parametrize("sql", snippets("sql", NOT_EMBEDDING))
 def test_every_sql_snippet_runs(sql: str, connection: psycopg.Connection[Any]) -> None:
     connection.execute(sql.encode())
     assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
@@ -94,7 +96,7 @@ def test_the_grants_of_the_quickstart_are_enough_for_an_application(connection: 
 
 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # in standardwebhooks
-@pytest.mark.parametrize("python", snippets("python"))
+@pytest.mark.parametrize("python", snippets("python", NOT_EMBEDDING))
 def test_every_python_snippet_runs(python: str, connection: psycopg.Connection[Any], database_url: str) -> None:
     body = '{"event": "order.paid"}'
     now = datetime.now(UTC)  # noqa: TID251 - what a receiver compares the signature's time with
