@@ -6,7 +6,7 @@ wanted(relation, privileges) AS (
     VALUES ('notifications_log', ARRAY['SELECT', 'INSERT', 'UPDATE']),
            ('notification_attempts_log', ARRAY['SELECT', 'INSERT']),
            ('audit_log', ARRAY['SELECT', 'INSERT']),
-           ('inbox', ARRAY['INSERT']),
+           ('inbox', ARRAY['SELECT', 'INSERT']),  -- ON CONFLICT reads
            ('templates', ARRAY['SELECT']),
            ('attachments', ARRAY['SELECT']),
            ('workers', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
