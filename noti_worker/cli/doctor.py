@@ -127,6 +127,7 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
     from noti_worker.app import open_accounts
     from noti_worker.cli.place import now
     from noti_worker.domain.errors import ConfigurationError
+    from noti_worker.domain.mode import Mode
     from noti_worker.domain.ports import Checks
     from noti_worker.transport import Http
 
@@ -137,6 +138,13 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
         yield problem("configuration", f"{source}: {error}", "mend it; noti-worker docs providers has all keys")
         return
     yield ok("configuration", f"{source}; channels served: {', '.join(accounts.routes)}")
+    for mode in (Mode.REDIRECT, Mode.DRY):
+        if careful := [name for name, its in accounts.modes.items() if its is mode]:
+            yield warning(
+                "configuration",
+                f"safe mode: {mode.value} for {', '.join(careful)}; their messages do not reach the recipients",
+                "right for a staging system; else set delivery.mode and accounts.NAME.mode to live",
+            )
     try:
         with ThreadPoolExecutor() as pool:
             names = [name for name in accounts.senders if name in settings.accounts]

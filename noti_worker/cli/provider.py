@@ -106,7 +106,8 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
     from noti_worker import providers
     from noti_worker.app import open_accounts
     from noti_worker.delivery.recipients import check_recipient
-    from noti_worker.domain.notification import Message
+    from noti_worker.delivery.safety import Safety
+    from noti_worker.domain.notification import Drop, Message
     from noti_worker.settings.coercion import nearest
     from noti_worker.transport import Http
 
@@ -133,7 +134,12 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         text=body,
     )
     try:
-        return accounts.senders[name].send(message, settings.channels[channel].send_timeout.total_seconds())
+        safety = Safety(accounts.modes, settings.delivery.redirect_to.by_channel)
+        safe = safety.apply(message)
+        if isinstance(safe, Drop):
+            raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
+        limit = settings.channels[channel].send_timeout.total_seconds()
+        return safety.judge(message, accounts.senders[name].send(safe, limit))
     finally:
         accounts.close()
 

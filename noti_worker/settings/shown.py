@@ -49,14 +49,15 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
 
     yield from _walk(settings.database, ("database",), where)
     for name, account in settings.accounts.items():
-        yield _shown(("accounts", name, "provider"), account.provider, where)
+        for key in ("provider", "mode"):
+            yield _shown(("accounts", name, key), getattr(account, key), where)
         own = parse(keys_of(account.provider), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:
         yield _shown(("routes", channel.value), settings.routes.get(channel), where)
     for channel, chosen in settings.channels.items():
         yield from _walk(chosen, ("channels", channel.value), where)
-    for section in ("worker", "http", "log", "metrics"):
+    for section in ("delivery", "worker", "http", "log", "metrics"):
         yield from _walk(getattr(settings, section), (section,), where)
 
 

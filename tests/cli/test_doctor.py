@@ -17,7 +17,7 @@ from noti_worker.store import migrate
 from noti_worker.store.doctor import server, stuck, upkeep
 from tests.certificates import Authority, make_authority
 from tests.cli.conftest import Invoke
-from tests.cli.pgbouncer import pgbouncer
+from tests.pgbouncer import pgbouncer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.store.lives import claim, life
 
@@ -388,6 +388,17 @@ def test_an_account_that_does_not_answer_is_a_problem(
     config = accounts(tmp_path, inbox, authority)
     monkeypatch.setenv("NOTI_ACCOUNTS__RELAY__PORT", "1")
     assert "cannot connect" in told(doctor("--config", config, exits=1), "account", "problem")[0]
+
+
+def test_safe_mode_is_a_warning(
+    doctor: Callable[..., Told], inbox: Inbox, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = accounts(tmp_path, inbox, authority)
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
+    monkeypatch.setenv("NOTI_ACCOUNTS__BOX__MODE", "dry")
+    redirect, dry = told(doctor("--config", config), "configuration", "warning")
+    assert redirect.startswith("safe mode: redirect for in_app, relay;")
+    assert dry.startswith("safe mode: dry for box;")
 
 
 # ---------------------------------------------------------------- rows and workers

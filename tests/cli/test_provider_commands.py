@@ -128,3 +128,19 @@ def test_an_account_that_does_not_exist_names_the_nearest(noti_test: Invoke) -> 
     broken = noti_test("test", "broken", "--to", "me@example.net")
     assert broken.exit_code == 78
     assert "NOT_SET" in broken.stderr
+
+
+def test_safe_mode_holds_here_too(noti_test: Invoke, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "dry")
+    dry = noti_test("test", "relay", "--to", "me@example.net")
+    assert dry.exit_code == 78
+    assert "dry mode" in dry.stderr
+    assert inbox.mails == []
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
+    monkeypatch.setenv("NOTI_DELIVERY__REDIRECT_TO__EMAIL", "staging@example.com")
+    redirected = noti_test("test", "relay", "--to", "me@example.net")
+    assert redirected.exit_code == 0
+    assert "redirected to delivery.redirect_to.email" in redirected.stdout
+    [mail] = inbox.mails
+    assert mail.recipients == ("staging@example.com",)
+    assert b"Subject: [to me@example.net] A test of noti-worker" in mail.content

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from noti_worker.settings import load
+from tests.promtool import complaints
 from tests.system.conftest import SANDBOX
 from tests.system.daemon import ROOT, Daemons
 
@@ -49,16 +49,6 @@ def metrics(text: str) -> dict[str, float]:
     }
 
 
-def complaints(text: str) -> bytes:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        if os.environ.get("NOTI_TEST_STRICT") == "1":
-            pytest.fail("promtool is not installed (Debian package prometheus)")
-        pytest.skip("promtool is not installed (Debian package prometheus)")
-    check = subprocess.run([promtool, "check", "metrics"], input=text.encode(), capture_output=True, check=False)
-    return check.stdout + check.stderr
-
-
 def test_after_every_answer_of_the_sandbox_metrics_log_and_history_agree_and_keep_secrets(
     daemons: Daemons, connection: psycopg.Connection[Any], wait_for: Callable[..., Any]
 ) -> None:
@@ -89,7 +79,7 @@ def test_after_every_answer_of_the_sandbox_metrics_log_and_history_agree_and_kee
     assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
     status, text = daemon.get("/metrics")
     assert status == 200
-    assert complaints(text) == b""
+    assert complaints(text.encode()) == b""
     told = metrics(text)
 
     def failed(kind: str, what: str = "failed") -> float | None:

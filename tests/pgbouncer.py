@@ -1,7 +1,6 @@
 """A real PgBouncer in front of the tests' server."""
 
 import os
-import pwd
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from tests.needs import needs
 def pgbouncer(
     directory: Path, url: str, mode: Literal["transaction", "session"], wait_for: Callable[..., Any]
 ) -> Iterator[str]:
-    """Run PgBouncer for the database of `url`; gives the URL that leads through it."""
+    """Run PgBouncer for the database of `url`; gives the URL that leads through it. `directory` is open to others."""
     program = needs("pgbouncer", "Debian package pgbouncer")
     given = conninfo_to_dict(url)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -28,11 +27,17 @@ def pgbouncer(
     config.write_text(
         f"[databases]\n* = host={given['host']} port={given['port']} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        f"pool_mode = {mode}\nserver_reset_query_always = 0\nignore_startup_parameters = options\n"
+        f"pool_mode = {mode}\ndefault_pool_size = 4\nignore_startup_parameters = extra_float_digits\n"
     )
-    user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None  # it refuses root, as the server does
+    root = os.geteuid() == 0  # which it refuses, as the server does
     with (directory / "pgbouncer.log").open("wb") as log:
-        process = subprocess.Popen([program, str(config)], user=user, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [program, str(config)],
+            user="nobody" if root else None,
+            extra_groups=[] if root else None,
+            stdout=log,
+            stderr=log,
+        )
     through = f"postgresql://postgres@127.0.0.1:{port}/{given['dbname']}"
 
     def answers() -> bool:
