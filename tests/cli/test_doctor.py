@@ -14,7 +14,7 @@ import pytest
 from noti_worker import __version__
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
-from noti_worker.store.doctor import server, stuck, upkeep
+from noti_worker.store.doctor import PATIENCE, server, stuck, upkeep
 from tests.certificates import Authority, make_authority
 from tests.cli.conftest import Invoke
 from tests.pgbouncer import pgbouncer
@@ -462,10 +462,10 @@ def test_workers_of_another_version_and_dead_ones_are_told(doctor: Callable[...,
 def test_a_look_that_takes_too_long_is_a_warning_and_the_others_go_on(
     doctor: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noti_worker.store.doctor.PATIENCE", "50ms")
-
     def slow(connection: Connection) -> list[Any]:
-        connection.execute("SELECT pg_sleep(10)")
+        limit = connection.execute("SELECT current_setting('statement_timeout') AS limit").fetchone()
+        assert limit == {"limit": PATIENCE}
+        connection.execute("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(10)")  # it need not last so long here
         return []
 
     monkeypatch.setattr(upkeep, "indexes", slow)

@@ -9,8 +9,8 @@ from noti_worker.store.connect import Connection, Row, translated
 from noti_worker.store.reading import rows
 from noti_worker.store.statements import statement
 
-PATIENCE = "20s"
-"""How long one look may take; a big queue is no reason to wait for ever."""
+PATIENCE = "12s"
+"""How long one look may take: a big queue is no reason to wait for ever. Less than the silence that ends a session."""
 
 Look = Callable[[Connection], Iterable[Finding]]
 

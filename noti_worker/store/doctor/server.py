@@ -9,7 +9,7 @@ from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.domain.secret import Secret
 from noti_worker.store import migrate
-from noti_worker.store.connect import Connection, connect, translated
+from noti_worker.store.connect import Connection, Patience, connect, translated
 from noti_worker.store.doctor import ask
 
 OLDEST = 15
@@ -22,7 +22,7 @@ SKEW = 2.0
 
 def open_plain(url: Secret) -> Connection:
     """A connection that a pooler takes too; raises ConfigurationError or DatabaseAway."""
-    return connect(url, pgbouncer=True, application_name="noti-worker doctor")
+    return connect(url, pgbouncer=True, application_name="noti-worker doctor", patience=Patience())
 
 
 def reached(connection: Connection) -> Finding:
