@@ -66,19 +66,24 @@ def _argument(argument: click.Argument) -> str:
 def _commands() -> str:
     shared = {(option.name, option.help) for option in _filter()}
 
-    def row(command: click.Command) -> Sequence[str]:
+    def row(name: str, command: click.Command) -> Sequence[str]:
         arguments = [_argument(argument) for argument in command.params if isinstance(argument, click.Argument)]
         own = [option for option in _options(command) if (option.name, option.help) not in shared]
         words = [_code(_spelling(option)) for option in own]
         if len(own) < len(_options(command)):
             words.insert(0, _code("FILTER"))
         return (
-            _code(" ".join([command.name or "", *arguments])),
+            _code(" ".join([name, *arguments])),
             (command.help or "").replace("\n", " "),
             ", ".join(words),
         )
 
-    return _table(("command", "what it does", "options"), map(row, cli.commands.values()))
+    rows = [
+        row(f"{name} {part}" if part else name, each)
+        for name, command in cli.commands.items()
+        for part, each in (command.commands.items() if isinstance(command, click.Group) else [("", command)])
+    ]
+    return _table(("command", "what it does", "options"), rows)
 
 
 def _sandbox() -> str:

@@ -18,15 +18,17 @@ from sqlalchemy import create_engine
 from standardwebhooks import Webhook
 
 from noti_worker import app, enqueue, providers, settings
-from noti_worker.cli.main import main as cli
 from noti_worker.settings import coercion
 from noti_worker.transport import Http
+from tests.cli.test_main import understand
 from tests.observe.otel import needed
 from tests.readme_tables import PAGES, ROOT, TABLES, filled, names
 
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md")
 SECRET = "whsec_" + "c2VjcmV0" * 4
+NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")
+"""Programs of their own stand on that page; tests/test_embedding.py runs them."""
 
 _SNIPPET = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
@@ -71,7 +73,7 @@ def test_each_way_of_setting_up_is_one_line_that_can_be_pasted(command: str) -> 
 
 
 @pytest.mark.usefixtures("app_user")
-@pytest.mark.parametrize("sql", snippets("sql"))
+@pytest.mark.parametrize("sql", snippets("sql", NOT_EMBEDDING))
 def test_every_sql_snippet_runs(sql: str, connection: psycopg.Connection[Any]) -> None:
     connection.execute(sql.encode())
     assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
@@ -95,7 +97,7 @@ def test_the_grants_of_the_quickstart_are_enough_for_an_application(connection: 
 
 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # in standardwebhooks
-@pytest.mark.parametrize("python", snippets("python"))
+@pytest.mark.parametrize("python", snippets("python", NOT_EMBEDDING))
 def test_every_python_snippet_runs(python: str, connection: psycopg.Connection[Any], database_url: str) -> None:
     if "opentelemetry" in python:
         needed("opentelemetry.propagate")
@@ -165,11 +167,9 @@ def commands() -> Iterator[Any]:
 
 @pytest.mark.parametrize("words", list(commands()))
 def test_every_command_line_is_understood(words: list[str]) -> None:
-    context = click.Context(cli)
-    _, (name, *rest), _ = cli.make_parser(context).parse_args(list(words))
-    cli.commands[name].make_context(name, list(rest), parent=context)  # UsageError for what does not exist
-    if name == "docs" and rest:
-        assert (ROOT / "noti_worker" / "docs" / f"{rest[0]}.md").exists()
+    path = understand(words)  # UsageError for what does not exist
+    if path == ["docs"] and len(words) > 1:
+        assert (ROOT / "noti_worker" / "docs" / f"{words[1]}.md").exists()
 
 
 def test_a_wrong_option_would_be_noticed() -> None:

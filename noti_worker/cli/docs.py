@@ -9,8 +9,12 @@ import click
 from noti_worker.domain.errors import NotFound
 
 
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [page for page in _pages() if page.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_names)
 def docs(name: str | None) -> None:
     """Print a page of the documentation; without NAME list the pages."""
     pages = _pages()

@@ -1,29 +1,36 @@
 """The command `noti-worker`: its global options, its commands, and what an error looks like."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from noti_worker import __version__
+from noti_worker.cli.completion import completion
+from noti_worker.cli.config import config
 from noti_worker.cli.docs import docs
+from noti_worker.cli.doctor import doctor
+from noti_worker.cli.examples import PROGRAM, epilog
 from noti_worker.cli.moving import cancel, hold, release, requeue
 from noti_worker.cli.place import Place
+from noti_worker.cli.provider import provider
 from noti_worker.cli.reading import list_, status, why
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
-from noti_worker.domain.errors import ConfigurationError, NotiError
-
-_EPILOG = """\
-Without a configured database an embedded PostgreSQL is used: started if it is not up, for the time of the command.
-
-\b
-Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 wrong configuration.
-"""
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, NotFound, NotiError
 
 
 class _Misconfigured(click.ClickException):
     exit_code = 78
+
+
+_HINTS: Mapping[type[NotiError], str] = {
+    ConfigurationError: "noti-worker docs configuration has all settings",
+    DatabaseAway: "noti-worker doctor looks into it",
+    NotFound: "noti-worker list shows the newest notifications",
+}
+"""The next command after an error, where its own words do not name one."""
 
 
 class Commands(click.Group):
@@ -38,7 +45,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
-            raise _Misconfigured(str(error)) from None
+            raise _Misconfigured(_advised(error)) from None
         except NotiError as error:
             raise click.ClickException(_advised(error)) from None
 
@@ -49,12 +56,13 @@ def _advised(error: NotiError) -> str:
         case "42P01" | "3F000" | "42883" | "42703":
             return "the schema of this database is missing or older than this program: run noti-worker migrate"
         case "42501":
-            return f"{error}: the database role may not do this, use another one or grant it"
+            return f"{error}: the database role may not do this; noti-worker doctor tells what to grant"
         case _:
-            return str(error)
+            hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
+            return str(error) if not hint or "noti-worker " in str(error) else f"{error}\nNext: {hint}"
 
 
-@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -73,5 +81,10 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None) -> N
     ctx.obj = Place(config, database_url)
 
 
-for _command in (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, docs):
+_ORDER = (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, doctor, config, provider)
+for _command in (*_ORDER, docs, completion):
     main.add_command(_command)
+    _command.epilog = epilog(_command.name or "")
+    if isinstance(_command, click.Group):
+        for _name, _part in _command.commands.items():
+            _part.epilog = epilog(f"{_command.name} {_name}")

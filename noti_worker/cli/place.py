@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,15 @@ class Place:
     config: Path | None
     database_url: str | None
 
-    def load(self) -> "Settings":
-        """The settings as they stand in file, environment and options; raises ConfigurationError."""
+    def configured(self) -> "Settings":
+        """The settings as they were given, perhaps without a database; raises ConfigurationError."""
         from noti_worker.domain.secret import Secret
         from noti_worker.settings import load
 
         settings = load(self.config)
-        if self.database_url is not None:
-            settings = replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
-        return settings
+        if self.database_url is None:
+            return settings
+        return replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
 
     @contextmanager
     def settings(self, *, migrated: bool = True) -> "Iterator[Settings]":
@@ -40,7 +41,7 @@ class Place:
         """
         from noti_worker.domain.secret import Secret
 
-        settings = self.load()
+        settings = self.configured()
         if settings.database.url is not None:
             yield settings
             return
@@ -57,6 +58,11 @@ class Place:
             for_people(database_url(settings), pgbouncer=settings.database.pgbouncer) as connection,
         ):
             yield connection
+
+
+def now() -> datetime:
+    """The host's clock, for commands that send without a database."""
+    return datetime.now(UTC)  # noqa: TID251 - no database is asked here
 
 
 def database_url(settings: "Settings") -> "Secret":

@@ -22,7 +22,7 @@ def run(place: Place) -> None:
     with place.settings() as settings:
 
         def reread() -> "Settings":
-            fresh = place.load()
+            fresh = place.configured()
             if fresh.database.url is None:  # embedded: it runs at the URL that it was given
                 fresh = replace(fresh, database=replace(fresh.database, url=settings.database.url))
             return fresh

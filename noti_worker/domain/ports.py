@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import Lane, LaneHead, Share
@@ -33,6 +33,18 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """What a sender may do besides: tell whether the provider would let us send."""
+
+    def check(self, limit: float) -> Outcome:
+        """Reach the provider and log in within `limit` seconds, without sending anything.
+
+        Kind OK with what was found in `error`, in words for a person.
+        """
         ...
 
 

@@ -164,6 +164,23 @@ class SmtpSender:
             return _refused(refused, transcript, alone=len(mail.recipients) == 1)
         return outcome
 
+    def check(self, limit: float) -> Outcome:
+        """Connect, speak TLS and log in within `limit` seconds, then hang up; no mail is begun."""
+        transcript = Transcript(self._access.hidden())
+        try:
+            self._access.open(monotonic() + limit, transcript).quit()
+        except Broken as broken:
+            return _broken(broken, transcript)
+        except Refused as refused:
+            return _refused(refused, transcript, alone=True)
+        tls = next((step["text"] for step in transcript.steps if step["stage"] == "tls"), "no TLS")
+        login = f"logged in as {self._access.username}" if self._access.username else "without login"
+        return Outcome(
+            Kind.OK,
+            error=f"{self._access.host} port {self._access.port}, {tls}, {login}",
+            response=_response(transcript),
+        )
+
     def close(self) -> None:
         """Say goodbye on the kept connections."""
         self._pool.close()

@@ -70,9 +70,7 @@ def load(
     config: Path | None = None, environ: Mapping[str, str] = os.environ, secrets: Secrets | None = None
 ) -> Settings:
     """Read the configuration; raises ConfigurationError that names the file or variable and the key."""
-    path = _find(config, environ)
-    table = _read(path) if path is not None else {}
-    override(table, environ)
+    path, table = given(config, environ)
     secrets = secrets or References(environ)
     source = f"{path}: " if path is not None else ""
     for name, value in table.items():
@@ -95,6 +93,14 @@ def load(
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
         source=path,
     )
+
+
+def given(config: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, Table]:
+    """The file and what it and the environment say, not yet looked into; raises ConfigurationError."""
+    path = _find(config, environ)
+    table = _read(path) if path is not None else {}
+    override(table, environ)
+    return path, table
 
 
 def describe() -> list[SettingLine]:

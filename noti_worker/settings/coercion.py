@@ -75,7 +75,7 @@ def parse(cls: type[T], table: Mapping[str, object], where: str, secrets: Secret
     variable, the key, what was given (never for a secret) and what is allowed.
     """
     hints = get_type_hints(cls)
-    known = _keys(cls)
+    known = keys(cls)
     for key, value in table.items():
         if key not in known:
             raise ConfigurationError(unknown(key, value, where, known))
@@ -113,7 +113,7 @@ def describe(cls: type[Any], prefix: str) -> list[SettingLine]:
     """All keys of a settings dataclass under `prefix`, nested ones with their dots, in order."""
     hints = get_type_hints(cls)
     lines: list[SettingLine] = []
-    for key, field in _keys(cls).items():
+    for key, field in keys(cls).items():
         kind = _inner(hints[field.name])
         if dataclasses.is_dataclass(kind):
             lines += describe(cast("type[Any]", kind), f"{prefix}.{key}")
@@ -168,7 +168,8 @@ def written(span: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-def _keys(cls: type[Any]) -> dict[str, "Field[Any]"]:
+def keys(cls: type[Any]) -> dict[str, "Field[Any]"]:
+    """The fields of a settings dataclass by their keys in TOML."""
     return {
         field.name.removesuffix("_"): field
         for field in dataclasses.fields(cls)

@@ -1,5 +1,6 @@
 """The surface of the command line: help, exit codes, errors in sentences."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -10,19 +11,23 @@ import click
 import pytest
 
 from noti_worker import __version__
+from noti_worker.cli.examples import EXAMPLES, EXITS
 from noti_worker.cli.main import main
 from tests.cli.conftest import Invoke
 
-READING = {"status", "list", "why"}
+READING = {"status", "list", "why", "doctor", "config show", "provider list", "provider test"}
 CHANGING = {"migrate", "send", "requeue", "cancel", "hold", "release"}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command; those of a group by both names."""
     context = click.Context(main)
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
         yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {part}", each) for part, each in command.commands.items())
 
 
 def options_of(name: str) -> set[str]:
@@ -55,7 +60,14 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "cancel",
         "hold",
         "release",
+        "doctor",
+        "config",
+        "config show",
+        "provider",
+        "provider list",
+        "provider test",
         "docs",
+        "completion",
     ]
 
 
@@ -68,6 +80,37 @@ def test_every_command_and_every_option_says_what_it_does(name: str) -> None:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.opts[0]}"
             assert parameter.help.endswith((".", "}.")), f"{name} {parameter.opts[0]}"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_every_help_ends_with_examples_that_are_understood(name: str) -> None:
+    command = dict(commands())[name]
+    assert "Examples:" in (command.epilog or "")
+    for line in EXAMPLES[name]:
+        words = shlex.split(line.replace('eval "$(', "").replace(')"', ""), comments=True)
+        mine = words[words.index("noti-worker") + 1 :]
+        mine = mine[: next((i for i, word in enumerate(mine) if word in {"|", ">", "<"}), len(mine))]
+        understood = understand(mine)
+        assert understood[: len(name.split())] == name.split(), line
+
+
+def understand(words: list[str]) -> list[str]:
+    """The path of the command that a line calls; raises UsageError for what does not exist."""
+    command: click.Command = main
+    context = click.Context(main)
+    path: list[str] = []
+    while isinstance(command, click.Group):
+        _, rest, _ = command.make_parser(context).parse_args(list(words))
+        assert rest, f"no command in {words}"
+        path.append(rest[0])
+        command, words = command.commands[rest[0]], rest[1:]
+    command.make_context(path[-1], list(words), parent=context)
+    return path
+
+
+def test_exit_codes_that_say_more_stand_in_the_help() -> None:
+    assert EXITS.keys() <= EXAMPLES.keys()
+    assert "78 the account is refused" in (dict(commands())["provider test"].epilog or "")
 
 
 def test_what_reads_has_json_and_what_changes_has_dry_run() -> None:
@@ -116,6 +159,10 @@ def test_the_version_is_that_of_the_package(bare: Invoke) -> None:
         ("send", "--channel", "email", "--recipient", "a@example.com", "--body", "x", "--data", "[1]"),
         ("send", "--channel", "email", "--recipient", "a@example.com", "--body", "x", "--body-file", "-"),
         ("send", "--channel", "email", "--recipient", "a@example.com", "--body-file", "/nowhere"),
+        ("config",),
+        ("provider", "tset"),
+        ("provider", "test", "relay"),
+        ("completion", "tcsh"),
     ],
     ids=" ".join,
 )
@@ -132,6 +179,7 @@ def test_wrong_configuration_ends_with_78_and_names_the_place(bare: Invoke, tmp_
     result = bare("--config", str(file), "status")
     assert result.exit_code == 78
     assert "batch_size" in result.stderr
+    assert result.stderr.endswith("\nNext: noti-worker docs configuration has all settings\n")
     assert bare("--config", str(tmp_path / "missing.toml"), "status").exit_code == 78
     assert bare("--database-url", "not a url", "status").exit_code == 78
 
@@ -140,6 +188,7 @@ def test_a_database_that_is_away_ends_with_1(bare: Invoke) -> None:
     result = bare("--database-url", "postgresql://noti:hush@127.0.0.1:1/noti", "status")
     assert result.exit_code == 1
     assert "refused" in result.stderr
+    assert result.stderr.endswith("\nNext: noti-worker doctor looks into it\n")
     assert "hush" not in result.stderr
 
 
@@ -158,7 +207,7 @@ def test_a_role_without_rights_is_told_so(noti: Invoke, database_url: str) -> No
     try:
         result = noti("--database-url", database_url.replace("postgres@", "noti_stranger@"), "status")
         assert result.exit_code == 1
-        assert "role" in result.stderr
+        assert "noti-worker doctor tells what to grant" in result.stderr
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("DROP ROLE noti_stranger")
@@ -168,7 +217,9 @@ def test_the_process_ends_as_its_command_says(database_url: str) -> None:
     assert run("status", NOTI_DATABASE_URL=database_url).returncode == 0
     unknown = run("why", "17", NOTI_DATABASE_URL=database_url)
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert unknown.stderr == "Error: there is no notification 17\n"
+    assert unknown.stderr == (
+        "Error: there is no notification 17\nNext: noti-worker list shows the newest notifications\n"
+    )
     assert run("why").returncode == 2
     assert run("--config", "/nowhere.toml", "list", NOTI_DATABASE_URL=database_url).returncode == 78
 

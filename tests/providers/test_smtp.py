@@ -14,7 +14,7 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Attachment, Channel
 from noti_worker.domain.outcome import Kind, Scope
-from noti_worker.domain.ports import Sender
+from noti_worker.domain.ports import Checks, Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import smtp
 from noti_worker.transport import Http
@@ -397,3 +397,41 @@ def test_settings_tell_what_is_wrong_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match="say insecure = true as well"):
         smtp.Settings(host="mail.example.com", from_=("a@example.com",), tls="none")
     assert smtp.Settings(host="mail.example.com", from_=("a@example.com",), tls="none", insecure=True).insecure
+
+
+class TestChecking:
+    """A look whether the account lets us in, without a mail."""
+
+    def test_it_ends_after_the_login_and_sends_nothing(self, starttls: Inbox, authority: Authority) -> None:
+        sender = build(account(starttls, authority))
+        assert isinstance(sender, Checks)
+        outcome = sender.check(LIMIT)
+        assert outcome.kind is Kind.OK
+        assert outcome.error == f"127.0.0.1 port {starttls.port}, TLSv1.3, logged in as {USERNAME}"
+        assert starttls.mails == []
+        assert "MAIL" not in starttls.behaviour.commands
+
+    def test_a_refused_login_is_our_configuration(self, starttls: Inbox, authority: Authority) -> None:
+        sender = build(account(starttls, authority, password=Secret("not the password")))
+        assert isinstance(sender, Checks)
+        outcome = sender.check(LIMIT)
+        assert (outcome.kind, outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT)
+        assert "refused the login" in str(outcome.error)
+        assert "not the password" not in str(outcome)
+
+    def test_a_certificate_that_is_not_trusted_is_our_configuration(
+        self, starttls: Inbox, authority: Authority
+    ) -> None:
+        sender = build(account(starttls, authority, ca_file=None))
+        assert isinstance(sender, Checks)
+        outcome = sender.check(LIMIT)
+        assert outcome.kind is Kind.CONFIG
+        assert "certificate" in str(outcome.error)
+
+    def test_a_silent_server_is_given_up_within_the_limit(self, starttls: Inbox, authority: Authority) -> None:
+        starttls.behaviour.answers["EHLO"] = SILENCE
+        sender = build(account(starttls, authority))
+        assert isinstance(sender, Checks)
+        outcome = sender.check(0.3)
+        assert outcome.kind is Kind.TRANSIENT
+        assert "ehlo: no answer in time" in str(outcome.error)

@@ -1,10 +1,7 @@
 """The server goes away, falls silent, throws everybody out, or stands behind a pooler: nothing is lost or doubled."""
 
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -12,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 
 from noti_worker.embedded import Server
+from tests.pgbouncer import pgbouncer
 from tests.system.daemon import Daemons, Ledger
 from tests.system.test_faults import (
     BRISK,
@@ -142,56 +139,15 @@ def test_a_second_signal_ends_it_quickly_although_the_database_is_silent(
             assert time.monotonic() - began < 15
 
 
-BOUNCER = """
-[databases]
-* = host={host} port=5432 user=postgres
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-auth_type = any
-pool_mode = transaction
-default_pool_size = 4
-unix_socket_dir =
-logfile =
-ignore_startup_parameters = extra_float_digits
-"""
-
-
 @pytest.fixture
 def pooled_url(database_url: str, open_directory: Path, wait_for: WaitFor) -> Iterator[str]:
     """The test's database through PgBouncer in transaction mode."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("pgbouncer is not installed: tests/debian-packages.txt")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    parts = urlsplit(database_url)
-    [host] = parse_qs(parts.query)["host"]
-    config = open_directory / "pgbouncer.ini"
-    config.write_text(BOUNCER.format(host=host, port=port))
-    root = os.geteuid() == 0
-    process = subprocess.Popen(
-        [program, "-q", str(config)], user="nobody" if root else None, extra_groups=[] if root else None
-    )
-    url = f"postgresql://postgres@127.0.0.1:{port}{parts.path}"
-    try:
-        wait_for(lambda: _answers(url), what="PgBouncer answers")
+    with pgbouncer(open_directory, database_url, "transaction", wait_for) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 _NAMES = ("statement_timeout", "lock_timeout", "enable_seqscan", "jit", "plan_cache_mode")
 SHOWN = "SELECT " + ", ".join(f"current_setting('{name}')" for name in _NAMES)
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("listening", [True, False])

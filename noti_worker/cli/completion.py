@@ -1,0 +1,15 @@
+"""`completion`: what a shell needs to complete our commands, options and names."""
+
+import click
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion of SHELL, to be read by it at its start."""
+    from click.shell_completion import get_completion_class
+
+    made_by = get_completion_class(shell)
+    assert made_by is not None
+    click.echo(made_by(ctx.find_root().command, {}, "noti-worker", "_NOTI_WORKER_COMPLETE").source())

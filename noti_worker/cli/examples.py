@@ -1,0 +1,102 @@
+"""The examples at the end of each command's help, and the end of the help of the whole program."""
+
+from collections.abc import Mapping, Sequence
+
+EXAMPLES: Mapping[str, Sequence[str]] = {
+    "demo": ("noti-worker demo", "noti-worker demo --keep"),
+    "run": (
+        "noti-worker run",
+        "noti-worker --config /etc/noti-worker/noti-worker.toml run",
+        "NOTI_DATABASE_URL=postgresql://noti@/app noti-worker run",
+    ),
+    "migrate": (
+        "noti-worker migrate",
+        "noti-worker migrate --check    # for a deployment: exit code 1 when something is pending",
+        "noti-worker migrate --sql > noti.sql",
+    ),
+    "send": (
+        "noti-worker send --channel email --recipient ada@example.com --subject Hello --body 'Hi Ada.' --wait",
+        "noti-worker send --channel email --recipient ada@example.com --template hello --data '{}' --send-at 10m",
+        "noti-worker send --channel webhook --recipient https://example.com/hooks --body-file - < order.json",
+    ),
+    "status": ("noti-worker status", "noti-worker status --watch", "noti-worker status --json"),
+    "list": (
+        "noti-worker list --status failed --failed-since 1h",
+        "noti-worker list --entity order:17",
+        "noti-worker list --recipient ada@example.com --limit 5 --json",
+    ),
+    "why": ("noti-worker why 17", "noti-worker why 17 --json"),
+    "requeue": (
+        "noti-worker requeue 17 18",
+        "noti-worker requeue --channel email --failed-since 1h --dry-run",
+        "noti-worker requeue --account relay --kind config --yes",
+    ),
+    "cancel": ("noti-worker cancel 17", "noti-worker cancel --entity order:17 --dry-run"),
+    "hold": ("noti-worker hold 17", "noti-worker hold --channel email --category newsletter"),
+    "release": (
+        "noti-worker release 17",
+        "noti-worker release --account relay",
+        "noti-worker release --status unknown --channel email --dry-run",
+    ),
+    "doctor": ("noti-worker doctor", "noti-worker --config noti-worker.toml doctor --json"),
+    "config": ("noti-worker config show --origin",),
+    "config show": (
+        "noti-worker config show --origin",
+        "noti-worker --config noti-worker.toml config show --json",
+    ),
+    "provider": ("noti-worker provider list", "noti-worker provider test relay --to me@example.com"),
+    "provider list": ("noti-worker provider list", "noti-worker provider list --json"),
+    "provider test": (
+        "noti-worker provider test relay --to me@example.com",
+        "noti-worker provider test hooks --to https://example.com/hooks --body '{}'",
+        "noti-worker provider test trial --channel sms --to +4915112340001 --json",
+    ),
+    "completion": (
+        """eval "$(noti-worker completion bash)"    # in ~/.bashrc""",
+        """eval "$(noti-worker completion zsh)"     # in ~/.zshrc, after compinit""",
+        "noti-worker completion fish > ~/.config/fish/completions/noti-worker.fish",
+    ),
+    "docs": ("noti-worker docs", "noti-worker docs configuration", "noti-worker docs embedding | less"),
+}
+"""By command, with its group's name; each is a line for a POSIX shell."""
+
+EXITS: Mapping[str, str] = {
+    "migrate": "0 up to date; with --check 1 when migrations are pending",
+    "send": "0 queued; with --wait 0 when it was sent, 1 when it was not",
+    "doctor": "0 no problem (warnings alone are none), 1 problems, 78 wrong configuration",
+    "provider test": "0 accepted, 78 the account is refused, 1 anything else",
+}
+"""What the exit codes of a command mean, where it says more than the program's."""
+
+PROGRAM = """\
+Without a configured database an embedded PostgreSQL is used: started if it is not up, for the time of the command.
+
+\b
+Exit codes:
+  0 ok, 1 failed, 2 wrong usage, 78 wrong configuration
+
+\b
+Environment:
+  NOTI_CONFIG          the configuration file, when --config does not name one
+  NOTI_DATABASE_URL    the database
+  NOTI_SECTION__KEY    any other setting, like NOTI_WORKER__LEASE=2m
+
+\b
+Files:
+  /etc/noti-worker/noti-worker.toml    the configuration, when nothing else names one
+
+\b
+Where to go from here:
+  noti-worker demo               see it work, nothing else needed
+  noti-worker docs quickstart    your own database, mail server and webhook
+  noti-worker doctor             what is wrong, and what to do
+  noti-worker why ID             what happened to one notification
+"""
+
+
+def epilog(name: str) -> str:
+    """The end of a command's help."""
+    parts = ["\b\nExamples:\n" + "".join(f"  {line}\n" for line in EXAMPLES[name])]
+    if name in EXITS:
+        parts.append(f"\b\nExit codes:\n  {EXITS[name]}\n")
+    return "\n".join(parts)

@@ -1,0 +1,182 @@
+"""`provider list` and `provider test`: which there are, and one real message through one account."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import click
+
+from noti_worker.cli.place import Place, now
+from noti_worker.cli.show import plain, show, show_json, table
+from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
+from noti_worker.domain.notification import Channel
+
+if TYPE_CHECKING:
+    from noti_worker.domain.outcome import Outcome
+    from noti_worker.settings import Settings
+
+_SUBJECT = "A test of noti-worker"
+_BODY = "This message was sent by noti-worker provider test. Nothing is wrong; there is nothing to do."
+
+
+@click.group()
+def provider() -> None:
+    """Look at the providers and try an account."""
+
+
+@provider.command("list")
+@click.option("--json", "as_json", is_flag=True, help="JSON: an array of provider, channels, accounts and error.")
+@click.pass_obj
+def list_(place: Place, as_json: bool) -> None:
+    """List the providers, the channels that they serve, and the accounts that are configured."""
+    from noti_worker import providers
+
+    settings = place.configured()
+    found: list[dict[str, Any]] = []
+    for name in providers.known():
+        accounts = [account.name for account in settings.accounts.values() if account.provider == name]
+        try:
+            serves = providers.find(name).CHANNELS
+            error = None
+        except ConfigurationError as broken:  # somebody else's, and no reason to hide the others
+            serves, error = frozenset(), str(broken)
+        channels = [channel.value for channel in Channel if channel in serves]
+        found.append({"provider": name, "channels": channels, "accounts": accounts, "error": error})
+    if as_json:
+        show_json(found)
+        return
+    everything = len(Channel)
+    show(
+        table(
+            ("provider", "channels", "accounts"),
+            [
+                (
+                    line["provider"],
+                    line["error"] or ("all" if len(line["channels"]) == everything else " ".join(line["channels"])),
+                    " ".join(line["accounts"]),
+                )
+                for line in found
+            ],
+        )
+    )
+
+
+def _accounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of the configured accounts, for the shell."""
+    place = ctx.find_root().params
+    try:
+        names = Place(place.get("config"), None).configured().accounts
+    except ConfigurationError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+@provider.command()
+@click.argument("account", shell_complete=_accounts)
+@click.option(
+    "--to", "recipient", required=True, metavar="ADDRESS", help="Whom the message goes to: an address of yours."
+)
+@click.option(
+    "--channel",
+    type=click.Choice([c.value for c in Channel]),
+    help="The way it takes; needed when the account serves several.",
+)
+@click.option("--subject", metavar="TEXT", default=_SUBJECT, show_default=True, help="The subject.")
+@click.option("--body", metavar="TEXT", default=_BODY, help="The text; else one that says what it is.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: the outcome with the conversation.")
+@click.pass_obj
+def test(
+    place: Place, account: str, recipient: str, channel: str | None, subject: str, body: str, as_json: bool
+) -> None:
+    """Send one real message through ACCOUNT, past the queue, and print what was said. No database is needed."""
+    settings = place.configured()
+    outcome = _send(settings, account, recipient, channel, subject, body)
+    if as_json:
+        show_json(asdict(outcome))
+    else:
+        _tell(account, outcome)
+    sys.exit({"ok": 0, "config": 78}.get(outcome.kind.value, 1))
+
+
+def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, subject: str, body: str) -> "Outcome":
+    """One message through one account, checked as a row is."""
+    from noti_worker import providers
+    from noti_worker.app import open_accounts
+    from noti_worker.delivery.recipients import check_recipient
+    from noti_worker.delivery.safety import Safety
+    from noti_worker.domain.notification import Drop, Message
+    from noti_worker.settings.coercion import nearest
+    from noti_worker.transport import Http
+
+    if name not in settings.accounts:
+        hint = nearest(name, settings.accounts) if settings.accounts else "no account is configured"
+        raise NotFound(f"there is no account {name!r}: {hint} (noti-worker provider list)")
+    channel = _channel(name, providers.find(settings.accounts[name].provider).CHANNELS, wanted)
+    try:
+        check_recipient(channel, recipient)
+    except BadNotification as bad:
+        raise click.BadParameter(str(bad), param_hint="--to") from None
+    # Only this one: another account's missing secret is no reason not to try it.
+    alone = replace(settings, accounts={name: settings.accounts[name]}, routes={channel: (name,)})
+    accounts = open_accounts(alone, Http(now))
+    message = Message(
+        notification_id=0,
+        message_id=uuid4(),
+        channel=channel,
+        tenant_id="default",
+        recipient=recipient,
+        account=name,
+        created_at=now(),
+        subject=subject,
+        text=body,
+    )
+    try:
+        safety = Safety(accounts.modes, settings.delivery.redirect_to.by_channel)
+        safe = safety.apply(message)
+        if isinstance(safe, Drop):
+            raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
+        limit = settings.channels[channel].send_timeout.total_seconds()
+        return safety.judge(message, accounts.senders[name].send(safe, limit))
+    finally:
+        accounts.close()
+
+
+def _channel(account: str, serves: frozenset[Channel], wanted: str | None) -> Channel:
+    names = ", ".join(channel.value for channel in Channel if channel in serves)
+    if wanted is None and len(serves) == 1:
+        return next(iter(serves))
+    if wanted is None:
+        raise click.UsageError(f"{account} serves {names}: say which with --channel")
+    if Channel(wanted) not in serves:
+        raise click.BadParameter(f"{account} serves {names}, not {wanted}", param_hint="--channel")
+    return Channel(wanted)
+
+
+_NEXT: Mapping[str, str] = {
+    "ok": "the provider accepted it: look whether it arrives",
+    "transient": "a passing fault, theirs or the network's: a row would be tried again",
+    "throttled": "too fast for them: a row would be tried again later",
+    "permanent": "this message will never be accepted: a row would be failed",
+    "config": "mend the account and try again; a row would be held: noti-worker docs providers",
+    "dead": "this address does not exist: a row would be failed",
+    "optout": "this person does not want it: a row would be failed",
+    "uncertain": "it may have arrived or not: look; a row would do what on_uncertain says",
+}
+
+
+def _tell(account: str, outcome: "Outcome") -> None:
+    response = dict(outcome.response or {})
+    steps: list[Mapping[str, Any]] = response.pop("conversation", [])
+    if steps:
+        rows = [(step["stage"], step["code"], step["text"], f"{step['ms']:.0f} ms") for step in steps]
+        show(table(("stage", "code", "answer", "time"), rows))
+    for name, value in response.items():
+        click.echo(plain(f"{name}: {value if isinstance(value, str) else json.dumps(value)}"))
+    if steps or response:
+        click.echo()
+    words = [outcome.kind.value, outcome.code, outcome.error, outcome.provider_message_id]
+    click.echo(plain(f"{account}: {', '.join(word for word in words if word)}"))
+    click.echo(_NEXT[outcome.kind.value])

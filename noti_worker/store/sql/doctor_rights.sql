@@ -1,0 +1,31 @@
+-- What the role lacks of the rights that a worker and the commands need, as the body of a GRANT each.
+--
+-- The names come from the catalog: asking for them by to_regclass needs the very right on the schema that may be missing.
+WITH noti AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'noti'),
+wanted(relation, privileges) AS (
+    VALUES ('notifications_log', ARRAY['SELECT', 'INSERT', 'UPDATE']),
+           ('notification_attempts_log', ARRAY['SELECT', 'INSERT']),
+           ('audit_log', ARRAY['SELECT', 'INSERT']),
+           ('inbox', ARRAY['SELECT', 'INSERT']),  -- ON CONFLICT reads
+           ('templates', ARRAY['SELECT']),
+           ('attachments', ARRAY['SELECT']),
+           ('workers', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
+           ('duties', ARRAY['SELECT', 'INSERT', 'UPDATE']),
+           ('alembic_version', ARRAY['SELECT'])
+)
+SELECT 'USAGE ON SCHEMA noti' AS lacking
+  FROM noti
+ WHERE NOT has_schema_privilege(noti.oid, 'USAGE')
+UNION ALL
+SELECT string_agg(privilege, ', ') || ' ON noti.' || quote_ident(wanted.relation)
+  FROM wanted
+  JOIN pg_class c ON c.relname = wanted.relation
+  JOIN noti ON noti.oid = c.relnamespace
+ CROSS JOIN LATERAL unnest(wanted.privileges) AS privilege
+ WHERE NOT has_table_privilege(c.oid, privilege)
+ GROUP BY wanted.relation
+UNION ALL
+SELECT 'USAGE ON SEQUENCE noti.worker_ids'
+  FROM pg_class c
+  JOIN noti ON noti.oid = c.relnamespace
+ WHERE c.relname = 'worker_ids' AND NOT has_sequence_privilege(c.oid, 'USAGE');

@@ -1,0 +1,121 @@
+"""`config show`: every setting, where it comes from, and no secret."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from noti_worker.settings import describe
+from noti_worker.settings.shown import lines
+from tests.cli.conftest import Invoke, read
+
+FILE = """\
+# a comment
+[database]
+url = "postgresql://noti:hush@db.example.com/app"   # [not a header]
+
+[accounts.relay]
+provider = "smtp"
+host = "smtp.example.com"
+username = "noti"
+password = "env:NOT_SET_ANYWHERE"
+from = [
+  "Example <no-reply@example.com>",  # the default
+  "billing@example.com",
+]
+
+[accounts]
+hooks.provider = "webhook"
+hooks.secret = "file:/not/there"
+hooks.ca_file = \"\"\"
+[worker]
+lease = 3\"\"\"
+
+[channels.email]
+retry = { initial_delay = "2m", jitter = 0.1 }
+"worker.lease" = 1
+
+[worker]
+lease = "3m"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "noti.toml"
+    path.write_text(FILE.replace('"worker.lease" = 1\n', "\n"))
+    return path
+
+
+@pytest.fixture
+def origins(bare: Invoke, file: Path) -> dict[str, tuple[object, str]]:
+    shown = read(bare("--config", str(file), "config", "show", "--json"))
+    return {line["key"]: (line["value"], line["origin"]) for line in shown}
+
+
+def test_each_value_says_the_line_of_the_file_that_set_it(origins: dict[str, tuple[object, str]], file: Path) -> None:
+    assert origins["accounts.relay.host"] == ("smtp.example.com", f"{file}:7")
+    assert origins["accounts.relay.from"][1] == f"{file}:10"
+    assert origins["accounts.hooks.provider"] == ("webhook", f"{file}:16")
+    assert origins["accounts.hooks.ca_file"][1] == f"{file}:18"
+    assert origins["channels.email.retry.initial_delay"] == ("2m", f"{file}:23")
+    assert origins["channels.email.retry.max_delay"] == ("30m", "default")
+    assert origins["worker.lease"] == ("3m", f"{file}:27")
+    assert origins["worker.poll_interval"] == ("1s", "default")
+
+
+def test_lines_are_those_of_the_parser() -> None:
+    found = lines(FILE)
+    assert found["channels", "email", "worker.lease"] == 24
+    assert found["worker", "lease"] == 27
+    table = tomllib.loads(FILE)
+    for path in found:
+        value = table
+        for part in path:
+            value = value[part]
+
+
+def test_secrets_are_neither_shown_nor_read(bare: Invoke, file: Path, origins: dict[str, tuple[object, str]]) -> None:
+    # The variable and the file do not exist: reading them would be an error.
+    assert origins["accounts.relay.password"] == ("***", f"{file}:9, env:NOT_SET_ANYWHERE")
+    assert origins["accounts.hooks.secret"] == ("***", f"{file}:17, file:/not/there")
+    assert origins["database.url"] == ("***", f"{file}:3")
+    for words in ((), ("--origin",), ("--json",)):
+        assert "hush" not in bare("--config", str(file), "config", "show", *words).output
+
+
+def test_the_environment_and_the_command_line_are_named(
+    bare: Invoke, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTI_WORKER__LEASE", "5m")
+    monkeypatch.setenv("NOTI_DATABASE_URL", "postgresql://noti:hush@/other")
+    monkeypatch.setenv("NOTI_ACCOUNTS__RELAY__PORT", "2525")
+    shown = bare("--config", str(file), "config", "show", "--origin").stdout.splitlines()
+    assert 'worker.lease = "5m"' + " " * 41 + "  # NOTI_WORKER__LEASE" in shown
+    assert any(line.startswith("accounts.relay.port = 2525 ") and "__RELAY__PORT" in line for line in shown)
+    assert any(line.startswith('database.url = "***"') and line.endswith("# NOTI_DATABASE_URL") for line in shown)
+    over = bare("--config", str(file), "--database-url", "postgresql://:hush@/third", "config", "show", "--origin")
+    assert "hush" not in over.stdout
+    assert "# --database-url" in over.stdout
+
+
+def test_every_setting_is_there_also_without_a_file(bare: Invoke) -> None:
+    keys = {line["key"] for line in read(bare("config", "show", "--json"))}
+    for setting in describe():
+        if not setting.key.startswith(("accounts", "routes")):
+            assert setting.key.replace("CHANNEL", "voice") in keys
+    assert "routes.voice" in keys
+
+
+def test_without_origin_it_is_a_configuration_that_says_the_same(bare: Invoke, file: Path, tmp_path: Path) -> None:
+    first = bare("--config", str(file), "config", "show").stdout
+    again = tmp_path / "again.toml"
+    again.write_text(first.replace('"***"', '"env:SOMETHING"'))
+    assert bare("--config", str(again), "config", "show").stdout == first
+
+
+def test_a_wrong_configuration_ends_with_78(bare: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "noti.toml").write_text('[accounts.a]\nprovider = "smtp"\nhots = "x"\n')
+    result = bare("--config", str(tmp_path / "noti.toml"), "config", "show")
+    assert result.exit_code == 78
+    assert 'did you mean "host"?' in result.stderr

@@ -1,0 +1,474 @@
+"""`doctor`: each thing that can be wrong is found in a real database, and told with what to do."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from noti_worker import __version__
+from noti_worker.embedded import Server
+from noti_worker.store import migrate
+from noti_worker.store.doctor import PATIENCE, server, stuck, upkeep
+from tests.certificates import Authority, make_authority
+from tests.cli.conftest import Invoke
+from tests.pgbouncer import pgbouncer
+from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
+from tests.store.lives import claim, life
+
+Connection = psycopg.Connection[Any]
+Told = list[tuple[str, str, str, str]]
+
+
+@pytest.fixture
+def doctor(noti: Invoke) -> Callable[..., Told]:
+    """`doctor("--config", …, exits=1)`: its findings as (level, area, what, todo)."""
+
+    def ask(*options: str, exits: int = 0) -> Told:
+        result = noti(*options, "doctor", "--json")
+        assert result.exit_code == exits, result.output
+        told = json.loads(result.stdout)
+        assert PASSWORD not in result.output
+        assert all(finding["todo"] for finding in told["findings"] if finding["level"] != "ok")
+        return [(f["level"], f["area"], f["what"], f["todo"]) for f in told["findings"]]
+
+    return ask
+
+
+@pytest.fixture
+def worker(connection: Connection) -> None:
+    """A living worker that serves e-mail."""
+    register(connection)
+
+
+def register(connection: Connection, channels: str = '["email", "in_app"]', version: str = __version__) -> None:
+    connection.execute(
+        "INSERT INTO noti.workers (host, pid, version, state) VALUES ('h', 1, %s, %s)",
+        [version, f'{{"channels": {channels}}}'],
+    )
+
+
+def told(findings: Told, area: str, level: str | None = None) -> list[str]:
+    """What was found in an area, with what to do."""
+    return [f"{what} → {todo}" for lv, ar, what, todo in findings if ar == area and level in {lv, None}]
+
+
+@pytest.mark.usefixtures("worker")
+def test_all_is_well_in_a_fresh_database_with_a_worker(doctor: Callable[..., Told]) -> None:
+    findings = doctor()
+    assert [finding for finding in findings if finding[0] != "ok"] == []
+    assert {area for _, area, _, _ in findings} == {
+        *("configuration", "database", "pgbouncer", "version", "encoding", "clock", "rights", "schema"),
+        *("snapshots", "autovacuum", "indexes", "workers", "rows"),
+    }
+
+
+def test_it_reads_well_and_ends_with_a_count(noti: Invoke) -> None:
+    result = noti("doctor")
+    assert result.exit_code == 0  # warnings alone are no failure
+    assert "warning  workers       no worker is running\n" in result.stdout
+    assert "\n                      → start one: noti-worker run\n" in result.stdout
+    assert result.stdout.endswith("\nproblems: 0, warnings: 1\n")
+
+
+# ---------------------------------------------------------------- configuration and reach
+
+
+def test_a_wrong_configuration_ends_with_78(bare: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text("[worker]\nbatchsize = 5\n")
+    result = bare("--config", str(file), "doctor", "--json")
+    assert result.exit_code == 78
+    [finding] = json.loads(result.stdout)["findings"]
+    assert finding["level"] == "problem"
+    assert "batch_size" in finding["what"]
+    assert "noti-worker docs configuration" in finding["todo"]
+
+
+def test_a_wrong_account_ends_with_78_and_the_database_is_looked_at_all_the_same(
+    doctor: Callable[..., Told], tmp_path: Path
+) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.hooks]\nprovider = "webhook"\nsecret = "env:NOT_SET"\n')
+    findings = doctor("--config", str(file), exits=78)
+    assert "NOT_SET" in told(findings, "configuration", "problem")[0]
+    assert told(findings, "schema", "ok")
+
+
+def test_a_database_that_is_away_is_a_problem(bare: Invoke) -> None:
+    result = bare("--database-url", "postgresql://noti:hush@127.0.0.1:1/noti", "doctor")
+    assert result.exit_code == 1
+    assert "not reached" in result.stdout
+    assert "hush" not in result.output
+
+
+def test_an_unmigrated_database_is_told_to_migrate(doctor: Callable[..., Told], empty_database_url: str) -> None:
+    findings = doctor("--database-url", empty_database_url, exits=1)
+    assert told(findings, "schema") == ["the schema noti is missing in this database → run noti-worker migrate"]
+
+
+def test_an_older_and_a_newer_schema_are_told_apart(
+    doctor: Callable[..., Told], connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "pending", lambda url: ["0002"])
+    assert "older than this program: 0002 is pending" in told(doctor(exits=1), "schema", "problem")[0]
+    monkeypatch.undo()
+    connection.execute("UPDATE noti.alembic_version SET version_num = '9999'")
+    monkeypatch.setenv("NOTI_DATABASE_URL", connection_url(connection))
+    monkeypatch.setattr("noti_worker.settings.DEFAULT_PATH", Path("/nowhere"))
+    [newer] = told(doctor(), "schema")
+    assert "9999, newer than this program" in newer
+    assert "install the newer" in newer
+
+
+def connection_url(connection: Connection) -> str:
+    info = connection.info
+    return f"postgresql://postgres@/{info.dbname}?host={info.host}&port={info.port}"
+
+
+def test_another_encoding_is_a_problem(cluster: Server, connection: Connection, doctor: Callable[..., Told]) -> None:
+    connection.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'")
+    try:
+        findings = doctor("--database-url", cluster.url_of("latin"), exits=1)
+        assert "SQL_ASCII" in told(findings, "encoding", "problem")[0]
+    finally:
+        connection.execute("DROP DATABASE latin WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [(140023, "problem"), (150017, "warning"), (150018, "ok"), (180003, "warning"), (180004, "ok"), (190000, "ok")],
+)
+def test_the_version_of_the_server_is_judged(number: int, level: str) -> None:
+    assert server._version(number).level == level
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(7.5, "7.5 s ahead of this"), (-7.5, "7.5 s behind this")])
+def test_clocks_that_differ_are_noticed(
+    ahead: float, words: str, doctor: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = server._now
+    monkeypatch.setattr(server, "_now", lambda: true() - timedelta(seconds=ahead))
+    assert words in told(doctor(), "clock", "warning")[0]
+
+
+def test_a_database_that_takes_no_writes_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
+    connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET default_transaction_read_only = on')
+    assert "primary" in told(doctor(exits=1), "database", "problem")[0]
+
+
+# ---------------------------------------------------------------- PgBouncer
+
+
+@pytest.mark.parametrize(
+    ("mode", "configured", "level", "exits", "words"),
+    [
+        ("transaction", "false", "problem", 1, "set database.pgbouncer = true"),
+        ("transaction", "true", "ok", 0, "as database.pgbouncer says"),
+        ("session", "false", "warning", 0, "only while it pools whole sessions"),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+def test_a_pooler_in_front_of_the_database_is_recognised(
+    mode: Any,
+    configured: str,
+    level: str,
+    exits: int,
+    words: str,
+    doctor: Callable[..., Told],
+    database_url: str,
+    open_directory: Path,
+    wait_for: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NOTI_DATABASE__PGBOUNCER", configured)
+    with pgbouncer(open_directory, database_url, mode, wait_for) as through:
+        findings = doctor("--database-url", through, exits=exits)
+        assert words in told(findings, "pgbouncer", level)[0]
+        assert told(findings, "rows", "ok")  # everything else is looked at through it
+        if configured == "true":
+            monkeypatch.setenv("NOTI_DATABASE__LISTEN_URL", through)
+            wrong = doctor("--database-url", through, exits=1)
+            assert "leads to a pooler" in told(wrong, "pgbouncer", "problem")[0]
+            monkeypatch.setenv("NOTI_DATABASE__LISTEN_URL", database_url)
+            assert "directly" in told(doctor("--database-url", through), "pgbouncer", "ok")[1]
+
+
+def test_a_pooler_that_is_not_there_is_noticed(doctor: Callable[..., Told], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTI_DATABASE__PGBOUNCER", "true")
+    assert "database.pgbouncer = false" in told(doctor(), "pgbouncer", "warning")[0]
+
+
+# ---------------------------------------------------------------- rights and triggers
+
+
+@pytest.fixture
+def role(connection: Connection) -> Iterator[str]:
+    connection.execute("CREATE ROLE noti_small LOGIN")
+    yield "noti_small"
+    connection.execute("DROP OWNED BY noti_small")
+    connection.execute("DROP ROLE noti_small")
+
+
+@pytest.mark.usefixtures("worker")
+def test_doing_what_it_says_about_rights_is_enough(
+    doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
+) -> None:
+    mine = database_url.replace("postgres@", f"{role}@")
+    findings = doctor("--database-url", mine, exits=1)
+    grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
+    assert len(grants) == 11
+    for todo in grants:
+        connection.execute(todo.removeprefix("as the owner of the schema: ").encode())
+    assert all(level == "ok" for level, *_ in doctor("--database-url", mine))
+
+
+def test_a_right_that_is_missing_is_named(
+    doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
+) -> None:
+    connection.execute("GRANT USAGE ON SCHEMA noti TO noti_small; GRANT ALL ON ALL TABLES IN SCHEMA noti TO noti_small")
+    connection.execute("GRANT USAGE ON SEQUENCE noti.worker_ids TO noti_small")
+    connection.execute("REVOKE UPDATE ON noti.notifications_log FROM noti_small")
+    findings = doctor("--database-url", database_url.replace("postgres@", f"{role}@"), exits=1)
+    [lacking] = told(findings, "rights")
+    assert lacking.startswith('the role "noti_small" lacks UPDATE ON noti.notifications_log → ')
+    assert lacking.endswith('GRANT UPDATE ON noti.notifications_log TO "noti_small";')
+
+
+def test_a_guard_that_is_switched_off_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
+    connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER notifications_log_insert")
+    [finding] = told(doctor(exits=1), "schema", "problem")
+    assert "notifications_log_insert" in finding
+    connection.execute(finding.split(" → ")[1].encode())
+    doctor()
+
+
+# ---------------------------------------------------------------- snapshots, vacuum, indexes
+
+
+def test_a_transaction_that_holds_an_old_snapshot_is_named(
+    doctor: Callable[..., Told], connection: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "OLD_SNAPSHOT", 0.0)
+    with closing(psycopg.connect(database_url, application_name="reports")) as other:
+        other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT 1")
+        [finding] = told(doctor(), "snapshots", "warning")
+        assert "reports, role postgres, idle in transaction" in finding
+        assert f"pg_terminate_backend({other.info.backend_pid})" in finding
+        connection.execute(f"SELECT pg_terminate_backend({other.info.backend_pid}, 5000)")
+    assert "no transaction is open" in told(doctor(), "snapshots", "ok")[0]
+
+
+def test_sessions_that_the_role_cannot_see_are_told(
+    doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
+) -> None:
+    connection.execute(f"GRANT ALL ON SCHEMA noti TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA noti TO {role}")
+    connection.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA noti TO {role}")
+    mine = database_url.replace("postgres@", f"{role}@")
+    assert "1 sessions of other roles cannot be seen" in told(doctor("--database-url", mine), "snapshots", "ok")[0]
+    connection.execute(f"GRANT pg_read_all_stats TO {role}")
+    assert "cannot be seen" not in told(doctor("--database-url", mine), "snapshots", "ok")[0]
+
+
+@pytest.fixture
+def logical(open_directory: Path) -> Iterator[str]:
+    """A server with two-phase commit and logical slots."""
+    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
+    settings = {"wal_level": "logical", "max_prepared_transactions": "2", "fsync": "off"}
+    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, settings) as own:
+        migrate.upgrade(own.url)
+        yield own.url
+
+
+def test_prepared_transactions_and_abandoned_slots_are_named(
+    logical: str, doctor: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "OLD_SNAPSHOT", 0.0)
+    with psycopg.connect(logical, autocommit=True) as connection:
+        connection.execute("SELECT pg_create_logical_replication_slot('forgotten', 'test_decoding')")
+        connection.execute("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'left behind'")
+        found = " ".join(told(doctor("--database-url", logical), "snapshots", "warning"))
+        assert "the prepared transaction left behind (role postgres)" in found
+        assert "ROLLBACK PREPARED 'left behind';" in found
+        assert "the replication slot forgotten (logical, used by nobody)" in found
+        assert "pg_drop_replication_slot('forgotten')" in found
+
+
+def test_autovacuum_that_is_switched_off_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
+    connection.execute("ALTER TABLE noti.notifications_log SET (autovacuum_enabled = off)")
+    [finding] = told(doctor(exits=1), "autovacuum", "problem")
+    for statement in finding.split(" → ")[1].split("; "):
+        connection.execute(statement.encode())
+    assert told(doctor(), "autovacuum", "ok")
+
+
+@pytest.mark.parametrize(
+    ("row", "level", "words"),
+    [
+        ({"dead": 60_000, "live": 10}, "warning", "60000 dead rows beside 10 living ones, last vacuumed never"),
+        ({"frozen_age": 1_500_000_000}, "problem", "VACUUM (FREEZE"),
+    ],
+)
+def test_vacuum_that_is_late_is_told(row: dict[str, Any], level: str, words: str) -> None:
+    whole = {"relation": "t", "off": False, "live": 0, "dead": 0, "vacuumed_seconds": None, "frozen_age": 0, **row}
+    [finding] = upkeep._table(whole)
+    assert finding.level == level
+    assert words in f"{finding.what} {finding.todo}"
+
+
+def test_invalid_missing_and_bloated_indexes_are_told(
+    doctor: Callable[..., Told], connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'noti.notifications_log_entity'::regclass"
+    )
+    [invalid] = told(doctor(exits=1), "indexes", "problem")
+    assert "noti.notifications_log_entity is invalid" in invalid
+    connection.execute(invalid.split(" → ")[1].encode())
+    monkeypatch.setattr(upkeep, "BLOATED_FROM", 0)
+    [bloated] = told(doctor(), "indexes", "warning")
+    assert "is bloated: " in bloated
+    connection.execute("DROP INDEX noti.notifications_log_hot")
+    assert "notifications_log_hot is missing" in told(doctor(exits=1), "indexes", "problem")[0]
+
+
+# ---------------------------------------------------------------- accounts
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def inbox(authority: Authority) -> Iterator[Inbox]:
+    with Inbox(authority.server_context("127.0.0.1"), auth=True) as opened:
+        yield opened
+
+
+def accounts(tmp_path: Path, inbox: Inbox, authority: Authority, password: str = PASSWORD) -> str:
+    (tmp_path / "password").write_text(password)
+    file = tmp_path / "noti.toml"
+    file.write_text(
+        f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {inbox.port}\nusername = "{USERNAME}"\n'
+        f'password = "file:{tmp_path}/password"\nca_file = "{authority.ca_file}"\nfrom = "a@example.com"\n'
+        '[accounts.box]\nprovider = "sandbox"\n[routes]\nemail = ["relay"]\nwebhook = ["box"]\n'
+    )
+    return str(file)
+
+
+def test_an_account_is_asked_to_let_us_in_and_nothing_is_sent(
+    doctor: Callable[..., Told], inbox: Inbox, authority: Authority, tmp_path: Path
+) -> None:
+    findings = told(doctor("--config", accounts(tmp_path, inbox, authority)), "account", "ok")
+    assert f"relay (smtp): 127.0.0.1 port {inbox.port}, TLSv1.3, logged in as {USERNAME}" in findings[0]
+    assert "box (sandbox): its settings are complete" in findings[1]
+    assert inbox.mails == []
+
+
+def test_an_account_that_is_refused_is_a_problem(
+    doctor: Callable[..., Told], inbox: Inbox, authority: Authority, tmp_path: Path
+) -> None:
+    config = accounts(tmp_path, inbox, authority, password="wrong")
+    [refused] = told(doctor("--config", config, exits=1), "account", "problem")
+    assert "the server refused the login" in refused
+    assert "noti-worker release --account relay" in refused
+    assert "noti-worker provider test relay" in refused
+
+
+def test_an_account_that_does_not_answer_is_a_problem(
+    doctor: Callable[..., Told], inbox: Inbox, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = accounts(tmp_path, inbox, authority)
+    monkeypatch.setenv("NOTI_ACCOUNTS__RELAY__PORT", "1")
+    assert "cannot connect" in told(doctor("--config", config, exits=1), "account", "problem")[0]
+
+
+def test_safe_mode_is_a_warning(
+    doctor: Callable[..., Told], inbox: Inbox, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = accounts(tmp_path, inbox, authority)
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
+    monkeypatch.setenv("NOTI_ACCOUNTS__BOX__MODE", "dry")
+    redirect, dry = told(doctor("--config", config), "configuration", "warning")
+    assert redirect.startswith("safe mode: redirect for in_app, relay;")
+    assert dry.startswith("safe mode: dry for box;")
+
+
+# ---------------------------------------------------------------- rows and workers
+
+
+def test_due_rows_without_a_worker_are_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
+    life(connection, "pending")
+    assert told(doctor(exits=1), "workers") == ["no worker is running, and 1 rows are due → start one: noti-worker run"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_channel_that_no_living_worker_serves_is_a_problem(
+    doctor: Callable[..., Told], connection: Connection
+) -> None:
+    life(connection, "pending", channel="sms", recipient="+4915112345678")
+    life(connection, "pending")
+    [finding] = told(doctor(exits=1), "rows")
+    assert finding.startswith("1 sms rows wait, and no living worker serves sms")
+
+
+def test_a_lapsed_lease_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
+    claim(connection, life(connection, "pending"), lease="-1 hour")
+    assert "start a worker" in told(doctor(exits=1), "rows", "problem")[0]
+    register(connection)
+    assert "should have taken them over" in told(doctor(exits=1), "rows", "problem")[0]
+
+
+@pytest.mark.usefixtures("worker")
+def test_rows_that_wait_for_a_person_are_told_with_the_command(
+    doctor: Callable[..., Told], connection: Connection, noti: Invoke
+) -> None:
+    life(connection, "held")
+    life(connection, "unknown")
+    held, unknown = sorted(told(doctor(), "rows", "warning"))
+    assert "rows are held" in held
+    assert "may have been sent or not" in unknown
+    released = noti(*held.split("noti-worker ")[1].split(), "--yes")
+    assert released.exit_code == 0, released.output
+    assert len(told(doctor(), "rows", "warning")) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_falling_behind_is_told(
+    doctor: Callable[..., Told], connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stuck, "BEHIND", 0.0)
+    life(connection, "pending")
+    assert "raise channels.email.concurrency" in told(doctor(), "rows", "warning")[0]
+
+
+def test_workers_of_another_version_and_dead_ones_are_told(doctor: Callable[..., Told], connection: Connection) -> None:
+    register(connection, version="0.0.9")
+    connection.execute(
+        "INSERT INTO noti.workers (host, pid, version, heartbeat) VALUES ('h', 7, '0', now() - interval '1 minute')"
+    )
+    mixed, dead = told(doctor(), "workers", "warning")
+    assert f"workers run version 0.0.9, this program is {__version__}" in mixed
+    assert "process 7 on h" in dead
+
+
+def test_a_look_that_takes_too_long_is_a_warning_and_the_others_go_on(
+    doctor: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(connection: Connection) -> list[Any]:
+        limit = connection.execute("SELECT current_setting('statement_timeout') AS limit").fetchone()
+        assert limit == {"limit": PATIENCE}
+        connection.execute("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(10)")  # it need not last so long here
+        return []
+
+    monkeypatch.setattr(upkeep, "indexes", slow)
+    findings = doctor()
+    assert "could not be looked at" in told(findings, "indexes", "warning")[0]
+    assert told(findings, "rows", "ok")

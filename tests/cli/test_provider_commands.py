@@ -1,0 +1,146 @@
+"""`provider list` and `provider test`: real messages to real servers on this machine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noti_worker import providers
+from noti_worker.domain.notification import Channel
+from tests.certificates import Authority, make_authority
+from tests.cli.conftest import Invoke, read
+from tests.providers.misbehaving_http import MisbehavingServer
+from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
+from tests.system.conftest import SECRET
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def inbox(authority: Authority) -> Iterator[Inbox]:
+    with Inbox(authority.server_context("127.0.0.1"), auth=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def noti_test(bare: Invoke, tmp_path: Path, inbox: Inbox, authority: Authority) -> Invoke:
+    """`provider …` with an account of each kind; the accounts of the others need not work."""
+    (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "noti.toml").write_text(
+        f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {inbox.port}\nusername = "{USERNAME}"\n'
+        f'password = "file:{tmp_path}/password"\nca_file = "{authority.ca_file}"\nfrom = "a@example.com"\n'
+        f'[accounts.hooks]\nprovider = "webhook"\nsecret = "file:{tmp_path}/secret"\nallow_http = true\n'
+        'allow_networks = ["127.0.0.0/8"]\n'
+        '[accounts.trial]\nprovider = "sandbox"\n'
+        '[accounts.broken]\nprovider = "smtp"\nhost = "x.example"\nusername = "a"\npassword = "env:NOT_SET"\n'
+        'from = "a@example.com"\n[routes]\nemail = ["relay"]\nwebhook = ["hooks"]\n'
+    )
+    return lambda *words: bare("--config", str(tmp_path / "noti.toml"), "provider", *words)
+
+
+def test_list_shows_every_provider_with_channels_and_accounts(noti_test: Invoke) -> None:
+    found = {line["provider"]: line for line in read(noti_test("list", "--json"))}
+    assert set(found) == set(providers.known())
+    assert found["smtp"]["accounts"] == ["relay", "broken"]
+    assert found["smtp"]["channels"] == ["email"]
+    assert found["sandbox"]["channels"] == [channel.value for channel in Channel]
+    assert found["console"]["accounts"] == []
+    assert "smtp      email     relay broken\n" in noti_test("list").stdout
+
+
+def test_a_provider_that_does_not_load_is_told_and_hides_no_other(
+    noti_test: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = providers.known()
+    monkeypatch.setattr(providers, "known", lambda: (*known, "gone"))
+    shown = noti_test("list")
+    assert shown.exit_code == 0
+    assert "'gone' does not exist" in shown.stdout
+    assert "webhook" in shown.stdout
+
+
+def test_a_mail_goes_out_and_the_conversation_is_printed_without_secrets(noti_test: Invoke, inbox: Inbox) -> None:
+    result = noti_test("test", "relay", "--to", "me@example.net")
+    assert result.exit_code == 0, result.output
+    stages = [line.split()[0] for line in result.stdout.splitlines()[1:] if " ms" in line]
+    assert stages == ["connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "auth", "mail", "rcpt", "data", "dot"]
+    assert "relay: ok, 250 2.0.0, 4XyZ0001\n" in result.stdout
+    assert PASSWORD not in result.output
+    [mail] = inbox.mails
+    assert mail.recipients == ("me@example.net",)
+    assert b"Subject: A test of noti-worker" in mail.content
+
+
+def test_subject_and_body_can_be_given(noti_test: Invoke, inbox: Inbox) -> None:
+    noti_test("test", "relay", "--to", "me@example.net", "--subject", "Mine", "--body", "Own words.")
+    assert b"Subject: Mine" in inbox.mails[0].content
+    assert b"Own words." in inbox.mails[0].content
+
+
+def test_the_exit_code_tells_the_outcome(
+    noti_test: Invoke, inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.behaviour.answers["RCPT"] = "550 5.1.1 No such user"
+    dead = noti_test("test", "relay", "--to", "nobody@example.net")
+    assert dead.exit_code == 1
+    assert "this address does not exist" in dead.stdout
+    (tmp_path / "password").write_text("not this one")
+    refused = noti_test("test", "relay", "--to", "me@example.net")
+    assert refused.exit_code == 78
+    assert "the server refused the login" in refused.stdout
+    assert "not this one" not in refused.output
+    monkeypatch.setenv("NOTI_ACCOUNTS__RELAY__PORT", "1")
+    away = noti_test("test", "relay", "--to", "me@example.net", "--json")
+    assert (away.exit_code, json.loads(away.stdout)["kind"]) == (1, "transient")
+
+
+def test_a_webhook_goes_out_signed_and_its_answer_is_printed(noti_test: Invoke) -> None:
+    with MisbehavingServer() as receiver:
+        result = noti_test("test", "hooks", "--to", receiver.url("/ok"), "--body", '{"a": 1}')
+        assert result.exit_code == 0, result.output
+        assert "hooks: ok, 200" in result.stdout
+        assert SECRET not in result.output
+        [request] = receiver.received
+        assert request.body == b'{"a": 1}'
+        assert request.headers["webhook-signature"].startswith("v1,")
+
+
+def test_the_channel_must_be_said_when_the_account_serves_several(noti_test: Invoke) -> None:
+    open_ = noti_test("test", "trial", "--to", "+4915112340001")
+    assert open_.exit_code == 2
+    assert "say which with --channel" in open_.stderr
+    assert noti_test("test", "trial", "--to", "+4915112340009999", "--channel", "sms").exit_code == 2
+    refused = noti_test("test", "trial", "--to", "+4915112340001", "--channel", "sms")
+    assert (refused.exit_code, "trial: dead" in refused.stdout) == (1, True)
+    assert noti_test("test", "relay", "--to", "me@example.net", "--channel", "sms").exit_code == 2
+
+
+def test_an_account_that_does_not_exist_names_the_nearest(noti_test: Invoke) -> None:
+    result = noti_test("test", "realy", "--to", "me@example.net")
+    assert result.exit_code == 1
+    assert 'did you mean "relay"?' in result.stderr
+    assert "noti-worker provider list" in result.stderr
+    broken = noti_test("test", "broken", "--to", "me@example.net")
+    assert broken.exit_code == 78
+    assert "NOT_SET" in broken.stderr
+
+
+def test_safe_mode_holds_here_too(noti_test: Invoke, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "dry")
+    dry = noti_test("test", "relay", "--to", "me@example.net")
+    assert dry.exit_code == 78
+    assert "dry mode" in dry.stderr
+    assert inbox.mails == []
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
+    monkeypatch.setenv("NOTI_DELIVERY__REDIRECT_TO__EMAIL", "staging@example.com")
+    redirected = noti_test("test", "relay", "--to", "me@example.net")
+    assert redirected.exit_code == 0
+    assert "redirected to delivery.redirect_to.email" in redirected.stdout
+    [mail] = inbox.mails
+    assert mail.recipients == ("staging@example.com",)
+    assert b"Subject: [to me@example.net] A test of noti-worker" in mail.content
