@@ -10,12 +10,14 @@ from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
 from noti_worker.chores.gauges import CountQueue
+from noti_worker.chores.retention import EVERY as RETENTION_EVERY
+from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.ports import Sender
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -23,9 +25,10 @@ from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.secrets import References
-from noti_worker.settings import IN_APP, Account, Settings, parse
+from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.retention import Ages
 from noti_worker.store.wake import PostgresWake
 from noti_worker.store.workers import PostgresWorkers
 from noti_worker.transport import Http
@@ -126,14 +129,18 @@ def run(settings: Settings) -> int:
         database = Database(settings.database.url, settings.database.pgbouncer)
         queue, workers = PostgresQueue(database), PostgresWorkers(database)
         counting = database.session("gauges")
-        for each in (queue, workers, counting):
+        cleaning = database.session("retention")
+        for each in (queue, workers, counting, cleaning):
             stack.callback(each.close)
 
         def begun(worker_id: int) -> None:
+            retention = Retention(worker_id, workers, cleaning, ages(settings.retention), observers, metrics.show_stray)
+            stack.callback(retention.stop)
             timetable = Timetable(
                 {
                     "gauges": (CountQueue(worker_id, workers, counting, metrics.show), GAUGES_EVERY),
                     "departed": (ForgetDeparted(worker_id, workers), DEPARTED_EVERY),
+                    "retention": (retention, RETENTION_EVERY),
                 },
                 observers,
             )
@@ -158,6 +165,23 @@ def run(settings: Settings) -> int:
         )
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
         return worker.run()
+
+
+def ages(settings: RetentionSettings) -> Ages:
+    """How long things are kept, as the store wants to hear it."""
+    by_status = {
+        Status.SENT: settings.sent,
+        Status.FAILED: settings.failed,
+        Status.CANCELLED: settings.cancelled,
+        Status.EXPIRED: settings.expired,
+        Status.SUPPRESSED: settings.suppressed,
+    }
+    return Ages(
+        {status.value: age for status, age in by_status.items() if age is not None},
+        settings.logs,
+        settings.inbox,
+        settings.attachments,
+    )
 
 
 def _listens(settings: Settings, database: Database) -> Database | None:

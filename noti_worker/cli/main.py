@@ -10,6 +10,7 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.moving import cancel, hold, release, requeue
 from noti_worker.cli.place import Place
 from noti_worker.cli.reading import list_, status, why
+from noti_worker.cli.retention import retention
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.domain.errors import ConfigurationError, NotiError
@@ -73,5 +74,5 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None) -> N
     ctx.obj = Place(config, database_url)
 
 
-for _command in (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, docs):
+for _command in (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, retention, docs):
     main.add_command(_command)

@@ -24,6 +24,7 @@ from noti_worker.domain.facts import (
     RecordRefused,
     RendererKilled,
     Result,
+    Retained,
     Trouble,
     WorkerStarted,
     WorkerStopped,
@@ -50,6 +51,8 @@ EVENTS: dict[str, str] = {
     "unfenced": "a heartbeat went through: sends go on (info)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
+    "retention": "old rows and months of the logs went, or new months were made; `stray` lines have no month, "
+    "`postponed` things come next time (info, warning when stray or postponed)",
     "trouble": "something unexpected in one part of the worker, which goes on (error)",
     "library_message": "a library has something to say (warning, error)",
 }
@@ -206,6 +209,10 @@ class LogObserver:
                 self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
+            case Retained(deleted, made, dropped, postponed, stray):
+                tell = self._log.warning if stray or postponed else self._log.info
+                told = {"deleted": deleted, "made": made, "dropped": dropped, "postponed": postponed, "stray": stray}
+                tell("retention", **{name: value for name, value in told.items() if value})
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 

@@ -26,6 +26,7 @@ from noti_worker.settings.sections import (
     HttpSettings,
     LogSettings,
     MetricsSettings,
+    RetentionSettings,
     RetrySettings,
     Settings,
     WorkerSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "HttpSettings",
     "LogSettings",
     "MetricsSettings",
+    "RetentionSettings",
     "RetrySettings",
     "SettingLine",
     "Settings",
@@ -58,7 +60,7 @@ IN_APP = "in_app"
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
 
-_SECTIONS = ("database", "accounts", "routes", "channels", "worker", "http", "log", "metrics")
+_SECTIONS = ("database", "accounts", "routes", "channels", "worker", "http", "log", "metrics", "retention")
 
 
 def load(
@@ -87,6 +89,7 @@ def load(
         http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
         log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
+        retention=parse(RetentionSettings, table.get("retention", {}), f"{source}retention", secrets),
         source=path,
     )
 
@@ -103,6 +106,7 @@ def describe() -> list[SettingLine]:
         *coercion.describe(HttpSettings, "http"),
         *coercion.describe(LogSettings, "log"),
         *coercion.describe(MetricsSettings, "metrics"),
+        *coercion.describe(RetentionSettings, "retention"),
     ]
 
 

@@ -1,6 +1,7 @@
 """The tables of schema `noti` for SQLAlchemy Core; a test compares them with what the migrations make.
 
-Triggers, functions, views and the partitions of the logs are not here: the migrations own them. Nothing creates tables from this file.
+Triggers, functions, views and the partitions of the logs are not here: the migrations own them. Nothing creates
+tables from this file.
 """
 
 from collections.abc import Iterable

@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 
 COLUMNS = """
-SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, pg_get_partkeydef(c.oid) AS partitioned, a.attname,
+SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, a.attname,
+       pg_get_partkeydef(c.oid) AS partitioned,
        format_type(a.atttypid, a.atttypmod) AS type,
        CASE WHEN a.attcollation <> t.typcollation THEN co.collname END AS collation,
        a.attnotnull, a.attidentity::text, a.attgenerated::text, pg_get_expr(d.adbin, d.adrelid) AS expression
@@ -21,14 +22,16 @@ SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, pg_get_
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_collation co ON co.oid = a.attcollation
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
- WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname <> 'alembic_version' AND NOT c.relispartition
+ WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname <> 'alembic_version'
+   AND NOT c.relispartition
  ORDER BY c.relkind = 'v', c.relname, a.attnum
 """
 # NOT NULL is a constraint of its own since 18; the columns tell it already.
 CONSTRAINTS = """
 SELECT c.relname, o.conname, pg_get_constraintdef(o.oid) AS definition
   FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid
- WHERE o.connamespace = 'noti'::regnamespace AND o.contype <> 'n' AND c.relname <> 'alembic_version' AND NOT c.relispartition
+ WHERE o.connamespace = 'noti'::regnamespace AND o.contype <> 'n' AND c.relname <> 'alembic_version'
+   AND NOT c.relispartition
  ORDER BY 1, 2
 """
 INDEXES = """

@@ -1,4 +1,4 @@
-"""The logs in monthly partitions: what was there before is kept, months are made ahead, stray lines find their place."""
+"""The logs in monthly partitions: what was there is kept, months are made ahead, stray lines find their place."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.store import migrate
 from tests.store.changes import refusal
 
@@ -90,7 +91,8 @@ def test_every_partition_has_what_its_log_has(utc: Connection) -> None:
     found = utc.execute(
         """
         SELECT p.log, p.partition,
-               (SELECT count(*) FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indexrelid WHERE i.indrelid = c.oid),
+               (SELECT count(*) FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indexrelid
+                 WHERE i.indrelid = c.oid),
                (SELECT array_agg(o.conname::text) FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'c'),
                (SELECT array_agg(t.tgname::text ORDER BY t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid)
           FROM noti.log_partitions() p JOIN pg_class c ON c.relname = p.partition
@@ -180,7 +182,8 @@ def test_up_and_down_keep_every_line_every_right_and_the_numbers(empty_database_
             " FROM generate_series(1, 3)"
         )
         connection.execute(
-            "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, status, claim_count, created_at)"
+            "INSERT INTO noti.notification_attempts_log"
+            " (notification_id, attempt_number, status, claim_count, created_at)"
             " VALUES (1, 1, 'sent', 1, '2020-02-02')"
         )
         with connection.transaction():
@@ -227,7 +230,7 @@ def test_a_view_over_a_log_is_not_left_with_a_part_of_it(empty_database_url: str
     migrate.upgrade(empty_database_url, "0001")
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute("CREATE VIEW public.report AS SELECT count(*) FROM noti.audit_log")
-    with pytest.raises(migrate.DatabaseRefused) as caught:
+    with pytest.raises(DatabaseRefused) as caught:
         migrate.upgrade(empty_database_url)
     assert str(caught.value) == (
         "2BP01: the view report reads noti.audit_log, which is about to become another table. "
