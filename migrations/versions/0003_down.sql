@@ -1,5 +1,6 @@
 -- Back to two plain tables, with every line that is still there. Lines are copied.
 DROP FUNCTION noti.assert_invariants();
+DROP FUNCTION noti.attachment_named(uuid);
 DROP INDEX noti.notifications_log_attachments, noti.attachments_created;
 
 CREATE FUNCTION pg_temp.noti_regrant(old regclass, new regclass) RETURNS void LANGUAGE plpgsql AS $$

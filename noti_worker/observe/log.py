@@ -167,6 +167,8 @@ class LogObserver:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
             case LeaseLost() | RecordRefused() | RendererKilled() | Trouble():
                 self._mishap(fact)
+            case Retained():
+                self._retained(fact)
             case _:
                 self._turn(fact)
 
@@ -209,12 +211,16 @@ class LogObserver:
                 self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
-            case Retained(deleted, made, dropped, postponed, stray):
-                tell = self._log.warning if stray or postponed else self._log.info
-                told = {"deleted": deleted, "made": made, "dropped": dropped, "postponed": postponed, "stray": stray}
-                tell("retention", **{name: value for name, value in told.items() if value})
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
+
+    def _retained(self, fact: Retained) -> None:
+        (self._log.warning if fact.stray or fact.postponed else self._log.info)(
+            "retention",
+            deleted=sum(fact.deleted.values()),
+            stray=sum(fact.stray.values()),
+            **{name: names for name in ("made", "dropped", "postponed") if (names := getattr(fact, name))},
+        )
 
     def _finished(self, result: Result) -> None:
         row, verdict, outcome = result.notification, result.verdict, result.outcome

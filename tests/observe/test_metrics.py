@@ -62,6 +62,7 @@ def everything() -> MetricsObserver:
         f.Fenced(on=True, seconds=10.0),
         f.LeaseLost(17),
         f.RendererKilled(None, "too slow"),
+        f.Retained({"sent": 3}, (), (), (), {}),
         f.Trouble("loop", "KeyError"),
         f.RecordRefused(17, "no"),
         f.WorkerStopping("SIGTERM", 0),
@@ -70,6 +71,7 @@ def everything() -> MetricsObserver:
         observer.on(fact)
     observer.watch(in_flight=lambda: 2, unrecorded=lambda: 3, heartbeat_age=lambda: 0.5)
     observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}))
+    observer.show_stray({"audit_log": 4})
     return observer
 
 
@@ -207,6 +209,8 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "status",
         "fate",
         "version",
+        "what",
+        "log",
     }
     assert "ann@example.com" not in everything().text().decode()
 

@@ -13,9 +13,10 @@ import pytest
 
 from noti_worker.domain.secret import Secret
 from noti_worker.store import retention
-from noti_worker.store.connect import Database, Session
+from noti_worker.store.connect import Database, Session, connect
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.retention import NOT_DELETED, NOT_OURS, Ages, Done
+from noti_worker.store.statements import Statement, statement
 from tests.store.rows import Connection, claim, ids, insert, row, tried
 from tests.store.test_schema_invariants import IN_APP, in_app, violations
 
@@ -122,7 +123,7 @@ def test_locked_rows_and_rows_queued_again_are_left_alone(
         assert run(session, Ages({"failed": DAY})).deleted == {"failed": 1}
     assert left(connection) == [locked]
     connection.execute("SELECT noti.requeue(%s)", [locked])
-    delete = retention.statement("retention_delete")
+    delete = statement("retention_delete")
     assert session.run(delete, {"ids": [locked, other], "statuses": ["failed"], "ages": [DAY]}) == []
 
 
@@ -166,23 +167,32 @@ def test_attachments_go_when_they_are_old_and_nobody_names_them(session: Session
 
 
 def test_old_things_are_found_by_index(session: Session, connection: Connection) -> None:
-    insert(connection, 5_000)
-    first = {"limit": 100, "after_at": retention.EPOCH}
-    expected = {
+    insert(connection, 5_000, body="x" * 1500)
+    first: dict[str, Any] = {"limit": 100, "after_at": retention.EPOCH}
+    expected: dict[str, tuple[str, dict[str, Any]]] = {
         "retention_look": (
             "notifications_log_finished",
             {"after_id": 0, "statuses": ["sent"], "ages": [DAY], "youngest": DAY},
         ),
         "retention_look_inbox": ("inbox_pkey", {"after": 0, "age": DAY}),
-        "retention_look_attachments": ("notifications_log_attachments", {"after_id": UUID(int=0), "age": DAY}),
+        "retention_look_attachments": ("attachments_created", {"after_id": UUID(int=0), "age": DAY}),
         "retention_delete": ("notifications_log_pkey", {"ids": [1, 2], "statuses": ["sent"], "ages": [DAY]}),
         "retention_delete_attachments": ("attachments_pkey", {"ids": [UUID(int=1)]}),
     }
     for name, (index, parameters) in expected.items():
-        looked = retention.statement(name)
-        explain = retention.Statement("explain", f"EXPLAIN {looked.sql}", looked.parameters)
+        looked = statement(name)
+        explain = Statement("explain", f"EXPLAIN {looked.sql}", looked.parameters)
         plan = "\n".join(line["QUERY PLAN"] for line in session.run(explain, first | parameters))
         assert (name, index in plan, "Seq Scan" in plan) == (name, True, False), plan
+
+
+def test_who_names_an_attachment_is_found_by_index(connection: Connection, database_url: str) -> None:
+    insert(connection, 1_000)
+    with connect(database_url) as worker, worker.transaction():
+        worker.execute("SELECT noti.attachment_named(gen_random_uuid())")
+        used = worker.execute("SELECT * FROM pg_stat_xact_user_tables WHERE relname = 'notifications_log'").fetchone()
+    assert used is not None
+    assert (used["seq_scan"], used["idx_scan"]) == (0, 1)
 
 
 def test_in_app_messages_and_their_notifications_go_independently(
@@ -309,7 +319,7 @@ def ordinary(connection: Connection, database_url: str) -> Iterator[Session]:
 
 
 def user_of(session: Session) -> str:
-    who = retention.Statement("who", "SELECT current_user AS name", frozenset())
+    who = Statement("who", "SELECT current_user AS name", frozenset())
     return str(session.run(who, {})[0]["name"])
 
 
@@ -370,8 +380,13 @@ def test_a_member_of_the_owner_may_do_everything_and_what_it_makes_is_the_owners
 def test_batches_follow_the_clock_and_leave_time_to_others(session: Session, connection: Connection) -> None:
     finished(connection, "sent", 10, 3000)
     pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
     began = time.monotonic()
-    done = retention.run(session, Ages({"sent": DAY}), wait=lambda seconds: bool(pauses.append(seconds)), seconds=60)
+    done = retention.run(session, Ages({"sent": DAY}), wait=wait, seconds=60)
     took = time.monotonic() - began
     assert done.deleted == {"sent": 3000}
     assert len(pauses) >= 2

@@ -1,6 +1,6 @@
 -- Look at the next :limit attachments past their age after a position; give those that no notification names.
 --
--- Along attachments_created, and notifications_log_attachments for each. A UUID can be written in several ways.
+-- Along attachments_created.
 \set age '''90 days'''
 \set after_at '''1970-01-01 00:00+00'''
 \set after_id '''00000000-0000-0000-0000-000000000000'''
@@ -11,15 +11,7 @@ SELECT count(*) AS seen,
        (array_agg(row.attachment_id ORDER BY row.created_at DESC, row.attachment_id DESC))[1] AS last_id
   FROM (
        SELECT a.attachment_id, a.created_at,
-              EXISTS (
-              SELECT
-                FROM noti.notifications_log n
-               WHERE n.options ? 'attachments'
-                 AND n.options -> 'attachments' ?| ARRAY[
-                     a.attachment_id::text, upper(a.attachment_id::text),
-                     replace(a.attachment_id::text, '-', ''), upper(replace(a.attachment_id::text, '-', '')),
-                     '{' || a.attachment_id || '}', 'urn:uuid:' || a.attachment_id]
-              ) AS named
+              noti.attachment_named(a.attachment_id) AS named
          FROM noti.attachments a
         WHERE (a.created_at, a.attachment_id) > (cast(:after_at AS timestamptz), cast(:after_id AS uuid))
           AND a.created_at < now() - cast(:age AS interval)
