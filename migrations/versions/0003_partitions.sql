@@ -16,7 +16,7 @@ CREATE FUNCTION noti.log_partitions() RETURNS TABLE (log text, partition text, f
     FROM pg_inherits i
     JOIN pg_class p ON p.oid = i.inhparent
     JOIN pg_class c ON c.oid = i.inhrelid
-   CROSS JOIN LATERAL (SELECT regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \((.*)\) TO \((.*)\)') AS bounds) AS found
+   CROSS JOIN LATERAL (SELECT regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM [(](.*)[)] TO [(](.*)[)]') AS bounds) AS found
    WHERE p.relnamespace = 'noti'::regnamespace AND p.relname IN ('notification_attempts_log', 'audit_log') AND p.relkind = 'p'
    ORDER BY 1, 3, 2
 $$;

@@ -10,6 +10,7 @@ import click
 
 from noti_worker.cli.filters import NOTIFICATION_ID, filter_options
 from noti_worker.cli.place import Place
+from noti_worker.cli.safety import warnings
 from noti_worker.cli.show import moment, plain, show, show_json, span, table
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _show_status(now: "Status") -> None:
     if now.workers:
         columns = ("worker", "host", "pid", "version", "up since", "heartbeat", "in flight", "channels")
         show(table(columns, [_worker_cells(asdict(worker)) for worker in now.workers]))
+    for line in warnings(now.workers):
+        click.secho(plain(line), fg="red", bold=True)
     if not any(worker.alive for worker in now.workers):
         click.echo("no worker is running: start one with noti-worker run")
 

@@ -1,4 +1,4 @@
-"""The whole way of one claimed notification: permit, render, check, route, attempt, decide."""
+"""The whole way of one claimed notification: permit, render, check, route, make safe, attempt, decide."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 from noti_worker.delivery.prepare import Renders, prepare
 from noti_worker.delivery.render import RendererAway
 from noti_worker.delivery.routes import accounts_for, has_later
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, Verdict, decide
@@ -21,8 +22,9 @@ class Delivery:
     """Delivers notifications through the configured accounts; used by many threads at once.
 
     `routes` names the accounts of each channel in failover order, `senders` and `providers` have one
-    entry per account, `channels` holds the policy of channels that differ from the default, `dice`
-    gives numbers in [0, 1). Raises ConfigurationError when a route names an account that nobody built.
+    entry per account, `channels` holds the policy of channels that differ from the default, `safety`
+    says how far a message may go, `dice` gives numbers in [0, 1). `traced` gives a message the trace
+    context of its try. Raises ConfigurationError when a route names an account that nobody built.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class Delivery:
         senders: Mapping[str, Sender],
         providers: Mapping[str, str],
         channels: Mapping[Channel, Policy],
+        safety: Safety,
         renderer: Renders,
         clock: Clock,
         dice: Callable[[], float],
+        traced: Callable[[Notification, Message], Message] | None = None,
     ) -> None:
         for channel, accounts in routes.items():
             for account in accounts:
@@ -43,9 +47,11 @@ class Delivery:
         self._senders = senders
         self._providers = providers
         self._channels = channels
+        self._safety = safety
         self._renderer = renderer
         self._clock = clock
         self._dice = dice
+        self._traced = traced
         self._lock = threading.Lock()
         self._sending: dict[_Claim, Message] = {}
         self._given_up: set[_Claim] = set()
@@ -68,7 +74,7 @@ class Delivery:
 
     def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:
         """Everything before the send: previews and dry runs stop here. Raises RendererAway."""
-        return prepare(
+        prepared = prepare(
             notification,
             briefing,
             self._clock.now(),
@@ -77,6 +83,7 @@ class Delivery:
             providers=self._providers,
             renderer=self._renderer,
         )
+        return self._safety.apply(prepared) if isinstance(prepared, Message) else prepared
 
     def give_up(self, notification: Notification, seconds: float) -> Result:
         """Say what becomes of a row whose `deliver`, begun `seconds` ago, is no longer waited for.
@@ -92,6 +99,8 @@ class Delivery:
         return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
 
     def _try(self, notification: Notification, message: Message) -> Result:
+        if self._traced is not None:
+            message = self._traced(notification, message)
         with self._lock:
             if _claim(notification) in self._given_up:
                 return _not_begun(notification)
@@ -104,6 +113,7 @@ class Delivery:
 
     def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
         policy = self._policy(message.channel)
+        outcome = self._safety.judge(message, outcome)
         accounts = accounts_for(notification, self._routes[message.channel], self._providers)
         verdict = decide(
             _capped(notification, policy.max_retries),
@@ -122,6 +132,7 @@ class Delivery:
             provider=self._providers[message.account],
             since=since,
             seconds=self._clock.monotonic() - since,
+            traceparent=message.traceparent,
             inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
         )
 

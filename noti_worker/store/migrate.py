@@ -1,7 +1,6 @@
 """Migrates the database by alembic, from the source tree and from an installed wheel."""
 
 import io
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.exc import DBAPIError
 
-from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseError, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
+from noti_worker.store.connect import named_in
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -40,7 +40,9 @@ def sql() -> str:
 def current(url: str) -> str | None:
     """The revision of the database, None before the first migration; errors as in `upgrade`."""
     try:
-        with psycopg.connect(_conninfo(url), autocommit=True, application_name="noti-worker migrate") as connection:
+        with psycopg.connect(
+            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
+        ) as connection:
             known = connection.execute("SELECT to_regclass('noti.alembic_version') IS NOT NULL").fetchone()
             if known != (True,):
                 return None
@@ -73,7 +75,7 @@ def pending(url: str) -> list[str]:
 
 def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
     config = _config()
-    config.attributes["url"] = _conninfo(url)
+    config.attributes["url"] = make_conninfo(**named_in(url))
     try:
         command_(config, revision)
     except DBAPIError as error:
@@ -91,16 +93,6 @@ def _unknown(revision: str) -> DatabaseRefused:
     return DatabaseRefused(
         f"the database is at revision {revision}, which this version does not know: install a newer noti-worker"
     )
-
-
-def _conninfo(url: str) -> str:
-    try:
-        return make_conninfo(re.sub(r"^postgres(ql)?\+\w+:", "postgresql:", url))
-    except psycopg.ProgrammingError:
-        # Its message quotes what it could not read, and that may be the password.
-        raise ConfigurationError(
-            "the database URL cannot be read: give postgresql://user:password@host:port/name or a libpq string"
-        ) from None
 
 
 def _translated(error: psycopg.Error) -> DatabaseError:

@@ -199,7 +199,7 @@ def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
         with pytest.raises(ConfigurationError) as caught:
             call("postgresql://noti:secret@[host/noti")
         assert str(caught.value) == (
-            "the database URL cannot be read: give postgresql://user:password@host:port/name or a libpq string"
+            "database.url cannot be read: give postgresql://user:password@host:port/name or a libpq string"
         )
 
 

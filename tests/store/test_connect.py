@@ -12,6 +12,7 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
+from noti_worker.store import migrate
 from noti_worker.store.connect import SETTINGS, Database, Session, connect
 from noti_worker.store.statements import Statement
 from tests.store.rows import Connection
@@ -120,6 +121,13 @@ def test_a_url_that_cannot_be_read_is_a_configuration_error_that_keeps_it_secret
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize("enter", [connect, migrate.pending])
+@pytest.mark.parametrize("url", ["", " ", "postgresql://"])
+def test_a_url_that_names_nothing_leads_to_no_server_that_happens_to_run(enter: Callable[..., Any], url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"database\.url names no database: give postgresql://"):
+        enter(url)
+
+
 def test_nobody_listening_is_a_database_that_is_away() -> None:
     with pytest.raises(DatabaseAway, match="refused"):
         connect("postgresql://noti:hunter2@127.0.0.1:1/noti")
@@ -217,6 +225,16 @@ def test_a_server_that_falls_silent_is_given_up(
         through.run(ONE, {})
     frozen.clear()
     assert through.run(ONE, {}) == [{"one": 1}]
+
+
+def test_a_call_under_way_ends_when_the_patience_is_shortened(
+    connection: Connection, frozen: threading.Event, through: Session
+) -> None:
+    assert through.run(ONE, {}) == [{"one": 1}]
+    frozen.set()
+    threading.Timer(0.2, lambda: through._database.patience.shorten(0.3)).start()
+    with pytest.raises(DatabaseAway, match="lost"):
+        through.run(ONE, {})
 
 
 def test_a_long_answer_is_waited_for(through: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,6 +200,8 @@ def test_a_correction_between_two_tries_is_another_message(connection: Connectio
     [
         ("priority = 'asap'", "priority is unknown. Give one of low, normal, high, urgent."),
         ("priority = NULL", "priority is null. Leave the column out or give a value."),
+        ("max_retries = NULL", "max_retries is null. Leave the column out or give a value."),
+        ("max_retries = -1", "max_retries is out of range. Give a number from 0 to 1000."),
         ("body = NULL", "there is nothing to send. Give a body or a template_id."),
         ("recipient = NULL", "recipient is missing. Give one address for the channel."),
         (

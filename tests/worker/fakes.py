@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
@@ -67,6 +67,7 @@ class FakeStore:
         self.rows: dict[int, Row] = {}
         self.away = False
         self.refuse_extend = False
+        self.refuse_brief = False
         self.busy: set[int] = set()
         self.gone: set[int] = set()
         self.dead: tuple[int, ...] = ()
@@ -126,6 +127,8 @@ class FakeStore:
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         self._call("brief", len(notifications))
+        if self.refuse_brief:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
         return {}
 
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from noti_worker.domain.facts import Result
+from noti_worker.domain.facts import Result, Trouble
 from noti_worker.domain.lanes import START
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.worker.leases import Hand, Held, Keeper
-from noti_worker.worker.loop import ALONE_WITHIN, SECOND_LOOK, Loop, Pace
+from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
+from noti_worker.worker.loop import ALONE_PAUSE, ALONE_WITHIN, SECOND_LOOK, Loop, Pace
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.recorder import Recorder
 from tests.domain.rows import NOW
@@ -73,10 +73,11 @@ class House:
             self.clock,
             self.outage,
             self.witness,
-            lambda: 0.5,
+            lambda: self.dice,
             lambda: self.listening,
         )
         self.listening = True
+        self.dice = 0.5
 
     @property
     def pool(self) -> Slots:
@@ -193,10 +194,21 @@ def test_a_row_in_flight_does_not_hide_the_next_one_of_its_lane() -> None:
     assert house.begun() == [1, 2]
 
 
+def test_each_poll_finds_what_came_in_without_a_hint() -> None:
+    house = House()
+    house.dice = 0.0
+    pause = house.loop.poll()
+    house.store.add()
+    house.clock.tick(pause)
+    house.loop.poll()
+    assert house.begun() == [1]
+
+
 def test_a_long_idle_worker_polls_less_often_as_long_as_hints_arrive() -> None:
     house = House()
     assert house.loop.poll() == pytest.approx(1.0)
     house.clock.tick(61)
+    house.keeper.step()
     assert house.loop.poll() == pytest.approx(5.0)
     house.listening = False
     assert house.loop.poll() == pytest.approx(1.0)
@@ -267,6 +279,7 @@ def test_a_suspect_is_given_back_when_its_company_does_not_end() -> None:
     poison = house.store.add(lost_count=2)
     house.loop.poll()
     house.clock.tick(ALONE_WITHIN + 1)
+    house.keeper.step()
     house.loop.poll()
     house.loop.poll()
     assert house.store.asked("release") == [[poison]]
@@ -324,3 +337,54 @@ def test_what_a_sweep_finds_behind_the_floor_is_worked_off_without_waiting_for_t
         assert len(house.begun()) == 2
         house.finish()
     assert [result.notification.notification_id for result in house.store.recorded[1:]] == late
+
+
+def test_a_fenced_worker_claims_nothing() -> None:
+    house = House()
+    house.store.add()
+    house.clock.tick(FENCE_AFTER)
+    assert house.loop.poll() > 0
+    assert house.store.asked("claim") == []
+    house.keeper.step()
+    house.loop.poll()
+    assert house.begun() == [1]
+
+
+def test_rows_whose_templates_may_not_be_read_are_given_back() -> None:
+    house = House()
+    house.store.add()
+    house.store.refuse_brief = True
+    assert house.loop.poll() > 0
+    assert len(house.witness.of(Trouble)) == 1
+    house.store.refuse_brief = False
+    house.clock.tick(1.1)
+    house.loop.poll()
+    assert house.store.asked("release") == [[1]]
+    assert house.begun() == [1]
+
+
+def test_a_suspect_that_waited_in_vain_leaves_the_worker_to_the_others_for_long() -> None:
+    house = House()
+    house.store.add()
+    house.loop.poll()  # a send that hangs
+    house.store.add(lost_count=2)
+    stopped = 0
+    for _ in range(600):
+        house.clock.tick(1.0)
+        house.keeper.step()
+        pause = house.loop.poll()
+        stopped += pause == ALONE_PAUSE
+    assert stopped < 60
+
+
+def test_many_suspects_follow_each_other_without_long_pauses() -> None:
+    house = House()
+    for _ in range(20):
+        house.store.add(lost_count=2)
+    while len(house.store.recorded) < 20:
+        house.loop.poll()
+        house.clock.tick(0.05)  # a flush rings the bell
+        house.keeper.step()
+        if house.pool.begun:
+            house.finish()
+    assert house.clock.monotonic() - 1000 < 20

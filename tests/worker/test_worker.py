@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from noti_worker.domain.facts import DatabaseLost, Result, WorkerStarted, WorkerStopped
 from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
@@ -12,7 +14,7 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
-from noti_worker.worker.stop import Stop
+from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.worker import Serve, Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
 
@@ -55,6 +57,8 @@ class House:
             lambda: 0.5,
             lambda name: None,
             lambda worker_id: None,
+            lambda seconds: None,
+            {"modes": {"relay": "dry"}},
         )
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
@@ -66,6 +70,15 @@ class House:
         self.thread.join(20)
         assert not self.thread.is_alive()
         assert self.code == 0
+
+
+def test_the_register_knows_what_the_worker_is_told_to_say(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.thread.start()
+    states = wait_for(lambda: house.store.asked("beat"))
+    house.worker.stop.ask("asked")
+    house.end()
+    assert states[0]["modes"] == {"relay": "dry"}
 
 
 def test_rows_are_delivered_and_the_worker_leaves_the_register(wait_for: Callable[..., Any]) -> None:
@@ -179,9 +192,32 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     assert 3 not in house.gate.begun
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("part", ["record", "beat"])
+def test_a_worker_whose_recorder_or_keeper_died_ends_instead_of_sending_on(part: str) -> None:
+    house = House()
+    house.gate.open.set()
+    for _ in range(3):
+        house.store.add()
+    real = getattr(house.store, part)
+    calls = 0
+
+    def broken(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 1 or part == "record":
+            raise KeyError("a bug")
+        return real(*arguments)
+
+    setattr(house.store, part, broken)
+    with pytest.raises(RuntimeError, match="died"):
+        house.worker.run()
+
+
 def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
     bell = Bell()
-    stop = Stop(bell)
+    patience: list[float] = []
+    stop = Stop(bell, patience.append)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         stop.listen()
@@ -191,6 +227,7 @@ def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         assert bell.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", True)
+        assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
