@@ -43,7 +43,10 @@ class Retention:
         count = 0
         refusal = None
         if self._workers.take_duty(self._worker_id, DUTY, EVERY):
-            done = run(self._session, self._ages, wait=self._stopped.wait, seconds=SECONDS)
+            try:
+                done = run(self._session, self._ages, wait=self._stopped.wait, seconds=SECONDS)
+            finally:
+                self._session.close()  # no connection stands idle until the next time
             self._workers.finish_duty(DUTY, self._worker_id, {"stray": done.stray})
             count, refusal = done.count, done.refusal
             if count or done.stray or done.postponed:

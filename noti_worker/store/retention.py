@@ -172,8 +172,9 @@ def _urgent(session: Session, age: timedelta | None) -> str | None:
     ready = session.run(statement("retention_ahead"), {"months": 2})
     urgent = [f"{row['log']} has no partition for next month" for row in ready if row["ready"] < 2]
     overdue = session.run(statement("retention_partitions"), {"age": None if age is None else age + GRACE})
-    urgent += [f"{row['partition']} is past its age" for row in overdue if row["old"]]
-    urgent += [f"there are lines in {row['partition']}" for row in overdue if row["stray"]]
+    months = Counter(row["log"] for row in overdue if row["old"])
+    urgent += [f"{log} has {count} old partitions to drop" for log, count in months.items()]
+    urgent += [f"{row['log']} has lines in its default partition" for row in overdue if row["stray"]]
     return f"{'; '.join(urgent)}; but {NOT_OURS}" if urgent else None
 
 

@@ -131,7 +131,7 @@ def test_what_a_worker_may_not_do_and_is_urgent_is_told_after_the_rest(
     chore = Retention(1, workers, session, Ages({"sent": DAY}), Witness(), lambda stray: None)
     with pytest.raises(DatabaseRefused) as caught:
         chore.run_once()
-    assert str(caught.value) == f"there are lines in audit_log_default; but {NOT_OURS}"
+    assert str(caught.value) == f"audit_log has lines in its default partition; but {NOT_OURS}"
     assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (0,)
     assert chore.run_once() == 0  # said once in each period, and the duty is given back
     assert connection.execute("SELECT held_by FROM noti.duties WHERE duty = 'retention'").fetchone() == (None,)

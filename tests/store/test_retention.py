@@ -344,8 +344,8 @@ def test_it_says_what_is_urgent_and_who_can_help(ordinary: Session, connection: 
     insert(connection)  # its audit line has no month
     done = run(ordinary, Ages(logs=60 * DAY))
     assert done.refusal == (
-        "audit_log has no partition for next month; audit_log_2020_01 is past its age; "
-        "notification_attempts_log_2020_01 is past its age; there are lines in audit_log_default; "
+        "audit_log has no partition for next month; audit_log has 1 old partitions to drop; "
+        "notification_attempts_log has 1 old partitions to drop; audit_log has lines in its default partition; "
         f"but {NOT_OURS}"
     )
 
