@@ -52,6 +52,7 @@ DECLARE
   name   text;
   stray  boolean;
 BEGIN
+  PERFORM pg_advisory_xact_lock(7700151);   -- two at once would make the same month twice
   FOREACH parent IN ARRAY ARRAY['notification_attempts_log', 'audit_log'] LOOP
     FOR month IN SELECT date_trunc('month', at) + n * interval '1 month' FROM generate_series(0, ahead) n LOOP
       CONTINUE WHEN EXISTS (SELECT FROM noti.log_partitions() p
@@ -81,7 +82,7 @@ BEGIN
   IF since IS NULL THEN RETURN NULL; END IF;
   EXECUTE format('LOCK TABLE noti.%I IN ACCESS EXCLUSIVE MODE', log);   -- no line comes in between
   EXECUTE format('SELECT date_trunc(''month'', min(created_at)), max(created_at) FROM noti.%I', catchall) INTO since, until;
-  IF since < '2000-01-01' OR until >= '2200-01-01' THEN RETURN NULL; END IF;
+  IF since IS NULL OR since < '2000-01-01' OR until >= '2200-01-01' THEN RETURN NULL; END IF;
   name := log || to_char(since, '_YYYY_MM') || CASE WHEN until >= since + interval '1 month' THEN to_char(until, '_to_YYYY_MM') ELSE '' END;
   until := date_trunc('month', until) + interval '1 month';
   IF EXISTS (SELECT FROM noti.log_partitions() p
@@ -102,6 +103,6 @@ BEGIN
   IF NOT EXISTS (SELECT FROM noti.log_partitions() p WHERE p.partition = drop_log_partition.partition AND p.to_at <= before) THEN
     RETURN false;
   END IF;
-  EXECUTE format('DROP TABLE noti.%I', partition);
+  EXECUTE format('DROP TABLE IF EXISTS noti.%I', partition);   -- another may have been faster
   RETURN true;
 END $$;

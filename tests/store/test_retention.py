@@ -4,6 +4,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -299,6 +300,37 @@ def test_a_report_over_a_log_postpones_its_partitions_and_nothing_else(
     assert {what.rsplit("_", 2)[0] for what in done.postponed} == {"dropping audit_log"}
     assert {name.rsplit("_", 2)[0] for name in done.dropped} == {"notification_attempts_log"}
     assert run(session, Ages(logs=40 * DAY)).postponed == ()
+
+
+def test_several_at_once_do_not_collide(database: Database, session: Session, connection: Connection) -> None:
+    """The command beside the chores of workers, or a duty that two believe to have."""
+    months_ago(connection, 6)
+    finished(connection, "sent", 10, 1000)
+    connection.execute(
+        "INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, created_at)"
+        " VALUES ('default', 'test', '1', 'test', 'db', 'test', '2040-03-04')"
+    )
+    connection.execute("SELECT noti.drop_log_partition(partition, 'infinity') FROM noti.log_partitions()"
+                       " WHERE to_at > now() + interval '2 months'")  # fmt: skip
+    ages = Ages({"sent": DAY}, logs=40 * DAY)
+    done: list[Done] = []
+
+    def go() -> None:
+        with closing(database.session("another")) as another:
+            done.append(run(another, ages))
+
+    threads = [threading.Thread(target=go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.append(run(session, ages))
+    assert [one.refusal for one in done] == [None] * 5
+    assert sum(one.deleted.get("sent", 0) for one in done) == 1000
+    made = [name for one in done for name in (*one.made, *one.settled)]
+    assert len(made) == len(set(made))
+    assert "audit_log_2040_03" in made
+    assert run(session, ages).count == 0
 
 
 # ------------------------------------------------------------------------------------ rights
