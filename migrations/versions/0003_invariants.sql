@@ -1,15 +1,15 @@
 -- What must always be true, as before, and silent about what retention took away: a row is judged by a log only if the
 -- log still has the month in which the row began, and by the inbox only if it was sent after what was deleted there.
 CREATE OR REPLACE FUNCTION noti.assert_invariants() RETURNS TABLE (invariant text, notification_id bigint, detail text)
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
   WITH kept AS MATERIALIZED (
     SELECT min(p.from_at) FILTER (WHERE p.log = 'audit_log') AS audit_since,
            min(p.from_at) FILTER (WHERE p.log = 'notification_attempts_log') AS tries_since,
            (SELECT (d.state->>'before')::timestamptz FROM noti.duties d WHERE d.duty = 'inbox retention') AS inbox_since
       FROM noti.log_partitions() p)
   -- the logs tell of everything
-  SELECT 'inserted without audit line', n.notification_id, 'status ' || n.status FROM noti.notifications_log n, kept
-   WHERE n.created_at >= kept.audit_since AND NOT EXISTS (SELECT 1 FROM noti.audit_log a
+  SELECT 'inserted without audit line', n.notification_id, 'status ' || n.status FROM noti.notifications_log n
+   WHERE n.created_at >= (SELECT k.audit_since FROM kept k) AND NOT EXISTS (SELECT 1 FROM noti.audit_log a
           WHERE a.entity_type = 'notification' AND a.entity_id = n.notification_id::text AND a.action = 'notification_triggered')
   UNION ALL
   SELECT 'final status without audit line', n.notification_id, 'status ' || n.status FROM noti.notifications_log n
@@ -20,23 +20,23 @@ CREATE OR REPLACE FUNCTION noti.assert_invariants() RETURNS TABLE (invariant tex
      AND EXISTS (SELECT 1 FROM noti.audit_log a
           WHERE a.entity_type = 'notification' AND a.entity_id = n.notification_id::text AND a.action = 'notification_triggered')
   UNION ALL
-  SELECT 'sent without a sent try', n.notification_id, 'claimed ' || n.claim_count || ' times' FROM noti.notifications_log n, kept
-   WHERE n.status = 'sent' AND n.claim_count > 0 AND n.sent_at >= kept.tries_since
+  SELECT 'sent without a sent try', n.notification_id, 'claimed ' || n.claim_count || ' times' FROM noti.notifications_log n
+   WHERE n.status = 'sent' AND n.claim_count > 0 AND n.sent_at >= (SELECT k.tries_since FROM kept k)
      AND NOT EXISTS (SELECT 1 FROM noti.notification_attempts_log t WHERE t.notification_id = n.notification_id AND t.status = 'sent')
   UNION ALL
-  SELECT 'sent in_app without inbox row', n.notification_id, 'sent at ' || n.sent_at FROM noti.notifications_log n, kept
-   WHERE n.status = 'sent' AND n.channel = 'in_app' AND n.claim_count > 0 AND n.sent_at >= coalesce(kept.inbox_since, '-infinity')
+  SELECT 'sent in_app without inbox row', n.notification_id, 'sent at ' || n.sent_at FROM noti.notifications_log n
+   WHERE n.status = 'sent' AND n.channel = 'in_app' AND n.claim_count > 0 AND n.sent_at >= coalesce((SELECT k.inbox_since FROM kept k), '-infinity')
      AND NOT EXISTS (SELECT 1 FROM noti.inbox i WHERE i.notification_id = n.notification_id)
   UNION ALL
   -- the tries are counted and fenced
   SELECT 'tries are not numbered 1 to attempt_count', n.notification_id,
          'numbers ' || coalesce(t.numbers, 'none') || ', attempt_count ' || n.attempt_count
-    FROM kept CROSS JOIN noti.notifications_log n
+    FROM noti.notifications_log n
     LEFT JOIN (SELECT t.notification_id, count(*) AS tries, count(DISTINCT t.attempt_number) AS different, min(t.attempt_number) AS first,
                       max(t.attempt_number) AS last, string_agg(t.attempt_number::text, ',' ORDER BY t.attempt_number) AS numbers
                  FROM noti.notification_attempts_log t WHERE t.status <> 'stale' GROUP BY t.notification_id) t
       ON t.notification_id = n.notification_id
-   WHERE n.created_at >= kept.tries_since
+   WHERE n.created_at >= (SELECT k.tries_since FROM kept k)
      AND (n.attempt_count <> coalesce(t.tries, 0) OR t.different <> t.tries OR t.first <> 1 OR t.last <> t.tries)
   UNION ALL
   SELECT 'two results for one claim', t.notification_id, 'claim ' || t.claim_count FROM noti.notification_attempts_log t
