@@ -12,6 +12,8 @@ from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
 from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import EVERY as MODES_EVERY
 from noti_worker.chores.modes import TellModes
+from noti_worker.chores.retention import EVERY as RETENTION_EVERY
+from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
@@ -20,7 +22,7 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import DeliveryModes
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode, stricter
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.ports import Sender
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -30,9 +32,10 @@ from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.observe.trace import TraceObserver
 from noti_worker.observe.trace import start as start_traces
 from noti_worker.secrets import References
-from noti_worker.settings import IN_APP, Account, Settings, parse
+from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.retention import Ages
 from noti_worker.store.wake import PostgresWake
 from noti_worker.store.workers import PostgresWorkers
 from noti_worker.transport import Http
@@ -152,15 +155,19 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         database = Database(settings.database.url, settings.database.pgbouncer)
         queue, workers = PostgresQueue(database), PostgresWorkers(database)
         counting = database.session("gauges")
-        for each in (queue, workers, counting):
+        cleaning = database.session("retention")
+        for each in (queue, workers, counting, cleaning):
             stack.callback(each.close)
 
         def begun(worker_id: int) -> None:
+            retention = Retention(worker_id, workers, cleaning, ages(settings.retention), observers, metrics.show_stray)
+            stack.callback(retention.stop)
             timetable = Timetable(
                 {
                     "gauges": (CountQueue(worker_id, workers, counting, metrics.show), GAUGES_EVERY),
                     "departed": (ForgetDeparted(worker_id, workers), DEPARTED_EVERY),
                     "modes": (TellModes(lambda: reading.modes, observers), MODES_EVERY),
+                    "retention": (retention, RETENTION_EVERY),
                 },
                 observers,
             )
@@ -230,10 +237,27 @@ def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
     """The settings outside the plan that are no longer as the worker was started with them."""
     return tuple(
         f"{section}.{field.name}"
-        for section in ("database", "worker", "http", "metrics")
+        for section in ("database", "worker", "retention", "http", "metrics")
         for field in fields(getattr(running, section))
         if field.metadata.get("derived") is None
         and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)
+    )
+
+
+def ages(settings: RetentionSettings) -> Ages:
+    """How long things are kept, as the store wants to hear it."""
+    by_status = {
+        Status.SENT: settings.sent,
+        Status.FAILED: settings.failed,
+        Status.CANCELLED: settings.cancelled,
+        Status.EXPIRED: settings.expired,
+        Status.SUPPRESSED: settings.suppressed,
+    }
+    return Ages(
+        {status.value: age for status, age in by_status.items() if age is not None},
+        settings.logs,
+        settings.inbox,
+        settings.attachments,
     )
 
 

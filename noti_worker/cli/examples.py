@@ -38,6 +38,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker release --account relay",
         "noti-worker release --status unknown --channel email --dry-run",
     ),
+    "retention": ("noti-worker retention --dry-run", "noti-worker retention"),
     "doctor": ("noti-worker doctor", "noti-worker --config noti-worker.toml doctor --json"),
     "config": ("noti-worker config show --origin",),
     "config show": (

@@ -16,6 +16,7 @@ from noti_worker.cli.moving import cancel, hold, release, requeue
 from noti_worker.cli.place import Place
 from noti_worker.cli.provider import provider
 from noti_worker.cli.reading import list_, status, why
+from noti_worker.cli.retention import retention
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, NotFound, NotiError
@@ -81,7 +82,23 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None) -> N
     ctx.obj = Place(config, database_url)
 
 
-_ORDER = (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, doctor, config, provider)
+_ORDER = (
+    demo,
+    run,
+    migrate,
+    send,
+    status,
+    list_,
+    why,
+    requeue,
+    cancel,
+    hold,
+    release,
+    retention,
+    doctor,
+    config,
+    provider,
+)
 for _command in (*_ORDER, docs, completion):
     main.add_command(_command)
     _command.epilog = epilog(_command.name or "")

@@ -152,6 +152,20 @@ class ReloadRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Retained:
+    """Old things went: rows by status (or inbox, attachments); partitions of the logs by name.
+
+    `postponed` things were prevented by somebody's lock; `stray` lines by log have no partition of their own.
+    """
+
+    deleted: Mapping[str, int]
+    made: tuple[str, ...]
+    dropped: tuple[str, ...]
+    postponed: tuple[str, ...]
+    stray: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -175,5 +189,6 @@ Fact = (
     | RendererKilled
     | Reloaded
     | ReloadRefused
+    | Retained
     | Trouble
 )

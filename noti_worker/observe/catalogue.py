@@ -98,6 +98,18 @@ REFUSED = Metric(
 )
 LEASES_LOST = Metric("noti_worker_leases_lost_total", "counter", (), "Notifications in hand that were taken by others.")
 RENDERER_KILLS = Metric("noti_worker_renderer_kills_total", "counter", (), "Templates that were stopped by force.")
+RETENTION = Metric(
+    "noti_worker_retention_deleted_total",
+    "counter",
+    ("what",),
+    "Old rows that this worker deleted: by status, inbox, attachments.",
+)
+STRAY = Metric(
+    "noti_worker_stray_log_lines",
+    "gauge",
+    ("log",),
+    "Lines of a log without a month of its own: in the default partition. Told by one worker at a time: use max.",
+)
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
 IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
 UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
@@ -127,6 +139,8 @@ METRICS: tuple[Metric, ...] = (
     REFUSED,
     LEASES_LOST,
     RENDERER_KILLS,
+    RETENTION,
+    STRAY,
     TROUBLES,
     IN_FLIGHT,
     UNRECORDED,

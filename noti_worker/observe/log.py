@@ -27,6 +27,7 @@ from noti_worker.domain.facts import (
     ReloadRefused,
     RendererKilled,
     Result,
+    Retained,
     Trouble,
     WorkerStarted,
     WorkerStopped,
@@ -59,6 +60,8 @@ EVENTS: dict[str, str] = {
     "unfenced": "a heartbeat went through: sends go on (info)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
+    "retention": "old rows and months of the logs went, or new months were made; `stray` lines have no month, "
+    "`postponed` things come next time (info, warning when stray or postponed)",
     "trouble": "something unexpected in one part of the worker, which goes on (error)",
     "library_message": "a library has something to say (warning, error)",
 }
@@ -177,6 +180,8 @@ class LogObserver:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
             case LeaseLost() | RecordRefused() | RendererKilled() | Trouble():
                 self._mishap(fact)
+            case Retained():
+                self._retained(fact)
             case _:
                 self._turn(fact)
 
@@ -241,6 +246,14 @@ class LogObserver:
                 self._log.warning("renderer_killed", template=template_id, why=why)
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
+
+    def _retained(self, fact: Retained) -> None:
+        (self._log.warning if fact.stray or fact.postponed else self._log.info)(
+            "retention",
+            deleted=sum(fact.deleted.values()),
+            stray=sum(fact.stray.values()),
+            **{name: names for name in ("made", "dropped", "postponed") if (names := getattr(fact, name))},
+        )
 
     def _finished(self, result: Result) -> None:
         row, verdict, outcome = result.notification, result.verdict, result.outcome

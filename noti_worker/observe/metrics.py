@@ -31,6 +31,7 @@ from noti_worker.domain.facts import (
     ReloadRefused,
     RendererKilled,
     Result,
+    Retained,
     Trouble,
     WorkerStarted,
     WorkerStopping,
@@ -60,9 +61,11 @@ from noti_worker.observe.catalogue import (
     RENDERER_KILLS,
     RESCUED,
     RESULTS,
+    RETENTION,
     RETRIED,
     SEND_DURATION,
     SENT,
+    STRAY,
     TRIES,
     TROUBLES,
     UNRECORDED,
@@ -139,6 +142,8 @@ class MetricsObserver:
         self._leases_lost = self._counter(LEASES_LOST)
         self._renderer_kills = self._counter(RENDERER_KILLS)
         self._troubles = self._counter(TROUBLES)
+        self._retention = self._counter(RETENTION)
+        self._stray = self._gauge(STRAY)
 
     def on(self, fact: Fact) -> None:
         """Count what happened."""
@@ -155,6 +160,9 @@ class MetricsObserver:
                 self._leases_lost.inc()
             case RendererKilled():
                 self._renderer_kills.inc()
+            case Retained():
+                for what, count in fact.deleted.items():
+                    self._retention.labels(what).inc(count)
             case Trouble() | RecordRefused():
                 self._troubles.inc()
             case _:
@@ -188,6 +196,12 @@ class MetricsObserver:
     def show(self, gauges: Gauges | None) -> None:
         """Take over a reading of the queue as a whole; with None, or where it has no value, nothing is told."""
         self._queue.gauges = gauges
+
+    def show_stray(self, lines: Mapping[str, int]) -> None:
+        """Take over how many lines of each log stand in its default partition."""
+        self._stray.clear()
+        for log, count in lines.items():
+            self._stray.labels(log).set(count)
 
     def watch(
         self, in_flight: Callable[[], float], unrecorded: Callable[[], float], heartbeat_age: Callable[[], float]

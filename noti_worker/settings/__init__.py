@@ -29,6 +29,7 @@ from noti_worker.settings.sections import (
     LogSettings,
     MetricsSettings,
     RedirectSettings,
+    RetentionSettings,
     RetrySettings,
     Settings,
     WorkerSettings,
@@ -46,6 +47,7 @@ __all__ = [
     "LogSettings",
     "MetricsSettings",
     "RedirectSettings",
+    "RetentionSettings",
     "RetrySettings",
     "SettingLine",
     "Settings",
@@ -63,7 +65,7 @@ IN_APP = "in_app"
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
 
-_SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics")
+_SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics", "retention")
 
 
 def load(
@@ -91,6 +93,7 @@ def load(
         http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
         log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
+        retention=parse(RetentionSettings, table.get("retention", {}), f"{source}retention", secrets),
         source=path,
     )
 
@@ -117,6 +120,7 @@ def describe() -> list[SettingLine]:
         *coercion.describe(HttpSettings, "http"),
         *coercion.describe(LogSettings, "log"),
         *coercion.describe(MetricsSettings, "metrics"),
+        *coercion.describe(RetentionSettings, "retention"),
     ]
 
 

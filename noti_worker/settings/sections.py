@@ -234,6 +234,34 @@ class MetricsSettings:
     )
 
 
+def _age(what: str) -> dict[str, object]:
+    return about(what, at_least=timedelta(hours=1), at_most=timedelta(days=36500), shown="keep for ever")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long things are kept. Without a setting nothing is deleted."""
+
+    sent: timedelta | None = field(default=None, metadata=_age("delete sent notifications so long after they were"))
+    failed: timedelta | None = field(default=None, metadata=_age("delete failed notifications so long after they did"))
+    cancelled: timedelta | None = field(
+        default=None, metadata=_age("delete cancelled notifications so long after they were")
+    )
+    expired: timedelta | None = field(
+        default=None, metadata=_age("delete expired notifications so long after they did")
+    )
+    suppressed: timedelta | None = field(
+        default=None, metadata=_age("delete suppressed notifications so long after they were")
+    )
+    logs: timedelta | None = field(
+        default=None, metadata=_age("drop tries and audit lines of this age, a whole month at a time")
+    )
+    inbox: timedelta | None = field(default=None, metadata=_age("delete in-app messages of this age, read or not"))
+    attachments: timedelta | None = field(
+        default=None, metadata=_age("delete attachments of this age that no notification names any more")
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A named account of a provider. `options` are the provider's own settings, not read yet."""
@@ -265,4 +293,5 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     source: Path | None = None

@@ -57,7 +57,7 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
         yield _shown(("routes", channel.value), settings.routes.get(channel), where)
     for channel, chosen in settings.channels.items():
         yield from _walk(chosen, ("channels", channel.value), where)
-    for section in ("delivery", "worker", "http", "log", "metrics"):
+    for section in ("delivery", "worker", "retention", "http", "log", "metrics"):
         yield from _walk(getattr(settings, section), (section,), where)
 
 

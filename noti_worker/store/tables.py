@@ -1,6 +1,7 @@
 """The tables of schema `noti` for SQLAlchemy Core; a test compares them with what the migrations make.
 
-Triggers, functions and views are not here: the migrations own them. Nothing creates tables from this file.
+Triggers, functions, views and the partitions of the logs are not here: the migrations own them. Nothing creates
+tables from this file.
 """
 
 from collections.abc import Iterable
@@ -199,6 +200,13 @@ Index("notifications_log_created", _log.tenant_id, _log.created_at)
 Index("notifications_log_finished", _log.finished_at, postgresql_where=_log.finished_at.is_not(None))
 Index("notifications_log_held", _log.held_at, postgresql_where=_log.held_at.is_not(None))
 Index("notifications_log_failed", _log.failed_at, postgresql_where=_log.failed_at.is_not(None))
+Index(
+    "notifications_log_attachments",
+    text("(options -> 'attachments')"),
+    postgresql_using="gin",
+    postgresql_where=text("options ? 'attachments'"),
+    _table=notifications_log,
+)
 
 notification_attempts_log = Table(
     "notification_attempts_log",
@@ -219,11 +227,12 @@ notification_attempts_log = Table(
     Column("worker", Text),
     Column("claim_count", Integer, nullable=False),
     _stamp("created_at"),
-    PrimaryKeyConstraint("log_id", name="notification_attempts_log_pkey"),
+    PrimaryKeyConstraint("created_at", "log_id", name="notification_attempts_log_pkey"),
     CheckConstraint(
         "status IN ('sent', 'retrying', 'failed', 'held', 'unknown', 'lost', 'stale')",
         name="notification_attempts_log_status",
     ),
+    postgresql_partition_by="RANGE (created_at)",
 )
 Index("notification_attempts_log_notification", notification_attempts_log.c.notification_id)
 
@@ -239,7 +248,8 @@ audit_log = Table(
     Column("action_by", Text, nullable=False),
     Column("metadata", JSONB),
     _stamp("created_at"),
-    PrimaryKeyConstraint("audit_id", name="audit_log_pkey"),
+    PrimaryKeyConstraint("created_at", "audit_id", name="audit_log_pkey"),
+    postgresql_partition_by="RANGE (created_at)",
 )
 Index("audit_log_entity", audit_log.c.entity_id, audit_log.c.entity_type)
 
@@ -278,6 +288,7 @@ attachments = Table(
         name="attachments_sizes",
     ),
 )
+Index("attachments_created", attachments.c.created_at, attachments.c.attachment_id)
 
 inbox = Table(
     "inbox",

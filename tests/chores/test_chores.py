@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import TellModes
+from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import DeliveryModes, Trouble
+from noti_worker.domain.facts import DeliveryModes, Retained, Trouble
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
 from noti_worker.store.reading import Gauges
+from noti_worker.store.retention import NOT_OURS, Ages
 from noti_worker.store.workers import PostgresWorkers
 from tests.worker.fakes import Witness
 
@@ -71,6 +74,69 @@ def test_workers_that_were_killed_are_forgotten_after_a_day(workers: PostgresWor
     left = connection.execute("SELECT worker_id FROM noti.workers ORDER BY 1").fetchall()
     assert left == [(recent,), (alive,)]
     assert chore.run_once() == 0
+
+
+DAY = timedelta(days=1)
+OLD = (
+    "INSERT INTO noti.notifications_log (channel, recipient, body, status, finished_at)"
+    " SELECT 'email', 'a', 'x', 'sent', now() - interval '2 days' FROM generate_series(1, %s)"
+)
+STRAY = (
+    "INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, created_at)"
+    " VALUES ('default', 'test', '1', 'test', 'db', 'test', 'infinity')"
+)
+
+
+def test_one_worker_deletes_and_all_tell_of_stray_lines(
+    database: Database, workers: PostgresWorkers, connection: Connection
+) -> None:
+    connection.execute(OLD.encode(), [3])
+    connection.execute(STRAY.encode())
+    witness = Witness()
+    session = database.session("retention")
+    shown: list[object] = []
+    first, second = (
+        Retention(number, workers, session, Ages({"sent": DAY}), witness, shown.append) for number in (1, 2)
+    )
+    assert first.run_once() == 3
+    assert second.run_once() == 0
+    assert shown == [{"audit_log": 1}] * 2
+    assert witness.of(Retained) == [Retained({"sent": 3}, (), (), (), {"audit_log": 1})]
+    connection.execute("UPDATE noti.duties SET last_run = NULL")
+    connection.execute("SET session_replication_role = replica; DELETE FROM noti.audit_log WHERE entity_id = '1'")
+    assert first.run_once() == 0
+    assert len(witness.of(Retained)) == 1  # nothing done is no line
+    assert shown[-1] == {}
+    session.close()
+
+
+def test_a_run_ends_with_the_worker(database: Database, workers: PostgresWorkers, connection: Connection) -> None:
+    connection.execute(OLD.encode(), [2000])
+    session = database.session("retention")
+    chore = Retention(1, workers, session, Ages({"sent": DAY}), Witness(), lambda stray: None)
+    chore.stop()
+    assert 0 < chore.run_once() < 2000
+    session.close()
+
+
+def test_what_a_worker_may_not_do_and_is_urgent_is_told_after_the_rest(
+    database_url: str, workers: PostgresWorkers, connection: Connection
+) -> None:
+    connection.execute(OLD.encode(), [3])
+    connection.execute(STRAY.encode())
+    name = f"noti_test_{uuid4().hex[:8]}"
+    connection.execute(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA noti TO {name}".encode())
+    connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA noti TO {name}".encode())
+    session = Database(Secret(database_url.replace("//postgres@", f"//{name}@"))).session("retention")
+    chore = Retention(1, workers, session, Ages({"sent": DAY}), Witness(), lambda stray: None)
+    with pytest.raises(DatabaseRefused) as caught:
+        chore.run_once()
+    assert str(caught.value) == f"audit_log has lines in its default partition; but {NOT_OURS}"
+    assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (0,)
+    assert chore.run_once() == 0  # said once in each period, and the duty is given back
+    assert connection.execute("SELECT held_by FROM noti.duties WHERE duty = 'retention'").fetchone() == (None,)
+    session.close()
+    connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
 
 
 class Chore:

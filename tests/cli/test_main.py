@@ -60,6 +60,7 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "cancel",
         "hold",
         "release",
+        "retention",
         "doctor",
         "config",
         "config show",

@@ -1,6 +1,7 @@
 """The migrated schema as text that a reviewer can diff, the same on every server version.
 
-Not pg_dump: its text changes from version to version. Written anew by `NOTI_TEST_GOLDEN=write pytest tests/migrations`.
+Not pg_dump: its text changes from version to version. Without the partitions of the logs, whose names depend on the
+day; a test compares each with its log. Written anew by `NOTI_TEST_GOLDEN=write pytest tests/migrations`.
 """
 
 import re
@@ -12,6 +13,7 @@ import psycopg
 
 COLUMNS = """
 SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, a.attname,
+       pg_get_partkeydef(c.oid) AS partitioned,
        format_type(a.atttypid, a.atttypmod) AS type,
        CASE WHEN a.attcollation <> t.typcollation THEN co.collname END AS collation,
        a.attnotnull, a.attidentity::text, a.attgenerated::text, pg_get_expr(d.adbin, d.adrelid) AS expression
@@ -21,13 +23,16 @@ SELECT c.relname, c.relkind::text, c.relpersistence::text, c.reloptions, a.attna
   LEFT JOIN pg_collation co ON co.oid = a.attcollation
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
  WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname <> 'alembic_version'
+   AND NOT c.relispartition
  ORDER BY c.relkind = 'v', c.relname, a.attnum
 """
 # NOT NULL is a constraint of its own since 18; the columns tell it already.
 CONSTRAINTS = """
 SELECT c.relname, o.conname, pg_get_constraintdef(o.oid) AS definition
   FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid
- WHERE o.connamespace = 'noti'::regnamespace AND o.contype <> 'n' AND c.relname <> 'alembic_version' ORDER BY 1, 2
+ WHERE o.connamespace = 'noti'::regnamespace AND o.contype <> 'n' AND c.relname <> 'alembic_version'
+   AND NOT c.relispartition
+ ORDER BY 1, 2
 """
 INDEXES = """
 SELECT tablename AS relname, indexdef AS definition FROM pg_indexes
@@ -41,7 +46,8 @@ SELECT s.sequencename, s.data_type::text, s.start_value, s.increment_by, s.cache
 TRIGGERS = """
 SELECT c.relname, t.tgname, t.tgenabled::text, pg_get_triggerdef(t.oid) AS definition
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
- WHERE c.relnamespace = 'noti'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2
+ WHERE c.relnamespace = 'noti'::regnamespace AND NOT t.tgisinternal AND NOT c.relispartition
+ ORDER BY 1, 2
 """
 FUNCTIONS = """
 SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
@@ -79,6 +85,8 @@ def _tables(connection: psycopg.Connection[Any]) -> Iterator[str]:
     for name in dict.fromkeys(row["relname"] for row in columns if row["relkind"] != "v"):
         mine = [row for row in columns if row["relname"] == name]
         yield f"{'unlogged ' if mine[0]['relpersistence'] == 'u' else ''}table {name}"
+        if mine[0]["partitioned"]:
+            yield f"  partitioned by {mine[0]['partitioned']}"
         yield from (f"  with {option}" for option in sorted(mine[0]["reloptions"] or []))
         yield from (_column(row) for row in mine)
         for row in constraints:

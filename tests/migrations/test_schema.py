@@ -36,7 +36,7 @@ def test_no_index_names_what_a_claim_writes(connection: psycopg.Connection[Any])
     indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'noti' AND tablename = 'notifications_log'"
     ).fetchall()
-    assert len(indexes) == 8
+    assert len(indexes) == 9
     claimed = re.compile(
         r"\b(status|lease_until|claimed_by|claim_count|retry_count|attempt_count|lost_count|dispatched_at|requested)\b"
     )

@@ -128,6 +128,9 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.ReloadRefused("worker.lease: no"), "error", "reload_refused", {"error": "worker.lease: no"}),
         (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
+        (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
+        (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),
+        (f.Retained({}, (), (), ("dropping a",), {}), "warning", "retention", {"postponed": ["dropping a"]}),
         (f.Trouble("loop", "KeyError"), "error", "trouble", {"where": "loop", "error": "KeyError"}),
     ],
 )

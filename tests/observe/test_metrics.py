@@ -60,6 +60,7 @@ def everything() -> MetricsObserver:
         f.Fenced(on=True, seconds=10.0),
         f.LeaseLost(17),
         f.RendererKilled(None, "too slow"),
+        f.Retained({"sent": 3}, (), (), (), {}),
         f.Trouble("loop", "KeyError"),
         f.RecordRefused(17, "no"),
         f.WorkerStopping("SIGTERM", 0),
@@ -68,6 +69,7 @@ def everything() -> MetricsObserver:
         observer.on(fact)
     observer.watch(in_flight=lambda: 2, unrecorded=lambda: 3, heartbeat_age=lambda: 0.5)
     observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}))
+    observer.show_stray({"audit_log": 4})
     return observer
 
 
@@ -230,6 +232,8 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "status",
         "fate",
         "version",
+        "what",
+        "log",
         "account",
         "kind",
         "mode",
