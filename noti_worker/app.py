@@ -31,6 +31,7 @@ from noti_worker.store.workers import PostgresWorkers
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
+from noti_worker.worker.steering import Steering
 from noti_worker.worker.worker import Serve, Worker
 
 
@@ -114,6 +115,12 @@ def run(settings: Settings) -> int:
         log.http_listening(server.address, settings.http.listen)
         renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
         stack.callback(renderer.close)
+        steering = Steering(
+            {
+                channel: {account: accounts.providers[account] for account in route}
+                for channel, route in accounts.routes.items()
+            }
+        )
         delivery = Delivery(
             accounts.routes,
             accounts.senders,
@@ -122,6 +129,7 @@ def run(settings: Settings) -> int:
             renderer,
             clock,
             random.random,
+            steering.paused_accounts,
         )
         database = Database(settings.database.url, settings.database.pgbouncer)
         queue, workers = PostgresQueue(database), PostgresWorkers(database)
@@ -155,6 +163,7 @@ def run(settings: Settings) -> int:
             random.random,
             health.tick,
             begun,
+            steering,
         )
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
         return worker.run()

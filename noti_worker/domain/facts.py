@@ -124,6 +124,13 @@ class RendererKilled:
 
 
 @dataclass(frozen=True, slots=True)
+class Steered:
+    """Other pauses are in force than before; each as (scope, name)."""
+
+    pauses: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -144,5 +151,6 @@ Fact = (
     | Fenced
     | LeaseLost
     | RendererKilled
+    | Steered
     | Trouble
 )

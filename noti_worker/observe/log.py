@@ -24,6 +24,7 @@ from noti_worker.domain.facts import (
     RecordRefused,
     RendererKilled,
     Result,
+    Steered,
     Trouble,
     WorkerStarted,
     WorkerStopped,
@@ -48,6 +49,7 @@ EVENTS: dict[str, str] = {
     "database_back": "the database answers again (info)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
+    "paused": "other pauses are in force than before: `now` lists them (info)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
     "trouble": "something unexpected in one part of the worker, which goes on (error)",
@@ -162,7 +164,7 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | RecordRefused() | RendererKilled() | Trouble():
+            case LeaseLost() | RecordRefused() | RendererKilled() | Steered() | Trouble():
                 self._mishap(fact)
             case _:
                 self._turn(fact)
@@ -206,6 +208,8 @@ class LogObserver:
                 self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
+            case Steered(pauses):
+                self._log.info("paused", now=[f"{scope} {name}".rstrip() for scope, name in sorted(pauses)])
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 

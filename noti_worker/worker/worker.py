@@ -18,6 +18,7 @@ from noti_worker.worker.loop import Loop, Pace
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import Stop
 
 FLUSH_WITHIN = 5.0
@@ -65,6 +66,7 @@ class Worker:
         dice: Callable[[], float],
         tick: Callable[[str], None],
         begun: Callable[[int], None],
+        steering: Steering,
     ) -> None:
         """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered."""
         self._version = version
@@ -81,6 +83,7 @@ class Worker:
         self._dice = dice
         self._tick = tick
         self._begun = begun
+        self._steering = steering
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
@@ -144,6 +147,7 @@ class Worker:
             self._observer,
             self._dice,
             lambda: self._wake.listening,
+            self._steering,
         )
         self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._channels)))
         keeper.start()
@@ -176,6 +180,7 @@ class Worker:
     def _state(self) -> dict[str, object]:
         return {
             "channels": sorted(self._channels),
+            "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,
         }
@@ -191,7 +196,11 @@ class Worker:
         notification = held.notification
         serve = self._channels[notification.channel]
         margin = min(serve.policy.send_timeout, self._pace.lease.total_seconds() / 2)
-        if not self._hand.start(held, margin) or not self._marked(notification, serve):
+        if (
+            self._steering.closes(notification)  # paused since the claim: not begun
+            or not self._hand.start(held, margin)
+            or not self._marked(notification, serve)
+        ):
             self._loop.give_back(held)
             return
         try:

@@ -12,6 +12,7 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
+from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import Stop
 from noti_worker.worker.worker import Serve, Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
@@ -55,6 +56,7 @@ class House:
             lambda: 0.5,
             lambda name: None,
             lambda worker_id: None,
+            Steering({Channel.EMAIL: {"relay": "smtp"}}),
         )
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
