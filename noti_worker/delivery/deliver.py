@@ -22,8 +22,8 @@ class Delivery:
 
     `routes` names the accounts of each channel in failover order, `senders` and `providers` have one
     entry per account, `channels` holds the policy of channels that differ from the default, `dice`
-    gives numbers in [0, 1), `paused` the accounts that leave their
-    routes for now. Raises ConfigurationError when a route names an account that nobody built.
+    gives numbers in [0, 1), `paused` the accounts that leave their routes for now. Raises
+    ConfigurationError when a route names an account that nobody built.
     """
 
     def __init__(

@@ -76,6 +76,7 @@ def a_delivery(
     policy: Policy | None = None,
     renderer: Marker | None = None,
     clock: StillClock | None = None,
+    paused: frozenset[str] = frozenset(),
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, unless told otherwise."""
     senders = senders or {"relay": Courier()}
@@ -87,4 +88,5 @@ def a_delivery(
         renderer=renderer or Marker(),
         clock=clock or StillClock(),
         dice=lambda: 0.5,
+        paused=lambda: paused,
     )
