@@ -8,10 +8,12 @@ import click
 from noti_worker import __version__
 from noti_worker.cli.docs import docs
 from noti_worker.cli.moving import cancel, hold, release, requeue
+from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place
-from noti_worker.cli.reading import list_, status, why
+from noti_worker.cli.reading import list_, why
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
+from noti_worker.cli.watching import status, top
 from noti_worker.domain.errors import ConfigurationError, NotiError
 
 _EPILOG = """\
@@ -73,5 +75,21 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None) -> N
     ctx.obj = Place(config, database_url)
 
 
-for _command in (demo, run, migrate, send, status, list_, why, requeue, cancel, hold, release, docs):
+for _command in (
+    demo,
+    run,
+    migrate,
+    send,
+    status,
+    top,
+    list_,
+    why,
+    requeue,
+    cancel,
+    hold,
+    release,
+    pause,
+    resume,
+    docs,
+):
     main.add_command(_command)

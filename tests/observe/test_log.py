@@ -118,6 +118,12 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.LeaseLost(17), "warning", "lease_lost", {"notification_id": 17}),
         (f.Recorded({"applied": 3, "stale": 2}, 0.1), "warning", "late_result", {"count": 2}),
         (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
+        (
+            f.Steered(frozenset({("channel", "email"), ("everything", "")})),
+            "info",
+            "paused",
+            {"now": ["channel email", "everything"]},
+        ),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Trouble("loop", "KeyError"), "error", "trouble", {"where": "loop", "error": "KeyError"}),
     ],
