@@ -39,10 +39,7 @@ def pause(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send nothing of WHAT for now: everything, channel, account, tenant or template, by NAME.
-
-    Every worker obeys within a second; what is in flight is not affected, and what waits stays untouched.
-    """
+    """Send nothing of everything, channel, account, tenant or template NAME for now; what waits stays untouched."""
     from noti_worker.store import pausing
 
     with place.connection() as connection:

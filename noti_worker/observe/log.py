@@ -209,7 +209,9 @@ class LogObserver:
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
             case Steered(pauses):
-                self._log.info("paused", now=[f"{scope} {name}".rstrip() for scope, name in sorted(pauses)])
+                self._log.info(
+                    "paused", now=", ".join(f"{scope} {name}".rstrip() for scope, name in sorted(pauses)) or "nothing"
+                )
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 

@@ -7,20 +7,14 @@ from noti_worker.domain.pauses import Scope
 from noti_worker.store.connect import Connection
 from noti_worker.store.moves import in_words
 from noti_worker.store.reading import DEAD_AFTER, Source, rows
-from noti_worker.store.statements import Statement, statement
+from noti_worker.store.statements import statement
 
-_PAUSE = Statement(
-    "pause",
+_PAUSE = (
     "SELECT p.scope, p.name, p.reason, p.paused_by, p.created_at, p.until FROM noti.pause("
     "%(scope)s::text, %(name)s::text, %(reason)s::text, "
-    "coalesce(%(until)s::timestamptz, clock_timestamp() + %(span)s::interval), %(by)s::text) AS p",
-    frozenset({"scope", "name", "reason", "until", "span", "by"}),
+    "coalesce(%(until)s::timestamptz, clock_timestamp() + %(span)s::interval), %(by)s::text) AS p"
 )
-_RESUME = Statement(
-    "resume",
-    "SELECT noti.resume(%(scope)s::text, %(name)s::text, %(by)s::text) AS ended",
-    frozenset({"scope", "name", "by"}),
-)
+_RESUME = "SELECT noti.resume(%(scope)s::text, %(name)s::text, %(by)s::text) AS ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,8 @@ def pause(
         "by": by,
     }
     with in_words(), connection.transaction(force_rollback=dry_run):
-        return PauseLine(**rows(connection, _PAUSE, given)[0])
+        (line,) = connection.execute(_PAUSE, given).fetchall()
+        return PauseLine(**line)
 
 
 def resume(
@@ -73,7 +68,8 @@ def resume(
     """End a pause; True when there was one."""
     given = {"scope": scope.value, "name": name, "by": by}
     with in_words(), connection.transaction(force_rollback=dry_run):
-        return bool(rows(connection, _RESUME, given)[0]["ended"])
+        (answer,) = connection.execute(_RESUME, given).fetchall()
+        return bool(answer["ended"])
 
 
 def knows_account(source: Source, account: str) -> bool:

@@ -49,12 +49,15 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "migrate",
         "send",
         "status",
+        "top",
         "list",
         "why",
         "requeue",
         "cancel",
         "hold",
         "release",
+        "pause",
+        "resume",
         "docs",
     ]
 
