@@ -164,6 +164,7 @@ def run(settings: Settings) -> int:
             health.tick,
             begun,
             steering,
+            database.patience.shorten,
         )
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
         return worker.run()
@@ -172,7 +173,7 @@ def run(settings: Settings) -> int:
 def _listens(settings: Settings, database: Database) -> Database | None:
     """Where LISTEN works: nowhere behind PgBouncer unless a direct URL is given."""
     if settings.database.listen_url is not None:
-        return Database(settings.database.listen_url)
+        return Database(settings.database.listen_url, patience=database.patience)
     return None if settings.database.pgbouncer else database
 
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,6 +38,16 @@ def _parent_directory() -> Path:
     ):
         return _MEMORY
     return Path("/tmp" if os.geteuid() == 0 else tempfile.gettempdir())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With NOTI_TEST_STRICT=1 a skipped test is a failure: what this kind of machine can run must run."""
+    report = yield
+    if report.skipped and os.environ.get("NOTI_TEST_STRICT") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped although nothing may be: {report.longrepr}"
+    return report
 
 
 @contextlib.contextmanager

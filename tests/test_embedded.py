@@ -250,8 +250,24 @@ def test_two_processes_that_start_at_once_share_one_server(open_directory: Path,
     assert (first == "None") != (second == "None")
     assert url == same
     assert ask(url, "SELECT 1") == 1
-    for parent in parents:
+    for parent in parents if first == "None" else reversed(parents):
         parent.end()
+
+
+def test_the_one_that_started_it_lets_guests_finish(open_directory: Path, hold: Callable[..., Parent]) -> None:
+    owner = hold(open_directory / "postgres")
+    _, url = owner.words()
+    guest = hold(open_directory / "postgres")
+    assert guest.words() == ["None", url]
+    assert owner.process.stdin is not None
+    assert owner.process.stdout is not None
+    owner.process.stdin.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        owner.process.wait(0.5)
+    assert ask(url, "SELECT 1") == 1
+    guest.end()
+    assert owner.process.wait(10) == 0
+    owner.process.stdout.close()
 
 
 def test_a_directory_that_another_process_makes_meanwhile_stays_as_it_is(
@@ -309,6 +325,12 @@ def test_an_initdb_that_was_broken_off_does_not_count_as_a_database(open_directo
     (open_directory / "postgres" / "data.unfinished" / "PG_VERSION").write_text("18\n")
     with Server(open_directory / "postgres", BIN) as server:
         assert ask(server.url, "SELECT 1") == 1
+
+
+def test_a_directory_that_cannot_be_made_is_named_together_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"in /.*/file/postgres \(.*\): .*, or set NOTI_DATABASE_URL"):
+        Server(tmp_path / "file" / "postgres", BIN).start()
 
 
 def test_without_any_postgresql_the_message_says_what_to_install(

@@ -101,7 +101,8 @@ CREATE TRIGGER notifications_log_odd BEFORE INSERT ON noti.notifications_log FOR
 -- ------------------------------------------------------------------------------------ AFTER INSERT
 -- One audit line per row, whoever inserted it, and at most one wake-up per statement. No EXCEPTION block: it would
 -- cost a subtransaction per statement. The wake is gated by eight advisory keys, because NOTIFY serialises commits;
--- polling is the truth. ALTER ROLE … SET noti.wake = 'off' for two-phase commit, which refuses NOTIFY.
+-- polling is the truth. A row that is due in a moment wakes, too: idle workers look every few seconds only.
+-- ALTER ROLE … SET noti.wake = 'off' for two-phase commit, which refuses NOTIFY.
 CREATE FUNCTION noti.on_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
@@ -111,7 +112,8 @@ BEGIN
            'entity_id', i.entity_id, 'template_id', i.template_id, 'send_at', i.send_at, 'expires_at', i.expires_at))
   FROM inserted i;
   IF FOUND AND lower(coalesce(current_setting('noti.wake', true), '')) NOT IN ('off', 'false', 'no', '0')
-     AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL AND i.due_at <= clock_timestamp())
+     AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL
+                  AND i.due_at <= clock_timestamp() + interval '10 seconds')
      AND pg_try_advisory_xact_lock(7700140 + pg_backend_pid() % 8) THEN
     PERFORM pg_notify('noti_wake', '');
   END IF;
@@ -141,6 +143,9 @@ BEGIN
      IS DISTINCT FROM (OLD.notification_id, OLD.tenant_id, OLD.message_id, OLD.created_at) THEN
     RAISE EXCEPTION '%: notification_id, tenant_id, message_id and created_at never change. Insert a new notification instead.', who
       USING ERRCODE = 'check_violation';
+  END IF;
+  IF NEW.requested IS DISTINCT FROM OLD.requested AND NEW.requested IS NOT NULL THEN
+    RAISE EXCEPTION '%: requested is set for you. Set the status instead.', who USING ERRCODE = 'check_violation';
   END IF;
   changed := array_remove(ARRAY[
     CASE WHEN NEW.channel       IS DISTINCT FROM OLD.channel       THEN 'channel' END,
@@ -175,9 +180,6 @@ BEGIN
       RAISE EXCEPTION '%: finished_at, held_at, sent_at and failed_at follow the status. Set the status instead.', who USING ERRCODE = 'check_violation';
     END IF;
     IF NEW.requested IS DISTINCT FROM OLD.requested THEN
-      IF NEW.requested IS NOT NULL THEN
-        RAISE EXCEPTION '%: requested is set for you. Set the status instead.', who USING ERRCODE = 'check_violation';
-      END IF;
       act := 'request_withdrawn';
     END IF;
   ELSIF OLD.status = 'sending' AND NEW.status IN ('cancelled', 'held') THEN

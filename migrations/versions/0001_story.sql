@@ -1,10 +1,11 @@
 -- noti.why(id): the story of one notification, for a person (at, event, detail, by) and for machines (the rest).
 
 -- Words without addresses: providers like to repeat the recipient in their answers, and a URL may be a secret.
+-- No backslash: applications may set standard_conforming_strings = off.
 CREATE FUNCTION noti.masked(words text, recipient text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT regexp_replace(
     CASE WHEN length(recipient) >= 3 THEN replace(words, recipient, '…') ELSE words END,
-    '[^][:space:]<>()[,;:]+@[^][:space:]<>()[,;:]+|\mhttps?://[^[:space:]<>"'']+|\+\d[-\d ()]{5,}\d', '…', 'g')
+    '[^][:space:]<>()[,;:]+@[^][:space:]<>()[,;:]+|[[:<:]]https?://[^[:space:]<>"'']+|[+][[:digit:]][-[:digit:] ()]{5,}[[:digit:]]', '…', 'g')
 $$;
 
 CREATE FUNCTION noti.instant(at timestamptz) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -105,7 +105,7 @@ def _mailbox(field: str, value: Any) -> str:
     line = _line(field, value).strip()
     named = _NAMED.fullmatch(line)
     if not is_address(named["address"] if named else line):
-        raise BadNotification(f"{field} is not one address: write someone@example.com or Name <someone@example.com>")
+        raise BadNotification(f"{field} is not one address: write it alone, or as Name <address>")
     return line
 
 

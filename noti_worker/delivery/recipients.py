@@ -26,9 +26,11 @@ def check_recipient(channel: Channel, recipient: str) -> None:
             f"the recipient is a user, but there is no directory of users: {channel} needs the address itself"
         )
     if channel is Channel.EMAIL and not is_address(recipient):
-        raise BadNotification("the recipient is not one plain e-mail address such as someone@example.com")
+        raise BadNotification("the recipient is not one plain e-mail address: write it alone, without a name")
     if channel in _BY_PHONE and not _PHONE.fullmatch(recipient):
-        raise BadNotification("the recipient is not a phone number in the international form, such as +491701234567")
+        raise BadNotification(
+            "the recipient is not a phone number in the international form: write + and digits, nothing else"
+        )
     if channel is Channel.WEBHOOK and not is_url(recipient):
         raise BadNotification(
             "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import IO, TYPE_CHECKING, Literal, Self
 from urllib.parse import quote
 
 from noti_worker.domain.errors import ConfigurationError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _START_SECONDS = 60.0
+_GUESTS_SECONDS = 10.0
 _PASSES_BY_ITSELF = ("shared memory block", "lock file")  # what a killed postmaster leaves vanishes in a moment
 
 
@@ -51,6 +52,7 @@ class Server:
         self._settings = dict(settings or {})
         self._socket: Path | None = None
         self._child: Child | None = None
+        self._guest: IO[str] | None = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -99,16 +101,34 @@ class Server:
                 deadline = time.monotonic() + _START_SECONDS
                 while not (self._find_running(deadline) or self._launch(user, deadline)):
                     threading.Event().wait(0.1)
+                if self._child is None:
+                    self._guest = self._guests()
+                    fcntl.flock(self._guest, fcntl.LOCK_SH)
         except OSError as error:
-            raise ConfigurationError(f"cannot run the embedded database in {self.directory}: {error}") from error
+            raise ConfigurationError(
+                f"cannot run the embedded database in {self.directory} ({error}): make that directory usable,"
+                " or set NOTI_DATABASE_URL"
+            ) from error
         return self
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop the server if this object started it: "fast" ends sessions and checkpoints, "immediate" is a crash."""
+        """Stop the server if this object started it: "fast" ends sessions and checkpoints, "immediate" is a crash.
+
+        "fast" gives those who connected to it meanwhile up to 10 s to finish.
+        """
         child, self._child = self._child, None
         socket, self._socket = self._socket, None
+        if self._guest is not None:
+            self._guest.close()
+            self._guest = None
         if child is not None:
-            child.stop(mode)
+            with contextlib.ExitStack() as stack:
+                try:
+                    if mode == "fast" and child.alive():
+                        stack.enter_context(self._locked())  # whoever comes now starts a server of his own
+                        _wait_for_lock(stack.enter_context(self._guests()), _GUESTS_SECONDS)
+                finally:
+                    child.stop(mode)
             if socket is not None and socket.parent != self.directory:
                 with contextlib.suppress(OSError):  # another process may have started the server again already
                     socket.rmdir()
@@ -141,6 +161,10 @@ class Server:
         with (self.directory / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _guests(self) -> IO[str]:
+        """The file that is locked, shared, by all who use a server that another process started."""
+        return (self.directory / "guests").open("w")
 
     def _find_running(self, deadline: float) -> bool:
         """Wait until the server that has these data open answers, or has gone; whether there is one."""
@@ -268,6 +292,16 @@ def _version(folder: Path) -> str:
     if found is None:
         raise ConfigurationError(f"{folder / 'postgres'} is not PostgreSQL: {asked.stdout}")
     return found[0]
+
+
+def _wait_for_lock(file: IO[str], seconds: float) -> None:
+    """Wait until nobody else holds a lock of `file`, or the time is over."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        threading.Event().wait(0.02)
 
 
 def _postmaster_socket(data: Path) -> Path | None:

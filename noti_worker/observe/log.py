@@ -49,7 +49,7 @@ EVENTS: dict[str, str] = {
     "database_back": "the database answers again (info)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
-    "paused": "other pauses are in force than before: `now` lists them (info)",
+    "paused": "other pauses are in force than before: `pauses` lists them (info)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
     "trouble": "something unexpected in one part of the worker, which goes on (error)",
@@ -209,9 +209,7 @@ class LogObserver:
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
             case Steered(pauses):
-                self._log.info(
-                    "paused", now=", ".join(f"{scope} {name}".rstrip() for scope, name in sorted(pauses)) or "nothing"
-                )
+                self._log.info("paused", pauses=[f"{scope} {name}".rstrip() for scope, name in sorted(pauses)])
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 

@@ -21,6 +21,7 @@ NAMES = frozenset(
         "level",
         "listen",
         "logger",
+        "pauses",
         "provider",
         "template",
         "tenant",

@@ -298,7 +298,7 @@ def _left_out(refused: Mapping[str, Reply], transcript: Transcript) -> str | Non
     if not refused:
         return None
     who = "; ".join(f"{field}: {reply.code} {transcript.clean(reply.text)[:120]}" for field, reply in refused.items())
-    return f"sent to the recipient, but refused for {who}"[:_LONGEST_ERROR]
+    return f"the server refused {who}"[:_LONGEST_ERROR]
 
 
 def _queue_id(text: str) -> str | None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -74,6 +74,22 @@ class Refusal(DatabaseRefused):
         self.sqlstate = sqlstate
 
 
+class Patience:
+    """How long the sessions of one database wait for an answer; `shorten` counts for calls under way, too."""
+
+    def __init__(self) -> None:
+        self._at_most = math.inf
+
+    @property
+    def seconds(self) -> float:
+        """What a call may take in all."""
+        return min(self._at_most, ANSWER_WITHIN)
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than `seconds` from now on: the worker is about to stop."""
+        self._at_most = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """Where the database is: a libpq URL or DSN; also SQLAlchemy's form `postgresql+psycopg://…`.
@@ -83,6 +99,7 @@ class Database:
 
     url: Secret
     pgbouncer: bool = False
+    patience: Patience = field(default_factory=Patience, compare=False, repr=False)
 
     def session(self, part: str) -> "Session":
         """A session of its own for one part of the worker; it connects when first used."""
@@ -90,26 +107,28 @@ class Database:
 
 
 class _Impatient(psycopg.Connection[Row]):
-    """Gives up a server that stays silent for `answer_within` seconds.
+    """Gives up a server that stays silent for longer than its patience.
 
     A frozen host or pooler answers keepalives for ever, and statement_timeout does not bound a COMMIT that
     waits for a standby.
     """
 
-    answer_within = math.inf
+    patience: Patience | None = None
 
     def wait(self, gen: PQGen[RV], *arguments: Any, **named: Any) -> RV:
-        return super().wait(_within(self.answer_within, gen), *arguments, **named)
+        if self.patience is not None:
+            gen = _within(self.patience, gen)
+        return super().wait(gen, *arguments, **named)
 
 
-def _within(seconds: float, answer: PQGen[RV]) -> PQGen[RV]:
+def _within(patience: Patience, answer: PQGen[RV]) -> PQGen[RV]:
     """Pass everything through; psycopg looks in ten times a second, whether or not something arrived."""
-    until = time.monotonic() + seconds
+    began = time.monotonic()
     try:
         awaited = next(answer)
         while True:
             ready = yield awaited
-            if time.monotonic() > until:
+            if time.monotonic() - began > patience.seconds:
                 raise psycopg.OperationalError("no answer")
             awaited = answer.send(ready)
     except StopIteration as end:
@@ -122,9 +141,9 @@ def connect(
     *,
     pgbouncer: bool = False,
     application_name: str = "noti-worker",
-    answer_within: float = math.inf,
+    patience: Patience | None = None,
 ) -> Connection:
-    """Open an autocommit connection whose rows are dicts; silence of `answer_within` seconds is an error there.
+    """Open an autocommit connection whose rows are dicts; silence longer than `patience` is an error there.
 
     Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
     """
@@ -144,7 +163,7 @@ def connect(
     except psycopg.Error as error:
         # The server's or libpq's own words about the connection: host and role, never a row or a password.
         raise DatabaseAway(" ".join(str(error).split())[:500] or type(error).__name__) from None
-    connection.answer_within = answer_within
+    connection.patience = patience
     return connection
 
 
@@ -222,7 +241,7 @@ class Session:
                 self._database.url,
                 pgbouncer=self._database.pgbouncer,
                 application_name=self._name,
-                answer_within=ANSWER_WITHIN,
+                patience=self._database.patience,
             )
         return self._connection
 

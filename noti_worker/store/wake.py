@@ -9,7 +9,7 @@ from secrets import token_hex
 import psycopg
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseError
-from noti_worker.store.connect import ANSWER_WITHIN, Connection, Database, connect, translated
+from noti_worker.store.connect import Connection, Database, connect, translated
 from noti_worker.store.statements import statement
 
 _LISTEN = statement("listen")
@@ -91,7 +91,7 @@ class PostgresWake:
             database.url,
             pgbouncer=database.pgbouncer,
             application_name="noti-worker wake",
-            answer_within=ANSWER_WITHIN,
+            patience=database.patience,
         )
         self._connection = connection
         # What arrives together with an answer.

@@ -168,6 +168,11 @@ class Keeper:
         self._told_fenced = False
         hand.heard(self._last_beat)  # the register was entered just now
 
+    @property
+    def alive(self) -> bool:
+        """False once the thread has died of an error."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to beat."""
         self._thread.start()

@@ -29,6 +29,9 @@ IDLE_AFTER = 60.0
 IDLE_FACTOR = 5
 """After a minute without any unfinished row the polls are this many times rarer, while hints arrive."""
 
+EARLIEST = 0.9
+"""The pause between two polls is spread by a tenth of the interval, so that workers do not knock together."""
+
 MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
 ALONE_PAUSE = 0.05
@@ -61,6 +64,10 @@ class Sweep:
         """Make the next one due at once."""
         self._next = 0.0
 
+    def rest(self, until: float) -> None:
+        """Leave the next one for `until`."""
+        self._next = until
+
     def took(self, began: float, now: float) -> None:
         """Space the next one by what this one cost."""
         self._next = now + max(self._every, 20 * (now - began))
@@ -68,10 +75,10 @@ class Sweep:
 
 @dataclass(slots=True)
 class Suspect:
-    """A row that was lost twice: sent once the hand holds nothing else, given back at `until`."""
+    """A row that was lost twice, taken at `taken`: sent once the hand holds nothing else, or given back."""
 
     held: Held
-    until: float
+    taken: float
     submitted: bool = False
 
 
@@ -229,7 +236,7 @@ class Loop:
         if self._cursor is None:
             self._floors = {lane: floor for lane, floor in self._floors.items() if lane in self._heads}
         self._empty.clear()
-        self._heads_until = now + self._pace.poll_interval
+        self._heads_until = now + self._pace.poll_interval * EARLIEST
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait."""
@@ -301,23 +308,24 @@ class Loop:
             if batch:
                 [held] = self._hand.take(batch, now)
                 self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - now))
-                self._suspect = Suspect(held, now + ALONE_WITHIN)
+                self._suspect = Suspect(held, now)
                 break
         self._search.took(now, self._clock.monotonic())
 
     def _run_alone(self, suspect: Suspect) -> float:
         """Wait until nothing else is in hand, then send the suspect; nothing is claimed meanwhile."""
+        now = self._clock.monotonic()
         if suspect.held.reported:
             self._suspect = None
+            # After a storm there are many: the next one has its turn when the others had as long as this one.
+            self._search.rest(2 * now - suspect.taken)
             return 0.0
         if not suspect.submitted and len(self._hand) <= 1:
             suspect.submitted = True
             self._pools[suspect.held.notification.channel].submit(self._briefed([suspect.held]))
-        elif not suspect.submitted and self._clock.monotonic() >= suspect.until:
+        elif not suspect.submitted and now - suspect.taken >= ALONE_WITHIN:
             self.abandon_suspect()
-            # What was waited for in vain is a cost, too: a suspect must not keep the others from being claimed.
-            now = self._clock.monotonic()
-            self._search.took(now - ALONE_WITHIN, now)
+            self._search.took(suspect.taken, now)  # in vain: it must not keep the others from being claimed
             return 0.0
         return ALONE_PAUSE
 
@@ -329,7 +337,7 @@ class Loop:
             return SECOND_LOOK
         if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
             return 0.0
-        pause = self._pace.poll_interval * (0.9 + 0.2 * self._dice())
+        pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
         if self._steering.pauses or len(self._hand):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
         if self._heads or self._steering.pauses:

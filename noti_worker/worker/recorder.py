@@ -42,9 +42,15 @@ class Recorder:
         self._tick = tick
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
         self._waiting: list[Result] = []
+        self._batch: list[Result] = []  # gathered, and not written yet
         self._stop_at: float | None = None
         self._pause = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """False once the thread has died of an error."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to record."""
@@ -57,7 +63,7 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """How many results are not recorded yet."""
-        return self._incoming.qsize() + len(self._waiting)
+        return self._incoming.qsize() + len(self._waiting) + len(self._batch)
 
     def stop(self, seconds: float) -> int:
         """Record what is left within `seconds`; gives how many results could not be recorded."""
@@ -65,18 +71,19 @@ class Recorder:
         self._pause.set()
         self._incoming.put(None)
         self._thread.join(timeout=seconds + 1)
-        return len(self._waiting) + sum(1 for _ in range(self._incoming.qsize()))
+        return self.waiting
 
     def gather(self) -> list[Result]:
         """Wait for a first result, then a moment for its company: 100 results, 20 ms, or the last one at work."""
-        batch = self._waiting
+        batch = self._batch = self._waiting
         self._waiting = []
         if not batch:
             try:
                 first = self._incoming.get(timeout=1.0)
             except Empty:
                 return []
-            batch = [] if first is None else [first]
+            if first is not None:
+                batch.append(first)
         ends = self._clock.monotonic() + FLUSH_AFTER
         while len(batch) < LARGEST_FLUSH:
             patience = ends - self._clock.monotonic() if len(batch) < FLUSH_AT and self._hand.open else 0.0
@@ -99,8 +106,9 @@ class Recorder:
         try:
             fates = self._queue.record(self._worker_id, list(first.values()))
         except DatabaseAway as error:
-            self._waiting = batch + self._waiting
+            self._keep(batch)
             return self._outage.lost(error)
+        self._batch = []
         self._outage.over()
         self._waiting += [result for id_, result in first.items() if fates[id_] == "busy"] + later
         self._hand.recorded(result for id_, result in first.items() if fates[id_] != "busy")
@@ -130,5 +138,8 @@ class Recorder:
         except DatabaseRefused as error:
             # The store has tried each result by itself already: what is refused as a whole is the statement.
             self._observer.on(Trouble("recorder", str(error)))
-            self._waiting = batch + self._waiting
+            self._keep(batch)
             return 1.0
+
+    def _keep(self, batch: list[Result]) -> None:
+        self._waiting, self._batch = batch + self._waiting, []

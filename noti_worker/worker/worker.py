@@ -67,8 +67,13 @@ class Worker:
         tick: Callable[[str], None],
         begun: Callable[[int], None],
         steering: Steering,
+        shorten: Callable[[float], None],
     ) -> None:
-        """Prepare; nothing happens before `run`. `begun` is called with the worker_id once it is registered."""
+        """Prepare; nothing happens before `run`.
+
+        `begun` is called with the worker_id once it is registered, `shorten` with the seconds that a call of
+        the database may take from then on.
+        """
         self._version = version
         self._queue = queue
         self._leases = leases
@@ -90,7 +95,7 @@ class Worker:
         self._recorder: Recorder | None = None
         self._keeper: Keeper | None = None
         self._hinted = False
-        self.stop = Stop(self._bell)
+        self.stop = Stop(self._bell, shorten)
         self.worker_id: int | None = None
 
     @property
@@ -159,6 +164,9 @@ class Worker:
             if self._hinted:
                 self._hinted = False
                 self._loop.hint()
+            if not (keeper.alive and recorder.alive):
+                # Nothing that it sends would be kept or written: better the others take over.
+                raise RuntimeError("a thread of the worker has died; its last words are in the log")
             self._bell.wait(self._loop.poll())
         self._drain(worker_id, pools, recorder, keeper)
         return 0
@@ -230,7 +238,7 @@ class Worker:
 
     def _drain(self, worker_id: int, pools: Mapping[Channel, Pool], recorder: Recorder, keeper: Keeper) -> None:
         """Release what was not started, wait for what is in flight, record the rest as uncertain."""
-        began = self._clock.monotonic()
+        began = self.stop.asked_at
         self._observer.on(WorkerStopping(self.stop.asked or "asked", len(self._hand)))
         self._loop.abandon_suspect()
         for pool in pools.values():
@@ -249,8 +257,9 @@ class Worker:
                 self._report(held, self._delivery.give_up(held.notification, self._clock.monotonic() - held.started))
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         keeper.stop()
-        with suppress(DatabaseAway, DatabaseRefused):  # our heart stops beating: the others see it soon enough
-            self._workers.leave(worker_id)
+        if not self._outage.on:  # our heart stops beating: the others see it soon enough
+            with suppress(DatabaseAway, DatabaseRefused):
+                self._workers.leave(worker_id)
         self._wake.close()
         self._observer.on(WorkerStopped(released, left_over))
 

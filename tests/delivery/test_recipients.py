@@ -1,5 +1,7 @@
 """Whom a row may name."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,7 @@ def test_what_is_no_address_is_refused_and_not_shown(channel: Channel, recipient
     with pytest.raises(BadNotification) as bad:
         check_recipient(channel, recipient)
     assert len(recipient) < 5 or recipient not in str(bad.value)
+    assert not re.search(r"\w@\w|\+\d|://", str(bad.value)), "the log and why would blacken an example"
 
 
 def test_a_user_needs_an_address_as_long_as_there_is_no_directory() -> None:

@@ -122,7 +122,7 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
             f.Steered(frozenset({("channel", "email"), ("everything", "")})),
             "info",
             "paused",
-            {"now": "channel email, everything"},
+            {"pauses": ["channel email", "everything"]},
         ),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Trouble("loop", "KeyError"), "error", "trouble", {"where": "loop", "error": "KeyError"}),

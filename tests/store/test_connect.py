@@ -227,6 +227,16 @@ def test_a_server_that_falls_silent_is_given_up(
     assert through.run(ONE, {}) == [{"one": 1}]
 
 
+def test_a_call_under_way_ends_when_the_patience_is_shortened(
+    connection: Connection, frozen: threading.Event, through: Session
+) -> None:
+    assert through.run(ONE, {}) == [{"one": 1}]
+    frozen.set()
+    threading.Timer(0.2, lambda: through._database.patience.shorten(0.3)).start()
+    with pytest.raises(DatabaseAway, match="lost"):
+        through.run(ONE, {})
+
+
 def test_a_long_answer_is_waited_for(through: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connecting, "ANSWER_WITHIN", 5.0)
     assert len(through.run(Statement("nap", "SELECT pg_sleep(0.5)", frozenset()), {})) == 1

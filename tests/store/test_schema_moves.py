@@ -125,9 +125,20 @@ def test_a_hold_does_not_take_back_a_cancel_but_a_cancel_replaces_a_hold(
     assert actions(connection) == ["hold_requested", "cancel_requested"]
 
 
-def test_requested_is_not_for_applications(connection: Connection, queue: PostgresQueue) -> None:
-    bring_to(connection, queue, Status.SENDING)
-    assert refused(connection, "requested = 'cancelled'") == (
+@pytest.mark.parametrize(
+    ("status", "assignments"),
+    [
+        (Status.SENDING, "requested = 'cancelled'"),
+        (Status.SENDING, "requested = 'held', status = 'cancelled'"),
+        (Status.HELD, "requested = 'cancelled', status = 'pending'"),
+        (Status.PENDING, "requested = 'held', status = 'held'"),
+    ],
+)
+def test_requested_is_not_for_applications(
+    connection: Connection, queue: PostgresQueue, status: Status, assignments: str
+) -> None:
+    bring_to(connection, queue, status)
+    assert refused(connection, assignments) == (
         "23514",
         "noti: notification 1: requested is set for you. Set the status instead.",
     )

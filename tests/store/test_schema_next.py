@@ -145,3 +145,11 @@ def test_addresses_are_masked(connection: Connection, words: str | None, masked:
         "SELECT noti.masked(%s, 'abcdef0123456789'), noti.masked(%s, NULL) IS NULL", [words, words]
     )
     assert found.fetchone() == (masked, words is None)
+
+
+def test_the_functions_do_not_hang_on_how_an_application_reads_strings(connection: Connection) -> None:
+    connection.execute("SET standard_conforming_strings = off")
+    words = connection.execute(
+        "SELECT noti.masked('call +49 170 1234567, or see https://x.example/y', NULL)"
+    ).fetchone()
+    assert words == ("call …, or see …",)

@@ -41,6 +41,16 @@ def test_a_row_that_is_not_due_wakes_nobody(
     assert heard(listener) == 0
 
 
+def test_a_row_that_is_due_in_a_moment_wakes_who_would_sleep_past_it(
+    connection: Connection, listener: Connection
+) -> None:
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, send_at)"
+        " VALUES ('email', 'a@example.com', 'x', clock_timestamp() + interval '2 seconds')"
+    )
+    assert heard(listener) == 1
+
+
 def test_an_insert_of_nothing_wakes_nobody(connection: Connection, listener: Connection) -> None:
     insert(connection, 0)
     assert heard(listener) == 0

@@ -9,10 +9,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from noti_worker.embedded import Server
+from noti_worker.store import migrate
 from tests.certificates import Authority, make_authority
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
-from tests.system.daemon import Daemons
+from tests.system.daemon import Daemons, Ledger
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
@@ -21,6 +23,23 @@ SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode
 def daemons(tmp_path: Path, database_url: str) -> Iterator[Daemons]:
     with Daemons(tmp_path, database_url) as house:
         yield house
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, daemons: Daemons) -> Ledger:
+    """A provider that keeps book, known to the daemons."""
+    ledger = Ledger(tmp_path)
+    daemons.environ |= ledger.environ
+    return ledger
+
+
+@pytest.fixture
+def own_server(open_directory: Path) -> Iterator[Server]:
+    """A server that the test may stop."""
+    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
+    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, {"fsync": "off"}) as server:
+        migrate.upgrade(server.url)
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -76,12 +76,64 @@ class Daemon:
             return error.code, error.read().decode()
 
 
+class Ledger:
+    """The book of `ledger_provider`, installed as a distribution from outside."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.book = directory / "ledger.txt"
+        info = directory / "site" / "noti_ledger-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noti_ledger\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[noti_worker.providers]\nledger = tests.system.ledger_provider\n")
+        self.environ = {"PYTHONPATH": str(info.parent)}
+
+    def account(self, name: str = "book", **settings: object) -> str:
+        """An account of this ledger, as TOML."""
+        given = {"book": str(self.book), **settings}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in given.items()]
+        return "\n".join([f"[accounts.{name}]", 'provider = "ledger"', *lines, ""])
+
+    def begun(self) -> list[str]:
+        """The recipient of each send that began."""
+        return [line[3] for line in self._lines() if line[0] == "begun"]
+
+    def accepted(self) -> list[str]:
+        """The recipient of each send that was accepted."""
+        return [line[3] for line in self._lines() if line[0] == "accepted"]
+
+    def accounts(self, recipient: str) -> list[str]:
+        """The accounts that were asked to send to `recipient`, in order."""
+        return [line[1] for line in self._lines() if line[0] == "begun" and line[3] == recipient]
+
+    def message_ids(self, recipient: str) -> list[str]:
+        """The message_id of each send to `recipient`."""
+        return [line[2] for line in self._lines() if line[0] == "begun" and line[3] == recipient]
+
+    def message_ids_of_all(self) -> list[str]:
+        """The message_id of each accepted send."""
+        return [line[2] for line in self._lines() if line[0] == "accepted"]
+
+    def open_gate(self) -> None:
+        """Let gated sends go on."""
+        self.book.with_suffix(".gate").touch()
+
+    def close_gate(self) -> None:
+        """Let gated sends wait."""
+        self.book.with_suffix(".gate").unlink(missing_ok=True)
+
+    def _lines(self) -> list[list[str]]:
+        text = self.book.read_text() if self.book.exists() else ""
+        return [line.split("\t") for line in text.splitlines()]
+
+
 class Daemons:
     """Starts daemons with one configuration; whatever still runs at the end of the test is killed."""
 
     def __init__(self, directory: Path, database_url: str) -> None:
         self.directory = directory
         self.database_url = database_url
+        self.environ: dict[str, str] = {}
         self._started: list[Daemon] = []
 
     def configure(self, text: str) -> None:
@@ -94,7 +146,7 @@ class Daemons:
         daemon = Daemon(
             self.directory / "noti-worker.toml",
             self.directory / f"worker-{len(self._started)}.log",
-            {"NOTI_DATABASE_URL": self.database_url, **environ},
+            {"NOTI_DATABASE_URL": self.database_url, **self.environ, **environ},
         )
         self._started.append(daemon)
         return daemon

@@ -1,9 +1,8 @@
 """SIGTERM, a second one, a database that goes away: the daemon as a process."""
 
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import psycopg
 import pytest
 
 from noti_worker.embedded import Server
-from noti_worker.store import migrate
 from tests.system.conftest import SANDBOX
 from tests.system.daemon import Daemons
 
@@ -113,15 +111,6 @@ def test_a_second_sigterm_ends_it_quickly(
     assert time.monotonic() - began < 4
     assert in_flight(connection) == 0
     assert invariants() == []
-
-
-@pytest.fixture
-def own_server(open_directory: Path) -> Iterator[Server]:
-    """A server that the test may stop."""
-    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
-    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, {"fsync": "off"}) as server:
-        migrate.upgrade(server.url)
-        yield server
 
 
 def test_a_database_that_goes_away_is_normal_weather(

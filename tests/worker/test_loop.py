@@ -74,11 +74,12 @@ class House:
             self.clock,
             self.outage,
             self.witness,
-            lambda: 0.5,
+            lambda: self.dice,
             lambda: self.listening,
             Steering({channel: {"relay": "smtp", "spare": "ses"} for channel in self.pools}),
         )
         self.listening = True
+        self.dice = 0.5
 
     @property
     def pool(self) -> Slots:
@@ -193,6 +194,16 @@ def test_a_row_in_flight_does_not_hide_the_next_one_of_its_lane() -> None:
     house.clock.tick(0.4)
     house.loop.poll()
     assert house.begun() == [1, 2]
+
+
+def test_each_poll_finds_what_came_in_without_a_hint() -> None:
+    house = House()
+    house.dice = 0.0
+    pause = house.loop.poll()
+    house.store.add()
+    house.clock.tick(pause)
+    house.loop.poll()
+    assert house.begun() == [1]
 
 
 def test_a_long_idle_worker_polls_less_often_as_long_as_hints_arrive() -> None:
@@ -366,3 +377,16 @@ def test_a_suspect_that_waited_in_vain_leaves_the_worker_to_the_others_for_long(
         pause = house.loop.poll()
         stopped += pause == ALONE_PAUSE
     assert stopped < 60
+
+
+def test_many_suspects_follow_each_other_without_long_pauses() -> None:
+    house = House()
+    for _ in range(20):
+        house.store.add(lost_count=2)
+    while len(house.store.recorded) < 20:
+        house.loop.poll()
+        house.clock.tick(0.05)  # a flush rings the bell
+        house.keeper.step()
+        if house.pool.begun:
+            house.finish()
+    assert house.clock.monotonic() - 1000 < 20

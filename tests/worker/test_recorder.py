@@ -119,3 +119,12 @@ def test_a_refused_statement_is_said_and_the_results_stay() -> None:
     desk.recorder.start()
     assert desk.recorder.stop(10) == 0
     assert len(desk.witness.of(Trouble)) == 3
+
+
+def test_a_result_counts_as_waiting_until_it_is_written() -> None:
+    desk = Desk()
+    desk.finish(3)
+    batch = desk.recorder.gather()
+    assert desk.recorder.waiting == 3
+    desk.recorder.flush(batch)
+    assert desk.recorder.waiting == 0

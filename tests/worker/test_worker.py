@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from noti_worker.domain.facts import DatabaseLost, Result, WorkerStarted, WorkerStopped
 from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
@@ -13,7 +15,7 @@ from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.steering import Steering
-from noti_worker.worker.stop import Stop
+from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.worker import Serve, Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
 
@@ -57,6 +59,7 @@ class House:
             lambda name: None,
             lambda worker_id: None,
             Steering({Channel.EMAIL: {"relay": "smtp"}}),
+            lambda seconds: None,
         )
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
@@ -181,9 +184,32 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     assert 3 not in house.gate.begun
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("part", ["record", "beat"])
+def test_a_worker_whose_recorder_or_keeper_died_ends_instead_of_sending_on(part: str) -> None:
+    house = House()
+    house.gate.open.set()
+    for _ in range(3):
+        house.store.add()
+    real = getattr(house.store, part)
+    calls = 0
+
+    def broken(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 1 or part == "record":
+            raise KeyError("a bug")
+        return real(*arguments)
+
+    setattr(house.store, part, broken)
+    with pytest.raises(RuntimeError, match="died"):
+        house.worker.run()
+
+
 def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
     bell = Bell()
-    stop = Stop(bell)
+    patience: list[float] = []
+    stop = Stop(bell, patience.append)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         stop.listen()
@@ -193,6 +219,7 @@ def test_signals_ask_for_a_clean_and_then_for_a_quick_stop() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         assert bell.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", True)
+        assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

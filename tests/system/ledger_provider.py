@@ -1,0 +1,62 @@
+"""A provider from outside that keeps book: its lines outlive whatever happens to the worker.
+
+The recipient says what happens: `gated…` waits for the gate when it is sent for the first time, `deadly…` kills
+the process, `slow…` takes 0.3 s. Else the account's `answer` comes at once.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Sender
+from noti_worker.transport import Http
+
+CHANNELS = frozenset(Channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    book: str
+    answer: str = "ok"
+    retry_after: float = 0.0
+
+
+def build(settings: Settings, http: Http) -> Sender:
+    return _Ledger(Path(settings.book), Kind(settings.answer), settings.retry_after)
+
+
+class _Ledger:
+    def __init__(self, book: Path, answer: Kind, retry_after: float) -> None:
+        self._book = book
+        self._answer = Outcome(answer, error="as the test wants it", retry_after=retry_after or None)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def send(self, message: Message, limit: float) -> Outcome:
+        word = message.recipient
+        first = word.startswith("gated") and not self._knows(message)
+        self._write("begun", message)
+        if word.startswith("deadly"):
+            os._exit(9)
+        if first:
+            while not self._book.with_suffix(".gate").exists() and not self._closed.wait(0.02):
+                pass
+        if word.startswith("slow"):
+            self._closed.wait(0.3)
+        if self._answer.kind is Kind.OK:
+            self._write("accepted", message)
+        return self._answer
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _knows(self, message: Message) -> bool:
+        return self._book.exists() and str(message.message_id) in self._book.read_text()
+
+    def _write(self, what: str, message: Message) -> None:
+        # One write of one line to a file opened for appending: several workers may do so at a time.
+        with self._lock, self._book.open("a") as book:
+            book.write(f"{what}\t{message.account}\t{message.message_id}\t{message.recipient}\n")
