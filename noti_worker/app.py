@@ -10,11 +10,16 @@ from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
 from noti_worker.chores.gauges import CountQueue
+from noti_worker.chores.modes import EVERY as MODES_EVERY
+from noti_worker.chores.modes import TellModes
 from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.facts import DeliveryModes
 from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Sender
 from noti_worker.observe import Observers
@@ -22,6 +27,8 @@ from noti_worker.observe.health import Health
 from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.trace import TraceObserver
+from noti_worker.observe.trace import start as start_traces
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, Settings, parse
 from noti_worker.store.connect import Database
@@ -42,6 +49,7 @@ class Accounts:
     senders: Mapping[str, Sender]
     providers: Mapping[str, str]
     routes: Mapping[Channel, tuple[str, ...]]
+    modes: Mapping[str, Mode]
 
     def close(self) -> None:
         """Give back connections."""
@@ -57,6 +65,7 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
     """
     senders: dict[str, Sender] = {}
     names: dict[str, str] = {}
+    modes: dict[str, Mode] = {}
     serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
     secrets = References()
     for name, account in {IN_APP: Account(IN_APP, IN_APP), **settings.accounts}.items():
@@ -67,9 +76,10 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
         except ConfigurationError as error:
             raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
         names[name] = account.provider
+        modes[name] = stricter(settings.delivery.mode, account.mode)
         for channel in provider.CHANNELS:
             serves[channel].append(name)
-    return Accounts(senders, names, _routes(settings.routes, serves, names))
+    return Accounts(senders, names, _routes(settings.routes, serves, names), modes)
 
 
 def _routes(
@@ -107,12 +117,17 @@ def run(settings: Settings) -> int:
         clock = DatabaseClock()
         accounts = open_accounts(settings, Http(clock.now))
         stack.callback(accounts.close)
+        redirect_to = settings.delivery.redirect_to.by_channel
+        safety, modes = Safety(accounts.modes, redirect_to), _told(accounts, redirect_to)
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
-        observers = Observers(log, metrics, health)
+        traces = _traces(log)
+        observers = Observers(log, metrics, health, *((traces,) if traces else ()))
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()
         log.http_listening(server.address, settings.http.listen)
+        if traces is not None:
+            stack.callback(traces.close)
         renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
         stack.callback(renderer.close)
         steering = Steering(
@@ -126,9 +141,11 @@ def run(settings: Settings) -> int:
             accounts.senders,
             accounts.providers,
             {channel: _policy(settings, channel) for channel in accounts.routes},
+            safety,
             renderer,
             clock,
             random.random,
+            traces.begin if traces else None,
             steering.paused_accounts,
         )
         database = Database(settings.database.url, settings.database.pgbouncer)
@@ -142,6 +159,7 @@ def run(settings: Settings) -> int:
                 {
                     "gauges": (CountQueue(worker_id, workers, counting, metrics.show), GAUGES_EVERY),
                     "departed": (ForgetDeparted(worker_id, workers), DEPARTED_EVERY),
+                    "modes": (TellModes(modes, observers), MODES_EVERY),
                 },
                 observers,
             )
@@ -165,9 +183,31 @@ def run(settings: Settings) -> int:
             begun,
             steering,
             database.patience.shorten,
+            {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}},
         )
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
         return worker.run()
+
+
+def _traces(log: LogObserver) -> TraceObserver | None:
+    """What the environment asks for; where that is not possible, messages go out all the same."""
+    try:
+        traces = start_traces(__version__)
+    except ConfigurationError as error:
+        log.traces(str(error))
+        return None
+    if traces is not None:
+        log.traces(None)
+    return traces
+
+
+def _told(accounts: Accounts, redirect_to: Mapping[Channel, str]) -> DeliveryModes:
+    unsent = [
+        channel.value
+        for channel, route in accounts.routes.items()
+        if channel not in redirect_to and any(accounts.modes[name] is Mode.REDIRECT for name in route)
+    ]
+    return DeliveryModes({name: mode.value for name, mode in accounts.modes.items()}, tuple(unsent))
 
 
 def _listens(settings: Settings, database: Database) -> Database | None:

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {DOMAIN, "noti_worker.store", "sqlalchemy", "psycopg", "alembic"},
     "worker": {DOMAIN, "noti_worker.worker"},
     "chores": {DOMAIN, "noti_worker.store", "noti_worker.chores", "apscheduler"},
-    "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client"},
+    "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client", "opentelemetry"},
     "secrets": {DOMAIN, "noti_worker.secrets"},
     "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets"},
     "embedded": {"noti_worker.domain.errors", "noti_worker.embedded", "psycopg"},

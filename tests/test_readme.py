@@ -21,6 +21,7 @@ from noti_worker import app, enqueue, providers, settings
 from noti_worker.cli.main import main as cli
 from noti_worker.settings import coercion
 from noti_worker.transport import Http
+from tests.observe.otel import needed
 from tests.readme_tables import PAGES, ROOT, TABLES, filled, names
 
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
@@ -96,6 +97,8 @@ def test_the_grants_of_the_quickstart_are_enough_for_an_application(connection: 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # in standardwebhooks
 @pytest.mark.parametrize("python", snippets("python"))
 def test_every_python_snippet_runs(python: str, connection: psycopg.Connection[Any], database_url: str) -> None:
+    if "opentelemetry" in python:
+        needed("opentelemetry.propagate")
     body = '{"event": "order.paid"}'
     now = datetime.now(UTC)  # noqa: TID251 - what a receiver compares the signature's time with
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url))

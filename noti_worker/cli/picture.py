@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noti_worker.cli.pausing import pause_words
+from noti_worker.cli.safety import warnings
 from noti_worker.cli.show import plain, span
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class TextLine:
 def picture(now: "Overview", width: int | None = None) -> list[TextLine]:
     """All blocks that have anything to tell; no line is longer than `width`."""
     lines = [TextLine("PAUSED " + pause_words(pause), "red") for pause in now.pauses]
+    lines += [TextLine(plain(warning), "red") for warning in warnings(now.workers)]
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)
     lines.append(
         TextLine(

@@ -1,4 +1,4 @@
-"""The whole way of one claimed notification: permit, render, check, route, attempt, decide."""
+"""The whole way of one claimed notification: permit, render, check, route, make safe, attempt, decide."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 from noti_worker.delivery.prepare import Renders, prepare
 from noti_worker.delivery.render import RendererAway
 from noti_worker.delivery.routes import AccountPaused, accounts_for, has_later
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, Verdict, decide
@@ -21,9 +22,10 @@ class Delivery:
     """Delivers notifications through the configured accounts; used by many threads at once.
 
     `routes` names the accounts of each channel in failover order, `senders` and `providers` have one
-    entry per account, `channels` holds the policy of channels that differ from the default, `dice`
-    gives numbers in [0, 1), `paused` the accounts that leave their routes for now. Raises
-    ConfigurationError when a route names an account that nobody built.
+    entry per account, `channels` holds the policy of channels that differ from the default, `safety`
+    says how far a message may go, `dice` gives numbers in [0, 1). `traced` gives a message the trace
+    context of its try, `paused` the accounts that leave their routes for now. Raises ConfigurationError
+    when a route names an account that nobody built.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class Delivery:
         senders: Mapping[str, Sender],
         providers: Mapping[str, str],
         channels: Mapping[Channel, Policy],
+        safety: Safety,
         renderer: Renders,
         clock: Clock,
         dice: Callable[[], float],
+        traced: Callable[[Notification, Message], Message] | None = None,
         paused: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         for channel, accounts in routes.items():
@@ -45,9 +49,11 @@ class Delivery:
         self._senders = senders
         self._providers = providers
         self._channels = channels
+        self._safety = safety
         self._renderer = renderer
         self._clock = clock
         self._dice = dice
+        self._traced = traced
         self._paused = paused
         self._lock = threading.Lock()
         self._sending: dict[_Claim, Message] = {}
@@ -71,7 +77,7 @@ class Delivery:
 
     def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:
         """Everything before the send: previews and dry runs stop here. Raises RendererAway, AccountPaused."""
-        return prepare(
+        prepared = prepare(
             notification,
             briefing,
             self._clock.now(),
@@ -81,6 +87,7 @@ class Delivery:
             renderer=self._renderer,
             paused=self._paused(),
         )
+        return self._safety.apply(prepared) if isinstance(prepared, Message) else prepared
 
     def give_up(self, notification: Notification, seconds: float) -> Result:
         """Say what becomes of a row whose `deliver`, begun `seconds` ago, is no longer waited for.
@@ -96,6 +103,8 @@ class Delivery:
         return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
 
     def _try(self, notification: Notification, message: Message) -> Result:
+        if self._traced is not None:
+            message = self._traced(notification, message)
         with self._lock:
             if _claim(notification) in self._given_up:
                 return _not_begun(notification)
@@ -108,7 +117,7 @@ class Delivery:
 
     def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
         policy = self._policy(message.channel)
-        paused = self._paused()
+        outcome, paused = self._safety.judge(message, outcome), self._paused()
         accounts = [
             account
             for account in accounts_for(notification, self._routes[message.channel], self._providers)
@@ -131,6 +140,7 @@ class Delivery:
             provider=self._providers[message.account],
             since=since,
             seconds=self._clock.monotonic() - since,
+            traceparent=message.traceparent,
             inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
         )
 

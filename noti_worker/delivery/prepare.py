@@ -25,6 +25,7 @@ from noti_worker.domain.notification import (
 )
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
+from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -82,7 +83,7 @@ def prepare(
         html=content.html,
         options=options,
         attachments=attachments,
-        traceparent=notification.traceparent,
+        traceparent=valid(notification.traceparent),
     )
 
 

@@ -14,7 +14,8 @@ class Result:
 
     `account` and `provider` name who was asked. `seconds` is how long the try took, `since` the
     monotonic instant at which it began. `inbox` is the rendered in-app message that the record
-    statement writes in the same transaction. `kind` is the kind of a decision without a try.
+    statement writes in the same transaction. `kind` is the kind of a decision without a try. `traceparent`
+    is the trace context that the try carried on.
     """
 
     notification: Notification
@@ -26,6 +27,7 @@ class Result:
     seconds: float = 0.0
     inbox: Message | None = field(default=None, repr=False)
     kind: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,17 @@ class WorkerStarted:
     worker_id: int
     version: str
     channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryModes:
+    """How far messages go, by account (live, redirect, dry); told at the start and every ten minutes.
+
+    `unsent` are channels that are redirected to nowhere, and so not sent.
+    """
+
+    accounts: Mapping[str, str]
+    unsent: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ class Trouble:
 
 Fact = (
     WorkerStarted
+    | DeliveryModes
     | WorkerStopping
     | WorkerStopped
     | Claimed

@@ -62,6 +62,12 @@ PICKUP_DELAY = Metric(
     _PICKUP,
 )
 BUILD = Metric("noti_worker_build_info", "gauge", ("version",), "Always 1; the version of this worker.")
+MODE = Metric(
+    "noti_worker_delivery_mode",
+    "gauge",
+    ("account", "mode"),
+    "Always 1; how far messages of the account go: live, redirect (to another address), dry (not sent).",
+)
 CLAIMED = Metric("noti_worker_claimed_total", "counter", ("channel",), "Notifications taken by this worker.")
 RESCUED = Metric(
     "noti_worker_rescued_total", "counter", ("channel",), "Taken notifications whose earlier claim was lost."
@@ -95,6 +101,7 @@ METRICS: tuple[Metric, ...] = (
     SEND_DURATION,
     PICKUP_DELAY,
     BUILD,
+    MODE,
     CLAIMED,
     RESCUED,
     CLAIM,

@@ -16,6 +16,7 @@ from noti_worker.domain.facts import (
     Claimed,
     DatabaseBack,
     DatabaseLost,
+    DeliveryModes,
     Fact,
     Fenced,
     Finished,
@@ -31,13 +32,17 @@ from noti_worker.domain.facts import (
     WorkerStopping,
 )
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.trace import trace_id
 from noti_worker.observe.redact import redact, words
 
 EVENTS: dict[str, str] = {
     "worker_started": "the worker is registered and begins to claim (info)",
+    "safe_mode": "messages do not reach their recipients: accounts in `dry` and `redirect` mode, `unsent` channels"
+    " that are redirected to nowhere; at the start and every 10 minutes (warning)",
     "worker_stopping": "no new claim from here on; `why` is the signal (info)",
     "worker_stopped": "the last result is recorded; `left` results could not be (info, warning when some are left)",
     "http_listening": "/metrics and /health are served at `listen`; `wanted` was in use (info, warning)",
+    "traces": "spans are exported over OTLP, or `why` not although OTEL_… variables ask for it (info, warning)",
     "try_failed": "a try did not succeed; `verdict` is what becomes of the row, `wait_s` when it comes again (warning)",
     "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
     "sent": "a message was accepted by its provider (debug)",
@@ -176,10 +181,19 @@ class LogObserver:
         else:
             self._log.warning("http_listening", listen=address, wanted=wanted)
 
+    def traces(self, why_not: str | None) -> None:
+        """Tell that spans are exported, or why they are not."""
+        if why_not is None:
+            self._log.info("traces")
+        else:
+            self._log.warning("traces", why=why_not)
+
     def _turn(self, fact: Fact) -> None:
         match fact:
             case WorkerStarted(worker_id, version, channels):
                 self._log.info("worker_started", worker_id=worker_id, version=version, channels=channels)
+            case DeliveryModes():
+                self._modes(fact)
             case WorkerStopping(why, in_flight):
                 self._log.info("worker_stopping", why=why, in_flight=in_flight)
             case WorkerStopped(released, left):
@@ -192,6 +206,13 @@ class LogObserver:
                 self._lost = False
             case Fenced(on, seconds):
                 (self._log.warning if on else self._log.info)("fenced" if on else "unfenced", seconds=round(seconds, 1))
+
+    def _modes(self, fact: DeliveryModes) -> None:
+        by_mode = {
+            wanted: [name for name, mode in fact.accounts.items() if mode == wanted] for wanted in ("dry", "redirect")
+        }
+        if any(by_mode.values()):
+            self._log.warning("safe_mode", **by_mode, unsent=fact.unsent)
 
     def _database_lost(self, fact: DatabaseLost) -> None:
         """At most a line a minute, also when it comes and goes every second."""
@@ -230,6 +251,7 @@ class LogObserver:
             account=result.account,
             provider=result.provider,
             attempt=row.attempt_count + 1,
+            trace_id=trace_id(result.traceparent),
             seconds=round(result.seconds, 3),
         )
         if outcome.kind is Kind.OK:

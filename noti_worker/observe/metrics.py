@@ -20,6 +20,7 @@ from noti_worker.domain.facts import (
     Claimed,
     DatabaseBack,
     DatabaseLost,
+    DeliveryModes,
     Fact,
     Fenced,
     Finished,
@@ -48,6 +49,7 @@ from noti_worker.observe.catalogue import (
     IN_FLIGHT,
     LEASES_LOST,
     METRICS,
+    MODE,
     NOT_SENT,
     OLDEST,
     PICKUP_DELAY,
@@ -115,6 +117,7 @@ class MetricsObserver:
         self._claim = self._histogram(CLAIM)
         self._record = self._histogram(RECORD)
         self._build = self._gauge(BUILD)
+        self._mode = self._gauge(MODE)
         self._database_up = self._gauge(DATABASE_UP)
         self._database_lost = self._counter(DATABASE_LOST)
         self._fenced = self._gauge(FENCED)
@@ -163,6 +166,10 @@ class MetricsObserver:
             case WorkerStarted(_, version, _):
                 self._build.labels(version).set(1)
                 self._database_up.set(1)
+            case DeliveryModes(accounts):
+                self._mode.clear()
+                for account, mode in accounts.items():
+                    self._mode.labels(_label(account), mode).set(1)
             case WorkerStopping():
                 self._draining.set(1)
             case DatabaseLost():

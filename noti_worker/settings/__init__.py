@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets
 from noti_worker.secrets import References
@@ -23,9 +24,11 @@ from noti_worker.settings.sections import (
     Account,
     ChannelSettings,
     DatabaseSettings,
+    DeliverySettings,
     HttpSettings,
     LogSettings,
     MetricsSettings,
+    RedirectSettings,
     RetrySettings,
     Settings,
     WorkerSettings,
@@ -38,9 +41,11 @@ __all__ = [
     "Account",
     "ChannelSettings",
     "DatabaseSettings",
+    "DeliverySettings",
     "HttpSettings",
     "LogSettings",
     "MetricsSettings",
+    "RedirectSettings",
     "RetrySettings",
     "SettingLine",
     "Settings",
@@ -58,7 +63,7 @@ IN_APP = "in_app"
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
 
-_SECTIONS = ("database", "accounts", "routes", "channels", "worker", "http", "log", "metrics")
+_SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics")
 
 
 def load(
@@ -83,6 +88,7 @@ def load(
         accounts=accounts,
         routes=_routes(table.get("routes", {}), accounts, source, secrets),
         channels=_channels(table.get("channels", {}), worker, source, secrets),
+        delivery=parse(DeliverySettings, table.get("delivery", {}), f"{source}delivery", secrets),
         worker=worker,
         http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
         log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
@@ -96,9 +102,11 @@ def describe() -> list[SettingLine]:
     return [
         *coercion.describe(DatabaseSettings, "database"),
         SettingLine("accounts.NAME.provider", "required", "the provider of the account NAME: smtp, webhook, …"),
+        SettingLine("accounts.NAME.mode", "live", "as delivery.mode, for this account; the stricter one applies"),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
         *coercion.describe(ChannelSettings, "channels.CHANNEL"),
+        *coercion.describe(DeliverySettings, "delivery"),
         *coercion.describe(WorkerSettings, "worker"),
         *coercion.describe(HttpSettings, "http"),
         *coercion.describe(LogSettings, "log"),
@@ -135,9 +143,10 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, Account]
             raise ConfigurationError(f"{where}: the name of an account has small letters, digits, single - and _ only")
         if "provider" not in value:
             raise ConfigurationError(f'{where}.provider: missing; write provider = "smtp", for example')
-        options = {key: option for key, option in value.items() if key != "provider"}
+        options = {key: option for key, option in value.items() if key not in {"provider", "mode"}}
         provider = coerce(str, value["provider"], f"{where}.provider", secrets, {})
-        accounts[name] = Account(name, str(provider), options, source)
+        mode = Mode(str(coerce(Mode, value.get("mode", Mode.LIVE), f"{where}.mode", secrets, {})))
+        accounts[name] = Account(name, str(provider), options, source, mode)
     return accounts
 
 

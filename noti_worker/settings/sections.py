@@ -9,6 +9,7 @@ from typing import Literal
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, OnUncertain
 from noti_worker.domain.secret import Secret
 from noti_worker.settings.coercion import about, written
@@ -159,6 +160,37 @@ class WorkerSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RedirectSettings:
+    """Where the messages of a redirected channel go; a channel without an address is not sent."""
+
+    email: str | None = field(default=None, metadata=about("who gets all e-mail in redirect mode; none: not sent"))
+    sms: str | None = field(default=None, metadata=about("the same for SMS: a number such as +491701234567"))
+    whatsapp: str | None = field(default=None, metadata=about("the same for WhatsApp: a number"))
+    push: str | None = field(default=None, metadata=about("the same for push: a token"))
+    voice: str | None = field(default=None, metadata=about("the same for calls: a number"))
+    chat: str | None = field(default=None, metadata=about("the same for chat: a room or person"))
+    webhook: str | None = field(default=None, metadata=about("the same for webhooks: a URL"))
+    in_app: str | None = field(default=None, metadata=about("the same for in-app messages: whose inbox"))
+
+    @property
+    def by_channel(self) -> Mapping[Channel, str]:
+        """The addresses that are set."""
+        given = {channel: getattr(self, channel) for channel in Channel}
+        return {channel: address for channel, address in given.items() if address is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """Safe mode: how far messages of the whole installation go."""
+
+    mode: Mode = field(
+        default=Mode.LIVE,
+        metadata=about("live; redirect: everything to `redirect_to`; dry: rendered and checked, not sent"),
+    )
+    redirect_to: RedirectSettings = field(default_factory=RedirectSettings)
+
+
 def _check_listen(listen: str) -> None:
     host, _, port = listen.rpartition(":")
     if not host or re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65535:
@@ -210,6 +242,7 @@ class Account:
     provider: str
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     source: str = ""  # the file's name and a colon, for errors
+    mode: Mode = Mode.LIVE
 
     @property
     def where(self) -> str:
@@ -227,6 +260,7 @@ class Settings:
     channels: Mapping[Channel, ChannelSettings] = field(
         default_factory=lambda: {channel: channel_defaults(channel, WorkerSettings().lease) for channel in Channel}
     )
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     log: LogSettings = field(default_factory=LogSettings)

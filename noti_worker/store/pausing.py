@@ -76,4 +76,5 @@ def knows_account(source: Source, account: str) -> bool:
     """Tell whether a living worker has this account on a route."""
     found = rows(source, statement("read_workers"), {})
     routes = [row["state"].get("routes") for row in found if row["heartbeat_seconds"] < DEAD_AFTER]
-    return any(account in route for of in routes if isinstance(of, dict) for route in of.values())
+    known = (route for of in routes if isinstance(of, dict) for route in of.values() if isinstance(route, dict))
+    return any(account in route for route in known)

@@ -125,6 +125,7 @@ def _details(result: Result, now_monotonic: float) -> Entry:
             "code": storable(outcome.code, _NAME_AT_MOST),
             "provider_message_id": storable(outcome.provider_message_id, 1_000),
             "response": None if outcome.response is None else compact(outcome.response),
+            "traceparent": storable(result.traceparent, _NAME_AT_MOST),
             "age_ms": _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST),
             "duration_ms": _milliseconds(result.seconds, _DURATION_AT_MOST),
         }

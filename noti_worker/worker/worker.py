@@ -68,11 +68,12 @@ class Worker:
         begun: Callable[[int], None],
         steering: Steering,
         shorten: Callable[[float], None],
+        about: Mapping[str, object],
     ) -> None:
         """Prepare; nothing happens before `run`.
 
         `begun` is called with the worker_id once it is registered, `shorten` with the seconds that a call of
-        the database may take from then on.
+        the database may take from then on. `about` is what the register tells besides what changes.
         """
         self._version = version
         self._queue = queue
@@ -89,6 +90,7 @@ class Worker:
         self._tick = tick
         self._begun = begun
         self._steering = steering
+        self._about = about
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
@@ -187,6 +189,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
+            **self._about,
             "channels": sorted(self._channels),
             "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
             "in_flight": len(self._hand),

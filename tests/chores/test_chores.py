@@ -10,9 +10,10 @@ import pytest
 
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import CountQueue
+from noti_worker.chores.modes import TellModes
 from noti_worker.chores.timetable import Timetable
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Trouble
+from noti_worker.domain.facts import DeliveryModes, Trouble
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
 from noti_worker.store.reading import Gauges
@@ -32,6 +33,13 @@ def workers(database: Database) -> Iterator[PostgresWorkers]:
     workers = PostgresWorkers(database)
     yield workers
     workers.close()
+
+
+def test_safe_mode_is_told_again_and_again() -> None:
+    witness, modes = Witness(), DeliveryModes({"relay": "dry", "hooks": "live"}, ())
+    chore = TellModes(modes, witness)
+    assert (chore.run_once(), chore.run_once()) == (1, 1)
+    assert witness.facts == [modes, modes]
 
 
 def test_one_worker_counts_and_all_show_the_same(

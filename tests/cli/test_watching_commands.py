@@ -92,6 +92,19 @@ def test_status_shows_pauses_rates_channels_held_and_workers(noti: Invoke, conne
     assert workers[0].split()[:4] == ["7", "here", "42", "1.0"]
 
 
+def test_status_is_loud_about_living_workers_that_do_not_send(noti: Invoke, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.workers (worker_id, heartbeat, state) VALUES"
+        """ (7, now(), '{"modes": {"relay": "dry", "hooks": "redirect"}}'), (8, now(), '{"modes": {}}'),"""
+        """ (9, now() - interval '1 hour', '{"modes": {"relay": "dry"}}'), (10, now(), '{"modes": "odd"}')"""
+    )
+    loud = [line for line in noti("status").stdout.splitlines() if "SAFE MODE" in line]
+    assert loud == [
+        "SAFE MODE: worker 7 sends nothing through relay (dry)",
+        "SAFE MODE: worker 7 sends to other addresses through hooks (redirect)",
+    ]
+
+
 def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     busy(connection)
     found = read(noti("status", "--json"))

@@ -6,9 +6,11 @@ from typing import Any
 
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Rendered
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.facts import Fact
 from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.notification import Channel, Message, Template
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel, Message, Notification, Template
 from noti_worker.domain.outcome import Kind, Outcome
 from tests.domain.rows import NOW
 
@@ -76,17 +78,22 @@ def a_delivery(
     policy: Policy | None = None,
     renderer: Marker | None = None,
     clock: StillClock | None = None,
+    modes: Mapping[str, Mode] | None = None,
+    redirect_to: Mapping[Channel, str] | None = None,
+    traced: Callable[[Notification, Message], Message] | None = None,
     paused: frozenset[str] = frozenset(),
 ) -> Delivery:
-    """All channels through one account `relay` of the provider `smtp`, unless told otherwise."""
+    """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
     return Delivery(
         routes=routes or {channel: tuple(senders) for channel in Channel},
         senders=senders,
         providers=dict.fromkeys(senders, "smtp"),
         channels=dict.fromkeys(Channel, policy or Policy()),
+        safety=Safety(modes or dict.fromkeys(senders, Mode.LIVE), redirect_to or {}),
         renderer=renderer or Marker(),
         clock=clock or StillClock(),
         dice=lambda: 0.5,
+        traced=traced,
         paused=lambda: paused,
     )

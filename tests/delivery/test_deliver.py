@@ -26,11 +26,12 @@ from tests.delivery.fakes import Courier, Marker, StillClock, a_delivery
 from tests.domain.rows import NOW, claimed
 
 NOTHING = Briefing()
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_a_plain_row_is_sent_as_it_stands() -> None:
     courier = Courier(Outcome(Kind.OK, provider_message_id="x"))
-    row = claimed(traceparent="00-1-2-00")
+    row = claimed(traceparent=TRACE)
     result = a_delivery({"relay": courier}).deliver(row, NOTHING)
 
     assert result.verdict.status is Status.SENT
@@ -48,7 +49,7 @@ def test_a_plain_row_is_sent_as_it_stands() -> None:
             created_at=row.created_at,
             subject="Hello",
             text="Hello Ada",
-            traceparent="00-1-2-00",
+            traceparent=TRACE,
         )
     ]
 

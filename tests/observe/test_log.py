@@ -104,6 +104,12 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
     ("fact", "level", "event", "fields"),
     [
         (f.WorkerStarted(3, "0.1.0", ("email",)), "info", "worker_started", {"worker_id": 3, "channels": ["email"]}),
+        (
+            f.DeliveryModes({"a": "live", "b": "dry", "c": "redirect"}, ("sms",)),
+            "warning",
+            "safe_mode",
+            {"dry": ["b"], "redirect": ["c"], "unsent": ["sms"]},
+        ),
         (f.WorkerStopping("SIGTERM", 4), "info", "worker_stopping", {"why": "SIGTERM", "in_flight": 4}),
         (f.WorkerStopped(2, 0), "info", "worker_stopped", {"released": 2, "left": 0}),
         (f.WorkerStopped(2, 1), "warning", "worker_stopped", {"left": 1}),
@@ -134,6 +140,10 @@ def test_every_turn_of_a_worker_s_life_is_one_line(
     (line,) = told(fact)
     assert (line["level"], line["event"]) == (level, event)
     assert fields.items() <= line.items()
+
+
+def test_live_mode_is_not_worth_a_line(told: Log) -> None:
+    assert told(f.DeliveryModes({"relay": "live"}, ())) == []
 
 
 def test_a_database_that_comes_and_goes_is_one_line_a_minute(told: Log) -> None:

@@ -48,6 +48,7 @@ def everything() -> MetricsObserver:
     wait = timedelta(seconds=60)
     for fact in (
         f.WorkerStarted(1, "0.1.0", ("email",)),
+        f.DeliveryModes({"relay": "dry"}, ()),
         f.Claimed((notification(lost=1),), 0.01),
         f.Finished(tried(Kind.OK, Status.SENT)),
         f.Finished(tried(Kind.TRANSIENT, Status.RETRYING, wait=wait)),
@@ -116,6 +117,9 @@ def test_the_state_of_the_worker_follows_the_facts() -> None:
     assert told(again)["noti_worker_database_losses_total", ()] == 2
     assert told([f.Fenced(on=True, seconds=10)])["noti_worker_fenced", ()] == 1
     assert told([f.Fenced(on=True, seconds=10), f.Fenced(on=False, seconds=0)])["noti_worker_fenced", ()] == 0
+    was_dry: list[f.Fact] = [f.DeliveryModes({"relay": "dry"}, ()), f.DeliveryModes({"relay": "live"}, ())]
+    assert told(was_dry)["noti_worker_delivery_mode", ("relay", "live")] == 1
+    assert ("noti_worker_delivery_mode", ("relay", "dry")) not in told(was_dry)
     assert told([f.WorkerStopping("SIGTERM", 1)])["noti_worker_draining", ()] == 1
     assert told([f.Recorded({"stale": 2, "applied": 5, "odd": 1}, 0.1)])["noti_worker_results_total", ("stale",)] == 2
     assert told([f.Recorded({"odd": 1}, 0.1)])["noti_worker_results_total", ("other",)] == 1
@@ -204,6 +208,8 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "status",
         "fate",
         "version",
+        "account",
+        "mode",
     }
     assert "ann@example.com" not in everything().text().decode()
 

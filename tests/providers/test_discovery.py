@@ -11,8 +11,10 @@ import pytest
 
 from noti_worker import providers
 from noti_worker.delivery.deliver import Delivery
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import Result
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Status
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import sandbox
@@ -87,7 +89,14 @@ def pigeon(site: Path, monkeypatch: pytest.MonkeyPatch) -> providers.Provider:
 def sent_by(provider: providers.Provider, text: str) -> Result:
     sender = provider.build(provider.Settings(loft="north", whistle=Secret("fee")), Http(now=lambda: NOW))
     delivery = Delivery(
-        {Channel.CHAT: ["birds"]}, {"birds": sender}, {"birds": "pigeon"}, {}, Marker(), StillClock(), lambda: 0.5
+        {Channel.CHAT: ["birds"]},
+        {"birds": sender},
+        {"birds": "pigeon"},
+        {},
+        Safety({"birds": Mode.LIVE}, {}),
+        Marker(),
+        StillClock(),
+        lambda: 0.5,
     )
     return delivery.deliver(claimed(channel=Channel.CHAT, recipient="market square", body=text), Briefing())
 

@@ -60,6 +60,7 @@ class House:
             lambda worker_id: None,
             Steering({Channel.EMAIL: {"relay": "smtp"}}),
             lambda seconds: None,
+            {"modes": {"relay": "dry"}},
         )
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
@@ -71,6 +72,15 @@ class House:
         self.thread.join(20)
         assert not self.thread.is_alive()
         assert self.code == 0
+
+
+def test_the_register_knows_what_the_worker_is_told_to_say(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.thread.start()
+    states = wait_for(lambda: house.store.asked("beat"))
+    house.worker.stop.ask("asked")
+    house.end()
+    assert states[0]["modes"] == {"relay": "dry"}
 
 
 def test_rows_are_delivered_and_the_worker_leaves_the_register(wait_for: Callable[..., Any]) -> None:

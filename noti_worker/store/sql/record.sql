@@ -16,7 +16,7 @@ WITH entry AS MATERIALIZED (
       FROM jsonb_to_recordset(cast(:document AS jsonb)) AS entry (
            id bigint, claim_count int, status text, reason text, charge boolean, wait_ms bigint, error text,
            tried boolean, attempt int, attempt_status text, provider text, account text, kind text, code text,
-           response jsonb, provider_message_id text, age_ms bigint, duration_ms bigint, inbox jsonb)
+           response jsonb, provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text, inbox jsonb)
 ),
 ours AS MATERIALIZED (
     SELECT entry.*,
@@ -109,6 +109,7 @@ audit AS (
                'reason', reason, 'kind', kind, 'account', account,
                'attempt', CASE WHEN tried THEN number END,
                'wait_s', CASE WHEN becomes = 'retrying' THEN round(wait_ms / 1000.0, 3) END,
+               'traceparent', traceparent,
                'requested', CASE WHEN becomes <> status THEN wish END))
       FROM judged
      WHERE fate = 'applied'

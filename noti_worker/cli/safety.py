@@ -1,0 +1,23 @@
+"""Safe mode in words: which living workers do not send to the recipients."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from noti_worker.store.reading import WorkerLine
+
+_MEANS = {"dry": "sends nothing", "redirect": "sends to other addresses"}
+
+
+def warnings(workers: "Iterable[WorkerLine]") -> list[str]:
+    """A line for each living worker and mode that is not live; what a worker says of itself is not believed."""
+    lines = []
+    for worker in workers:
+        modes = worker.state.get("modes")
+        if not worker.alive or not isinstance(modes, dict):
+            continue
+        for mode, means in _MEANS.items():
+            accounts = sorted(str(name) for name, of_account in modes.items() if of_account == mode)
+            if accounts:
+                lines.append(f"SAFE MODE: worker {worker.worker_id} {means} through {', '.join(accounts)} ({mode})")
+    return lines
