@@ -122,6 +122,7 @@ def run(settings: Settings) -> int:
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         traces = _traces(log)
         observers = Observers(log, metrics, health, *((traces,) if traces else ()))
+        metrics.expect(accounts.routes, accounts.providers)
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()

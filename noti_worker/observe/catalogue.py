@@ -51,13 +51,19 @@ OLDEST = Metric(
     ("channel", "priority"),
     "Age of the oldest notification that is due. Told by one worker at a time: use max.",
 )
+TRIES = Metric(
+    "notification_tries_total",
+    "counter",
+    ("channel", "account", "kind"),
+    "Answers of accounts by kind: ok, transient, throttled, permanent, dead, optout, config, uncertain.",
+)
 SEND_DURATION = Metric(
     "notification_send_duration_seconds", "histogram", ("channel", "provider"), "Time of one try.", _SEND
 )
 PICKUP_DELAY = Metric(
     "notification_pickup_delay_seconds",
     "histogram",
-    ("channel",),
+    ("channel", "priority"),
     "Time between due and claimed, by the database's clock.",
     _PICKUP,
 )
@@ -98,6 +104,7 @@ METRICS: tuple[Metric, ...] = (
     NOT_SENT,
     DEPTH,
     OLDEST,
+    TRIES,
     SEND_DURATION,
     PICKUP_DELAY,
     BUILD,

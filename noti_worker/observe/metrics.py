@@ -1,6 +1,6 @@
 """Metrics for Prometheus, with labels that cannot grow without bound."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ from noti_worker.domain.facts import (
     WorkerStarted,
     WorkerStopping,
 )
-from noti_worker.domain.notification import Status
+from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe.catalogue import (
     BUILD,
@@ -60,6 +60,7 @@ from noti_worker.observe.catalogue import (
     RETRIED,
     SEND_DURATION,
     SENT,
+    TRIES,
     TROUBLES,
     UNRECORDED,
     Metric,
@@ -74,7 +75,15 @@ OTHER = "other"
 
 LONGEST_LABEL = 100
 
-_ERROR_TYPES = frozenset(kind.value for kind in Kind) | {"lost"}
+LOST = "lost"
+"""The kind of a row whose workers were lost too often."""
+
+DEFAULT_TENANT = "default"
+"""The tenant of rows that name none."""
+
+_ERROR_TYPES = frozenset(kind.value for kind in Kind) | {LOST}
+_REPEATED = (Kind.TRANSIENT, Kind.THROTTLED, Kind.CONFIG, Kind.UNCERTAIN)
+_NOT_SENT = (Status.HELD, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED, Status.SUPPRESSED)
 _FATES = frozenset({"applied", "busy", "again", "stale", "refused"})
 
 
@@ -109,6 +118,7 @@ class MetricsObserver:
         self._failed = cache(self._counter(FAILED).labels)
         self._retried = cache(self._counter(RETRIED).labels)
         self._not_sent = cache(self._counter(NOT_SENT).labels)
+        self._tries = cache(self._counter(TRIES).labels)
         self._send_duration = cache(self._histogram(SEND_DURATION).labels)
         self._pickup_delay = cache(self._histogram(PICKUP_DELAY).labels)
         self._claimed = cache(self._counter(CLAIMED).labels)
@@ -145,6 +155,31 @@ class MetricsObserver:
                 self._troubles.inc()
             case _:
                 self._turn(fact)
+
+    def expect(self, routes: Mapping[Channel, Sequence[str]], providers: Mapping[str, str]) -> None:
+        """Begin the counters that alerts watch at 0, for the accounts of each channel (`providers` by account).
+
+        Prometheus sees the growth of a series, not its first value: a counter that appears with 500 shows nothing.
+        """
+        for fate in _FATES:
+            self._results(fate)
+        for channel, accounts in routes.items():
+            self._claimed(channel)
+            self._rescued(channel)
+            self._failed(channel, "none", Kind.PERMANENT)
+            self._failed(channel, "none", LOST)
+            for status in _NOT_SENT:
+                self._not_sent(channel, status)
+            for account in accounts:
+                provider = _label(providers[account])
+                self._sent(channel, provider, DEFAULT_TENANT)
+                self._send_duration(channel, provider)
+                for kind in Kind:
+                    self._tries(channel, _label(account), kind)
+                    if kind is not Kind.OK:
+                        self._failed(channel, provider, kind)
+                for kind in _REPEATED:
+                    self._retried(channel, provider, kind)
 
     def show(self, gauges: Gauges | None) -> None:
         """Take over a reading of the queue as a whole; with None, or where it has no value, nothing is told."""
@@ -191,13 +226,16 @@ class MetricsObserver:
             self._claimed(row.channel).inc()
             if row.lost_count:
                 self._rescued(row.channel).inc()
-            self._pickup_delay(row.channel).observe(max((row.claimed_at - row.due_at).total_seconds(), 0.0))
+            self._pickup_delay(row.channel, row.priority).observe(
+                max((row.claimed_at - row.due_at).total_seconds(), 0.0)
+            )
 
     def _finished(self, result: Result) -> None:
         channel, provider = result.notification.channel, _label(result.provider or "none")
         kind = result.outcome.kind if result.outcome is not None else result.kind
         error_type = str(kind) if kind in _ERROR_TYPES else OTHER
         if result.outcome is not None:
+            self._tries(channel, _label(result.account or "none"), error_type).inc()
             self._send_duration(channel, provider).observe(result.seconds)
         match result.verdict.status:
             case Status.SENT:

@@ -92,14 +92,33 @@ def test_tries_are_counted_by_what_became_of_the_row() -> None:
     assert values["notifications_failed_total", ("email", "none", "other")] == 1
     assert values["notifications_not_sent_total", ("email", "expired")] == 1
     assert values["notifications_not_sent_total", ("email", "held")] == 1
+    assert values["notification_tries_total", ("email", "relay", "ok")] == 2
+    assert values["notification_tries_total", ("email", "relay", "config")] == 1
     assert values["notification_send_duration_seconds_count", ("email", "smtp")] == 5
     assert values["notification_send_duration_seconds_sum", ("email", "smtp")] == 7.5
 
 
+def test_what_alerts_watch_begins_at_zero() -> None:
+    observer = MetricsObserver(tenants=1)
+    observer.expect({Channel.EMAIL: ("relay", "second"), Channel.SMS: ()}, {"relay": "smtp", "second": "sandbox"})
+    values = samples(observer)
+    assert values["notification_tries_total", ("email", "second", "uncertain")] == 0
+    assert values["notifications_failed_total", ("email", "smtp", "dead")] == 0
+    assert values["notifications_failed_total", ("email", "none", "lost")] == 0
+    assert values["notifications_retried_total", ("email", "smtp", "transient")] == 0
+    assert values["notifications_not_sent_total", ("sms", "held")] == 0
+    assert values["notifications_sent_total", ("email", "sandbox", "default")] == 0
+    assert values["noti_worker_claimed_total", ("sms",)] == 0
+    assert values["noti_worker_results_total", ("stale",)] == 0
+    observer.on(f.Finished(tried(Kind.OK, Status.SENT)))
+    # The tenant that begins at zero takes no other one's label.
+    assert samples(observer)["notifications_sent_total", ("email", "smtp", "acme")] == 1
+
+
 def test_the_delay_between_due_and_claimed_is_never_negative() -> None:
     values = told([f.Claimed((notification(waited=2.0), notification(waited=-1.0, lost=2)), 0.01)])
-    assert values["notification_pickup_delay_seconds_count", ("email",)] == 2
-    assert values["notification_pickup_delay_seconds_sum", ("email",)] == 2.0
+    assert values["notification_pickup_delay_seconds_count", ("email", "normal")] == 2
+    assert values["notification_pickup_delay_seconds_sum", ("email", "normal")] == 2.0
     assert values["noti_worker_claimed_total", ("email",)] == 2
     assert values["noti_worker_rescued_total", ("email",)] == 1
     assert values["noti_worker_claim_seconds_count", ()] == 1
@@ -209,6 +228,7 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "fate",
         "version",
         "account",
+        "kind",
         "mode",
     }
     assert "ann@example.com" not in everything().text().decode()

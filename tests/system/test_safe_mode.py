@@ -70,6 +70,7 @@ def test_what_was_suppressed_can_be_sent_after_all(
         "INSERT INTO noti.notifications_log (channel, recipient, subject, body) VALUES ('email', 'ada@x.org', 'H', 'B')"
     )
     finished()
+    assert inbox.mails == []
     assert dry.stop() == 0
     live = daemons.start_ready()
     connection.execute("SELECT noti.requeue(1)")

@@ -106,15 +106,19 @@ def test_without_opentelemetry_a_webhook_carries_the_trace_of_its_row(
     assert daemon.stop() == 0
 
 
-def test_a_collector_that_is_away_delays_neither_a_send_nor_a_stop(
-    daemons: Daemons, connection: Connection, finished: Callable[..., None]
+def test_a_collector_that_hangs_delays_neither_a_send_nor_a_stop(
+    daemons: Daemons, receiver: MisbehavingServer, connection: Connection, finished: Callable[..., None]
 ) -> None:
     needed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
     daemons.configure(SANDBOX + '[routes]\nemail = ["box"]')
-    daemon = daemons.start_ready(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
+    endpoint = f"http://127.0.0.1:{receiver.port}/hang"
+    daemon = daemons.start_ready(
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_TIMEOUT="30", OTEL_BSP_SCHEDULE_DELAY="100"
+    )
     enqueue(connection, channel="email", recipient="ada@example.com", subject="S", body="B")
     finished()
+    daemon.wait_for(lambda: receiver.received, 15)
     began = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15

@@ -1,0 +1,1 @@
+"""Dashboards, alerts and runbooks, against a real Prometheus."""

@@ -1,0 +1,81 @@
+"""Mixed traffic: a twentieth fails, one account is down, and something of everything else that happens."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+
+@contextmanager
+def configuration() -> Iterator[str]:
+    """E-mail goes through an account that is down, then through the sandbox; everything else through the sandbox."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused, and nobody else takes the port
+        yield (
+            f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {deaf.getsockname()[1]}\ntls = "none"\n'
+            'from = "Shop <no-reply@example.com>"\n[accounts.box]\nprovider = "sandbox"\n'
+            '[routes]\nemail = ["relay", "box"]\n'
+            + "".join(
+                f'[channels.{channel}]\nretry = {{ initial_delay = "1s", jitter = 0.0 }}\n{more}'
+                for channel, more in {
+                    "email": "",
+                    "sms": "",
+                    "push": "",
+                    "voice": "concurrency = 1\n",
+                    "webhook": 'on_uncertain = "hold"\n',
+                }.items()
+            )
+        )
+
+
+def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
+    """37 notifications that are sent or fail within seconds: 20 e-mails (one fails), 10 SMS, 5 pushes, 2 in the app."""
+    connection.execute(
+        "INSERT INTO noti.notifications_log"
+        " (channel, recipient, subject, body, tenant_id, priority, entity_type, entity_id)"
+        " SELECT 'email', CASE i WHEN 7 THEN 'refused' ELSE 'user' END || %(n)s * 100 + i || '@example.com',"
+        " 'Hi', 'Body', (ARRAY['default', 'acme', 'globex'])[i %% 3 + 1],"
+        " (ARRAY['normal', 'high', 'urgent', 'low'])[i %% 4 + 1],"
+        " 'order', ((%(n)s - 1) * 20 + i)::text FROM generate_series(0, 19) i",
+        {"n": number},
+    )
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, max_retries)"
+        " SELECT 'sms', '+49151' || lpad((%(n)s * 100 + i)::text, 6, '0')"
+        " || CASE WHEN i = 3 AND %(n)s %% 2 = 1 THEN '0005' ELSE '9999' END, 'Body', 0 FROM generate_series(0, 9) i",
+        {"n": number},
+    )
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, subject, body)"
+        " SELECT 'push', CASE i WHEN 0 THEN 'greylisted-' ELSE 'token-' END || %(n)s || '-' || i, 'Hi', 'Body'"
+        " FROM generate_series(0, 4) i UNION ALL"
+        " SELECT 'in_app', 'user:' || i, 'Hi', 'Body' FROM generate_series(0, 1) i",
+        {"n": number},
+    )
+
+
+def insert_specials(connection: psycopg.Connection[Any]) -> None:
+    """What does not end at once: held, unknown, expired, throttled, scheduled, slow, an endless template."""
+    connection.execute(
+        "INSERT INTO noti.templates (template_id, subject, body) VALUES ('endless', 'Hi',"
+        " '" + "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3 + "')"
+    )
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, template_id) VALUES ('push', 'token', 'endless')"
+    )
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body)"
+        " SELECT 'chat', 'misconfigured-' || i, 'Body' FROM generate_series(1, 2) i UNION ALL"
+        " SELECT 'webhook', 'https://example.com/broken/' || i, '{}' FROM generate_series(1, 3) i UNION ALL"
+        " SELECT 'voice', '+4915112' || i || '0008', 'Body' FROM generate_series(10, 15) i UNION ALL"
+        " SELECT 'sms', '+49151123450006', 'Body'"
+    )
+    connection.execute(
+        "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, subject, body, send_at, expires_at)"
+        " SELECT 'acme', 'email', 'late' || i || '@example.com', 'Late', 'Body', now() + '1 s', now() + '1 s'"
+        " FROM generate_series(1, 2) i UNION ALL"
+        " SELECT 'acme', 'email', 'tomorrow' || i || '@example.com', 'Later', 'Body', now() + '1 day', NULL"
+        " FROM generate_series(1, 7) i"
+    )
