@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from noti_worker.domain.errors import DatabaseAway
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from noti_worker.store.connect import Connection
     from noti_worker.store.overview import Overview
 
 _EVERY = 2.0
@@ -51,12 +53,14 @@ def top(place: Place) -> None:
 
 
 def _watch(place: Place, *, as_json: bool) -> None:
-    if as_json:
-        _each(place, lambda now: show_json(asdict(now), compact=True))
-    elif sys.stdout.isatty():
-        _live(place)
-    else:
-        _each(place, _print)
+    """Look again and again; Ctrl-C is the ordinary end."""
+    with suppress(KeyboardInterrupt):
+        if as_json:
+            _each(place, lambda now: show_json(asdict(now), compact=True))
+        elif sys.stdout.isatty():
+            _live(place)
+        else:
+            _each(place, _print)
 
 
 def _print(now: "Overview") -> None:
@@ -70,18 +74,15 @@ def _each(place: Place, show: "Callable[[Overview], None]") -> None:
             show(now)
 
 
-def _looks(connection: object) -> "Iterator[Overview]":
-    """An overview every now and then, until Ctrl-C."""
+def _looks(connection: "Connection") -> "Iterator[Overview]":
+    """An overview every now and then, without end."""
     from noti_worker.store.overview import overview
 
     pause = threading.Event()
-    try:
-        while True:
-            began = time.monotonic()
-            yield overview(connection)  # type: ignore[arg-type]
-            pause.wait(max(_EVERY, _COST * (time.monotonic() - began)))
-    except KeyboardInterrupt:
-        return
+    while True:
+        began = time.monotonic()
+        yield overview(connection)
+        pause.wait(max(_EVERY, _COST * (time.monotonic() - began)))
 
 
 def _live(place: Place) -> None:
@@ -91,20 +92,16 @@ def _live(place: Place) -> None:
 
     console = Console()
     shown: list[TextLine] = []
-    try:
-        with Live(console=console, screen=True, auto_refresh=False) as live:
-            while True:
-                try:
-                    with place.connection() as connection:
-                        for now in _looks(connection):
-                            shown = picture(now, console.width)
-                            live.update(_text(shown, console.height), refresh=True)
-                        return
-                except DatabaseAway as error:
-                    live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
-                    threading.Event().wait(_EVERY)
-    except KeyboardInterrupt:
-        return
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            try:
+                with place.connection() as connection:
+                    for now in _looks(connection):
+                        shown = picture(now, console.width)
+                        live.update(_text(shown, console.height), refresh=True)
+            except DatabaseAway as error:
+                live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
+                threading.Event().wait(_EVERY)
 
 
 def _text(lines: list[TextLine], height: int) -> "Text":
