@@ -42,6 +42,7 @@ from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.steering import Steering
 from noti_worker.worker.systemd import Systemd
 from noti_worker.worker.worker import Worker
 
@@ -55,6 +56,12 @@ class Accounts:
     routes: Mapping[Channel, tuple[str, ...]]
     modes: Mapping[str, Mode]
 
+    def named_routes(self) -> dict[Channel, dict[str, str]]:
+        """The accounts of each channel in their order, each with the name of its provider."""
+        return {
+            channel: {account: self.providers[account] for account in route} for channel, route in self.routes.items()
+        }
+
     def close(self) -> None:
         """Give back connections."""
         for sender in self.senders.values():
@@ -65,7 +72,6 @@ class Accounts:
 class Reading:
     """What one reading of the configuration gives, of what can change while the worker runs."""
 
-    accounts: Accounts
     modes: DeliveryModes
     plan: Plan
 
@@ -140,12 +146,12 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         observers = Observers(log, metrics, health, systemd, *((traces,) if traces else ()))
         renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
         stack.callback(renderer.close)
+        steering = Steering({})
 
         def read(settings: Settings) -> Reading:
-            return _read(settings, open_accounts(settings, http), renderer, clock, traces)
+            return _read(settings, http, renderer, clock, traces, steering, metrics)
 
         reading = read(settings)
-        metrics.expect(reading.accounts.routes, reading.accounts.providers)
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()
@@ -181,7 +187,6 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             reading = read(fresh)
             configure(fresh.log)
             log.renew()
-            metrics.expect(reading.accounts.routes, reading.accounts.providers)
             observers.on(reading.modes)
             return reading.plan, _needs_restart(settings, fresh)
 
@@ -204,6 +209,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             random.random,
             tick,
             begun,
+            steering,
             database.patience.shorten,
         )
         stack.callback(worker.close)
@@ -213,8 +219,17 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 
 
 def _read(
-    settings: Settings, accounts: Accounts, renderer: Renderer, clock: DatabaseClock, traces: TraceObserver | None
+    settings: Settings,
+    http: Http,
+    renderer: Renderer,
+    clock: DatabaseClock,
+    traces: TraceObserver | None,
+    steering: Steering,
+    metrics: MetricsObserver,
 ) -> Reading:
+    accounts = open_accounts(settings, http)
+    steering.routes = accounts.named_routes()
+    metrics.expect(accounts.routes, accounts.providers)
     redirect_to = settings.delivery.redirect_to.by_channel
     modes = _told(accounts, redirect_to)
     channels = {channel: _serve(settings, channel) for channel in accounts.routes}
@@ -228,9 +243,10 @@ def _read(
         clock,
         random.random,
         traces.begin if traces else None,
+        steering.paused_accounts,
     )
     about = {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}}
-    return Reading(accounts, modes, Plan(delivery, channels, accounts.close, about))
+    return Reading(modes, Plan(delivery, channels, accounts.close, about))
 
 
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:

@@ -20,6 +20,13 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker send --channel webhook --recipient https://example.com/hooks --body-file - < order.json",
     ),
     "status": ("noti-worker status", "noti-worker status --watch", "noti-worker status --json"),
+    "top": ("noti-worker top",),
+    "pause": (
+        "noti-worker pause channel email --reason 'the relay moves' --until 1h",
+        "noti-worker pause tenant acme",
+        "noti-worker pause everything --dry-run",
+    ),
+    "resume": ("noti-worker resume channel email", "noti-worker resume everything"),
     "list": (
         "noti-worker list --status failed --failed-since 1h",
         "noti-worker list --entity order:17",

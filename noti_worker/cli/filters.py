@@ -44,6 +44,12 @@ _OPTIONS = (
     ),
     click.option("--error", metavar="TEXT", help="Whose last error contains this text, in any case."),
     click.option(
+        "--since",
+        metavar=MOMENT,
+        callback=moment,
+        help="That failed, ended or were parked since then, as --status says; without it, created since then.",
+    ),
+    click.option(
         "--failed-since", metavar=MOMENT, callback=moment, help="That failed since then: 1h ago, or an instant."
     ),
     click.option("--created-since", metavar=MOMENT, callback=moment, help="Created since then: 1h ago, or an instant."),
@@ -91,6 +97,7 @@ _NAMES = (
     "account",
     "kind",
     "error",
+    "since",
     "failed_since",
     "created_since",
     "created_before",

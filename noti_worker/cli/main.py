@@ -13,12 +13,14 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
 from noti_worker.cli.examples import PROGRAM, epilog
 from noti_worker.cli.moving import cancel, hold, release, requeue
+from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place
 from noti_worker.cli.provider import provider
-from noti_worker.cli.reading import list_, status, why
+from noti_worker.cli.reading import list_, why
 from noti_worker.cli.retention import retention
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
+from noti_worker.cli.watching import status, top
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, NotFound, NotiError
 
 
@@ -88,12 +90,15 @@ _ORDER = (
     migrate,
     send,
     status,
+    top,
     list_,
     why,
     requeue,
     cancel,
     hold,
     release,
+    pause,
+    resume,
     retention,
     doctor,
     config,

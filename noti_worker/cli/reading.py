@@ -1,97 +1,24 @@
-"""`status`, `list` and `why`: what waits, which notifications there are, the story of one."""
+"""`list` and `why`: which notifications there are, the story of one or of all about an entity."""
 
-import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from noti_worker.cli.filters import NOTIFICATION_ID, filter_options
+from noti_worker.cli.filters import NOTIFICATION_ID, entity, filter_options
 from noti_worker.cli.place import Place
-from noti_worker.cli.safety import warnings
-from noti_worker.cli.show import moment, plain, show, show_json, span, table
+from noti_worker.cli.show import show, show_json, table
+from noti_worker.cli.story import show_stories
+from noti_worker.domain.errors import NotFound
 
 if TYPE_CHECKING:
+    from noti_worker.store.connect import Connection
     from noti_worker.store.filters import Filter
-    from noti_worker.store.reading import Line, Status
+    from noti_worker.store.reading import Line, Story
 
-_WATCH_SECONDS = 2.0
-
-
-@click.command()
-@click.option("--watch", is_flag=True, help="Look again every two seconds until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="JSON; with --watch one line for each look.")
-@click.pass_obj
-def status(place: Place, watch: bool, as_json: bool) -> None:
-    """Show what waits in each channel, what failed, and who works."""
-    from noti_worker.store import reading
-
-    with place.connection() as connection:
-        pause = threading.Event()
-        try:
-            while True:
-                now = reading.status(connection)
-                if as_json:
-                    show_json(asdict(now), compact=watch)
-                else:
-                    if watch and sys.stdout.isatty():
-                        click.clear()
-                    _show_status(now)
-                if not watch:
-                    return
-                pause.wait(_WATCH_SECONDS)
-        except KeyboardInterrupt:
-            if not watch:
-                raise
-
-
-def _show_status(now: "Status") -> None:
-    if now.channels:
-        columns = ("channel", "due", "in flight", "waiting", "scheduled", "held", "failed 1h", "oldest due")
-        show(
-            table(
-                columns,
-                [
-                    (
-                        c.channel,
-                        *(
-                            f"{count}+" if c.bounded and count else count
-                            for count in (c.due, c.in_flight, c.waiting, c.scheduled, c.held)
-                        ),
-                        c.failed_last_hour,
-                        span(c.oldest_due_seconds),
-                    )
-                    for c in now.channels
-                ],
-            )
-        )
-    else:
-        click.echo("nothing waits, and nothing failed within the hour")
-    click.echo()
-    if now.workers:
-        columns = ("worker", "host", "pid", "version", "up since", "heartbeat", "in flight", "channels")
-        show(table(columns, [_worker_cells(asdict(worker)) for worker in now.workers]))
-    for line in warnings(now.workers):
-        click.secho(plain(line), fg="red", bold=True)
-    if not any(worker.alive for worker in now.workers):
-        click.echo("no worker is running: start one with noti-worker run")
-
-
-def _worker_cells(worker: Mapping[str, Any]) -> tuple[object, ...]:
-    channels = worker["state"].get("channels", [])
-    heartbeat = span(worker["heartbeat_seconds"]) + ("" if worker["alive"] else " (dead)")
-    return (
-        worker["worker_id"],
-        worker["host"],
-        worker["pid"],
-        worker["version"],
-        worker["started_at"],
-        heartbeat,
-        worker["state"].get("in_flight"),
-        " ".join(map(str, channels)) if isinstance(channels, list) else channels,
-    )
+_STORIES = 20
+"""So many stories about one entity are told at once."""
 
 
 @click.command("list")
@@ -138,21 +65,39 @@ def lines_table(lines: "list[Line]") -> Any:
 
 
 @click.command()
-@click.argument("notification_id", metavar="ID", type=NOTIFICATION_ID)
-@click.option("--json", "as_json", is_flag=True, help="JSON: the notification and its events.")
+@click.argument("notification_id", metavar="[ID]", type=NOTIFICATION_ID, required=False)
+@click.option("--entity", "about", metavar="TYPE:ID", callback=entity, help="Of all that is about it, like order:17.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: the notification and its events; with --entity an array.")
 @click.pass_obj
-def why(place: Place, notification_id: int, as_json: bool) -> None:
-    """Tell the story of one notification: every event, every try, and what happens next."""
+def why(place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool) -> None:
+    """Tell the story of one notification, or of all about an entity: every event, every try, and what happens next."""
     from noti_worker.store import reading
 
+    if (notification_id is None) == (about is None):
+        raise click.UsageError("give the ID of a notification, or --entity TYPE:ID")
+    if about is not None and about[1] is None:
+        raise click.UsageError("write --entity TYPE:ID, like order:17")
     with place.connection() as connection:
-        story = reading.why(connection, notification_id)
+        if notification_id is not None:
+            stories, more = [reading.why(connection, notification_id)], False
+        else:
+            stories, more = _about(connection, about or ("", None))
     if as_json:
-        show_json({"notification": asdict(story.line), "events": [asdict(event) for event in story.events]})
-        return
-    line = story.line
-    click.echo(plain(f"notification {line.notification_id}: {line.channel} to {line.recipient}, {line.status}"))
-    width = max((len(plain(event.event)) for event in story.events), default=0)
-    for event in story.events:
-        by = f" (by {plain(event.by)})" if event.by else ""
-        click.echo(f"{moment(event.at)}  {plain(event.event).ljust(width)}  {plain(event.detail)}{by}".rstrip())
+        told = [{"notification": asdict(story.line), "events": [asdict(e) for e in story.events]} for story in stories]
+        show_json(told if about else told[0])
+    else:
+        show_stories(stories)
+    if more:
+        click.echo(f"there are more: these are the newest {_STORIES} (noti-worker list --entity)", err=True)
+
+
+def _about(connection: "Connection", about: tuple[str, str | None]) -> "tuple[list[Story], bool]":
+    """The stories about an entity, the oldest first; and whether there are still older ones."""
+    from noti_worker.store import reading
+    from noti_worker.store.filters import Filter
+
+    found = reading.list_notifications(connection, Filter(entity_type=about[0], entity_id=about[1]), _STORIES + 1)
+    if not found:
+        raise NotFound(f"there is no notification about {about[0]}:{about[1]}")
+    ids = [line.notification_id for line in found[:_STORIES]]
+    return [reading.why(connection, number) for number in reversed(ids)], len(found) > _STORIES

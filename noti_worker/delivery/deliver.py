@@ -1,14 +1,14 @@
 """The whole way of one claimed notification: permit, render, check, route, make safe, attempt, decide."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from noti_worker.delivery.prepare import Renders, prepare
 from noti_worker.delivery.render import RendererAway
-from noti_worker.delivery.routes import accounts_for, has_later
+from noti_worker.delivery.routes import AccountPaused, accounts_for, has_later
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.facts import Result
@@ -24,7 +24,8 @@ class Delivery:
     `routes` names the accounts of each channel in failover order, `senders` and `providers` have one
     entry per account, `channels` holds the policy of channels that differ from the default, `safety`
     says how far a message may go, `dice` gives numbers in [0, 1). `traced` gives a message the trace
-    context of its try. Raises ConfigurationError when a route names an account that nobody built.
+    context of its try, `paused` the accounts that leave their routes for now. Raises ConfigurationError
+    when a route names an account that nobody built.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Delivery:
         clock: Clock,
         dice: Callable[[], float],
         traced: Callable[[Notification, Message], Message] | None = None,
+        paused: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         for channel, accounts in routes.items():
             for account in accounts:
@@ -52,6 +54,7 @@ class Delivery:
         self._clock = clock
         self._dice = dice
         self._traced = traced
+        self._paused = paused
         self._lock = threading.Lock()
         self._sending: dict[_Claim, Message] = {}
         self._given_up: set[_Claim] = set()
@@ -60,7 +63,7 @@ class Delivery:
         """Send it once if it may be sent, and decide what becomes of the row; never raises for one row's sake."""
         try:
             prepared = self.prepare(notification, briefing)
-        except RendererAway as away:
+        except (RendererAway, AccountPaused) as away:
             # Not the row's fault and not a try: it waits as after a first failure, and is not charged.
             wait = self._policy(notification.channel).backoff.wait(0, self._dice())
             return Result(notification, Verdict(Status.RETRYING, str(away), wait=wait))
@@ -73,7 +76,7 @@ class Delivery:
                 return Result(notification, Verdict(status, reason), kind=kind)
 
     def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:
-        """Everything before the send: previews and dry runs stop here. Raises RendererAway."""
+        """Everything before the send: previews and dry runs stop here. Raises RendererAway, AccountPaused."""
         prepared = prepare(
             notification,
             briefing,
@@ -82,6 +85,7 @@ class Delivery:
             route=self._routes.get(notification.channel, ()),
             providers=self._providers,
             renderer=self._renderer,
+            paused=self._paused(),
         )
         return self._safety.apply(prepared) if isinstance(prepared, Message) else prepared
 
@@ -113,8 +117,12 @@ class Delivery:
 
     def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
         policy = self._policy(message.channel)
-        outcome = self._safety.judge(message, outcome)
-        accounts = accounts_for(notification, self._routes[message.channel], self._providers)
+        outcome, paused = self._safety.judge(message, outcome), self._paused()
+        accounts = [
+            account
+            for account in accounts_for(notification, self._routes[message.channel], self._providers)
+            if account == message.account or account not in paused
+        ]
         verdict = decide(
             _capped(notification, policy.max_retries),
             outcome,

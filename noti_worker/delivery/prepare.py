@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from noti_worker.delivery.options import read_options
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered
-from noti_worker.delivery.routes import accounts_for, next_account
+from noti_worker.delivery.routes import accounts_for, next_account, open_accounts
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import (
     Attachment,
@@ -50,8 +50,12 @@ def prepare(
     route: Sequence[str],
     providers: Mapping[str, str],
     renderer: Renders,
+    paused: Collection[str] = (),
 ) -> Message | Hold | Drop:
-    """Pure but for the renderer; a row that cannot be sent as it stands is dropped as failed, with the reason."""
+    """Pure but for the renderer; a row that cannot be sent as it stands is dropped as failed, with the reason.
+
+    `paused` accounts leave the route. Raises AccountPaused when only one of them may send this row.
+    """
     stop = permit(notification, now, on_uncertain)
     if stop is not None:
         return stop
@@ -62,7 +66,8 @@ def prepare(
         content = _content(notification, briefing, options.pop("html", None), renderer)
         _check(notification, content, options)
         attachments = _attachments(options.pop("attachments", ()), briefing)
-        account = next_account(accounts_for(notification, route, providers), briefing)
+        accounts = open_accounts(accounts_for(notification, route, providers), paused, briefing)
+        account = next_account(accounts, briefing)
     except BadNotification as bad:
         return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
     return Message(

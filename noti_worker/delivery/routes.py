@@ -1,6 +1,6 @@
 """Which account sends: the row's own wish, else failover along the channel's route."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
@@ -33,6 +33,23 @@ def accounts_for(notification: Notification, route: Sequence[str], providers: Ma
     raise BadNotification(
         f"provider {wanted!r} is neither an account nor a provider of {notification.channel}: name one of {known}"
     )
+
+
+class AccountPaused(Exception):
+    """Only this account can tell whether it took the message already, and it is paused."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"the account {account} is paused, and only it can tell whether it took the message already")
+
+
+def open_accounts(accounts: Sequence[str], paused: Collection[str], briefing: Briefing) -> Sequence[str]:
+    """The accounts that are not paused, or all of them when the pause came after the claim.
+
+    Raises AccountPaused after an uncertain try through a paused one: another would surely send it twice.
+    """
+    if briefing.last_account in paused and briefing.last_account in accounts and briefing.last_kind in _PERHAPS_SENT:
+        raise AccountPaused(str(briefing.last_account))
+    return [account for account in accounts if account not in paused] or accounts
 
 
 def next_account(accounts: Sequence[str], briefing: Briefing) -> str:

@@ -166,6 +166,13 @@ class Retained:
 
 
 @dataclass(frozen=True, slots=True)
+class Steered:
+    """Other pauses are in force than before; each as (scope, name)."""
+
+    pauses: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -190,5 +197,6 @@ Fact = (
     | Reloaded
     | ReloadRefused
     | Retained
+    | Steered
     | Trouble
 )

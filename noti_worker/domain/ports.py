@@ -9,6 +9,7 @@ from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.domain.secret import Secret
 
 
@@ -71,6 +72,10 @@ class Queue(Protocol):
         """Up to `window` lanes with unfinished rows, following `after` in lane order."""
         ...
 
+    def pauses(self) -> Pauses:
+        """What is paused now."""
+        ...
+
     def claim(
         self,
         worker_id: int,
@@ -80,12 +85,13 @@ class Queue(Protocol):
         dead: Sequence[int] | None,
         *,
         solo: bool = False,
+        skip: Skip = NOTHING,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
         The claims of `dead` workers and expired leases are taken too, and written down as lost; with
         `dead` = None no claim of another worker is taken, not even an expired one. With `solo` only
-        suspects are taken (rows lost twice or more), without it only the others.
+        suspects are taken (rows lost twice or more), without it only the others. The rows of `skip` stay.
         """
         ...
 

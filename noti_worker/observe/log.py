@@ -28,6 +28,7 @@ from noti_worker.domain.facts import (
     RendererKilled,
     Result,
     Retained,
+    Steered,
     Trouble,
     WorkerStarted,
     WorkerStopped,
@@ -58,6 +59,7 @@ EVENTS: dict[str, str] = {
     "database_back": "the database answers again (info)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
+    "paused": "other pauses are in force than before: `pauses` lists them (info)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
     "retention": "old rows and months of the logs went, or new months were made; `stray` lines have no month, "
@@ -178,7 +180,7 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | RecordRefused() | RendererKilled() | Trouble():
+            case LeaseLost() | RecordRefused() | RendererKilled() | Steered() | Trouble():
                 self._mishap(fact)
             case Retained():
                 self._retained(fact)
@@ -244,6 +246,8 @@ class LogObserver:
                 self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
+            case Steered(pauses):
+                self._log.info("paused", pauses=[f"{scope} {name}".rstrip() for scope, name in sorted(pauses)])
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 

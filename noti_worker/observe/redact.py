@@ -25,6 +25,7 @@ NAMES = frozenset(
         "logger",
         "made",
         "postponed",
+        "pauses",
         "provider",
         "redirect",
         "restart",

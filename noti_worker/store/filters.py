@@ -22,7 +22,8 @@ class Filter:
     """Conditions that must all hold; an empty one is no condition, several values of one are alternatives.
 
     `provider` is what the row asks for; `account` and `kind` tell of the latest try, `error` is a part of the last
-    error's words, case ignored.
+    error's words, case ignored. `since` is when they came to the statuses that are named: failed, ended, parked;
+    for all others when they were created.
     """
 
     ids: tuple[int, ...] = ()
@@ -39,6 +40,7 @@ class Filter:
     account: tuple[str, ...] = ()
     kind: tuple[str, ...] = ()
     error: str | None = None
+    since: Since | None = None
     failed_since: Since | None = None
     created_since: Since | None = None
     created_before: Since | None = None
@@ -72,6 +74,8 @@ def where(chosen: Filter) -> ColumnElement[bool]:
         conditions.append(_status(chosen.status))
     if chosen.error is not None:
         conditions.append(log.c.error_message.icontains(chosen.error, autoescape=True))
+    if chosen.since is not None:
+        conditions.append(_came_to(chosen.status) >= _instant(chosen.since))
     if chosen.failed_since is not None:
         conditions.append(log.c.failed_at >= _instant(chosen.failed_since))
     if chosen.created_since is not None:
@@ -94,6 +98,15 @@ def _status(wanted: tuple[Status, ...]) -> ColumnElement[bool]:
     if not asked & _FINISHED:
         return and_(named, log.c.finished_at.is_(None))
     return named
+
+
+def _came_to(wanted: tuple[Status, ...]) -> ColumnElement[datetime | None]:
+    asked = set(wanted)
+    if asked == {Status.FAILED}:
+        return log.c.failed_at
+    if asked and asked <= _PARKED:
+        return log.c.held_at
+    return log.c.finished_at if asked and asked <= _FINISHED else log.c.created_at
 
 
 def _latest(name: str) -> ColumnElement[str]:

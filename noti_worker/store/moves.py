@@ -102,7 +102,7 @@ def send(connection: Connection, fields: Mapping[str, Any], *, dry_run: bool = F
     `fields` are those of `enqueue`; `send_at` and `expires_at` may also be a timedelta from the database's now.
     Raises BadNotification in the words of the database.
     """
-    with _in_words(), connection.transaction(force_rollback=dry_run):
+    with in_words(), connection.transaction(force_rollback=dry_run):
         now = rows(connection, Statement("now", "SELECT clock_timestamp() AS now", frozenset()), {})[0]["now"]
         instants = {name: now + value for name, value in fields.items() if isinstance(value, timedelta)}
         given: Any = {**fields, **instants}
@@ -110,7 +110,7 @@ def send(connection: Connection, fields: Mapping[str, Any], *, dry_run: bool = F
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Let the words of our own checks and triggers through, which never show content; else as `translated`."""
     with translated():
         try:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
+from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.store.briefing import Needs
 from noti_worker.store.connect import Database, Row
 from noti_worker.store.record import record
@@ -14,6 +15,7 @@ from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")
 _CLAIM = statement("claim")
+_PAUSES = statement("pauses")
 _BRIEF = statement("brief")
 _RECORD = statement("record")
 _RELEASE = statement("release")
@@ -60,6 +62,10 @@ class PostgresQueue:
             for row in self._claims.run(_HEADS, parameters)
         ]
 
+    def pauses(self) -> Pauses:
+        """What is paused now."""
+        return Pauses.of((row["scope"], row["name"]) for row in self._claims.run(_PAUSES, {}))
+
     def claim(
         self,
         worker_id: int,
@@ -69,10 +75,11 @@ class PostgresQueue:
         dead: Sequence[int] | None,
         *,
         solo: bool = False,
+        skip: Skip = NOTHING,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
-        `dead` None: no claim of another worker is taken, not even an expired one.
+        `dead` None: no claim of another worker is taken, not even an expired one. The rows of `skip` stay.
         """
         if not shares or limit <= 0:
             return []
@@ -85,6 +92,8 @@ class PostgresQueue:
                 "dead": None if dead is None else list(dead),
                 "solo": solo,
                 "limit": limit,
+                "closed_providers": list(skip.providers),
+                "closed_templates": list(skip.templates),
                 "channels": [lane.channel.value for lane in lanes],
                 "priorities": [lane.priority.value for lane in lanes],
                 "tenants": [lane.tenant_id for lane in lanes],

@@ -155,7 +155,7 @@ _COLUMNS = [log.c[name] for name in Line.__dataclass_fields__]
 def gauges(source: Source, bound: int = BOUND) -> Gauges:
     """Count what is unfinished, along the hot index and within `bound` for each (channel, priority)."""
     grid = {"channels": [channel.value for channel in Channel], "priorities": [rank.value for rank in Priority]}
-    with _by_index(source):
+    with by_index(source):
         counts = rows(source, statement("read_depth"), grid | {"bound": bound})
         ages = rows(source, statement("read_oldest"), grid | {"lanes": 2000})
     depth: dict[tuple[str, str], int] = {}
@@ -173,7 +173,7 @@ def gauges(source: Source, bound: int = BOUND) -> Gauges:
 
 
 @contextmanager
-def _by_index(source: Source) -> Iterator[None]:
+def by_index(source: Source) -> Iterator[None]:
     """Plan as a worker does: the planner does not see that a loose index scan touches a row per tenant only."""
     if isinstance(source, Session):
         yield

@@ -334,3 +334,23 @@ duties = Table(
     Column("state", JSONB),
     PrimaryKeyConstraint("duty", name="duties_pkey"),
 )
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=text("''")),
+    Column("reason", Text),
+    Column("paused_by", Text, nullable=False, server_default=text("CURRENT_USER")),
+    _stamp("created_at"),
+    _time("until"),
+    PrimaryKeyConstraint("scope", "name", name="pauses_pkey"),
+    CheckConstraint(
+        "scope IN ('everything', 'channel', 'account', 'tenant', 'template') AND (scope = 'everything') = (name = '')"
+        f" AND (scope <> 'channel' OR {_one_of('name', Channel)})"
+        " AND until >= '2000-01-01 00:00+00' AND until <= '2200-01-01 00:00+00'"
+        " AND octet_length(name) <= 256 AND octet_length(reason) <= 4096"
+        " AND octet_length(paused_by) >= 1 AND octet_length(paused_by) <= 256",
+        name="pauses_sane",
+    ),
+)

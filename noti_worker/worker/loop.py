@@ -2,21 +2,25 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Claimed, Trouble
-from noti_worker.domain.lanes import Floor, Lane, LaneHead, share_out
+from noti_worker.domain.facts import Claimed, Steered, Trouble
+from noti_worker.domain.lanes import BEHIND, Floor, Lane, LaneHead, share_out
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Clock, Observer, Queue
 from noti_worker.worker.leases import Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.steering import LEARN_EVERY, Steering
 
 WINDOW = 200
 """Lanes looked at in one round; with more of them a cursor moves on at every look."""
+
+MOST_WINDOWS = 10
+"""So many windows of nothing but paused lanes are passed over in one look."""
 
 SECOND_LOOK = 0.015
 """After a hint a commit may land just behind the first look."""
@@ -95,6 +99,7 @@ class Loop:
         observer: Observer,
         dice: Callable[[], float],
         listening: Callable[[], bool],
+        steering: Steering,
     ) -> None:
         """Prepare; nothing is claimed before the first `poll`. `listening` tells whether hints arrive."""
         self._worker_id = worker_id
@@ -109,6 +114,7 @@ class Loop:
         self._observer = observer
         self._dice = dice
         self._listening = listening
+        self._steering = steering
         self._busy_at = clock.monotonic()
         self._heads: dict[Lane, LaneHead] = {}
         self._heads_until = 0.0
@@ -125,7 +131,8 @@ class Loop:
         self._outages = 0
 
     def hint(self) -> None:
-        """A row came in: look at once, and once more a moment later."""
+        """A row came in, or something was paused: look at once, and once more a moment later."""
+        self._steering.hint()
         self._heads_until = 0.0
         self._look_again = True
 
@@ -139,6 +146,7 @@ class Loop:
             self.release()
             if self._hand.fenced or self._must_flush():
                 return FLUSH_PAUSE
+            self._steer()
             if self._suspect is not None:
                 return self._run_alone(self._suspect)
             return self._round()
@@ -189,6 +197,20 @@ class Loop:
             self._search_suspect()
         return self._pause(hungry=hungry)
 
+    def _steer(self) -> None:
+        """Learn what is paused; news count from this round on."""
+        now = self._clock.monotonic()
+        if not self._steering.due(now):
+            return
+        pauses = self._queue.pauses()
+        if self._steering.learn(pauses, now):
+            self._heads_until = 0.0
+            # What was passed over while it was paused lies before the floors.
+            self._floors.clear()
+            for sweep in self._sweeps.values():
+                sweep.hasten()
+            self._observer.on(Steered(pauses.all))
+
     def _mourn(self) -> None:
         """Sweep at once when another worker died: its rows lie behind the floors."""
         dead = frozenset(self._keeper.dead or ())
@@ -202,11 +224,15 @@ class Loop:
         now = self._clock.monotonic()
         if now < self._heads_until:
             return
-        heads = self._queue.heads(tuple(self._pools), self._cursor, WINDOW)
-        if len(heads) < WINDOW and self._cursor is not None:  # the end: go on from the first lane
-            heads = [*heads, *self._queue.heads(tuple(self._pools), None, WINDOW - len(heads))]
-        self._cursor = heads[-1].lane if len(heads) >= WINDOW else None
-        self._heads = {head.lane: head for head in heads}
+        channels = [channel for channel in self._pools if not self._steering.closes_channel(channel)]
+        for _ in range(MOST_WINDOWS):
+            heads = self._queue.heads(channels, self._cursor, WINDOW)
+            if len(heads) < WINDOW and self._cursor is not None:  # the end: go on from the first lane
+                heads = [*heads, *self._queue.heads(channels, None, WINDOW - len(heads))]
+            self._cursor = heads[-1].lane if len(heads) >= WINDOW else None
+            self._heads = {head.lane: head for head in heads if not self._steering.closes_lane(head.lane)}
+            if self._heads or self._cursor is None:
+                break
         if self._cursor is None:
             self._floors = {lane: floor for lane, floor in self._floors.items() if lane in self._heads}
         self._empty.clear()
@@ -216,13 +242,16 @@ class Loop:
         """Claim for one channel; True when more may wait."""
         began = self._clock.monotonic()
         sweeping = self._sweeps[channel].due(began)
+        skip, asked = self._steering.skip(channel), self._clock.now()
         lanes = [head for lane, head in self._heads.items() if lane.channel is channel]
         if not sweeping:
             lanes = [head for head in lanes if head.lane not in self._empty]
-        shares = share_out(lanes, want, {} if sweeping else self._floors, self._clock.now())
+        if skip:  # a paused row at the head of its lane must not make the others look old
+            lanes = [replace(head, due_at=max(head.due_at, self._floor(head.lane).due_at)) for head in lanes]
+        shares = share_out(lanes, want, {} if sweeping else self._floors, asked)
         if not shares:
             return False
-        batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead)
+        batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead, skip=skip)
         if sweeping:
             self._sweeps[channel].took(began, self._clock.monotonic())
         taken = dict.fromkeys((share.lane for share in shares), 0)
@@ -234,12 +263,18 @@ class Loop:
             # does not wait for the next sweep.
             self._floors[lane] = reached if sweeping else max(self._floors.get(lane, reached), reached)
         if len(batch) < want:
-            self._empty.update(share.lane for share in shares if taken[share.lane] < share.quota)
+            dry = [share.lane for share in shares if taken[share.lane] < share.quota]
+            self._empty.update(dry)
+            if skip:  # all that is due was looked at: paused rows are not walked again until the next sweep
+                self._floors.update((lane, max(self._floor(lane), Floor(asked - BEHIND))) for lane in dry)
         if batch:
             held = self._hand.take(batch, began)
             self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - began))
             pool.submit(self._briefed(held))
         return len(batch) >= want or any(lane not in self._empty for lane in taken)
+
+    def _floor(self, lane: Lane) -> Floor:
+        return self._floors.get(lane, Floor())
 
     def _briefed(self, rows: Sequence[Held]) -> list[Held]:
         """Add what the rows refer to; rows that cannot be looked up now are given back."""
@@ -261,7 +296,15 @@ class Loop:
             shares = share_out(lanes, 1, {}, self._clock.now())
             if not shares:
                 continue
-            batch = self._queue.claim(self._worker_id, shares, 1, self._pace.lease, self._keeper.dead, solo=True)
+            batch = self._queue.claim(
+                self._worker_id,
+                shares,
+                1,
+                self._pace.lease,
+                self._keeper.dead,
+                solo=True,
+                skip=self._steering.skip(channel),
+            )
             if batch:
                 [held] = self._hand.take(batch, now)
                 self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - now))
@@ -295,7 +338,9 @@ class Loop:
         if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
             return 0.0
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
-        if self._heads:
+        if self._steering.pauses or len(self._hand):
+            pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
+        if self._heads or self._steering.pauses:
             self._busy_at = self._clock.monotonic()
         elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._listening():
             return pause * IDLE_FACTOR

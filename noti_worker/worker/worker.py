@@ -26,6 +26,7 @@ from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan, Plans
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import Stop
 
 FLUSH_WITHIN = 5.0
@@ -56,6 +57,7 @@ class Worker:
         dice: Callable[[], float],
         tick: Callable[[str], None],
         begun: Callable[[int], None],
+        steering: Steering,
         shorten: Callable[[float], None],
     ) -> None:
         """Prepare; nothing happens before `run`.
@@ -79,6 +81,7 @@ class Worker:
         self._dice = dice
         self._tick = tick
         self._begun = begun
+        self._steering = steering
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
@@ -139,6 +142,7 @@ class Worker:
             self._observer,
             self._dice,
             lambda: self._wake.listening,
+            self._steering,
         )
         self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
         keeper.start()
@@ -223,6 +227,7 @@ class Worker:
         return {
             **self._plans.current.about,
             "channels": sorted(self._plans.current.channels),
+            "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,
         }
@@ -237,7 +242,8 @@ class Worker:
         """One row on a sender thread: still ours, mark it where it must not go out twice, deliver, report."""
         with self._plans.for_row(held) as plan:
             serve = plan.channels.get(held.notification.channel)  # gone when a reload took the channel away
-            if serve is None or not self._may_start(held, serve.policy):
+            paused = self._steering.closes(held.notification)  # since the claim
+            if serve is None or paused or not self._may_start(held, serve.policy):
                 self._loop.give_back(held)
                 return
             try:

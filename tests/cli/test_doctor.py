@@ -222,7 +222,7 @@ def test_doing_what_it_says_about_rights_is_enough(
     mine = database_url.replace("postgres@", f"{role}@")
     findings = doctor("--database-url", mine, exits=1)
     grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
-    assert len(grants) == 11
+    assert len(grants) == 12
     for todo in grants:
         connection.execute(todo.removeprefix("as the owner of the schema: ").encode())
     assert all(level == "ok" for level, *_ in doctor("--database-url", mine))

@@ -1,10 +1,6 @@
 """`status`, `list` and `why`, as tables and as JSON."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,86 +9,6 @@ from tests.cli.conftest import Invoke, read
 from tests.store.lives import claim, end, life, queue
 
 Connection = psycopg.Connection[Any]
-
-
-def test_status_of_an_empty_database_says_so(noti: Invoke) -> None:
-    result = noti("status")
-    assert "nothing waits" in result.stdout
-    assert "no worker is running" in result.stdout
-
-
-def test_status_shows_channels_and_workers(noti: Invoke, connection: Connection) -> None:
-    queue(connection)
-    life(connection, "failed")
-    connection.execute(
-        "INSERT INTO noti.workers (worker_id, host, pid, version, state) "
-        "VALUES (7, 'here', 42, '1.0', '{\"channels\": [\"email\"], \"in_flight\": 3}')"
-    )
-    result = noti("status")
-    assert result.exit_code == 0
-    header, email, _, workers, worker = result.stdout.splitlines()
-    assert " ".join(header.split()) == "channel due in flight waiting scheduled held failed 1h oldest due"
-    assert email.split()[:7] == ["email", "1", "0", "0", "0", "0", "1"]
-    assert workers.startswith("worker")
-    assert worker.split()[:4] == ["7", "here", "42", "1.0"]
-
-
-def test_status_is_loud_about_living_workers_that_do_not_send(noti: Invoke, connection: Connection) -> None:
-    connection.execute(
-        "INSERT INTO noti.workers (worker_id, heartbeat, state) VALUES"
-        """ (7, now(), '{"modes": {"relay": "dry", "hooks": "redirect"}}'), (8, now(), '{"modes": {}}'),"""
-        """ (9, now() - interval '1 hour', '{"modes": {"relay": "dry"}}'), (10, now(), '{"modes": "odd"}')"""
-    )
-    loud = [line for line in noti("status").stdout.splitlines() if "SAFE MODE" in line]
-    assert loud == [
-        "SAFE MODE: worker 7 sends nothing through relay (dry)",
-        "SAFE MODE: worker 7 sends to other addresses through hooks (redirect)",
-    ]
-
-
-def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
-    queue(connection)
-    connection.execute("INSERT INTO noti.workers (worker_id) VALUES (7)")
-    found = read(noti("status", "--json"))
-    assert list(found) == ["channels", "workers"]
-    assert list(found["channels"][0]) == [
-        "channel",
-        "due",
-        "in_flight",
-        "waiting",
-        "scheduled",
-        "held",
-        "failed_last_hour",
-        "oldest_due_seconds",
-        "bounded",
-    ]
-    assert list(found["workers"][0]) == [
-        "worker_id",
-        "host",
-        "pid",
-        "version",
-        "started_at",
-        "heartbeat_seconds",
-        "alive",
-        "state",
-    ]
-
-
-def test_status_watches_until_it_is_interrupted(database_url: str) -> None:
-    watcher = subprocess.Popen(
-        [sys.executable, "-m", "noti_worker", "status", "--watch", "--json"],
-        env={"PATH": "/usr/bin:/bin", "NOTI_DATABASE_URL": database_url},
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert watcher.stdout is not None
-    first, second = watcher.stdout.readline(), watcher.stdout.readline()
-    watcher.send_signal(signal.SIGINT)
-    _, errors = watcher.communicate(timeout=10)
-    assert first == second == '{"channels": [], "workers": []}\n'
-    assert (watcher.returncode, errors) == (0, "")
 
 
 def test_list_shows_recipients_and_no_content(noti: Invoke, connection: Connection) -> None:
@@ -154,11 +70,30 @@ def test_list_takes_every_condition(noti: Invoke, connection: Connection) -> Non
         "--kind dead",
         "--error unknown",
         "--failed-since 1h",
+        "--status failed --since 1h",
+        "--channel sms --since 1h",
+        "--status failed --since 1h --recipient +491234 --entity order:17",
         "--channel sms --created-since 2020-01-01T00:00:00Z",
     ):
         found = read(noti("list", "--json", *words.split()))
         assert [line["notification_id"] for line in found] == [wanted], words
     assert read(noti("list", "--json", "--created-before", "1h")) == []
+    connection.execute("SELECT noti.requeue(%s)", (wanted,))
+    assert read(noti("list", "--json", "--status", "failed", "--since", "1h")) == []
+
+
+def test_since_asks_when_a_row_came_to_the_status_that_is_named(noti: Invoke, connection: Connection) -> None:
+    old = "now() - interval '2 hours'"
+    for status, column in (("failed", "failed_at"), ("sent", "finished_at"), ("held", "held_at")):
+        for at in (old, "now()"):
+            connection.execute(
+                f"INSERT INTO noti.notifications_log (channel, recipient, body, status, {column}, created_at)"
+                f" VALUES ('email', 'ada@example.com', 'x', '{status}', {at}, {old})".encode()
+            )
+    for number, status in enumerate(("failed", "sent", "held")):
+        found = read(noti("list", "--json", "--status", status, "--since", "1h"))
+        assert [line["notification_id"] for line in found] == [2 * number + 2], status
+    assert read(noti("list", "--json", "--since", "1h")) == []  # without a status: created
 
 
 def test_list_says_when_there_are_more(noti: Invoke, connection: Connection) -> None:
@@ -211,3 +146,41 @@ def test_on_a_terminal_the_table_is_drawn_and_content_is_no_markup(
     shown = in_terminal("list", NOTI_DATABASE_URL=database_url)
     assert "─" in shown
     assert "[bold]a@example.com" in shown
+
+
+def test_why_tells_of_all_that_is_about_an_entity(noti: Invoke, connection: Connection) -> None:
+    first = life(connection, "sent", entity_type="order", entity_id="17")
+    second = queue(connection, entity_type="order", entity_id="17")
+    queue(connection, entity_type="order", entity_id="18")
+    heads = [line for line in noti("why", "--entity", "order:17").stdout.splitlines() if line.startswith("notif")]
+    assert [head.split(":")[0] for head in heads] == [f"notification {first}", f"notification {second}"]
+    told = read(noti("why", "--entity", "order:17", "--json"))
+    assert [story["notification"]["notification_id"] for story in told] == [first, second]
+    assert told[1]["events"][-1]["event"] == "next"
+
+
+def test_why_says_when_an_entity_has_no_story_or_too_many(noti: Invoke, connection: Connection) -> None:
+    result = noti("why", "--entity", "order:17")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: there is no notification about order:17\n")
+    for _ in range(21):
+        queue(connection, entity_type="order", entity_id="17")
+    result = noti("why", "--entity", "order:17")
+    assert result.stdout.startswith("notification 2:")
+    assert "these are the newest 20" in result.stderr
+
+
+def test_why_needs_an_id_or_an_entity(noti: Invoke) -> None:
+    for words in ((), ("1", "--entity", "order:17"), ("--entity", "order")):
+        assert noti("why", *words).exit_code == 2, words
+
+
+def test_on_a_terminal_why_is_a_timeline(
+    connection: Connection, in_terminal: Callable[..., str], database_url: str
+) -> None:
+    made = life(connection, "failed")
+    connection.execute("UPDATE noti.notifications_log SET created_at = created_at WHERE notification_id = %s", (made,))
+    shown = in_terminal("why", str(made), NOTI_DATABASE_URL=database_url)
+    assert shown.count("●") >= 2
+    assert shown.count("○") == 1
+    assert "\x1b[31m●" in shown  # failed is red

@@ -13,7 +13,7 @@ from noti_worker import embedded
 from noti_worker.store import migrate
 from tests.cli.conftest import Invoke, read
 
-PENDING = "pending: 0001\npending: 0003\n"
+PENDING = "".join(f"pending: {number:04}\n" for number in range(1, int(migrate.head()) + 1))
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ def a_delivery(
     modes: Mapping[str, Mode] | None = None,
     redirect_to: Mapping[Channel, str] | None = None,
     traced: Callable[[Notification, Message], Message] | None = None,
+    paused: frozenset[str] = frozenset(),
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
@@ -94,4 +95,5 @@ def a_delivery(
         clock=clock or StillClock(),
         dice=lambda: 0.5,
         traced=traced,
+        paused=lambda: paused,
     )

@@ -348,3 +348,33 @@ def test_giving_up_before_the_send_forbids_it_and_charges_nothing() -> None:
     assert courier.sent == []
     assert (result.outcome, result.verdict.status, result.verdict.wait) == (None, Status.RETRYING, timedelta(0))
     assert not result.verdict.charge
+
+
+def test_a_paused_account_is_neither_used_nor_failed_over_to() -> None:
+    couriers = {"relay": Courier(Outcome(Kind.CONFIG)), "spare": Courier(), "third": Courier()}
+    result = a_delivery(couriers, paused=frozenset({"relay"})).deliver(claimed(), NOTHING)
+    assert (result.account, result.verdict.status) == ("spare", Status.SENT)
+    result = a_delivery(couriers, paused=frozenset({"spare", "third"})).deliver(claimed(), NOTHING)
+    assert (result.account, result.verdict.status) == ("relay", Status.HELD)
+
+
+def test_a_pause_that_comes_during_the_send_does_not_touch_its_result() -> None:
+    paused: set[str] = set()
+
+    def late(_: Message) -> Outcome:
+        paused.add("relay")
+        return Outcome(Kind.CONFIG)
+
+    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()})
+    house._paused = lambda: paused
+    result = house.deliver(claimed(), NOTHING)
+    assert (result.account, result.verdict.status) == ("relay", Status.RETRYING)
+
+
+def test_an_uncertain_row_waits_for_its_paused_account_uncharged() -> None:
+    briefing = Briefing(last_account="relay", last_kind=Kind.UNCERTAIN)
+    couriers = {"relay": Courier(), "spare": Courier()}
+    result = a_delivery(couriers, paused=frozenset({"relay"})).deliver(claimed(attempt_count=1), briefing)
+    assert (result.outcome, result.verdict.status, result.verdict.charge) == (None, Status.RETRYING, False)
+    assert "the account relay is paused" in result.verdict.reason
+    assert couriers["spare"].sent == []

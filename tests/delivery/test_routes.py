@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.delivery.routes import accounts_for, has_later, next_account
+from noti_worker.delivery.routes import AccountPaused, accounts_for, has_later, next_account, open_accounts
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing
 from noti_worker.domain.outcome import Kind
@@ -65,3 +65,14 @@ def test_a_row_that_names_none_or_several_is_told_the_choice(wanted: str, said: 
 
 def test_only_a_later_account_takes_over() -> None:
     assert [has_later(ROUTE, account) for account in ROUTE] == [True, True, False]
+
+
+def test_paused_accounts_leave_the_route() -> None:
+    assert open_accounts(("a", "b"), {"a"}, Briefing()) == ["b"]
+    assert open_accounts(("a", "b"), {"a", "b"}, Briefing()) == ("a", "b")  # paused after the claim: it goes on
+    assert open_accounts(("a", "b"), {"a"}, Briefing(last_account="a", last_kind=Kind.TRANSIENT)) == ["b"]
+
+
+def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
+    with pytest.raises(AccountPaused, match="the account a is paused"):
+        open_accounts(("a", "b"), {"a"}, Briefing(last_account="a", last_kind=Kind.UNCERTAIN))

@@ -63,6 +63,11 @@ def test_only_trigger_functions_have_the_rights_of_their_owner(connection: psyco
           FROM pg_proc WHERE pronamespace = 'noti'::regnamespace
         """
     ).fetchall()
-    assert {name for name, definer, _, _ in functions if definer} == {"on_insert", "on_update", "on_truncate"}
+    assert {name for name, definer, _, _ in functions if definer} == {
+        "on_insert",
+        "on_update",
+        "on_truncate",
+        "on_pause",
+    }
     assert all(trigger for _, definer, trigger, _ in functions if definer)
     assert [name for name, _, _, settings in functions if "search_path=pg_catalog, pg_temp" not in settings] == []

@@ -127,6 +127,12 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.Reloaded((), ("worker.lease",)), "warning", "reloaded", {"restart": ["worker.lease"]}),
         (f.ReloadRefused("worker.lease: no"), "error", "reload_refused", {"error": "worker.lease: no"}),
         (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
+        (
+            f.Steered(frozenset({("channel", "email"), ("everything", "")})),
+            "info",
+            "paused",
+            {"pauses": ["channel email", "everything"]},
+        ),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
         (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),

@@ -22,7 +22,8 @@ LANES = [Lane(Channel.EMAIL, priority, "default") for priority in (Priority.URGE
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "claim": {
-        "worker_id": 1, "lease": LEASE, "dead": [7], "solo": False, "limit": 100,
+        "worker_id": 1, "lease": LEASE, "dead": [7], "solo": False,
+        "closed_providers": ["relay"], "closed_templates": ["welcome"], "limit": 100,
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
         "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0], "quotas": [100, 100],
     },

@@ -98,7 +98,7 @@ def test_gauges_walk_the_hot_index_only_whoever_asks(people: Connection, name: s
         lines = people.execute(f"EXPLAIN {question.sql}".encode(), given).fetchall()
         return "\n".join(line["QUERY PLAN"] for line in lines)
 
-    with reading._by_index(people):
+    with reading.by_index(people):
         assert people.execute("SHOW enable_seqscan").fetchone() == {"enable_seqscan": "off"}
         assert "notifications_log_hot" in plan()
         assert "Seq Scan on notifications_log" not in plan()

@@ -12,6 +12,7 @@ from noti_worker.domain.lanes import Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.clock import DatabaseClock
 from tests.domain.rows import NOW, claimed
@@ -73,6 +74,7 @@ class FakeStore:
         self.dead: tuple[int, ...] = ()
         self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
+        self.paused: set[tuple[str, str]] = set()
         self.lock = threading.RLock()
 
     def add(self, **fields: Any) -> int:
@@ -92,6 +94,10 @@ class FakeStore:
                 found[lane] = LaneHead(lane, due_at, min(ahead, default=None))
         return [found[lane] for lane in sorted(found)][:window]
 
+    def pauses(self) -> Pauses:
+        self._call("pauses", None)
+        return Pauses.of(self.paused)
+
     def claim(
         self,
         worker_id: int,
@@ -101,8 +107,9 @@ class FakeStore:
         dead: Sequence[int] | None,
         *,
         solo: bool = False,
+        skip: Skip = NOTHING,
     ) -> Sequence[Notification]:
-        self._call("claim", {"shares": list(shares), "limit": limit, "dead": dead, "solo": solo})
+        self._call("claim", {"shares": list(shares), "limit": limit, "dead": dead, "solo": solo, "skip": skip})
         taken: list[Notification] = []
         with self.lock:
             for share in shares:
@@ -114,6 +121,8 @@ class FakeStore:
                     and row.notification.due_at <= self.clock.now()
                     and _lane(row.notification) == share.lane
                     and (row.notification.lost_count >= 2) == solo
+                    and row.notification.provider not in skip.providers
+                    and row.notification.template_id not in skip.templates
                     and (row.notification.due_at, row.notification.notification_id)
                     >= (share.floor.due_at, share.floor.notification_id)
                 ]

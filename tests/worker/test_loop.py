@@ -10,6 +10,7 @@ from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
 from noti_worker.worker.loop import ALONE_PAUSE, ALONE_WITHIN, SECOND_LOOK, Loop, Pace
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.steering import LEARN_EVERY, Steering
 from tests.domain.rows import NOW
 from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
 
@@ -75,6 +76,7 @@ class House:
             self.witness,
             lambda: self.dice,
             lambda: self.listening,
+            Steering({channel: {"relay": "smtp", "spare": "ses"} for channel in self.pools}),
         )
         self.listening = True
         self.dice = 0.5
@@ -170,7 +172,7 @@ def test_a_hint_looks_at_once_and_once_more_a_moment_later() -> None:
     assert house.loop.poll() == SECOND_LOOK
     assert house.begun() == [1]
     house.store.add()
-    assert house.loop.poll() == pytest.approx(1.0)
+    assert house.loop.poll() == LEARN_EVERY
     assert len(house.store.asked("heads")) == 3
 
 

@@ -17,6 +17,7 @@ from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.worker import Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
@@ -68,6 +69,7 @@ class House:
             lambda: 0.5,
             lambda name: None,
             lambda worker_id: None,
+            Steering({Channel.EMAIL: {"relay": "smtp"}}),
             lambda seconds: None,
         )
         self.code: int | None = None

@@ -7,11 +7,14 @@
 -- NO KEY: an application's foreign key to this table must not hide a row.
 -- With :dead NULL no claim of another worker is taken, however old.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
+-- Rows of paused templates and accounts are passed over; the arrays are empty unless something is paused.
 \set worker_id 1
 \set lease '''120 seconds'''
 \set dead 'array[]::bigint[]'
 \set solo false
 \set limit 10
+\set closed_providers 'array[]::text[]'
+\set closed_templates 'array[]::text[]'
 \set channels 'array[''email'', ''email'']'
 \set priorities 'array[''urgent'', ''normal'']'
 \set tenants 'array[''default'', ''default'']'
@@ -38,6 +41,8 @@ WITH taken AS MATERIALIZED (
               AND (n.lease_until IS NULL
                    OR cast(:dead AS bigint[]) IS NOT NULL
                       AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[]))))
+              AND (n.template_id IS NULL OR n.template_id <> ALL (cast(:closed_templates AS text[])))
+              AND (n.provider IS NULL OR n.provider <> ALL (cast(:closed_providers AS text[])))
               AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
             ORDER BY n.due_at, n.notification_id
             LIMIT lane.quota

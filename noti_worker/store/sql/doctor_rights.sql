@@ -11,6 +11,7 @@ wanted(relation, privileges) AS (
            ('attachments', ARRAY['SELECT']),
            ('workers', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
            ('duties', ARRAY['SELECT', 'INSERT', 'UPDATE']),
+           ('pauses', ARRAY['SELECT']),
            ('alembic_version', ARRAY['SELECT'])
 )
 SELECT 'USAGE ON SCHEMA noti' AS lacking

@@ -1,0 +1,95 @@
+"""`pause` and `resume`: of a channel, an account, a tenant, a template, or everything."""
+
+import os
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from noti_worker.cli.kinds import MOMENT, moment
+from noti_worker.cli.place import Place
+from noti_worker.cli.show import moment as shown
+from noti_worker.cli.show import plain, show_json
+from noti_worker.domain.pauses import Scope
+
+if TYPE_CHECKING:
+    from noti_worker.store.pausing import PauseLine
+
+_WHAT = click.argument("scope", metavar="WHAT", type=click.Choice([scope.value for scope in Scope]))
+_NAME = click.argument("name", metavar="[NAME]", required=False)
+
+
+@click.command()
+@_WHAT
+@_NAME
+@click.option("--reason", metavar="TEXT", help="Why; status and why show it.")
+@click.option(
+    "--until", metavar=MOMENT, callback=moment, help="It ends by itself: in 2h, or at an instant; else with resume."
+)
+@click.option("--dry-run", is_flag=True, help="Only let the database check it; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: the pause.")
+@click.pass_obj
+def pause(
+    place: Place,
+    scope: str,
+    name: str | None,
+    reason: str | None,
+    until: timedelta | datetime | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send nothing of everything, channel, account, tenant or template NAME for now; what waits stays untouched."""
+    from noti_worker.store import pausing
+
+    with place.connection() as connection:
+        line = pausing.pause(connection, Scope(scope), name, reason=reason, until=until, by=_person(), dry_run=dry_run)
+        strange = Scope(scope) is Scope.ACCOUNT and not pausing.knows_account(connection, line.name)
+    if as_json:
+        show_json({"dry_run": dry_run, **asdict(line)})
+    else:
+        click.echo(f"would be paused: {pause_words(line)}" if dry_run else f"paused: {pause_words(line)}")
+    if strange:
+        click.echo(f"no running worker has an account {plain(line.name)}", err=True)
+
+
+@click.command()
+@_WHAT
+@_NAME
+@click.option("--dry-run", is_flag=True, help="Only tell; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: whether there was a pause, and those that stay.")
+@click.pass_obj
+def resume(place: Place, scope: str, name: str | None, dry_run: bool, as_json: bool) -> None:
+    """End a pause; WHAT and NAME as they were paused. Others that close the same messages stay."""
+    from noti_worker.store import pausing
+
+    with place.connection() as connection:
+        ended = pausing.resume(connection, Scope(scope), name, by=_person(), dry_run=dry_run)
+        left: list[Any] = [
+            line for line in pausing.pauses(connection) if (line.scope, line.name) != (scope, name or "")
+        ]
+    if as_json:
+        show_json({"dry_run": dry_run, "resumed": ended, "pauses": [asdict(line) for line in left]})
+    elif ended:
+        click.echo(f"{'would be resumed' if dry_run else 'resumed'}: {' '.join(filter(None, (scope, plain(name))))}")
+    else:
+        click.echo(f"{' '.join(filter(None, (scope, plain(name))))} is not paused", err=True)
+    if left and not as_json:
+        click.echo("still paused:", err=True)
+        for line in left:
+            click.echo(f"  {pause_words(line)}", err=True)
+    if not ended:
+        raise SystemExit(1)
+
+
+def pause_words(line: "PauseLine") -> str:
+    """A pause in one line."""
+    words = [line.scope, line.name, "by", line.paused_by, "since", shown(line.created_at)]
+    words += ["until", shown(line.until)] if line.until else ["until it is resumed"]
+    words += [f"({line.reason})"] if line.reason else []
+    return plain(" ".join(word for word in words if word))
+
+
+def _person() -> str | None:
+    """Who sits at the keyboard, as far as the system tells; None: the database role says it."""
+    return next((os.environ[name] for name in ("SUDO_USER", "LOGNAME", "USER") if os.environ.get(name)), None)

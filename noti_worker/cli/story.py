@@ -1,0 +1,67 @@
+"""How a story is told: a timeline on a terminal, aligned lines for everything else."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from noti_worker.cli.show import moment, plain, span
+
+if TYPE_CHECKING:
+    from noti_worker.store.reading import Event, Story
+
+_COLOURS = {"sent": "green", "failed": "red", "expired": "red", "next": "cyan"}
+_DOUBT = "yellow"
+_DOUBTFUL = ("retrying", "held", "unknown", "late result", "cancelled", "suppressed")
+
+
+def show_stories(stories: "list[Story]") -> None:
+    """Print them one after the other."""
+    for number, story in enumerate(stories):
+        if number:
+            click.echo()
+        line = story.line
+        head = f"notification {line.notification_id}: {line.channel} to {line.recipient}, {line.status}"
+        click.secho(plain(head), bold=True)
+        if sys.stdout.isatty():
+            _timeline(story)
+        else:
+            _lines(story)
+
+
+def _lines(story: "Story") -> None:
+    width = max((len(plain(event.event)) for event in story.events), default=0)
+    for event in story.events:
+        click.echo(f"{moment(event.at)}  {plain(event.event).ljust(width)}  {_words(event)}".rstrip())
+
+
+def _timeline(story: "Story") -> None:
+    """The instants, how long after the first event, and what happened; long words stay in their column."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table.grid(padding=(0, 1))
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(justify="right", no_wrap=True, style="dim")
+    for _ in range(2):
+        drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    began = story.events[0].at if story.events else None
+    for event in story.events:
+        after = "" if began is None or event.at == began else "+" + span((event.at - began).total_seconds())
+        name = plain(event.event)
+        colour = _COLOURS.get(name) or (_DOUBT if name in _DOUBTFUL or name.endswith("lost") else "")
+        drawn.add_row(
+            Text(moment(event.at)),
+            after,
+            Text("○" if name == "next" else "●", colour),
+            Text(name, colour),
+            Text(_words(event)),
+        )
+    Console().print(drawn)
+
+
+def _words(event: "Event") -> str:
+    by = f" (by {plain(event.by)})" if event.by else ""
+    return f"{plain(event.detail)}{by}"

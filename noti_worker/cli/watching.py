@@ -1,0 +1,114 @@
+"""`status` and `top`: the overview once, again and again, or live on a terminal."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from noti_worker.cli.picture import TextLine, picture
+from noti_worker.cli.place import Place
+from noti_worker.cli.show import show_json
+from noti_worker.domain.errors import DatabaseAway
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from noti_worker.store.connect import Connection
+    from noti_worker.store.overview import Overview
+
+_EVERY = 2.0
+_COST = 5
+"""Seconds between two looks, and at least so many times what a look costs."""
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Look again every two seconds until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="JSON; with --watch one line for each look.")
+@click.pass_obj
+def status(place: Place, watch: bool, as_json: bool) -> None:
+    """Show what waits, since when and why, what failed by cause, what is paused, and who works."""
+    if watch:
+        _watch(place, as_json=as_json)
+        return
+    from noti_worker.store.overview import overview
+
+    with place.connection() as connection:
+        now = overview(connection)
+    if as_json:
+        show_json(asdict(now))
+    else:
+        _print(now)
+
+
+@click.command()
+@click.pass_obj
+def top(place: Place) -> None:
+    """Watch the status live, until Ctrl-C."""
+    _watch(place, as_json=False)
+
+
+def _watch(place: Place, *, as_json: bool) -> None:
+    """Look again and again; Ctrl-C is the ordinary end."""
+    with suppress(KeyboardInterrupt):
+        if as_json:
+            _each(place, lambda now: show_json(asdict(now), compact=True))
+        elif sys.stdout.isatty():
+            _live(place)
+        else:
+            _each(place, _print)
+
+
+def _print(now: "Overview") -> None:
+    for line in picture(now):
+        click.secho(line.text, fg=line.colour)
+
+
+def _each(place: Place, show: "Callable[[Overview], None]") -> None:
+    with place.connection() as connection:
+        for now in _looks(connection):
+            show(now)
+
+
+def _looks(connection: "Connection") -> "Iterator[Overview]":
+    """An overview every now and then, without end."""
+    from noti_worker.store.overview import overview
+
+    pause = threading.Event()
+    while True:
+        began = time.monotonic()
+        yield overview(connection)
+        pause.wait(max(_EVERY, _COST * (time.monotonic() - began)))
+
+
+def _live(place: Place) -> None:
+    """The live view; a database that goes away is waited for."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    shown: list[TextLine] = []
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            try:
+                with place.connection() as connection:
+                    for now in _looks(connection):
+                        shown = picture(now, console.width)
+                        live.update(_text(shown, console.height), refresh=True)
+            except DatabaseAway as error:
+                live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
+                threading.Event().wait(_EVERY)
+
+
+def _text(lines: list[TextLine], height: int) -> "Text":
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for line in lines[:height]:
+        text.append(line.text + "\n", style=line.colour or "")
+    text.rstrip()
+    return text

@@ -1,0 +1,222 @@
+"""`status` and `top`: what waits and why, what failed by cause, what is paused, who works."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from noti_worker.cli.picture import picture
+from noti_worker.store.overview import overview
+from noti_worker.store.reading import for_people
+from tests.cli.conftest import Invoke, read
+from tests.store.lives import claim, end, life, queue
+
+Connection = psycopg.Connection[Any]
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(shown: str) -> dict[str, list[str]]:
+    """The blocks of the picture by their first line."""
+    return {block.splitlines()[0]: block.splitlines()[1:] for block in shown.split("\n\n")}
+
+
+def busy(connection: Connection) -> int:
+    """A bit of everything; gives the id of what waits longest."""
+    longest = queue(connection, tenant_id="acme")
+    connection.execute("UPDATE noti.notifications_log SET send_at = now() - interval '3 hours'")
+    queue(connection, channel="sms", recipient="+491234", priority="high")
+    life(connection, "held")
+    failed = queue(connection, channel="sms", recipient="+491234")
+    claim(connection, failed)
+    end(connection, "failed", failed, error="number +491234 unknown", account="spare", kind="dead")
+    connection.execute(
+        "INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)"
+        " VALUES ('default', 'notification', %s, 'notification_failed', 'worker', 'worker 1',"
+        ' \'{"account": "spare", "kind": "dead"}\')',
+        [str(failed)],
+    )
+    connection.execute(
+        "INSERT INTO noti.workers (worker_id, host, pid, version, state) VALUES (7, 'here', 42, '1.0',"
+        ' \'{"channels": ["email", "sms"], "in_flight": 3}\')'
+    )
+    connection.execute("SELECT noti.pause('tenant', 'acme', 'bill unpaid', '2090-01-01 00:00+00', 'ada')")
+    return longest
+
+
+def test_status_of_an_empty_database_says_so(noti: Invoke) -> None:
+    result = noti("status")
+    assert "nothing waits" in result.stdout
+    assert "no worker is running" in result.stdout
+
+
+def test_status_answers_what_waits_longest_and_why(noti: Invoke, connection: Connection) -> None:
+    longest = busy(connection)
+    lines = blocks(noti("status").stdout)["waits longest"]
+    assert lines[1].split() == ["email", "normal", "acme", "1", "3h0m", str(longest)]
+    assert lines[2].startswith("    try 1 waits: the tenant acme is paused by ada since 20")
+    assert "(bill unpaid)" in lines[2]
+    assert lines[3].split()[:4] == ["sms", "high", "default", "1"]
+    assert "the next free worker takes it" in lines[4]
+
+
+def test_status_answers_what_failed_within_the_hour_by_cause(noti: Invoke, connection: Connection) -> None:
+    busy(connection)
+    lines = blocks(noti("status").stdout)["failed within the hour, by cause"]
+    assert lines[1].split()[:4] == ["1", "sms", "dead", "spare"]
+    assert lines[2] == "    number … unknown"  # no address
+
+
+def test_status_shows_pauses_rates_channels_held_and_workers(noti: Invoke, connection: Connection) -> None:
+    busy(connection)
+    shown = noti("status").stdout
+    assert shown.splitlines()[0].startswith("PAUSED tenant acme by ada since 20")
+    assert "0.2 failed (last 5m0s)" in shown.splitlines()[1]
+    found = blocks(shown)
+    (channels,) = (lines for head, lines in found.items() if head.startswith("channel "))
+    assert [line.split()[:7] for line in channels] == [
+        ["email", "1", "0", "0", "0", "1", "0"],
+        ["sms", "1", "0", "0", "0", "0", "1"],
+    ]
+    assert found["waits for a person"][1].split()[:3] == ["1", "email", "held"]
+    (workers,) = (lines for head, lines in found.items() if head.startswith("worker "))
+    assert workers[0].split()[:4] == ["7", "here", "42", "1.0"]
+
+
+def test_status_is_loud_about_living_workers_that_do_not_send(noti: Invoke, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.workers (worker_id, heartbeat, state) VALUES"
+        """ (7, now(), '{"modes": {"relay": "dry", "hooks": "redirect"}}'), (8, now(), '{"modes": {}}'),"""
+        """ (9, now() - interval '1 hour', '{"modes": {"relay": "dry"}}'), (10, now(), '{"modes": "odd"}')"""
+    )
+    loud = [line for line in noti("status").stdout.splitlines() if "SAFE MODE" in line]
+    assert loud == [
+        "SAFE MODE: worker 7 sends nothing through relay (dry)",
+        "SAFE MODE: worker 7 sends to other addresses through hooks (redirect)",
+    ]
+
+
+def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
+    busy(connection)
+    found = read(noti("status", "--json"))
+    assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
+        "channels": ["channel", "due", "in_flight", "waiting", "scheduled", "held", "failed_last_hour",
+                     "oldest_due_seconds", "bounded"],
+        "rates": ["sent", "retried", "failed", "other", "seconds"],
+        "waiting": ["channel", "priority", "tenant_id", "rows", "oldest_due_seconds", "oldest_id", "why", "bounded"],
+        "held": ["channel", "status", "reason", "rows", "oldest_seconds", "example_id", "bounded"],
+        "failures": ["channel", "account", "kind", "rows", "example_id", "error", "bounded"],
+        "workers": ["worker_id", "host", "pid", "version", "started_at", "heartbeat_seconds", "alive", "state"],
+        "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until"],
+    }  # fmt: skip
+
+
+def test_status_watches_until_it_is_interrupted(database_url: str) -> None:
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "noti_worker", "status", "--watch", "--json"],
+        env={"PATH": "/usr/bin:/bin", "NOTI_DATABASE_URL": database_url},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watcher.stdout is not None
+    first, second = watcher.stdout.readline(), watcher.stdout.readline()
+    watcher.send_signal(signal.SIGINT)
+    _, errors = watcher.communicate(timeout=10)
+    assert first == second
+    assert first.startswith('{"channels": [], "rates": {')
+    assert (watcher.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_live_picture_fits_the_terminal(connection: Connection, database_url: str, width: int) -> None:
+    busy(connection)
+    queue(connection, tenant_id="a-tenant-with-a-name-that-does-not-end-" * 3, channel="whatsapp", recipient="+491234")
+    connection.execute("UPDATE noti.workers SET host = 'worker-17.production.eu-central-1.example.com'")
+    with for_people(database_url) as people:
+        now = overview(people)
+    lines = [line.text for line in picture(now, width)]
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("PAUSED tenant acme") for line in lines)
+
+
+def test_top_is_live_until_ctrl_c(connection: Connection, database_url: str) -> None:
+    busy(connection)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
+    top = subprocess.Popen(
+        [sys.executable, "-m", "noti_worker", "top"],
+        env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "NOTI_DATABASE_URL": database_url},
+        cwd=ROOT,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    shown, told = b"", False
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while chunk := os.read(master, 65536):
+            shown += chunk
+            if shown.count(b"PAUSED") >= 2 and not told:  # a second look
+                told = True
+                top.send_signal(signal.SIGINT)
+    os.close(master)
+    assert top.wait(20) == 0
+    text = shown.decode()
+    assert "waits longest" in text
+    assert "\x1b[?1049h" in text  # the other screen
+    assert "\x1b[?1049l" in text  # and back
+
+
+def test_watching_costs_no_more_on_a_terminal_that_is_none(noti: Invoke, connection: Connection) -> None:
+    busy(connection)
+    assert "\x1b" not in noti("status").stdout
+
+
+def test_pause_and_resume(noti: Invoke, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    result = noti("pause", "channel", "email", "--reason", "relay moves", "--until", "2h")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("paused: channel email by ada since 20")
+    assert result.stdout.endswith("(relay moves)\n")
+    row = "SELECT scope, name, paused_by, until - created_at BETWEEN '119 m' AND '120 m' FROM noti.pauses"
+    assert connection.execute(row).fetchall() == [("channel", "email", "ada", True)]
+    again = read(noti("pause", "everything", "--json"))
+    assert (again["scope"], again["name"], again["until"], again["dry_run"]) == ("everything", "", None, False)
+    result = noti("resume", "channel", "email")
+    assert (result.exit_code, result.stdout) == (0, "resumed: channel email\n")
+    assert "still paused:\n  everything by ada" in result.stderr
+    assert read(noti("resume", "everything", "--json")) == {"dry_run": False, "resumed": True, "pauses": []}
+    result = noti("resume", "everything")
+    assert (result.exit_code, result.stderr) == (1, "everything is not paused\n")
+
+
+def test_a_dry_run_pauses_and_resumes_nothing(noti: Invoke, connection: Connection) -> None:
+    assert noti("pause", "tenant", "acme", "--dry-run").stdout.startswith("would be paused: tenant acme")
+    assert connection.execute("SELECT 1 FROM noti.pauses").fetchall() == []
+    noti("pause", "tenant", "acme")
+    assert noti("resume", "tenant", "acme", "--dry-run").stdout == "would be resumed: tenant acme\n"
+    assert len(connection.execute("SELECT 1 FROM noti.pauses").fetchall()) == 1
+
+
+def test_what_cannot_be_paused_is_said_in_words(noti: Invoke) -> None:
+    result = noti("pause", "channel", "pigeon")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the channel is unknown. Give one of email, sms,")
+    assert noti("pause", "planet", "x").exit_code == 2
+
+
+def test_a_pause_of_an_account_that_nobody_has_says_so(noti: Invoke, connection: Connection) -> None:
+    connection.execute('INSERT INTO noti.workers (state) VALUES (\'{"routes": {"email": {"relay": "smtp"}}}\')')
+    assert noti("pause", "account", "relay").stderr == ""
+    assert noti("pause", "account", "reley").stderr == "no running worker has an account reley\n"

@@ -1,0 +1,202 @@
+"""Pauses as the loop obeys them: closed lanes, rows passed over, and what ends them."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from noti_worker.domain.facts import Result, Steered
+from noti_worker.domain.lanes import START
+from noti_worker.domain.notification import Briefing, Channel, Notification
+from noti_worker.worker.loop import WINDOW
+from noti_worker.worker.steering import LEARN_EVERY
+from tests.domain.rows import NOW
+from tests.worker import test_worker
+from tests.worker.fakes import sent
+from tests.worker.test_loop import House
+
+
+def test_nothing_of_a_paused_channel_is_asked_for() -> None:
+    house = House(Channel.EMAIL, Channel.SMS)
+    house.store.add(channel=Channel.EMAIL)
+    sms = house.store.add(channel=Channel.SMS)
+    house.store.paused = {("channel", "email")}
+    house.loop.poll()
+    assert house.pools[Channel.EMAIL].begun == []
+    assert [held.notification.notification_id for held in house.pools[Channel.SMS].begun] == [sms]
+    asked = [share.lane.channel for claim in house.store.asked("claim") for share in claim["shares"]]
+    assert set(asked) == {Channel.SMS}
+
+
+def test_a_pause_counts_within_a_second_also_while_rows_keep_coming() -> None:
+    house = House(size=1)
+    for _ in range(50):
+        house.store.add()
+    house.loop.poll()
+    house.store.paused = {("everything", "")}
+    began = house.clock.monotonic()
+    while house.clock.monotonic() - began < LEARN_EVERY:
+        house.finish()
+        house.loop.poll()
+        house.clock.tick(0.05)
+    house.finish()
+    done = len(house.store.recorded)
+    for _ in range(20):
+        house.loop.poll()
+        house.clock.tick(1.0)
+    assert house.pool.begun == []
+    assert len(house.store.recorded) == done < 50
+
+
+def test_pauses_are_read_about_once_a_second_however_often_the_loop_goes_round() -> None:
+    house = House(size=1)
+    for _ in range(40):
+        house.store.add()
+        house.loop.poll()
+        house.finish()
+        house.loop.hint()
+        house.clock.tick(0.02)
+    assert len(house.store.asked("pauses")) <= 8  # hints hasten it, to ten times a second at most
+
+
+def test_closed_lanes_do_not_spin_the_loop() -> None:
+    house = House()
+    house.store.add()
+    house.store.paused = {("tenant", "default")}
+    for _ in range(10):
+        pause = house.loop.poll()
+        assert pause >= 0.5
+        house.clock.tick(pause)
+    assert house.store.asked("claim") == []
+    assert len(house.store.asked("heads")) <= 10
+
+
+def test_a_scheduled_row_of_a_closed_lane_wakes_nobody() -> None:
+    house = House()
+    house.store.add(due_at=NOW + timedelta(milliseconds=20))
+    house.store.paused = {("tenant", "default")}
+    assert house.loop.poll() == LEARN_EVERY
+
+
+def test_many_closed_lanes_hide_no_open_one() -> None:
+    house = House()
+    tenants = [f"closed-{number:04}" for number in range(3 * WINDOW)]
+    for tenant in tenants:
+        house.store.add(tenant_id=tenant, due_at=NOW - timedelta(hours=1))
+    last = house.store.add(tenant_id="open")
+    house.store.paused = {("tenant", tenant) for tenant in tenants}
+    house.loop.poll()
+    assert house.begun() == [last]
+
+
+def test_rows_of_a_paused_template_are_passed_over_and_come_when_it_is_resumed() -> None:
+    house = House()
+    waits = house.store.add(template_id="welcome", due_at=NOW - timedelta(hours=1))
+    goes = house.store.add()
+    house.store.paused = {("template", "welcome")}
+    house.loop.poll()
+    assert house.begun() == [goes]
+    for _ in range(5):
+        house.clock.tick(1.0)
+        house.loop.poll()
+    house.store.paused = set()
+    house.clock.tick(1.0)
+    house.loop.poll()
+    assert house.begun() == [goes, waits]
+
+
+def test_paused_rows_at_the_head_of_a_lane_are_walked_by_sweeps_only() -> None:
+    house = House()
+    house.store.add(template_id="welcome", due_at=NOW - timedelta(hours=1))
+    house.store.paused = {("template", "welcome")}
+    house.loop.poll()
+    house.loop._sweeps[Channel.EMAIL].took(0.0, house.clock.monotonic())  # a dear one: the next is long off
+    before = len(house.store.asked("claim"))
+    for _ in range(5):
+        house.clock.tick(1.0)
+        house.loop.poll()
+    claims = [claim for claim in house.store.asked("claim")[before:] if not claim["solo"]]
+    assert all(share.floor.due_at > START for claim in claims for share in claim["shares"])
+
+
+def test_a_paused_row_at_the_head_does_not_make_its_lane_look_old() -> None:
+    house = House(size=1)
+    house.store.add(tenant_id="a", template_id="welcome", due_at=NOW - timedelta(hours=1))
+    house.store.paused = {("template", "welcome")}
+    for _ in range(6):
+        house.loop.poll()
+        house.clock.tick(1.0)
+    house.store.add(tenant_id="a", due_at=house.clock.now())
+    older = house.store.add(tenant_id="b", due_at=house.clock.now() - timedelta(seconds=3))
+    house.clock.tick(0.1)
+    house.loop.hint()
+    house.loop.poll()
+    assert house.begun() == [older]
+
+
+def test_an_account_leaves_and_the_channel_is_closed_when_it_was_the_last() -> None:
+    house = House()
+    asks = house.store.add(provider="relay")
+    goes = house.store.add()
+    house.store.paused = {("account", "relay")}
+    house.loop.poll()
+    assert house.begun() == [goes]
+    house.finish()
+    house.store.add()
+    house.store.paused = {("account", "relay"), ("account", "spare")}
+    house.clock.tick(1.0)
+    house.loop.poll()
+    assert house.begun() == []
+    house.store.paused = set()
+    house.clock.tick(1.0)
+    house.loop.poll()
+    assert house.begun()[0] == asks
+
+
+def test_a_suspect_of_a_paused_template_is_not_taken() -> None:
+    house = House()
+    house.store.add(template_id="welcome", lost_count=2)
+    house.store.paused = {("template", "welcome")}
+    house.loop.poll()
+    assert len(house.hand) == 0
+
+
+def test_other_pauses_are_told_once() -> None:
+    house = House()
+    house.store.paused = {("channel", "sms")}
+    for _ in range(3):
+        house.loop.poll()
+        house.clock.tick(1.0)
+    assert house.witness.of(Steered) == [Steered(frozenset({("channel", "sms")}))]
+
+
+def test_what_was_claimed_and_not_begun_goes_back_untouched(wait_for: Callable[..., Any]) -> None:
+    house = test_worker.House()
+    first = threading.Event()
+
+    class OneAtATime:
+        def deliver(self, notification: Notification, briefing: Briefing) -> Result:
+            house.gate.begun.append(notification.notification_id)
+            first.set()
+            assert house.gate.open.wait(20)
+            return sent(notification)
+
+        give_up = house.gate.give_up
+
+    plans = house.worker._plans
+    plans.current = replace(plans.current, delivery=OneAtATime())
+    numbers = [house.store.add() for _ in range(8)]
+    house.thread.start()
+    assert first.wait(20)
+    house.store.paused = {("channel", "email")}
+    wait_for(lambda: house.witness.of(Steered))
+    house.gate.open.set()  # what is in flight ends as ever
+    wait_for(lambda: all(row.owner is None for row in house.store.rows.values()))
+    begun = len(house.gate.begun)
+    assert 1 <= begun <= 4 < len(numbers)
+    assert [row.finished for row in house.store.rows.values()].count(True) == begun
+    house.store.paused = set()
+    wait_for(lambda: len(house.store.recorded) == len(numbers))
+    house.worker.stop.ask("asked")
+    house.end()
