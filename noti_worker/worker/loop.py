@@ -1,12 +1,12 @@
 """The worker: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Claimed, Steered, Trouble
+from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
 from noti_worker.domain.lanes import BEHIND, Floor, Lane, LaneHead, share_out
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Clock, Observer, Queue
@@ -135,6 +135,12 @@ class Loop:
         self._steering.hint()
         self._heads_until = 0.0
         self._look_again = True
+
+    def recorded(self, results: Iterable[Result]) -> None:
+        """Rows were written that may be due again before the next look; called from any thread."""
+        soon = timedelta(seconds=self._pace.poll_interval)
+        if any(result.verdict.wait is not None and result.verdict.wait < soon for result in results):
+            self._heads_until = 0.0
 
     def give_back(self, held: Held) -> None:
         """Release a row that was not started, with the next poll. Called from any thread."""

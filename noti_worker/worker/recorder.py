@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
@@ -28,10 +28,10 @@ class Recorder:
         clock: Clock,
         outage: Outage,
         observer: Observer,
-        flushed: Callable[[], None],
+        flushed: Callable[[Iterable[Result]], None],
         tick: Callable[[str], None],
     ) -> None:
-        """Prepare; `start` runs it. `flushed` is called after each flush."""
+        """Prepare; `start` runs it. `flushed` is told what each flush wrote."""
         self._worker_id = worker_id
         self._queue = queue
         self._hand = hand
@@ -116,7 +116,7 @@ class Recorder:
             if fate == "refused":
                 self._observer.on(RecordRefused(id_, "the database refuses the result"))
         self._observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
-        self._flushed()
+        self._flushed(first.values())
         return BUSY_PAUSE if self._waiting else 0.0
 
     def _run(self) -> None:

@@ -1,7 +1,7 @@
 """One worker process: register, run the loop, drain. The composition root gives it its parts."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
@@ -114,7 +114,7 @@ class Worker:
             return 0
         self.worker_id = worker_id
         recorder = self._recorder = Recorder(
-            worker_id, self._queue, self._hand, self._clock, self._outage, self._observer, self._bell.ring, self._tick
+            worker_id, self._queue, self._hand, self._clock, self._outage, self._observer, self._flushed, self._tick
         )
         keeper = self._keeper = Keeper(
             worker_id,
@@ -269,6 +269,10 @@ class Worker:
         if not ours:
             self._observer.on(LeaseLost(notification.notification_id))
         return ours
+
+    def _flushed(self, results: Iterable[Result]) -> None:
+        self._loop.recorded(results)
+        self._bell.ring()
 
     def _report(self, held: Held, result: Result) -> None:
         if self._recorder is not None and self._hand.report(held):

@@ -90,7 +90,7 @@ def test_after_every_answer_of_the_sandbox_metrics_log_and_history_agree_and_kee
     assert [failed("transient", "retried"), failed("throttled", "retried")] == [1, 1]
     assert told['notifications_not_sent_total{channel="email",status="held"}'] == 1
     assert told['notification_send_duration_seconds_count{channel="email",provider="sandbox"}'] == 12
-    assert told['notification_pickup_delay_seconds_count{channel="email"}'] == 12
+    assert told['notification_pickup_delay_seconds_count{channel="email",priority="normal"}'] == 12
     assert told['notifications_queue_depth{channel="sms",state="scheduled"}'] == 1
     assert "# TYPE notifications_oldest_due_seconds gauge" in text
     assert told["noti_worker_in_flight"] == told["noti_worker_unrecorded_results"] == 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -5,7 +6,9 @@ import pytest
 
 from noti_worker.domain.facts import Result, Trouble
 from noti_worker.domain.lanes import START
-from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.notification import Channel, Priority, Status
+from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
 from noti_worker.worker.loop import ALONE_PAUSE, ALONE_WITHIN, SECOND_LOOK, Loop, Pace
 from noti_worker.worker.outage import Outage
@@ -45,7 +48,7 @@ class House:
             self.clock,
             self.outage,
             self.witness,
-            lambda: None,
+            lambda results: None,
             lambda name: None,
         )
         self.keeper = Keeper(
@@ -183,6 +186,20 @@ def test_the_next_poll_comes_when_the_next_row_is_due() -> None:
     house.clock.tick(0.3)
     house.loop.poll()
     assert house.begun() == [1]
+
+
+def test_a_retry_that_is_due_before_the_next_poll_is_not_late() -> None:
+    house = House()
+    number = house.store.add()
+    house.loop.poll()
+    [held] = house.pool.begun
+    house.pool.begun = []
+    wait = timedelta(milliseconds=200)
+    row = house.store.rows[number]
+    row.owner, row.notification = None, replace(row.notification, due_at=NOW + wait)
+    verdict = Verdict(Status.RETRYING, "a passing fault", wait=wait, charge=True)
+    house.loop.recorded([Result(held.notification, verdict, Outcome(Kind.TRANSIENT))])
+    assert house.loop.poll() == pytest.approx(0.2)
 
 
 def test_a_row_in_flight_does_not_hide_the_next_one_of_its_lane() -> None:

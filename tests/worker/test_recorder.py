@@ -22,7 +22,7 @@ class Desk:
             1, self.store, self.hand, self.clock, self.outage, self.witness, self._flushed, lambda name: None
         )
 
-    def _flushed(self) -> None:
+    def _flushed(self, results: object) -> None:
         self.flushes += 1
 
     def finish(self, rows: int) -> None:
