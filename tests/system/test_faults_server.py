@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -80,6 +80,7 @@ def test_a_restart_of_the_database_in_the_middle_costs_nothing(
 def frozen(server: Server) -> Iterator[None]:
     """All processes of the server stand still: connections stay open, nobody answers."""
     assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)  # first: from here on nobody is born
     family = [server.pid]
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -88,13 +89,15 @@ def frozen(server: Server) -> Iterator[None]:
             continue
         if int(fields[1]) == server.pid:
             family.append(int(stat.parent.name))
-    for pid in family:
-        os.kill(pid, signal.SIGSTOP)
     try:
+        for pid in family:
+            with suppress(ProcessLookupError):  # a child may have ended meanwhile
+                os.kill(pid, signal.SIGSTOP)
         yield
     finally:
         for pid in family:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_a_busy_worker_finishes_what_it_began_and_gives_back_the_rest(
     assert daemon.stop() == 0
     rows = dict(connection.execute("SELECT status, count(*) FROM noti.notifications_log GROUP BY 1").fetchall())
     assert rows.get("sending") is None
-    assert rows["sent"] >= 5
+    assert rows["sent"] >= 1  # of the five that were claimed, those that a thread had begun
     assert rows["pending"] + rows["sent"] == 20
     uncharged = connection.execute(
         "SELECT count(*) FROM noti.notifications_log"
