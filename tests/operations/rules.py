@@ -2,14 +2,13 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.needs import needs
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "config" / "prometheus" / "noti-worker.rules.yml"
@@ -19,10 +18,7 @@ _RULE = re.compile(r"^      - alert: (?P<name>\w+)\n(?P<rest>(?:        .*\n|\n(
 
 def program(name: str, package: str = "prometheus") -> str:
     """The path of a program of a Debian package; the test is skipped without it."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed (Debian package {package})")
-    return path
+    return needs(name, f"Debian package {package}")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from noti_worker.settings import WorkerSettings
+from tests.needs import needs
 
 UNITS = Path(__file__).parents[2] / "systemd"
 PROGRAM = "/opt/noti-worker/bin/noti-worker"
@@ -19,8 +19,7 @@ NAMES = ["noti-migrate.service", "noti-worker.service", "noti-worker@.service"]
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The units with a program that exists on this machine."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed (Debian package systemd)")
+    needs("systemd-analyze", "Debian package systemd")
     script = Path(sys.executable).with_name("noti-worker")
     program = script if script.exists() else Path(sys.executable)
     for name in NAMES:
