@@ -91,7 +91,7 @@ def insert_minute(connection: psycopg.Connection[Any], minute: int) -> None:
         " UNION ALL SELECT 'webhook', 'https://example.com/hook/' || i, '{}', 'globex', 'high', NULL, NULL, NULL"
         " FROM generate_series(1, 15) i"
         " UNION ALL SELECT 'voice', '+49151' || lpad((%(n)s * 100 + i)::text, 6, '0') || '0008', 'Body', 'default',"
-        " 'urgent', NULL, NULL, NULL FROM generate_series(1, 20) i"
+        " 'normal', NULL, NULL, NULL FROM generate_series(1, 20) i"
         " UNION ALL SELECT 'sms', '+49151' || lpad((%(n)s * 100 + i)::text, 6, '0') || '9999', 'Reminder', 'default',"
         " 'low', 'parcel', (%(n)s + i)::text, now() + '7 min' FROM generate_series(1, 10) i",
         {"n": minute},
@@ -110,7 +110,7 @@ def insert_calls(connection: psycopg.Connection[Any], count: int) -> None:
     """More slow calls at once than the workers can make: these wait."""
     connection.execute(
         "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
-        " SELECT 'voice', '+4915177' || lpad(i::text, 6, '0') || '0008', 'Body', 'acme' FROM generate_series(1, %s) i",
+        " SELECT 'voice', '+4915177' || lpad(i::text, 3, '0') || '0008', 'Body', 'acme' FROM generate_series(1, %s) i",
         [count],
     )
 
