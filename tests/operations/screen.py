@@ -10,7 +10,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,16 @@ class Screen:
         )
         os.close(its)
         try:
-            ends = time.monotonic() + seconds
-            while (left := ends - time.monotonic()) > 0 and self._read(ours, left):
+            for data in _written(ours, seconds):
+                self._stream.feed(data)
+                text = self.text()
+                if text != "\n" and self.seen[-1:] != [text]:
+                    self.seen.append(text)
+            process.send_signal(signal.SIGINT)
+            for _ in _written(ours, 20):  # a terminal that nobody reads would hold up its end
                 pass
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                try:
-                    process.wait(10)
-                finally:
-                    process.kill()
+            process.kill()
             process.wait()
             os.close(ours)
 
@@ -92,19 +92,18 @@ class Screen:
                 draw.text(at, cell.data, fill=ink, font=font, stroke_width=0.3 if cell.bold else 0)
         image.save(file)
 
-    def _read(self, source: int, seconds: float) -> bool:
-        """Take over what comes; False at the end."""
-        if select.select([source], [], [], seconds)[0]:
+
+def _written(source: int, seconds: float) -> Iterator[bytes]:
+    """What comes within so many seconds, or until the end."""
+    ends = time.monotonic() + seconds
+    while (left := ends - time.monotonic()) > 0:
+        if select.select([source], [], [], left)[0]:
             try:
                 data = os.read(source, 65536)
             except OSError as error:  # Linux says so when the last writer is gone
                 if error.errno == errno.EIO:
-                    return False
+                    return
                 raise
             if not data:
-                return False
-            self._stream.feed(data)
-            text = self.text()
-            if text != "\n" and self.seen[-1:] != [text]:
-                self.seen.append(text)
-        return True
+                return
+            yield data
