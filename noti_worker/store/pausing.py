@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from noti_worker.domain.pauses import Scope
 from noti_worker.store.connect import Connection
 from noti_worker.store.moves import in_words
-from noti_worker.store.reading import DEAD_AFTER, Source, rows
+from noti_worker.store.reading import Source, routes, rows
 from noti_worker.store.statements import statement
 
 _PAUSE = (
@@ -74,7 +74,4 @@ def resume(
 
 def knows_account(source: Source, account: str) -> bool:
     """Tell whether a living worker has this account on a route."""
-    found = rows(source, statement("read_workers"), {})
-    routes = [row["state"].get("routes") for row in found if row["heartbeat_seconds"] < DEAD_AFTER]
-    known = (route for of in routes if isinstance(of, dict) for route in of.values() if isinstance(route, dict))
-    return any(account in route for route in known)
+    return any(account in route for route in routes(source).values())

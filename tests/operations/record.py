@@ -249,6 +249,8 @@ def record(out: Path, minutes: float) -> None:
         recording.say(f"two workers, Prometheus at port {prometheus.port}, psql: {server.psql_command}")
         began = time.monotonic()
         pause = threading.Event()
+        while not prometheus.query("count(noti_worker_build_info) == 2"):
+            pause.wait(0.2)
         with traffic(server.url) as inserting:
             for part, step in [*steps(recording), (1.0, lambda: None)]:
                 pause.wait(max(began + part * minutes * 60 - time.monotonic(), 0))

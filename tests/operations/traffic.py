@@ -57,7 +57,7 @@ def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
 
 
 def insert_specials(connection: psycopg.Connection[Any]) -> None:
-    """What does not end at once: held, unknown, expired, throttled, scheduled, slow, an endless template."""
+    """What does not end at once: held, unknown, expired, throttled, scheduled, slow, paused, an endless template."""
     connection.execute(
         "INSERT INTO noti.templates (template_id, subject, body) VALUES ('endless', 'Hi',"
         " '" + "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3 + "')"
@@ -71,6 +71,12 @@ def insert_specials(connection: psycopg.Connection[Any]) -> None:
         " SELECT 'webhook', 'https://example.com/broken/' || i, '{}' FROM generate_series(1, 3) i UNION ALL"
         " SELECT 'voice', '+4915112' || i || '0008', 'Body' FROM generate_series(10, 15) i UNION ALL"
         " SELECT 'sms', '+49151123450006', 'Body'"
+    )
+    connection.execute("SELECT noti.pause('template', 'autumn', 'wrong prices')")
+    connection.execute("INSERT INTO noti.templates (template_id, subject, body) VALUES ('autumn', 'Hi', 'Body')")
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, template_id)"
+        " SELECT 'email', 'autumn' || i || '@example.com', 'autumn' FROM generate_series(1, 4) i"
     )
     connection.execute(
         "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, subject, body, send_at, expires_at)"

@@ -24,7 +24,11 @@ class Truth:
         self._connection = connection
         self._span = span
         self._depth: dict[tuple[str, str], int] = {}
-        for channel, state, count in self._rows("SELECT channel, state, count(*) FROM noti.queue GROUP BY 1, 2"):
+        for channel, state, count in self._rows(
+            "SELECT q.channel, CASE WHEN due_now AND noti.paused(n) IS NOT NULL THEN 'paused' ELSE state END, count(*)"
+            " FROM noti.queue q JOIN noti.notifications_log n USING (notification_id),"
+            " LATERAL (SELECT state IN ('due', 'lost', 'expiring') AS due_now) AS now GROUP BY 1, 2"
+        ):
             key = (channel, _STATES.get(state, state))
             self._depth[key] = self._depth.get(key, 0) + count
         self._tries: dict[tuple[str, str, str], int] = {
@@ -49,6 +53,8 @@ class Truth:
             "Accepted per minute": _near({"accepted": 60 * self._rate()}),
             "Failing tries": _near({"failing": self._failing()}),
             "Waiting for a person": _is({"held": self._state("held")}),
+            "Pauses": _is({"pauses": self._rows("SELECT count(*) FROM noti.pauses")[0][0]}),
+            "Accounts in safe mode": _is({"not live": 0}),
             "Workers": _is({__version__: workers}),
         }
 
@@ -125,7 +131,9 @@ class Truth:
 
     def _old(self, shown: Numbers) -> bool:
         (age,) = self._rows(
-            "SELECT extract(epoch FROM now() - min(due_at))::float8 FROM noti.queue WHERE state = 'due'"
+            "SELECT extract(epoch FROM now() - min(q.due_at))::float8"
+            " FROM noti.queue q JOIN noti.notifications_log n USING (notification_id)"
+            " WHERE state = 'due' AND noti.paused(n) IS NULL"
         )[0]
         if age is None:
             return not shown
