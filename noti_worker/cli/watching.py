@@ -1,5 +1,6 @@
 """`status` and `top`: the overview once, again and again, or live on a terminal."""
 
+import shutil
 import sys
 import threading
 import time
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _EVERY = 2.0
 _COST = 5
 """Seconds between two looks, and at least so many times what a look costs."""
+
+_SENTENCE = 2
+"""Lines of a sentence in the live view."""
 
 
 @click.command()
@@ -64,7 +68,7 @@ def _watch(place: Place, *, as_json: bool) -> None:
 
 
 def _print(now: "Overview") -> None:
-    for line in picture(now):
+    for line in picture(now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         click.secho(line.text, fg=line.colour)
 
 
@@ -97,7 +101,7 @@ def _live(place: Place) -> None:
             try:
                 with place.connection() as connection:
                     for now in _looks(connection):
-                        shown = picture(now, console.width)
+                        shown = picture(now, console.width, _SENTENCE)
                         live.update(_text(shown, console.height), refresh=True)
             except DatabaseAway as error:
                 live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
@@ -108,7 +112,10 @@ def _text(lines: list[TextLine], height: int) -> "Text":
     from rich.text import Text
 
     text = Text(no_wrap=True, overflow="ellipsis")
-    for line in lines[:height]:
+    hidden = len(lines) - height
+    if hidden > 0:
+        lines = [*lines[: height - 1], TextLine(f"… {hidden + 1} more lines: noti-worker status shows them", "yellow")]
+    for line in lines:
         text.append(line.text + "\n", style=line.colour or "")
     text.rstrip()
     return text
