@@ -100,9 +100,10 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
         f"tries not accepted (last {span(rates.seconds)}), by account",
         ("tries", "of all", "account", "kind", "newest"),
         (
-            Row((a.tries, f"{100 * a.tries / a.of:.0f} %", a.account or "-", a.kind or "-", a.example_id), a.error)
+            Row((a.tries, _share(a.tries, a.of), a.account or "-", a.kind or "-", a.example_id), a.error)
             for a in now.answers
         ),
+        brief=True,
     )
     paper.block(
         "waits for a person",
@@ -119,6 +120,7 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
             Row((_count(f.rows, f.bounded), f.channel, f.kind or "-", f.account or "no try", f.example_id), f.error)
             for f in now.failures
         ),
+        brief=True,
     )
     paper.block(
         None,
@@ -136,16 +138,17 @@ class _Paper:
         self._width = width
         self._sentence = sentence
 
-    def say(self, text: str, colour: str | None = None, indent: str = "") -> None:
-        """A sentence in as many lines as it needs and may have; the second one is indented."""
+    def say(self, text: str, colour: str | None = None, indent: str = "", *, brief: bool = False) -> None:
+        """A sentence in as many lines as it needs and may have (`brief`: one), the others indented."""
         lines = [indent + text]
+        sentence = 1 if brief and self._sentence is not None else self._sentence
         if self._width is not None and len(lines[0]) > self._width:
             lines = wrap(text, max(self._width, 2 * len(_INDENT)), initial_indent=indent, subsequent_indent=_INDENT)
-            if self._sentence is not None and len(lines) > self._sentence:
-                lines = [*lines[: self._sentence - 1], _cut(lines[self._sentence - 1] + "…", self._width)]
+            if sentence is not None and len(lines) > sentence:
+                lines = [*lines[: sentence - 1], lines[sentence - 1] + "…"]
         self.lines += [TextLine(_cut(line, self._width), colour) for line in lines]
 
-    def block(self, title: str | None, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    def block(self, title: str | None, columns: Sequence[str], rows: Iterable[Row], *, brief: bool = False) -> None:
         """Aligned cells under their columns; without any row nothing at all."""
         found = [([plain(cell) for cell in row.cells], row.note) for row in rows]
         if not found:
@@ -173,13 +176,17 @@ class _Paper:
         for line, note in found:
             self.lines.append(TextLine(aligned(line)))
             if note:
-                self.say(plain(note), indent=_INDENT)
+                self.say(plain(note), indent=_INDENT, brief=brief)
 
 
 def _count(count: int, bounded: bool) -> str:
     if count >= (10_000 if bounded else 100_000):  # five characters at most
         return f"{count // 1000}k" + "+" * bounded
     return f"{count}+" if bounded and count else str(count)
+
+
+def _share(part: int, of: int) -> str:
+    return "<1 %" if 100 * part < of else f"{100 * part / of:.0f} %"
 
 
 def _channel(c: "ChannelLine") -> Row:

@@ -17,6 +17,9 @@ from typing import Any
 import pyte
 from PIL import Image, ImageDraw, ImageFont
 
+_QUIET = 0.3
+"""Seconds without a word after which a picture is whole."""
+
 _FONT = "DejaVuSansMono.ttf"
 _SIZE = 15
 _COLOURS = {
@@ -56,10 +59,9 @@ class Screen:
         os.close(its)
         try:
             for data in _written(ours, seconds):
-                self._stream.feed(data)
-                text = self.text()
-                if text != "\n" and self.seen[-1:] != [text]:
-                    self.seen.append(text)
+                self._show(data)
+            for data in _written(ours, _QUIET, again=True):  # not in the middle of a picture
+                self._show(data)
             process.send_signal(signal.SIGINT)
             for _ in _written(ours, 20):  # a terminal that nobody reads would hold up its end
                 pass
@@ -67,6 +69,12 @@ class Screen:
             process.kill()
             process.wait()
             os.close(ours)
+
+    def _show(self, data: bytes) -> None:
+        self._stream.feed(data)
+        text = self.text()
+        if text != "\n" and self.seen[-1:] != [text]:
+            self.seen.append(text)
 
     def text(self) -> str:
         """What stands on it, without the empty lines below."""
@@ -93,8 +101,8 @@ class Screen:
         image.save(file)
 
 
-def _written(source: int, seconds: float) -> Iterator[bytes]:
-    """What comes within so many seconds, or until the end."""
+def _written(source: int, seconds: float, *, again: bool = False) -> Iterator[bytes]:
+    """What comes within so many seconds (with `again`: after each part), or until the end."""
     ends = time.monotonic() + seconds
     while (left := ends - time.monotonic()) > 0:
         if select.select([source], [], [], left)[0]:
@@ -107,3 +115,4 @@ def _written(source: int, seconds: float) -> Iterator[bytes]:
             if not data:
                 return
             yield data
+            ends = time.monotonic() + seconds if again else ends

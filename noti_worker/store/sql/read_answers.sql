@@ -1,4 +1,4 @@
--- Tries that were not accepted within :span, by account and kind, each with its newest error and out of how many
+-- The most frequent tries that were not accepted within :span, by account and kind, each with its newest error and out of how many
 -- tries of the account: among the :bound newest tries. Losses and late results say nothing about an account.
 \set span '''5 minutes'''
 \set bound 20000
@@ -23,4 +23,4 @@ SELECT c.account, c.kind, c.tries, c.of, last.notification_id AS example_id,
   LEFT JOIN noti.notifications_log n ON n.notification_id = last.notification_id
  WHERE c.kind <> 'ok'
  ORDER BY c.tries DESC, c.account, c.kind
- LIMIT 12;
+ LIMIT 5;
