@@ -37,7 +37,7 @@ from noti_worker.domain.facts import (
     WorkerStopping,
 )
 from noti_worker.domain.notification import Channel, Status
-from noti_worker.domain.outcome import Kind
+from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import (
     BUILD,
     CLAIM,
@@ -82,9 +82,6 @@ OTHER = "other"
 """The label of everything that has none of its own."""
 
 LONGEST_LABEL = 100
-
-LOST = "lost"
-"""The kind of a row whose workers were lost too often."""
 
 DEFAULT_TENANT = "default"
 """The tenant of rows that name none."""

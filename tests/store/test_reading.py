@@ -265,6 +265,27 @@ def test_account_and_kind_are_those_of_the_latest_try(people: Connection) -> Non
     assert reading.list_notifications(people, Filter(account=("spare",), kind=("transient",))) == []
 
 
+def test_one_that_failed_without_a_try_is_found_by_why(people: Connection) -> None:
+    gone, refused, _ = queue(people), queue(people), queue(people)
+    for number, kind in ((gone, "lost"), (refused, "permanent")):
+        people.execute(
+            "INSERT INTO noti.audit_log"
+            " (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)"
+            " VALUES ('default', 'notification', %s, 'notification_failed', 'worker', 'worker 1', %s)",
+            [str(number), f'{{"kind": "{kind}"}}'],
+        )
+    claim(people, gone, refused)
+    people.execute(
+        "UPDATE noti.notifications_log SET status = 'failed', claimed_by = NULL, lease_until = NULL,"
+        " finished_at = now(), failed_at = now() WHERE notification_id = ANY (%s)",
+        [[gone, refused]],
+    )
+    assert ids(reading.list_notifications(people, Filter(kind=("lost",)))) == [gone]
+    assert ids(reading.list_notifications(people, Filter(kind=("lost", "permanent")))) == [refused, gone]
+    people.execute("SELECT noti.requeue(%s)", [gone])
+    assert reading.list_notifications(people, Filter(kind=("lost",))) == []
+
+
 def test_the_words_of_an_error_are_found_in_any_case_and_taken_literally(people: Connection) -> None:
     full, plain = queue(people), queue(people)
     claim(people, full, plain)
