@@ -50,10 +50,11 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON: one line for each look.")
 @click.pass_obj
-def top(place: Place) -> None:
+def top(place: Place, as_json: bool) -> None:
     """Watch the status live, until Ctrl-C."""
-    _watch(place, as_json=False)
+    _watch(place, as_json=as_json)
 
 
 def _watch(place: Place, *, as_json: bool) -> None:

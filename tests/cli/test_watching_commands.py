@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,10 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     }  # fmt: skip
 
 
-def test_status_watches_until_it_is_interrupted(database_url: str) -> None:
+@pytest.mark.parametrize("words", [("status", "--watch", "--json"), ("top", "--json")])
+def test_status_watches_until_it_is_interrupted(database_url: str, words: tuple[str, ...]) -> None:
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "noti_worker", "status", "--watch", "--json"],
+        [sys.executable, "-m", "noti_worker", *words],
         env={"PATH": "/usr/bin:/bin", "NOTI_DATABASE_URL": database_url},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -249,12 +251,29 @@ def test_pause_and_resume(noti: Invoke, connection: Connection, monkeypatch: pyt
     assert (result.exit_code, result.stderr) == (1, "everything is not paused\n")
 
 
-def test_a_dry_run_pauses_and_resumes_nothing(noti: Invoke, connection: Connection) -> None:
-    assert noti("pause", "tenant", "acme", "--dry-run").stdout.startswith("would be paused: tenant acme")
+def test_a_dry_run_counts_what_it_would_stop_or_set_free_and_changes_nothing(
+    noti: Invoke, connection: Connection
+) -> None:
+    for _ in range(3):
+        queue(connection, tenant_id="acme")
+    queue(connection, tenant_id="acme", send_at=datetime(2090, 1, 1, tzinfo=UTC))
+    claim(connection, queue(connection, tenant_id="acme"))  # in flight: no pause stops it
+    queue(connection, tenant_id="acme", channel="sms", recipient="+491234")
+    queue(connection)
+    first, second = noti("pause", "tenant", "acme", "--dry-run").stdout.splitlines()
+    assert first.startswith("would be paused: tenant acme")
+    assert second == "that would stop 4 that are due, and 1 whose time comes later"
     assert connection.execute("SELECT 1 FROM noti.pauses").fetchall() == []
+    noti("pause", "channel", "sms")
+    told = read(noti("pause", "tenant", "acme", "--dry-run", "--json"))  # the SMS waits already
+    assert told["stops"] == {"due": 3, "later": 1, "bounded": False}
     noti("pause", "tenant", "acme")
-    assert noti("resume", "tenant", "acme", "--dry-run").stdout == "would be resumed: tenant acme\n"
-    assert len(connection.execute("SELECT 1 FROM noti.pauses").fetchall()) == 1
+    assert noti("resume", "tenant", "acme", "--dry-run").stdout == (
+        "would be resumed: tenant acme\nthat would set free 3 that are due, and 1 whose time comes later\n"
+    )
+    told = read(noti("resume", "channel", "sms", "--dry-run", "--json"))
+    assert told["sets_free"] == {"due": 0, "later": 0, "bounded": False}  # the tenant keeps it back
+    assert len(connection.execute("SELECT 1 FROM noti.pauses").fetchall()) == 2
 
 
 def test_what_cannot_be_paused_is_said_in_words(noti: Invoke) -> None:
