@@ -25,8 +25,11 @@ class Slots:
         self.size = size
         self.begun: list[Held] = []
 
-    def want(self, at_most: int) -> int:
-        return min(self.size, at_most) - len(self.begun)
+    @property
+    def free(self) -> int:
+        return self.size - len(self.begun)
+
+    want = free
 
     def submit(self, rows: list[Held]) -> None:
         for held in rows:
@@ -35,7 +38,7 @@ class Slots:
 
 
 class House:
-    def __init__(self, *channels: Channel, size: int = 4, batch_size: int = 500) -> None:
+    def __init__(self, *channels: Channel, size: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.witness = Witness()
@@ -65,7 +68,7 @@ class House:
         )
         self.pools = {channel: Slots(size) for channel in channels or (Channel.EMAIL,)}
         pools: Any = self.pools
-        pace = Pace(1.0, batch_size, timedelta(minutes=2))
+        pace = Pace(1.0, 500, timedelta(minutes=2))
         self.loop = Loop(
             7,
             self.store,
