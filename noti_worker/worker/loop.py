@@ -196,15 +196,14 @@ class Loop:
     def _round(self) -> float:
         self._look()
         self._mourn()
-        hungry = False  # more may wait, and there is room for it now or in a moment
+        hungry: list[Pool] = []  # more may wait for them
         for channel, pool in self._pools.items():
-            if (want := pool.want) > 0:
-                hungry |= self._claim(channel, pool, want)
-            else:
-                hungry |= pool.free > 0
+            want = pool.want
+            if self._claim(channel, pool, want) if want > 0 else pool.free > 0:
+                hungry.append(pool)
         if self._heads and self._search.due(self._clock.monotonic()):
             self._search_suspect()
-        return self._pause(hungry=hungry)
+        return self._pause(hungry)
 
     def _steer(self) -> None:
         """Learn what is paused; news count from this round on."""
@@ -338,18 +337,17 @@ class Loop:
             return 0.0
         return ALONE_PAUSE
 
-    def _pause(self, *, hungry: bool) -> float:
-        """Seconds to wait: none while more may wait and there is much room for it."""
+    def _pause(self, hungry: Sequence[Pool]) -> float:
+        """Seconds to wait: none while more may wait for a pool with much room, few for one with little."""
         if self._look_again:
             self._look_again = False
             self._heads_until = 0.0
             return SECOND_LOOK
+        if any(pool.want > 0 for pool in hungry):
+            return 0.0
+        if any(pool.free > 0 for pool in hungry):
+            return PATIENCE
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
-        if hungry:
-            if any(pool.want > 0 for pool in self._pools.values()):
-                return 0.0
-            if any(pool.free > 0 for pool in self._pools.values()):
-                return PATIENCE
         if self._steering.pauses or len(self._hand):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
         if self._heads or self._steering.pauses:

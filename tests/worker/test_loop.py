@@ -12,6 +12,7 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
 from noti_worker.worker.loop import ALONE_PAUSE, ALONE_WITHIN, SECOND_LOOK, Loop, Pace
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.pools import PATIENCE
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 from tests.domain.rows import NOW
@@ -24,12 +25,15 @@ class Slots:
     def __init__(self, size: int) -> None:
         self.size = size
         self.begun: list[Held] = []
+        self.patient = False  # little room waits a moment for more
 
     @property
     def free(self) -> int:
         return self.size - len(self.begun)
 
-    want = free
+    @property
+    def want(self) -> int:
+        return 0 if self.patient else self.free
 
     def submit(self, rows: list[Held]) -> None:
         for held in rows:
@@ -112,6 +116,18 @@ def test_only_what_can_start_soon_is_claimed() -> None:
     assert house.begun() == [1, 2, 3]
     house.loop.poll()
     assert house.begun() == [1, 2, 3]
+
+
+def test_a_pool_that_waits_for_more_room_is_asked_again_in_a_moment_and_others_make_no_haste() -> None:
+    house = House(Channel.EMAIL, Channel.SMS)
+    for _ in range(10):
+        house.store.add()
+    house.pool.patient = True
+    assert house.loop.poll() == PATIENCE
+    assert house.begun() == []
+    house.pool.patient = False
+    house.loop.poll()
+    assert house.begun() == [1, 2, 3, 4]
 
 
 def test_urgent_rows_go_first_whatever_their_age() -> None:
