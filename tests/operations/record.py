@@ -116,8 +116,8 @@ class Recording:
     def numbers(self, span: int) -> str:
         """Every panel with its series over the last `span` seconds, and the alerts."""
         lines = [
-            f"Rates and ranges over the last {span} s. Panels that the database does not confirm are marked; those of this",
-            "moment are counted every 15 s, and it is compared with now.",
+            f"Rates and ranges over the last {span} s. Panels that the database does not confirm are marked;",
+            "those of this moment are counted every 15 s, and compared with now.",
             "",
         ]
         shown, wrong = self.compared(span)
