@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import platform
 import re
 import subprocess
@@ -174,7 +175,8 @@ def written(page: str, text: str) -> str:
 
 def about() -> str:
     """When it ran, and with what."""
-    postgres = subprocess.run([places.binaries() / "postgres", "--version"], capture_output=True, text=True, check=True)
+    folder = os.environ.get("NOTI_TEST_PG_BIN") or places.binaries()
+    postgres = subprocess.run([Path(folder, "postgres"), "--version"], capture_output=True, text=True, check=True)
     version = re.search(r"\d+(\.\d+)?", postgres.stdout)
     assert version is not None
     day = time.strftime("%Y-%m-%d", time.gmtime())
@@ -215,10 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Console().print(shown)
     bad = [entry.fault for entry in table if entry.bad]
     skipped = [entry.fault for entry in table if entry.skipped]
+    unborn = [entry.fault for entry in table if entry.fault in NOT_YET and entry.seconds is None]
     sys.stdout.write(
-        f"{about()}\n{len(table)} faults: {len(table) - len(bad) - len(NOT_YET & {e.fault for e in table})} shown,"
-        f" {len(bad)} failed or without a test{_named(bad)}, {len(skipped)} with something skipped{_named(skipped)},"
-        f" {len(NOT_YET)} whose subject does not exist yet\n"
+        f"{about()}\n{len(table)} faults: {len(table) - len(bad) - len(skipped) - len(unborn)} shown;"
+        f" failed or without a test: {_named(bad)}; with something skipped: {_named(skipped)};"
+        f" not yet there to be tested: {_named(unborn)}\n"
     )
     if given.write:
         PAGE.write_text(written(PAGE.read_text(), markdown(table, about())))
@@ -226,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _named(faults: Sequence[str]) -> str:
-    return f" ({', '.join(faults)})" if faults else ""
+    return f"{len(faults)} ({', '.join(faults)})" if faults else "0"
 
 
 if __name__ == "__main__":
