@@ -106,6 +106,11 @@ class Entry:
     bad: bool = False
     skipped: bool = False
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is a test."""
+        return self.seconds is not None
+
     def cells(self) -> tuple[str, ...]:
         """As text."""
         counted = "" if self.repeats is None else str(self.repeats)
@@ -159,9 +164,14 @@ def _entry(fault: str, gathered: _Gathered) -> Entry:
 
 
 def markdown(table: Sequence[Entry], about: str) -> str:
-    """The table as it stands in the page."""
+    """The table as it stands in the page; what no test shows is named below it."""
     lines = [f"{about}\n", "| | fault | what happened | repeats | seconds |", "|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in entry.cells()) + " |" for entry in table]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in one.cells()) + " |" for one in table if one.shown]
+    unborn = [entry for entry in table if not entry.shown and entry.fault in NOT_YET]
+    missing = [entry for entry in table if not entry.shown and entry.fault not in NOT_YET]
+    for what, left in (("What these are about does not exist yet", unborn), ("Not shown by a test yet", missing)):
+        if left:
+            lines.append(f"\n{what}: {', '.join(f'{one.fault} {FAULTS[one.fault]}' for one in left)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -217,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Console().print(shown)
     bad = [entry.fault for entry in table if entry.bad]
     skipped = [entry.fault for entry in table if entry.skipped]
-    unborn = [entry.fault for entry in table if entry.fault in NOT_YET and entry.seconds is None]
+    unborn = [entry.fault for entry in table if entry.fault in NOT_YET and not entry.shown]
     sys.stdout.write(
         f"{about()}\n{len(table)} faults: {len(table) - len(bad) - len(skipped) - len(unborn)} shown;"
         f" failed or without a test: {_named(bad)}; with something skipped: {_named(skipped)};"

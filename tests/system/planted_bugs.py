@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from rich.console import Console
-from rich.table import Table
-
 ROOT = Path(__file__).parents[2]
+
+
+WITHIN = 900.0
+"""Seconds for the tests of one bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Run:
 
     cases: int
     green: Sequence[str]
+    seconds: float
 
 
 class Copy:
@@ -176,7 +178,7 @@ class Copy:
 
     def run(self, tests: Sequence[str]) -> Run:
         """Run the tests; RuntimeError when there was something else than green and red."""
-        report = self._tree.parent / "report.xml"
+        report, began = self._tree.parent / "report.xml", time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-m", "", "-p", "no:cacheprovider", f"--junitxml={report}", *tests],
             cwd=self._tree,
@@ -184,12 +186,13 @@ class Copy:
             capture_output=True,
             text=True,
             check=False,
+            timeout=WITHIN,
         )
         if done.returncode not in {0, 1}:
             raise RuntimeError(f"the tests did not run:\n{done.stdout}\n{done.stderr}")
         cases = list(ET.parse(report).getroot().iter("testcase"))
         green = [case.get("name", "") for case in cases if case.find("failure") is None and case.find("error") is None]
-        return Run(len(cases), green)
+        return Run(len(cases), green, time.monotonic() - began)
 
 
 def main(arguments: Sequence[str] | None = None, bugs: Sequence[Bug] = BUGS) -> int:
@@ -198,29 +201,31 @@ def main(arguments: Sequence[str] | None = None, bugs: Sequence[Bug] = BUGS) -> 
     parser.add_argument("words", nargs="*", help="only bugs whose names hold one of these")
     given = parser.parse_args(arguments)
     chosen = [bug for bug in bugs if not given.words or any(word in bug.name for word in given.words)]
-    shown = Table("planted bug", "its tests", "seconds", title="Planted bugs")
     missed = False
     with tempfile.TemporaryDirectory(prefix="noti-bugs-") as directory:
         copy = Copy(Path(directory))
-        tests = sorted({test for bug in chosen for test in bug.tests})
-        before = copy.run(tests)
-        shown.add_row("none", f"{len(before.green)} of {before.cases} green", "")
+        before = copy.run(sorted({test for bug in chosen for test in bug.tests}))
+        _say("no bug", f"{len(before.green)} of {before.cases} green", before.seconds)
         missed |= len(before.green) != before.cases
         for bug in chosen:
-            began = time.monotonic()
             try:
                 copy.plant(bug)
+            except (LookupError, SyntaxError) as error:
+                missed = True
+                _say(bug.name, f"NOT PLANTED: {error}", 0.0)
+            else:
                 after = copy.run(bug.tests)
                 caught = not after.green and after.cases >= len(bug.tests)
+                missed |= not caught
                 words = f"{after.cases - len(after.green)} of {after.cases} red"
-                words += "" if caught else f"; NOT CAUGHT by {', '.join(after.green)}"
-            except (LookupError, SyntaxError) as error:
-                caught, words = False, f"NOT PLANTED: {error}"
+                _say(bug.name, words if caught else f"{words}, NOT CAUGHT by {', '.join(after.green)}", after.seconds)
             copy.mend(bug)
-            missed |= not caught
-            shown.add_row(bug.name, words, f"{time.monotonic() - began:.0f}", style=None if caught else "red")
-    Console().print(shown)
     return 1 if missed or not chosen else 0
+
+
+def _say(name: str, words: str, seconds: float) -> None:
+    sys.stdout.write(f"{name:<66} {seconds:>4.0f} s  {words}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

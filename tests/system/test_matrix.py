@@ -49,9 +49,12 @@ def test_every_fault_of_the_matrix_has_its_line() -> None:
 
 
 def test_the_table_goes_between_the_marks_of_the_page() -> None:
-    table = markdown(entries([line("F09", said=[{"happened": "a | b", "repeats": 0}])], ["F09"]), about())
+    found = entries([line("F09", said=[{"happened": "a | b", "repeats": 0}])], ["F09", "F10", "F34"])
+    table = markdown(found, about())
     assert f"| F09 | {FAULTS['F09']} | a \\| b | 0 | 1.5 |\n" in table
     assert table.startswith("Run on 20")
+    assert f"\nWhat these are about does not exist yet: F34 {FAULTS['F34']}.\n" in table
+    assert table.endswith(f"\nNot shown by a test yet: F10 {FAULTS['F10']}.\n")
     page = "before\n<!-- fault matrix -->\nold\n<!-- end of fault matrix -->\nafter\n"
     once = written(page, table)
     assert once == page.replace("old\n", table)
