@@ -45,12 +45,13 @@ retry = {{ initial_delay = "200ms", multiplier = 1.5, max_delay = "2s" }}
 
 MOODS: tuple[tuple[str, ...], ...] = (
     ("ok",),
-    ("ok",),
+    ("ok", "slow"),  # so that something is always in flight when a worker is stopped or killed
     ("ok", "slow"),
-    ("ok", "broken"),
+    ("slow",),
+    ("ok", "slow", "broken"),
     ("broken",),
-    (*["ok"] * 9, "cut"),
-    (*["ok"] * 9, "hang"),
+    (*["ok"] * 5, *["slow"] * 4, "cut"),
+    (*["ok"] * 5, *["slow"] * 4, "hang"),
     ("ok", "slow", "broken", "cut", "hang"),
 )
 THROTTLING = ((*["ok"] * 9, "throttled"),)
