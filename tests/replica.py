@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from noti_worker.embedded import Server
 from noti_worker.embedded.child import Child, User, environment
@@ -20,7 +21,7 @@ class Replica:
         self.socket = directory
         self._child: Child | None = None
 
-    def __enter__(self) -> "Replica":
+    def __enter__(self) -> Self:
         owner = self._server.data.stat()
         root = os.geteuid() == 0
         user = User(owner.st_uid, owner.st_gid) if root else User(None, None)
