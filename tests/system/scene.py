@@ -67,6 +67,14 @@ class Scene:
         """The attempts log, by status."""
         return self.ask("SELECT status FROM noti.notification_attempts_log ORDER BY log_id")
 
+    def answers(self) -> bool:
+        """Whether the server lets us in."""
+        try:
+            self.connection.execute("SELECT")
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def finished(self, timeout: float = 30.0) -> None:
         """Wait until every row is finished or parked."""
 
