@@ -30,7 +30,7 @@ def test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too(scen
         scene.insert("next@example.com")
         scene.wait_for(lambda: scene.count("status = 'sent'") == 201)
         slow.commit()
-    scene.wait_for(lambda: scene.count("status = 'sent'") == 202, 5)
+    scene.wait_for(lambda: scene.count("status = 'sent'") == 202, 20)
     scene.ledger.open_gate()
     assert scene.ledger.accepted().count("late@example.com") == 1
 
