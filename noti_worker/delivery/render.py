@@ -8,7 +8,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from noti_worker.delivery.render_process import Ended, Process, RendererAway, Request
@@ -16,6 +16,7 @@ from noti_worker.domain.errors import BadNotification, NotiError
 from noti_worker.domain.facts import RendererKilled
 from noti_worker.domain.notification import Template
 from noti_worker.domain.ports import Observer
+from noti_worker.domain.value import value
 
 __all__ = ["Rendered", "Renderer", "RendererAway"]
 
@@ -23,7 +24,7 @@ _MOST_TOGETHER = 32  # rows on one trip, and
 _LARGEST_TRIP = 1024 * 1024  # bytes, unless one row alone has more
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rendered:
     """The parts of a message; None for a part that there is not."""
 
