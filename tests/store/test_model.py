@@ -1,0 +1,488 @@
+"""The real store against a small model: whatever happens in whatever order, both tell the same story.
+
+Time does not pass here: what would take time (a lease runs out, a retry is due, a heart stops) is moved by SQL.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lanes import Lane, Share
+from noti_worker.domain.lifecycle import Backoff, Verdict, decide
+from noti_worker.domain.notification import Channel, Drop, Notification, OnUncertain, Priority, Status
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.permits import permit
+from noti_worker.store.connect import Database
+from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.workers import PostgresWorkers
+from tests.store.model import ACCOUNTS, FINISHED, PARKED, Claim, End, Row
+
+LANES = (
+    Lane(Channel.EMAIL, Priority.HIGH, "default"),
+    Lane(Channel.EMAIL, Priority.NORMAL, "default"),
+    Lane(Channel.SMS, Priority.NORMAL, "other"),
+)
+ROUTE = dict.fromkeys(ACCOUNTS, "smtp")
+HOUR = timedelta(hours=1)
+BACKOFF = Backoff(initial=HOUR / 4, maximum=HOUR / 4, jitter=0.0)  # a retry is not due by itself, and never too late
+PAUSES = (
+    ("everything", ""),
+    ("channel", "sms"),
+    ("tenant", "other"),
+    ("template", "t1"),
+    *(("account", a) for a in ACCOUNTS),
+)
+
+
+@dataclass
+class World:
+    """The database of all examples, and the ways to it."""
+
+    queue: PostgresQueue
+    workers: PostgresWorkers
+    application: psycopg.Connection[Any]
+    outside: psycopg.Connection[Any]  # a superuser whose changes no trigger sees
+
+    def read(self, query: str) -> list[dict[str, Any]]:
+        with self.application.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode()).fetchall()
+
+    def shift(self, row: Row, assignment: str) -> None:
+        """Let time pass for one row."""
+        self.outside.execute(
+            f"UPDATE noti.notifications_log SET {assignment} WHERE notification_id = {row.id}".encode()
+        )
+
+
+class Life(RuleBasedStateMachine):
+    """Applications, operators, three workers of which any may die or wake up late, and the clock."""
+
+    rows = Bundle("rows")
+    claims = Bundle("claims")
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.model: dict[int, Row] = {}
+        self.keys: dict[str, Row] = {}
+        self.corrected: set[Row] = set()
+        self.tokens: set[tuple[int, int]] = set()
+        self.registered: set[int] = set()
+        self.dead: set[int] = set()
+        self.paused: set[tuple[str, str]] = set()
+
+    @initialize()
+    def begin(self) -> None:
+        self.world.outside.execute(
+            "TRUNCATE noti.notifications_log, noti.notification_attempts_log, noti.audit_log, noti.pauses, noti.workers"
+        )
+        self.ids = [self.world.workers.register("model") for _ in range(3)]
+        self.registered = set(self.ids)
+
+    # ------------------------------------------------------------------ applications
+
+    @rule(
+        target=rows,
+        lane=st.sampled_from(LANES),
+        max_retries=st.integers(0, 2),
+        on_uncertain=st.sampled_from([None, *OnUncertain]),
+        template_id=st.sampled_from([None, None, "t1"]),
+        provider=st.sampled_from([None, None, "relay"]),
+        due=st.sampled_from([True, True, False]),
+        expires=st.booleans(),
+        key=st.sampled_from([None, None, "k"]),
+    )
+    def enqueue(
+        self,
+        lane: Lane,
+        max_retries: int,
+        on_uncertain: OnUncertain | None,
+        template_id: str | None,
+        provider: str | None,
+        due: bool,
+        expires: bool,
+        key: str | None,
+    ) -> Row:
+        if key is not None:  # the content belongs to the key
+            lane, template_id, provider = LANES[0], None, None
+        given = (lane.channel, lane.tenant_id, lane.priority, template_id, provider, max_retries, on_uncertain, key)
+        if key is not None and self.keys.get(key) in self.corrected:
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                self.world.application.execute(_SEND, [*given, due, expires])
+            return self.keys[key]
+        [(number,)] = self.world.application.execute(_SEND, [*given, due, expires]).fetchall()
+        if key in self.keys:
+            assert self.keys[key].id == number
+            return self.keys[key]
+        [told] = self.world.read(f"SELECT message_id FROM noti.notifications_log WHERE notification_id = {number}")
+        row = Row(
+            number,
+            str(told["message_id"]),
+            lane,
+            max_retries,
+            on_uncertain,
+            template_id,
+            provider,
+            due=due,
+            expiry="ahead" if expires else "none",
+        )
+        self.model[number] = row
+        if key is not None:
+            self.keys[key] = row
+        return row
+
+    @rule(row=rows, move=st.sampled_from(["cancel", "hold", "release", "requeue"]))
+    def operate(self, row: Row, move: str) -> None:
+        [(answer,)] = self.world.application.execute(f"SELECT noti.{move}({row.id})".encode()).fetchall()
+        assert answer == getattr(row, move)()
+
+    @rule(row=rows)
+    def correct(self, row: Row) -> None:
+        """The content changes while it waits, and only then; what was tried becomes another message."""
+        edit = f"UPDATE noti.notifications_log SET body = body || '!' WHERE notification_id = {row.id} RETURNING message_id"
+        if row.owner is not None or row.status in FINISHED:
+            with pytest.raises((psycopg.errors.ObjectInUse, psycopg.errors.CheckViolation)):
+                self.world.application.execute(edit.encode())
+            return
+        [(message_id,)] = self.world.application.execute(edit.encode()).fetchall()
+        assert (str(message_id) != row.message_id) == (row.attempt_count > 0)
+        row.message_id = str(message_id)
+        row.audit.append("changed")
+        self.corrected.add(row)
+
+    @precondition(lambda self: self.model)
+    @rule(
+        row=rows,
+        write=st.sampled_from(
+            [
+                "status = 'pending', claimed_by = NULL, lease_until = NULL, claim_count = 0, metadata = '{}'",
+                "claim_count = claim_count - 1, body = 'forged'",
+                "lost_count = lost_count + 1",
+                "status = 'sent'",
+            ]
+        ),
+    )
+    def write_back(self, row: Row, write: str) -> None:
+        """An ORM writes a stale or forged copy back: never past the fence."""
+        if row.claim_count == 0 and row.owner is None and write.startswith("status = 'pending'"):
+            return  # it changes nothing that is not a person's to change
+        with pytest.raises(psycopg.Error) as refused:
+            self.world.application.execute(
+                f"UPDATE noti.notifications_log SET {write} WHERE notification_id = {row.id}".encode()
+            )
+        assert refused.value.sqlstate in {"55006", "23514"}
+
+    @rule(row=rows)
+    def delete(self, row: Row) -> None:
+        if row.status not in FINISHED:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                self.world.application.execute(
+                    f"DELETE FROM noti.notifications_log WHERE notification_id = {row.id}".encode()
+                )
+
+    @rule(pause=st.sampled_from(PAUSES), on=st.booleans())
+    def pause(self, pause: tuple[str, str], on: bool) -> None:
+        function = "pause" if on else "resume"
+        self.world.application.execute(f"SELECT noti.{function}(%s, nullif(%s, ''))".encode(), pause)
+        (self.paused.add if on else self.paused.discard)(pause)
+
+    # ------------------------------------------------------------------ workers
+
+    @rule(
+        target=claims,
+        worker=st.integers(0, 2),
+        limit=st.sampled_from([1, 2, 20, 20]),
+        solo=st.sampled_from([False, False, False, True]),
+        calm=st.sampled_from([True, True, True, False]),
+        locked=st.none() | rows,
+        mode=st.sampled_from(["UPDATE", "KEY SHARE"]),
+    )
+    def claim(self, worker: int, limit: int, solo: bool, calm: bool, locked: Row | None, mode: str) -> Any:
+        """A worker looks around and claims; an application may have a row locked, or refer to it."""
+        worker_id, dead = self.ids[worker], self._beat(self.ids[worker])
+        claimed_from = dead if calm else None
+        pauses = self.world.queue.pauses()
+        assert pauses.all == self.paused
+        shares = [Share(lane, limit) for lane in LANES if not pauses.closes_lane(lane, ROUTE)]
+        expected = self._next(limit, claimed_from, solo, locked if mode == "UPDATE" else None)
+        with self.world.application.transaction():
+            if locked is not None:
+                self._lock(locked, mode)
+            taken = self.world.queue.claim(
+                worker_id, shares, limit, HOUR, claimed_from, solo=solo, skip=pauses.skips(ROUTE)
+            )
+        assert [n.notification_id for n in taken] == [row.id for row in expected]
+        return multiple(*(self._taken(worker_id, n) for n in taken))
+
+    def _next(self, limit: int, dead: list[int] | None, solo: bool, locked: Row | None) -> list[Row]:
+        """Lane by lane, the oldest first."""
+        order = {one["id"]: one["due_at"] for one in self.world.read(_DUE)}
+        able = [
+            row
+            for row in self.model.values()
+            if row is not locked and row.claimable(dead, solo=solo) and not row.paused(self.paused)
+        ]
+        able.sort(key=lambda row: (LANES.index(row.lane), order[row.id], row.id))
+        return able[:limit]
+
+    def _taken(self, worker_id: int, n: Notification) -> Claim:
+        row = self.model[n.notification_id]
+        row.claim(worker_id)
+        token = (n.notification_id, n.claim_count)
+        assert token not in self.tokens, "a token was given out twice"
+        self.tokens.add(token)
+        assert str(n.message_id) == row.message_id
+        seen = (n.claim_count, n.lost_count, n.attempt_count, n.retry_count, n.requested, n.dispatched)
+        told = (row.claim_count, row.lost_count, row.attempt_count, row.retry_count, row.requested, row.dispatched)
+        assert seen == told
+        return Claim(worker_id, row, n.claim_count, n, row.expiry)
+
+    @rule(claims=st.lists(claims, min_size=1, max_size=4, unique=True), kinds=st.data(), lost_answer=st.booleans())
+    def finish(self, claims: list[Claim], kinds: st.DataObject, lost_answer: bool) -> None:
+        """A worker, also one that is thought dead, writes what became of its claims, perhaps twice."""
+        worker_id = claims[0].worker
+        mine = sorted((c for c in claims if c.worker == worker_id), key=lambda c: (c.row.id, c.token))
+        results, ends = [], []
+        for claim in mine:
+            kind, failover = kinds.draw(st.sampled_from(list(Kind))), kinds.draw(st.booleans())
+            result, end = self._judge(claim, kind, failover=failover)
+            results.append(result)
+            ends.append(end)
+        fates = self.world.queue.record(worker_id, results)
+        expected = {claim.row.id: claim.row.record(claim, end) for claim, end in zip(mine, ends, strict=True)}
+        if len(expected) == len(mine):  # the answer is by row: two claims of one row have one fate
+            assert fates == expected
+            if lost_answer:
+                assert self.world.queue.record(worker_id, results) == {
+                    claim.row.id: claim.row.record(claim, end) for claim, end in zip(mine, ends, strict=True)
+                }
+
+    def _judge(self, claim: Claim, kind: Kind, *, failover: bool) -> tuple[Result, End]:
+        """What the worker's own rules make of it, and what the model says they must."""
+        n, end = claim.seen, claim.end(kind, failover=failover)
+        no = permit(n, n.claimed_at)
+        if no is not None:
+            result = Result(n, Verdict(no.status, no.reason), kind=no.kind if isinstance(no, Drop) else None)
+        else:
+            outcome = Outcome(kind, error=None if kind is Kind.OK else "as the test wants it")
+            verdict = decide(n, outcome, n.claimed_at, BACKOFF, 0.5, failover=failover)
+            result = Result(n, verdict, outcome, account="relay", provider="smtp")
+        assert (result.verdict.status, result.verdict.charge) == (end.status, end.charge)
+        assert (result.outcome is not None) == end.tried
+        return result, end
+
+    @rule(claim=claims, kind=st.sampled_from(list(Kind)))
+    def finish_while_locked(self, claim: Claim, kind: Kind) -> None:
+        """A row that an application has locked keeps nobody waiting: its result comes back and is kept."""
+        result, end = self._judge(claim, kind, failover=False)
+        with self.world.application.transaction():
+            self._lock(claim.row, "UPDATE")
+            fates = self.world.queue.record(claim.worker, [result])
+        assert fates == {claim.row.id: "busy" if claim.holds else claim.row.record(claim, end)}
+
+    @rule(claim=claims)
+    def give_back(self, claim: Claim) -> None:
+        ours = claim.holds
+        assert self.world.queue.release(claim.worker, [claim.seen]) == ours
+        if ours:
+            claim.row.give_back()
+
+    @rule(claim=claims, locked=st.booleans())
+    def extend(self, claim: Claim, locked: bool) -> None:
+        """A row that somebody has locked is still ours; it keeps the lease that it has."""
+        with self.world.application.transaction():
+            if locked:
+                self._lock(claim.row, "UPDATE")
+            lost = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
+        assert lost == (frozenset() if claim.holds else {claim.row.id})
+        if claim.holds and not locked:
+            claim.row.lease_over = False
+
+    @rule(claim=claims)
+    def dispatch(self, claim: Claim) -> None:
+        assert self.world.queue.dispatch(claim.worker, claim.seen) == claim.holds
+        claim.row.dispatched |= claim.holds
+
+    # ------------------------------------------------------------------ the clock, and what dies
+
+    @rule(row=rows)
+    def lease_runs_out(self, row: Row) -> None:
+        if row.owner is not None:
+            self.world.shift(row, "lease_until = now() - interval '1 second'")
+            row.lease_over = True
+
+    @rule(row=rows)
+    def time_comes(self, row: Row) -> None:
+        if not row.due:
+            which = "next_retry_at" if row.waited else "send_at"
+            self.world.shift(row, f"{which} = now() - interval '1 second'")
+            row.due = True
+
+    @rule(row=rows)
+    def expires(self, row: Row) -> None:
+        if row.expiry == "ahead":
+            self.world.shift(row, "expires_at = now() - interval '1 second'")
+            row.expiry = "past"
+
+    @rule(worker=st.integers(0, 2))
+    def heart_stops(self, worker: int) -> None:
+        self.world.outside.execute(
+            "UPDATE noti.workers SET heartbeat = now() - interval '20 seconds' WHERE worker_id = %s", [self.ids[worker]]
+        )
+        self.dead |= {self.ids[worker]} & self.registered
+
+    @rule()
+    def register_is_lost(self) -> None:
+        """The server crashed: the unlogged register is empty, and who is not in it is not dead."""
+        self.world.outside.execute("DELETE FROM noti.workers")
+        self.registered.clear()
+        self.dead.clear()
+
+    def _beat(self, worker_id: int) -> list[int]:
+        beat = self.world.workers.beat(worker_id, {})
+        self.dead.discard(worker_id)
+        assert (beat.known, set(beat.dead)) == (worker_id in self.registered, self.dead)
+        self.registered.add(worker_id)
+        return list(beat.dead)
+
+    def _lock(self, row: Row, mode: str) -> None:
+        self.world.application.execute(
+            f"SELECT FROM noti.notifications_log WHERE notification_id = {row.id} FOR {mode}".encode()
+        )
+
+    # ------------------------------------------------------------------ what always holds
+
+    @invariant()
+    def nothing_is_violated(self) -> None:
+        assert self.world.read("SELECT * FROM noti.assert_invariants()") == []
+
+    @invariant()
+    def the_table_tells_what_the_model_tells(self) -> None:
+        told = {
+            one["id"]: {name: value for name, value in one.items() if name != "id"} for one in self.world.read(_ROWS)
+        }
+        assert told == {row.id: _shown(row) for row in self.model.values()}
+
+    @invariant()
+    def every_try_and_every_move_is_written_down_once(self) -> None:
+        tries: dict[int, list[tuple[int, int, str]]] = {number: [] for number in self.model}
+        for one in self.world.read(_TRIES):
+            tries[one["id"]].append((one["claim_count"], one["attempt_number"], one["status"]))
+        assert tries == {row.id: row.tries for row in self.model.values()}
+        audit: dict[int, list[str]] = {number: [] for number in self.model}
+        for one in self.world.read(_AUDIT):
+            audit[one["id"]].append(one["action"])
+        assert audit == {row.id: row.audit for row in self.model.values()}
+
+    def teardown(self) -> None:
+        """Calm: everything is due, all others are gone, and one worker brings every row to an end."""
+        for row in self.model.values():
+            self.lease_runs_out(row)
+            self.time_comes(row)
+        self.world.application.execute("DELETE FROM noti.pauses")
+        self.paused.clear()
+        for _ in range(2):
+            for solo in (False, True):
+                claimed = self.claim(0, 500, solo, True, None, "UPDATE").values
+                for claim in claimed:
+                    result, end = self._judge(claim, Kind.OK, failover=False)
+                    assert self.world.queue.record(claim.worker, [result]) == {claim.row.id: "applied"}
+                    assert claim.row.record(claim, end) == "applied"
+        self.the_table_tells_what_the_model_tells()
+        self.every_try_and_every_move_is_written_down_once()
+        self.nothing_is_violated()
+        assert all(row.status in FINISHED | PARKED for row in self.model.values())
+
+
+_SEND: LiteralString = (
+    "SELECT noti.send(%s, 'ann@example.com', NULL, 'Hi', tenant_id => %s, priority => %s, template_id => %s,"
+    " provider => %s, max_retries => %s, on_uncertain => %s, idempotency_key => %s,"
+    " send_at => CASE WHEN %s THEN NULL ELSE now() + interval '1 hour' END,"
+    " expires_at => CASE WHEN %s THEN now() + interval '10 hours' END)"
+)
+_DUE = "SELECT notification_id AS id, due_at FROM noti.notifications_log"
+_TRIES = "SELECT notification_id AS id, claim_count, attempt_number, status FROM noti.notification_attempts_log ORDER BY log_id"
+_AUDIT = (
+    "SELECT entity_id::bigint AS id, replace(action, 'notification_', '') AS action FROM noti.audit_log"
+    " WHERE entity_type = 'notification' ORDER BY audit_id"
+)
+_ROWS = (
+    "SELECT notification_id AS id, message_id::text, status, claimed_by, claim_count, lease_until < now() AS lease_over,"
+    " requested, dispatched_at IS NOT NULL AS dispatched, retry_count, attempt_count, lost_count,"
+    " next_retry_at IS NOT NULL AS waited, due_at <= now() AS due, finished_at IS NOT NULL AS finished,"
+    " held_at IS NOT NULL AS parked FROM noti.notifications_log"
+)
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    return {
+        "message_id": row.message_id,
+        "status": row.status,
+        "claimed_by": row.owner,
+        "claim_count": row.claim_count,
+        "lease_over": None if row.owner is None else row.lease_over,
+        "requested": row.requested,
+        "dispatched": row.dispatched,
+        "retry_count": row.retry_count,
+        "attempt_count": row.attempt_count,
+        "lost_count": row.lost_count,
+        "waited": row.waited,
+        "due": row.due,
+        "finished": row.status in FINISHED,
+        "parked": row.status in PARKED,
+    }
+
+
+@pytest.fixture
+def world(database: Database, database_url: str, queue: PostgresQueue, workers: PostgresWorkers) -> Any:
+    with (
+        psycopg.connect(database_url, autocommit=True) as application,
+        psycopg.connect(database_url, autocommit=True) as outside,
+    ):
+        outside.execute(sql.SQL("SET session_replication_role = replica"))
+        yield World(queue, workers, application, outside)
+
+
+FEW = settings(
+    max_examples=60,
+    stateful_step_count=50,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _run(world: World, profile: settings) -> None:
+    machine: Callable[[], Life] = lambda: Life(world)  # noqa: E731 - Hypothesis asks for a callable
+    run_state_machine_as_test(machine, settings=profile)
+
+
+def test_whatever_happens_the_store_does_what_the_model_does(world: World) -> None:
+    _run(world, FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_in_a_thousand_lives_too(world: World) -> None:
+    """Not derandomized: on failure Hypothesis prints how to repeat it."""
+    _run(world, settings(FEW, max_examples=1000, stateful_step_count=60, derandomize=False, print_blob=True))
