@@ -1,4 +1,4 @@
-"""What the store promises of one notification, as plain Python: no SQL, no clock. `test_model.py` holds the two together."""
+"""What the store promises of a notification, as plain Python: no SQL, no clock. `test_model.py` compares the two."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -3,7 +3,6 @@
 Time does not pass here: what would take time (a lease runs out, a retry is due, a heart stops) is moved by SQL.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -13,11 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     initialize,
     invariant,
-    multiple,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -28,7 +25,7 @@ from psycopg.rows import dict_row
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import Lane, Share
 from noti_worker.domain.lifecycle import Backoff, Verdict, decide
-from noti_worker.domain.notification import Channel, Drop, Notification, OnUncertain, Priority, Status
+from noti_worker.domain.notification import Channel, Drop, Notification, OnUncertain, Priority
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from noti_worker.store.connect import Database
@@ -53,6 +50,11 @@ PAUSES = (
 )
 
 
+MOST_ROWS = 4
+PICK = st.integers(0, 11)
+KIND = st.sampled_from(list(Kind))
+
+
 @dataclass
 class World:
     """The database of all examples, and the ways to it."""
@@ -74,10 +76,10 @@ class World:
 
 
 class Life(RuleBasedStateMachine):
-    """Applications, operators, three workers of which any may die or wake up late, and the clock."""
+    """Applications, operators, three workers of which any may die or wake up late, and the clock.
 
-    rows = Bundle("rows")
-    claims = Bundle("claims")
+    Few rows, so that everybody meets on them. `open` are claims whose result is not told yet, by whomever.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -85,6 +87,7 @@ class Life(RuleBasedStateMachine):
         self.model: dict[int, Row] = {}
         self.keys: dict[str, Row] = {}
         self.corrected: set[Row] = set()
+        self.open: list[Claim] = []
         self.tokens: set[tuple[int, int]] = set()
         self.registered: set[int] = set()
         self.dead: set[int] = set()
@@ -98,16 +101,18 @@ class Life(RuleBasedStateMachine):
         self.ids = [self.world.workers.register("model") for _ in range(3)]
         self.registered = set(self.ids)
 
+    def row(self, pick: int) -> Row:
+        return list(self.model.values())[pick % len(self.model)]
+
     # ------------------------------------------------------------------ applications
 
+    @precondition(lambda self: len(self.model) < MOST_ROWS)
     @rule(
-        target=rows,
         lane=st.sampled_from(LANES),
         max_retries=st.integers(0, 2),
         on_uncertain=st.sampled_from([None, *OnUncertain]),
-        template_id=st.sampled_from([None, None, "t1"]),
-        provider=st.sampled_from([None, None, "relay"]),
-        due=st.sampled_from([True, True, False]),
+        asks=st.sampled_from([(None, None), (None, None), ("t1", None), (None, "relay")]),
+        due=st.sampled_from([True, True, True, False]),
         expires=st.booleans(),
         key=st.sampled_from([None, None, "k"]),
     )
@@ -116,49 +121,43 @@ class Life(RuleBasedStateMachine):
         lane: Lane,
         max_retries: int,
         on_uncertain: OnUncertain | None,
-        template_id: str | None,
-        provider: str | None,
+        asks: tuple[str | None, str | None],
         due: bool,
         expires: bool,
         key: str | None,
-    ) -> Row:
-        if key is not None:  # the content belongs to the key
-            lane, template_id, provider = LANES[0], None, None
-        given = (lane.channel, lane.tenant_id, lane.priority, template_id, provider, max_retries, on_uncertain, key)
+    ) -> None:
+        """By `noti.send`; the same key and content give the row that there is."""
+        if key is not None:
+            lane, asks = LANES[0], (None, None)
+        given = [lane.channel, lane.tenant_id, lane.priority, *asks, max_retries, on_uncertain, key, due, expires]
         if key is not None and self.keys.get(key) in self.corrected:
             with pytest.raises(psycopg.errors.UniqueViolation):
-                self.world.application.execute(_SEND, [*given, due, expires])
-            return self.keys[key]
-        [(number,)] = self.world.application.execute(_SEND, [*given, due, expires]).fetchall()
+                self.world.application.execute(_SEND, given)
+            return
+        [(number,)] = self.world.application.execute(_SEND, given).fetchall()
         if key in self.keys:
             assert self.keys[key].id == number
-            return self.keys[key]
+            return
         [told] = self.world.read(f"SELECT message_id FROM noti.notifications_log WHERE notification_id = {number}")
-        row = Row(
-            number,
-            str(told["message_id"]),
-            lane,
-            max_retries,
-            on_uncertain,
-            template_id,
-            provider,
-            due=due,
-            expiry="ahead" if expires else "none",
-        )
+        expiry = "ahead" if expires else "none"
+        row = Row(number, str(told["message_id"]), lane, max_retries, on_uncertain, *asks, due=due, expiry=expiry)
         self.model[number] = row
         if key is not None:
             self.keys[key] = row
-        return row
 
-    @rule(row=rows, move=st.sampled_from(["cancel", "hold", "release", "requeue"]))
-    def operate(self, row: Row, move: str) -> None:
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK, move=st.sampled_from(["cancel", "hold", "release", "requeue"]))
+    def operate(self, pick: int, move: str) -> None:
+        row = self.row(pick)
         [(answer,)] = self.world.application.execute(f"SELECT noti.{move}({row.id})".encode()).fetchall()
         assert answer == getattr(row, move)()
 
-    @rule(row=rows)
-    def correct(self, row: Row) -> None:
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK)
+    def correct(self, pick: int) -> None:
         """The content changes while it waits, and only then; what was tried becomes another message."""
-        edit = f"UPDATE noti.notifications_log SET body = body || '!' WHERE notification_id = {row.id} RETURNING message_id"
+        row = self.row(pick)
+        edit = _CHANGE.format("body = body || '!'", row.id) + " RETURNING message_id"
         if row.owner is not None or row.status in FINISHED:
             with pytest.raises((psycopg.errors.ObjectInUse, psycopg.errors.CheckViolation)):
                 self.world.application.execute(edit.encode())
@@ -170,68 +169,61 @@ class Life(RuleBasedStateMachine):
         self.corrected.add(row)
 
     @precondition(lambda self: self.model)
-    @rule(
-        row=rows,
-        write=st.sampled_from(
-            [
-                "status = 'pending', claimed_by = NULL, lease_until = NULL, claim_count = 0, metadata = '{}'",
-                "claim_count = claim_count - 1, body = 'forged'",
-                "lost_count = lost_count + 1",
-                "status = 'sent'",
-            ]
-        ),
-    )
-    def write_back(self, row: Row, write: str) -> None:
-        """An ORM writes a stale or forged copy back: never past the fence."""
-        if row.claim_count == 0 and row.owner is None and write.startswith("status = 'pending'"):
-            return  # it changes nothing that is not a person's to change
-        with pytest.raises(psycopg.Error) as refused:
+    @rule(pick=PICK, write=st.sampled_from(["stale", "forged", "counted", "sent", "deleted"]))
+    def meddle(self, pick: int, write: str) -> None:
+        """An ORM writes an old copy back, somebody forges or deletes: never past the guard."""
+        row = self.row(pick)
+        if (row.owner is None and write == "stale") or (row.status in FINISHED and write == "deleted"):
+            return  # that is no meddling
+        statement = _CHANGE.format(_MEDDLING[write], row.id)
+        if write == "deleted":
+            statement = f"DELETE FROM noti.notifications_log WHERE notification_id = {row.id}"
+        with pytest.raises((psycopg.errors.ObjectInUse, psycopg.errors.CheckViolation)):
+            self.world.application.execute(statement.encode())
+
+    @rule(pause=st.sampled_from(PAUSES))
+    def pause_or_resume(self, pause: tuple[str, str]) -> None:
+        """Few at a time, else nothing moves."""
+        for scope, name in [*self.paused, pause] if len(self.paused) > 1 else [pause]:
+            on = (scope, name) not in self.paused
             self.world.application.execute(
-                f"UPDATE noti.notifications_log SET {write} WHERE notification_id = {row.id}".encode()
+                f"SELECT noti.{'pause' if on else 'resume'}(%s, nullif(%s, ''))".encode(), [scope, name]
             )
-        assert refused.value.sqlstate in {"55006", "23514"}
-
-    @rule(row=rows)
-    def delete(self, row: Row) -> None:
-        if row.status not in FINISHED:
-            with pytest.raises(psycopg.errors.CheckViolation):
-                self.world.application.execute(
-                    f"DELETE FROM noti.notifications_log WHERE notification_id = {row.id}".encode()
-                )
-
-    @rule(pause=st.sampled_from(PAUSES), on=st.booleans())
-    def pause(self, pause: tuple[str, str], on: bool) -> None:
-        function = "pause" if on else "resume"
-        self.world.application.execute(f"SELECT noti.{function}(%s, nullif(%s, ''))".encode(), pause)
-        (self.paused.add if on else self.paused.discard)(pause)
+            (self.paused.add if on else self.paused.discard)((scope, name))
 
     # ------------------------------------------------------------------ workers
 
+    @precondition(lambda self: self.model)
     @rule(
-        target=claims,
         worker=st.integers(0, 2),
-        limit=st.sampled_from([1, 2, 20, 20]),
-        solo=st.sampled_from([False, False, False, True]),
+        limit=st.sampled_from([1, 20, 20]),
+        solo=st.booleans(),
         calm=st.sampled_from([True, True, True, False]),
-        locked=st.none() | rows,
+        locked=st.none() | PICK,
         mode=st.sampled_from(["UPDATE", "KEY SHARE"]),
     )
-    def claim(self, worker: int, limit: int, solo: bool, calm: bool, locked: Row | None, mode: str) -> Any:
+    def claim(self, worker: int, limit: int, solo: bool, calm: bool, locked: int | None, mode: str) -> None:
         """A worker looks around and claims; an application may have a row locked, or refer to it."""
+        held = None if locked is None else self.row(locked)
+        self.open += self._claim(worker, limit, solo, calm=calm, held=held, mode=mode)
+
+    def _claim(
+        self, worker: int, limit: int, solo: bool, calm: bool = True, held: Row | None = None, mode: str = ""
+    ) -> list[Claim]:
         worker_id, dead = self.ids[worker], self._beat(self.ids[worker])
         claimed_from = dead if calm else None
         pauses = self.world.queue.pauses()
         assert pauses.all == self.paused
         shares = [Share(lane, limit) for lane in LANES if not pauses.closes_lane(lane, ROUTE)]
-        expected = self._next(limit, claimed_from, solo, locked if mode == "UPDATE" else None)
+        expected = self._next(limit, claimed_from, solo, held if mode == "UPDATE" else None)
         with self.world.application.transaction():
-            if locked is not None:
-                self._lock(locked, mode)
+            if held is not None:
+                self._lock(held, mode)
             taken = self.world.queue.claim(
                 worker_id, shares, limit, HOUR, claimed_from, solo=solo, skip=pauses.skips(ROUTE)
             )
         assert [n.notification_id for n in taken] == [row.id for row in expected]
-        return multiple(*(self._taken(worker_id, n) for n in taken))
+        return [self._taken(worker_id, n) for n in taken]
 
     def _next(self, limit: int, dead: list[int] | None, solo: bool, locked: Row | None) -> list[Row]:
         """Lane by lane, the oldest first."""
@@ -256,27 +248,34 @@ class Life(RuleBasedStateMachine):
         assert seen == told
         return Claim(worker_id, row, n.claim_count, n, row.expiry)
 
-    @rule(claims=st.lists(claims, min_size=1, max_size=4, unique=True), kinds=st.data(), lost_answer=st.booleans())
-    def finish(self, claims: list[Claim], kinds: st.DataObject, lost_answer: bool) -> None:
-        """A worker, also one that is thought dead, writes what became of its claims, perhaps twice."""
-        worker_id = claims[0].worker
-        mine = sorted((c for c in claims if c.worker == worker_id), key=lambda c: (c.row.id, c.token))
-        results, ends = [], []
-        for claim in mine:
-            kind, failover = kinds.draw(st.sampled_from(list(Kind))), kinds.draw(st.booleans())
-            result, end = self._judge(claim, kind, failover=failover)
-            results.append(result)
-            ends.append(end)
-        fates = self.world.queue.record(worker_id, results)
-        expected = {claim.row.id: claim.row.record(claim, end) for claim, end in zip(mine, ends, strict=True)}
-        if len(expected) == len(mine):  # the answer is by row: two claims of one row have one fate
-            assert fates == expected
-            if lost_answer:
-                assert self.world.queue.record(worker_id, results) == {
-                    claim.row.id: claim.row.record(claim, end) for claim, end in zip(mine, ends, strict=True)
-                }
+    @precondition(lambda self: any(row.owner is not None for row in self.model.values()))
+    @rule(pick=PICK, worker=st.integers(0, 2))
+    def take_over(self, pick: int, worker: int) -> None:
+        """A lease runs out and the next worker takes the row, perhaps the one that lost it."""
+        in_flight = [row for row in self.model.values() if row.owner is not None]
+        row = in_flight[pick % len(in_flight)]
+        self._lease_over(row)
+        self.open += self._claim(worker, 20, row.lost_count >= 1)
 
-    def _judge(self, claim: Claim, kind: Kind, *, failover: bool) -> tuple[Result, End]:
+    @precondition(lambda self: self.open)
+    @rule(
+        picks=st.lists(st.tuples(PICK, KIND, st.booleans()), min_size=1, max_size=3, unique_by=lambda one: one[0]),
+        lost_answer=st.booleans(),
+    )
+    def finish(self, picks: list[tuple[int, Kind, bool]], lost_answer: bool) -> None:
+        """A worker, also one that is thought dead, writes what became of claims, and again if no answer came."""
+        chosen = {self.open[pick % len(self.open)]: (kind, failover) for pick, kind, failover in picks}
+        worker_id = next(iter(chosen)).worker
+        mine = sorted((c for c in chosen if c.worker == worker_id), key=lambda c: (c.row.id, c.token))
+        judged = [(claim, *self._judge(claim, *chosen[claim])) for claim in mine]
+        for _ in range(1 + lost_answer):
+            fates = self.world.queue.record(worker_id, [result for _, result, _ in judged])
+            expected = [(claim.row.id, claim.row.record(claim, end)) for claim, _, end in judged]
+            if len(dict(expected)) == len(expected):  # the answer is by row: of two claims of one row it tells one
+                assert fates == dict(expected)
+        self.open = [claim for claim in self.open if claim not in mine]
+
+    def _judge(self, claim: Claim, kind: Kind, failover: bool = False) -> tuple[Result, End]:
         """What the worker's own rules make of it, and what the model says they must."""
         n, end = claim.seen, claim.end(kind, failover=failover)
         no = permit(n, n.claimed_at)
@@ -290,25 +289,32 @@ class Life(RuleBasedStateMachine):
         assert (result.outcome is not None) == end.tried
         return result, end
 
-    @rule(claim=claims, kind=st.sampled_from(list(Kind)))
-    def finish_while_locked(self, claim: Claim, kind: Kind) -> None:
+    @precondition(lambda self: self.open)
+    @rule(pick=PICK, kind=KIND)
+    def finish_while_locked(self, pick: int, kind: Kind) -> None:
         """A row that an application has locked keeps nobody waiting: its result comes back and is kept."""
-        result, end = self._judge(claim, kind, failover=False)
+        claim = self.open[pick % len(self.open)]
+        result, end = self._judge(claim, kind)
         with self.world.application.transaction():
             self._lock(claim.row, "UPDATE")
             fates = self.world.queue.record(claim.worker, [result])
         assert fates == {claim.row.id: "busy" if claim.holds else claim.row.record(claim, end)}
 
-    @rule(claim=claims)
-    def give_back(self, claim: Claim) -> None:
+    @precondition(lambda self: self.open)
+    @rule(pick=PICK)
+    def give_back(self, pick: int) -> None:
+        """The claim stays in `open`: a worker that errs may tell a result of it all the same."""
+        claim = self.open[pick % len(self.open)]
         ours = claim.holds
         assert self.world.queue.release(claim.worker, [claim.seen]) == ours
         if ours:
             claim.row.give_back()
 
-    @rule(claim=claims, locked=st.booleans())
-    def extend(self, claim: Claim, locked: bool) -> None:
+    @precondition(lambda self: self.open)
+    @rule(pick=PICK, locked=st.booleans())
+    def extend(self, pick: int, locked: bool) -> None:
         """A row that somebody has locked is still ours; it keeps the lease that it has."""
+        claim = self.open[pick % len(self.open)]
         with self.world.application.transaction():
             if locked:
                 self._lock(claim.row, "UPDATE")
@@ -317,45 +323,50 @@ class Life(RuleBasedStateMachine):
         if claim.holds and not locked:
             claim.row.lease_over = False
 
-    @rule(claim=claims)
-    def dispatch(self, claim: Claim) -> None:
+    @precondition(lambda self: self.open)
+    @rule(pick=PICK)
+    def dispatch(self, pick: int) -> None:
+        claim = self.open[pick % len(self.open)]
         assert self.world.queue.dispatch(claim.worker, claim.seen) == claim.holds
         claim.row.dispatched |= claim.holds
 
     # ------------------------------------------------------------------ the clock, and what dies
 
-    @rule(row=rows)
-    def lease_runs_out(self, row: Row) -> None:
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK, what=st.sampled_from(["lease", "due", "due", "expiry"]))
+    def time_passes(self, pick: int, what: str) -> None:
+        row = self.row(pick)
+        if what == "lease":
+            self._lease_over(row)
+        elif what == "due":
+            self._due(row)
+        elif row.expiry == "ahead":
+            self.world.shift(row, "expires_at = now() - interval '1 second'")
+            row.expiry = "past"
+
+    def _lease_over(self, row: Row) -> None:
         if row.owner is not None:
             self.world.shift(row, "lease_until = now() - interval '1 second'")
             row.lease_over = True
 
-    @rule(row=rows)
-    def time_comes(self, row: Row) -> None:
+    def _due(self, row: Row) -> None:
         if not row.due:
             which = "next_retry_at" if row.waited else "send_at"
             self.world.shift(row, f"{which} = now() - interval '1 second'")
             row.due = True
 
-    @rule(row=rows)
-    def expires(self, row: Row) -> None:
-        if row.expiry == "ahead":
-            self.world.shift(row, "expires_at = now() - interval '1 second'")
-            row.expiry = "past"
-
-    @rule(worker=st.integers(0, 2))
-    def heart_stops(self, worker: int) -> None:
+    @rule(worker=st.sampled_from([0, 1, 2, None]))
+    def heart_stops(self, worker: int | None) -> None:
+        """Or the server crashed: the unlogged register is empty, and who is not in it is not dead."""
+        if worker is None:
+            self.world.outside.execute("DELETE FROM noti.workers")
+            self.registered.clear()
+            self.dead.clear()
+            return
         self.world.outside.execute(
             "UPDATE noti.workers SET heartbeat = now() - interval '20 seconds' WHERE worker_id = %s", [self.ids[worker]]
         )
         self.dead |= {self.ids[worker]} & self.registered
-
-    @rule()
-    def register_is_lost(self) -> None:
-        """The server crashed: the unlogged register is empty, and who is not in it is not dead."""
-        self.world.outside.execute("DELETE FROM noti.workers")
-        self.registered.clear()
-        self.dead.clear()
 
     def _beat(self, worker_id: int) -> list[int]:
         beat = self.world.workers.beat(worker_id, {})
@@ -395,18 +406,16 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Calm: everything is due, all others are gone, and one worker brings every row to an end."""
-        for row in self.model.values():
-            self.lease_runs_out(row)
-            self.time_comes(row)
         self.world.application.execute("DELETE FROM noti.pauses")
         self.paused.clear()
-        for _ in range(2):
-            for solo in (False, True):
-                claimed = self.claim(0, 500, solo, True, None, "UPDATE").values
-                for claim in claimed:
-                    result, end = self._judge(claim, Kind.OK, failover=False)
-                    assert self.world.queue.record(claim.worker, [result]) == {claim.row.id: "applied"}
-                    assert claim.row.record(claim, end) == "applied"
+        for row in self.model.values():
+            self._lease_over(row)
+            self._due(row)
+        for solo in (False, True) if self.model else ():
+            for claim in self._claim(0, 500, solo):
+                result, end = self._judge(claim, Kind.OK)
+                assert self.world.queue.record(claim.worker, [result]) == {claim.row.id: "applied"}
+                assert claim.row.record(claim, end) == "applied"
         self.the_table_tells_what_the_model_tells()
         self.every_try_and_every_move_is_written_down_once()
         self.nothing_is_violated()
@@ -419,15 +428,27 @@ _SEND: LiteralString = (
     " send_at => CASE WHEN %s THEN NULL ELSE now() + interval '1 hour' END,"
     " expires_at => CASE WHEN %s THEN now() + interval '10 hours' END)"
 )
+_CHANGE = "UPDATE noti.notifications_log SET {} WHERE notification_id = {}"
+_MEDDLING = {
+    "stale": "status = 'pending', claimed_by = NULL, lease_until = NULL, claim_count = 0, metadata = '{}'",
+    "forged": "claim_count = claim_count - 1, body = 'forged'",
+    "counted": "lost_count = lost_count + 1",
+    "sent": "status = 'sent'",
+    "deleted": "",
+}
 _DUE = "SELECT notification_id AS id, due_at FROM noti.notifications_log"
-_TRIES = "SELECT notification_id AS id, claim_count, attempt_number, status FROM noti.notification_attempts_log ORDER BY log_id"
+_TRIES = (
+    "SELECT notification_id AS id, claim_count, attempt_number, status"
+    " FROM noti.notification_attempts_log ORDER BY log_id"
+)
 _AUDIT = (
     "SELECT entity_id::bigint AS id, replace(action, 'notification_', '') AS action FROM noti.audit_log"
     " WHERE entity_type = 'notification' ORDER BY audit_id"
 )
 _ROWS = (
-    "SELECT notification_id AS id, message_id::text, status, claimed_by, claim_count, lease_until < now() AS lease_over,"
-    " requested, dispatched_at IS NOT NULL AS dispatched, retry_count, attempt_count, lost_count,"
+    "SELECT notification_id AS id, message_id::text, status, claimed_by, claim_count,"
+    " lease_until < now() AS lease_over, requested, dispatched_at IS NOT NULL AS dispatched,"
+    " retry_count, attempt_count, lost_count,"
     " next_retry_at IS NOT NULL AS waited, due_at <= now() AS due, finished_at IS NOT NULL AS finished,"
     " held_at IS NOT NULL AS parked FROM noti.notifications_log"
 )
@@ -473,8 +494,11 @@ FEW = settings(
 
 
 def _run(world: World, profile: settings) -> None:
-    machine: Callable[[], Life] = lambda: Life(world)  # noqa: E731 - Hypothesis asks for a callable
-    run_state_machine_as_test(machine, settings=profile)
+    class Here(Life):
+        def __init__(self) -> None:
+            super().__init__(world)
+
+    run_state_machine_as_test(Here, settings=profile)
 
 
 def test_whatever_happens_the_store_does_what_the_model_does(world: World) -> None:
