@@ -53,6 +53,18 @@ PAUSES = (
 MOST_ROWS = 4
 PICK = st.integers(0, 11)
 KIND = st.sampled_from(list(Kind))
+DEED = st.sampled_from(["finish", "finish", "keep", "keep", "dispatch", "give back"])
+ROW = st.fixed_dictionaries(
+    {
+        "lane": st.sampled_from(LANES),
+        "max_retries": st.integers(0, 2),
+        "on_uncertain": st.sampled_from([None, *OnUncertain]),
+        "asks": st.sampled_from([(None, None), (None, None), ("t1", None), (None, "relay")]),
+        "due": st.sampled_from([True, True, True, False]),
+        "expires": st.booleans(),
+        "key": st.sampled_from([None, None, "k"]),
+    }
+)
 
 
 @dataclass
@@ -93,13 +105,15 @@ class Life(RuleBasedStateMachine):
         self.dead: set[int] = set()
         self.paused: set[tuple[str, str]] = set()
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(rows=st.lists(ROW, min_size=2, max_size=3))
+    def begin(self, rows: list[dict[str, Any]]) -> None:
         self.world.outside.execute(
             "TRUNCATE noti.notifications_log, noti.notification_attempts_log, noti.audit_log, noti.pauses, noti.workers"
         )
         self.ids = [self.world.workers.register("model") for _ in range(3)]
         self.registered = set(self.ids)
+        for given in rows:
+            self.enqueue(**given)
 
     def row(self, pick: int) -> Row:
         return list(self.model.values())[pick % len(self.model)]
@@ -107,15 +121,10 @@ class Life(RuleBasedStateMachine):
     # ------------------------------------------------------------------ applications
 
     @precondition(lambda self: len(self.model) < MOST_ROWS)
-    @rule(
-        lane=st.sampled_from(LANES),
-        max_retries=st.integers(0, 2),
-        on_uncertain=st.sampled_from([None, *OnUncertain]),
-        asks=st.sampled_from([(None, None), (None, None), ("t1", None), (None, "relay")]),
-        due=st.sampled_from([True, True, True, False]),
-        expires=st.booleans(),
-        key=st.sampled_from([None, None, "k"]),
-    )
+    @rule(given=ROW)
+    def insert(self, given: dict[str, Any]) -> None:
+        self.enqueue(**given)
+
     def enqueue(
         self,
         lane: Lane,
@@ -201,11 +210,32 @@ class Life(RuleBasedStateMachine):
         calm=st.sampled_from([True, True, True, False]),
         locked=st.none() | PICK,
         mode=st.sampled_from(["UPDATE", "KEY SHARE"]),
+        deeds=st.lists(st.tuples(DEED, KIND, st.booleans()), min_size=MOST_ROWS, max_size=MOST_ROWS),
     )
-    def claim(self, worker: int, limit: int, solo: bool, calm: bool, locked: int | None, mode: str) -> None:
-        """A worker looks around and claims; an application may have a row locked, or refer to it."""
+    def work(
+        self,
+        worker: int,
+        limit: int,
+        solo: bool,
+        calm: bool,
+        locked: int | None,
+        mode: str,
+        deeds: list[tuple[str, Kind, bool]],
+    ) -> None:
+        """A worker claims and does this or that; an application may have a row locked, or refer to it."""
         held = None if locked is None else self.row(locked)
-        self.open += self._claim(worker, limit, solo, calm=calm, held=held, mode=mode)
+        claims = self._claim(worker, limit, solo, calm=calm, held=held, mode=mode)
+        self.open += claims
+        told = []
+        for claim, (deed, kind, failover) in zip(claims, deeds, strict=False):
+            if deed == "finish":
+                told.append((claim, kind, failover))
+            elif deed == "dispatch":
+                self._dispatch(claim)
+            elif deed == "give back":
+                self._give_back(claim)
+        if told:
+            self._finish(told)
 
     def _claim(
         self, worker: int, limit: int, solo: bool, calm: bool = True, held: Row | None = None, mode: str = ""
@@ -266,14 +296,19 @@ class Life(RuleBasedStateMachine):
         """A worker, also one that is thought dead, writes what became of claims, and again if no answer came."""
         chosen = {self.open[pick % len(self.open)]: (kind, failover) for pick, kind, failover in picks}
         worker_id = next(iter(chosen)).worker
-        mine = sorted((c for c in chosen if c.worker == worker_id), key=lambda c: (c.row.id, c.token))
-        judged = [(claim, *self._judge(claim, *chosen[claim])) for claim in mine]
-        for _ in range(1 + lost_answer):
-            fates = self.world.queue.record(worker_id, [result for _, result, _ in judged])
+        told = [(claim, *how) for claim, how in chosen.items() if claim.worker == worker_id]
+        self._finish(told, times=1 + lost_answer)
+
+    def _finish(self, told: list[tuple[Claim, Kind, bool]], times: int = 1) -> None:
+        told.sort(key=lambda one: (one[0].row.id, one[0].token))
+        judged = [(claim, *self._judge(claim, kind, failover)) for claim, kind, failover in told]
+        for _ in range(times):
+            fates = self.world.queue.record(told[0][0].worker, [result for _, result, _ in judged])
             expected = [(claim.row.id, claim.row.record(claim, end)) for claim, _, end in judged]
             if len(dict(expected)) == len(expected):  # the answer is by row: of two claims of one row it tells one
                 assert fates == dict(expected)
-        self.open = [claim for claim in self.open if claim not in mine]
+        done = [claim for claim, _, _ in told]
+        self.open = [claim for claim in self.open if claim not in done]
 
     def _judge(self, claim: Claim, kind: Kind, failover: bool = False) -> tuple[Result, End]:
         """What the worker's own rules make of it, and what the model says they must."""
@@ -304,7 +339,9 @@ class Life(RuleBasedStateMachine):
     @rule(pick=PICK)
     def give_back(self, pick: int) -> None:
         """The claim stays in `open`: a worker that errs may tell a result of it all the same."""
-        claim = self.open[pick % len(self.open)]
+        self._give_back(self.open[pick % len(self.open)])
+
+    def _give_back(self, claim: Claim) -> None:
         ours = claim.holds
         assert self.world.queue.release(claim.worker, [claim.seen]) == ours
         if ours:
@@ -326,7 +363,9 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(pick=PICK)
     def dispatch(self, pick: int) -> None:
-        claim = self.open[pick % len(self.open)]
+        self._dispatch(self.open[pick % len(self.open)])
+
+    def _dispatch(self, claim: Claim) -> None:
         assert self.world.queue.dispatch(claim.worker, claim.seen) == claim.holds
         claim.row.dispatched |= claim.holds
 
@@ -336,10 +375,11 @@ class Life(RuleBasedStateMachine):
     @rule(pick=PICK, what=st.sampled_from(["lease", "due", "due", "expiry"]))
     def time_passes(self, pick: int, what: str) -> None:
         row = self.row(pick)
-        if what == "lease":
+        if what == "due":
+            for one in self.model.values():
+                self._due(one)
+        elif what == "lease":
             self._lease_over(row)
-        elif what == "due":
-            self._due(row)
         elif row.expiry == "ahead":
             self.world.shift(row, "expires_at = now() - interval '1 second'")
             row.expiry = "past"
