@@ -51,6 +51,15 @@ PAUSES = (
 
 
 MOST_ROWS = 4
+MOVES = ["cancel", "hold", "release", "requeue"]
+CHANGE = "UPDATE noti.notifications_log SET {} WHERE notification_id = {}"
+MEDDLING = {
+    "stale": "status = 'pending', claimed_by = NULL, lease_until = NULL, claim_count = 0, metadata = '{}'",
+    "forged": "claim_count = claim_count - 1, body = 'forged'",
+    "counted": "lost_count = lost_count + 1",
+    "sent": "status = 'sent'",
+    "deleted": "",
+}
 PICK = st.integers(0, 11)
 KIND = st.sampled_from(list(Kind))
 DEED = st.sampled_from(["finish", "finish", "keep", "keep", "dispatch", "give back"])
@@ -155,18 +164,23 @@ class Life(RuleBasedStateMachine):
             self.keys[key] = row
 
     @precondition(lambda self: self.model)
-    @rule(pick=PICK, move=st.sampled_from(["cancel", "hold", "release", "requeue"]))
-    def operate(self, pick: int, move: str) -> None:
+    @rule(pick=PICK, act=st.sampled_from([*(MOVES * 2), "correct", *MEDDLING]))
+    def change(self, pick: int, act: str) -> None:
         row = self.row(pick)
+        if act in MOVES:
+            self._operate(row, act)
+        elif act == "correct":
+            self._correct(row)
+        else:
+            self._meddle(row, act)
+
+    def _operate(self, row: Row, move: str) -> None:
         [(answer,)] = self.world.application.execute(f"SELECT noti.{move}({row.id})".encode()).fetchall()
         assert answer == getattr(row, move)()
 
-    @precondition(lambda self: self.model)
-    @rule(pick=PICK)
-    def correct(self, pick: int) -> None:
+    def _correct(self, row: Row) -> None:
         """The content changes while it waits, and only then; what was tried becomes another message."""
-        row = self.row(pick)
-        edit = _CHANGE.format("body = body || '!'", row.id) + " RETURNING message_id"
+        edit = CHANGE.format("body = body || '!'", row.id) + " RETURNING message_id"
         if row.owner is not None or row.status in FINISHED:
             with pytest.raises((psycopg.errors.ObjectInUse, psycopg.errors.CheckViolation)):
                 self.world.application.execute(edit.encode())
@@ -177,21 +191,25 @@ class Life(RuleBasedStateMachine):
         row.audit.append("changed")
         self.corrected.add(row)
 
-    @precondition(lambda self: self.model)
-    @rule(pick=PICK, write=st.sampled_from(["stale", "forged", "counted", "sent", "deleted"]))
-    def meddle(self, pick: int, write: str) -> None:
+    def _meddle(self, row: Row, write: str) -> None:
         """An ORM writes an old copy back, somebody forges or deletes: never past the guard."""
-        row = self.row(pick)
         if (row.owner is None and write == "stale") or (row.status in FINISHED and write == "deleted"):
             return  # that is no meddling
-        statement = _CHANGE.format(_MEDDLING[write], row.id)
+        statement = CHANGE.format(MEDDLING[write], row.id)
         if write == "deleted":
             statement = f"DELETE FROM noti.notifications_log WHERE notification_id = {row.id}"
         with pytest.raises((psycopg.errors.ObjectInUse, psycopg.errors.CheckViolation)):
             self.world.application.execute(statement.encode())
 
-    @rule(pause=st.sampled_from(PAUSES))
-    def pause_or_resume(self, pause: tuple[str, str]) -> None:
+    @rule(what=st.sampled_from([*PAUSES, 0, 1, 2, None]))
+    def around(self, what: tuple[str, str] | int | None) -> None:
+        """Somebody pauses or resumes; a worker's heart stops, or the register of them is lost."""
+        if isinstance(what, tuple):
+            self._pause_or_resume(what)
+        else:
+            self._heart_stops(what)
+
+    def _pause_or_resume(self, pause: tuple[str, str]) -> None:
         """Few at a time, else nothing moves."""
         for scope, name in [*self.paused, pause] if len(self.paused) > 1 else [pause]:
             on = (scope, name) not in self.paused
@@ -278,15 +296,6 @@ class Life(RuleBasedStateMachine):
         assert seen == told
         return Claim(worker_id, row, n.claim_count, n, row.expiry)
 
-    @precondition(lambda self: any(row.owner is not None for row in self.model.values()))
-    @rule(pick=PICK, worker=st.integers(0, 2))
-    def take_over(self, pick: int, worker: int) -> None:
-        """A lease runs out and the next worker takes the row, perhaps the one that lost it."""
-        in_flight = [row for row in self.model.values() if row.owner is not None]
-        row = in_flight[pick % len(in_flight)]
-        self._lease_over(row)
-        self.open += self._claim(worker, 20, row.lost_count >= 1)
-
     @precondition(lambda self: self.open)
     @rule(
         picks=st.lists(st.tuples(PICK, KIND, st.booleans()), min_size=1, max_size=3, unique_by=lambda one: one[0]),
@@ -325,21 +334,27 @@ class Life(RuleBasedStateMachine):
         return result, end
 
     @precondition(lambda self: self.open)
-    @rule(pick=PICK, kind=KIND)
-    def finish_while_locked(self, pick: int, kind: Kind) -> None:
-        """A row that an application has locked keeps nobody waiting: its result comes back and is kept."""
+    @rule(pick=PICK, deed=st.sampled_from(["lock", "extend", "extend locked", "give back", "dispatch"]), kind=KIND)
+    def handle(self, pick: int, deed: str, kind: Kind) -> None:
+        """Everything that a worker does with a claim besides finishing it; after a give-back it may err and finish."""
         claim = self.open[pick % len(self.open)]
+        match deed:
+            case "lock":
+                self._finish_while_locked(claim, kind)
+            case "give back":
+                self._give_back(claim)
+            case "dispatch":
+                self._dispatch(claim)
+            case _:
+                self._extend(claim, locked=deed != "extend")
+
+    def _finish_while_locked(self, claim: Claim, kind: Kind) -> None:
+        """A row that an application has locked keeps nobody waiting: its result comes back and is kept."""
         result, end = self._judge(claim, kind)
         with self.world.application.transaction():
             self._lock(claim.row, "UPDATE")
             fates = self.world.queue.record(claim.worker, [result])
         assert fates == {claim.row.id: "busy" if claim.holds else claim.row.record(claim, end)}
-
-    @precondition(lambda self: self.open)
-    @rule(pick=PICK)
-    def give_back(self, pick: int) -> None:
-        """The claim stays in `open`: a worker that errs may tell a result of it all the same."""
-        self._give_back(self.open[pick % len(self.open)])
 
     def _give_back(self, claim: Claim) -> None:
         ours = claim.holds
@@ -347,11 +362,8 @@ class Life(RuleBasedStateMachine):
         if ours:
             claim.row.give_back()
 
-    @precondition(lambda self: self.open)
-    @rule(pick=PICK, locked=st.booleans())
-    def extend(self, pick: int, locked: bool) -> None:
+    def _extend(self, claim: Claim, *, locked: bool) -> None:
         """A row that somebody has locked is still ours; it keeps the lease that it has."""
-        claim = self.open[pick % len(self.open)]
         with self.world.application.transaction():
             if locked:
                 self._lock(claim.row, "UPDATE")
@@ -360,11 +372,6 @@ class Life(RuleBasedStateMachine):
         if claim.holds and not locked:
             claim.row.lease_over = False
 
-    @precondition(lambda self: self.open)
-    @rule(pick=PICK)
-    def dispatch(self, pick: int) -> None:
-        self._dispatch(self.open[pick % len(self.open)])
-
     def _dispatch(self, claim: Claim) -> None:
         assert self.world.queue.dispatch(claim.worker, claim.seen) == claim.holds
         claim.row.dispatched |= claim.holds
@@ -372,14 +379,16 @@ class Life(RuleBasedStateMachine):
     # ------------------------------------------------------------------ the clock, and what dies
 
     @precondition(lambda self: self.model)
-    @rule(pick=PICK, what=st.sampled_from(["lease", "due", "due", "expiry"]))
-    def time_passes(self, pick: int, what: str) -> None:
+    @rule(pick=PICK, what=st.sampled_from(["lease", "taken over", "taken over", "due", "due", "expiry"]), by=PICK)
+    def time_passes(self, pick: int, what: str, by: int) -> None:
         row = self.row(pick)
         if what == "due":
             for one in self.model.values():
                 self._due(one)
-        elif what == "lease":
+        elif what in {"lease", "taken over"}:
             self._lease_over(row)
+            if what == "taken over":  # perhaps by the worker that lost it
+                self.open += self._claim(by % 3, 20, row.lost_count >= 1)
         elif row.expiry == "ahead":
             self.world.shift(row, "expires_at = now() - interval '1 second'")
             row.expiry = "past"
@@ -395,8 +404,7 @@ class Life(RuleBasedStateMachine):
             self.world.shift(row, f"{which} = now() - interval '1 second'")
             row.due = True
 
-    @rule(worker=st.sampled_from([0, 1, 2, None]))
-    def heart_stops(self, worker: int | None) -> None:
+    def _heart_stops(self, worker: int | None) -> None:
         """Or the server crashed: the unlogged register is empty, and who is not in it is not dead."""
         if worker is None:
             self.world.outside.execute("DELETE FROM noti.workers")
@@ -468,14 +476,6 @@ _SEND: LiteralString = (
     " send_at => CASE WHEN %s THEN NULL ELSE now() + interval '1 hour' END,"
     " expires_at => CASE WHEN %s THEN now() + interval '10 hours' END)"
 )
-_CHANGE = "UPDATE noti.notifications_log SET {} WHERE notification_id = {}"
-_MEDDLING = {
-    "stale": "status = 'pending', claimed_by = NULL, lease_until = NULL, claim_count = 0, metadata = '{}'",
-    "forged": "claim_count = claim_count - 1, body = 'forged'",
-    "counted": "lost_count = lost_count + 1",
-    "sent": "status = 'sent'",
-    "deleted": "",
-}
 _DUE = "SELECT notification_id AS id, due_at FROM noti.notifications_log"
 _TRIES = (
     "SELECT notification_id AS id, claim_count, attempt_number, status"
@@ -524,7 +524,7 @@ def world(database: Database, database_url: str, queue: PostgresQueue, workers: 
 
 
 FEW = settings(
-    max_examples=60,
+    max_examples=80,
     stateful_step_count=50,
     deadline=None,
     database=None,
