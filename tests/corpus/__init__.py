@@ -25,8 +25,7 @@ class Case:
     tries: int = 0
     code: str | None = None
     kind: str | None = None
-    answer: str = ""
-    burns: bool = False
+    blocks: str = ""
     delivered: dict[str, str] = field(default_factory=dict)
     value: str = ""
 

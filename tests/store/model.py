@@ -41,6 +41,7 @@ class Row:
     owner: int | None = None
     claim_count: int = 0
     lease_over: bool = False
+    extended: bool = False
     requested: Status | None = None
     dispatched: bool = False
     retry_count: int = 0
@@ -80,7 +81,7 @@ class Row:
             self.attempt_count += 1
             self.lost_count += 1
             self.tries.append((self.claim_count, self.attempt_count, "lost"))
-        self.status, self.owner, self.lease_over = Status.SENDING, worker, False
+        self.status, self.owner, self.lease_over, self.extended = Status.SENDING, worker, False, False
         self.claim_count += 1
 
     def record(self, claim: "Claim", end: End) -> str:

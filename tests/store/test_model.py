@@ -370,7 +370,7 @@ class Life(RuleBasedStateMachine):
             lost = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
         assert lost == (frozenset() if claim.holds else {claim.row.id})
         if claim.holds and not locked:
-            claim.row.lease_over = False
+            claim.row.lease_over, claim.row.extended = False, True
 
     def _dispatch(self, claim: Claim) -> None:
         assert self.world.queue.dispatch(claim.worker, claim.seen) == claim.holds
@@ -396,7 +396,7 @@ class Life(RuleBasedStateMachine):
     def _lease_over(self, row: Row) -> None:
         if row.owner is not None:
             self.world.shift(row, "lease_until = now() - interval '1 second'")
-            row.lease_over = True
+            row.lease_over, row.extended = True, False
 
     def _due(self, row: Row) -> None:
         if not row.due:
@@ -487,7 +487,7 @@ _AUDIT = (
 )
 _ROWS = (
     "SELECT notification_id AS id, message_id::text, status, claimed_by, claim_count,"
-    " lease_until < now() AS lease_over, requested, dispatched_at IS NOT NULL AS dispatched,"
+    " lease_until < now() AS lease_over, lease_until > now() + interval '90 minutes' AS extended, requested, dispatched_at IS NOT NULL AS dispatched,"
     " retry_count, attempt_count, lost_count,"
     " next_retry_at IS NOT NULL AS waited, due_at <= now() AS due, finished_at IS NOT NULL AS finished,"
     " held_at IS NOT NULL AS parked FROM noti.notifications_log"
@@ -501,6 +501,7 @@ def _shown(row: Row) -> dict[str, Any]:
         "claimed_by": row.owner,
         "claim_count": row.claim_count,
         "lease_over": None if row.owner is None else row.lease_over,
+        "extended": None if row.owner is None else row.extended,
         "requested": row.requested,
         "dispatched": row.dispatched,
         "retry_count": row.retry_count,
