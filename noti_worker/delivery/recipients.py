@@ -4,6 +4,7 @@ The recipient itself never stands in the error: errors are logged and shown, add
 """
 
 import re
+import unicodedata
 from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import BadNotification
@@ -33,10 +34,11 @@ def check_recipient(channel: Channel, recipient: str) -> None:
         )
     if channel is Channel.WEBHOOK and not is_url(recipient):
         raise BadNotification(
-            "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters"
+            "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters:"
+            " write it as https://host/path"
         )
     if not recipient.strip() or re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", recipient):
-        raise BadNotification("the recipient is empty or holds a control character")
+        raise BadNotification("the recipient is empty or holds a control character: give one address")
 
 
 def is_address(text: str) -> bool:
@@ -45,6 +47,8 @@ def is_address(text: str) -> bool:
     if match is None or _UNSEEN.search(text) or len(text.partition("@")[0].encode()) > 64 or len(text) > 254:
         return False
     local, _, domain = text.partition("@")
+    if not local.isascii() and any(unicodedata.category(char)[0] in "CZ" for char in local):
+        return False  # what nobody sees: two addresses would look like one
     labels = domain.split(".")
     dotted = local.startswith(".") or local.endswith(".") or ".." in local
     # A last label of digits is an IP address that forgot its brackets.

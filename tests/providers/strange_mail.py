@@ -1,7 +1,7 @@
 """A mail server without manners: the local part of the recipient says what it answers, and when.
 
-`550-nul` is refused with a NUL in the words, `250-lines` is accepted in many lines; `rcpt-…` and `dot-…` lose their way at RCPT or
-after the final dot. What it accepted stands in `accepted`.
+`550-nul` is refused with a NUL in the words, `250-lines` is accepted in many lines; `rcpt-…` and `dot-…` lose their
+way at RCPT or after the final dot. What it accepted stands in `accepted`.
 """
 
 import socket

@@ -113,6 +113,7 @@ class Run:
     endings: dict[str, Ending] = field(default_factory=dict)
     good: dict[str, int] = field(default_factory=dict)  # recipient: notification_id
     neighbours: list[Neighbours] = field(default_factory=list)
+    beside_slots: list[int] = field(default_factory=list)  # went in behind those that take a slot for its whole time
     finished: dict[int, datetime] = field(default_factory=dict)
     delivered: Counter[str] = field(default_factory=Counter)  # recipient of a good row: how often
     mails: dict[str, Message] = field(default_factory=dict)  # by message_id
@@ -126,7 +127,7 @@ class Run:
     metrics: str = ""
     invariants: list[Any] = field(default_factory=list)
     exit_code: int | None = None
-    peak: dict[str, int] = field(default_factory=dict)  # kB of memory at most, of worker and render processes
+    peak: dict[str, int] = field(default_factory=dict)  # kB of memory at most: the worker, its render processes
     seconds: float = 0.0
 
 
@@ -183,8 +184,7 @@ class Corpus:
         with self.connection.transaction():
             for case in slow:
                 self._insert(case)
-        for _ in range(24):
-            self._good()
+            self._run.beside_slots = [self._good() for _ in range(24)]
         self._finish()
         for case in cases:
             if case.blocks == "renderer":
@@ -232,7 +232,7 @@ class Corpus:
             good = [plain, self._good(3), self._good(2)]
         assert bad is not None
         self._run.neighbours.append(Neighbours(case, bad, good))
-        self._finish()
+        self._finish(watch=self._watch_renderer)
 
     def _filled(self, case: Case, sql: str) -> str:
         words = {
@@ -255,19 +255,28 @@ class Corpus:
         [row] = self._execute(f"{_ROW} ORDER BY notification_id DESC LIMIT 1")
         return row
 
-    def _finish(self) -> None:
+    def _watch_renderer(self) -> None:
+        for one in _children(self.daemon.process.pid):
+            self._run.peak["renderer"] = max(self._run.peak.get("renderer", 0), _peak(one))
+
+    def _finish(self, watch: Callable[[], None] = lambda: None) -> None:
         waiting = (
             "SELECT notification_id, channel, status, error_message FROM noti.notifications_log"
-            " WHERE finished_at IS NULL AND held_at IS NULL AND channel <> 'voice' LIMIT 5"
+            " WHERE finished_at IS NULL AND held_at IS NULL LIMIT 5"
         )
-        self._wait_for(lambda: not self._execute(waiting), timeout=60, what="every row is finished")
+
+        def finished() -> bool:
+            watch()
+            return not self._execute(waiting)
+
+        self._wait_for(finished, timeout=60, what="every row is finished")
 
     # ------------------------------------------------------------------ afterwards
 
     def _collect(self) -> None:
         run = self._run
         run.metrics = self.daemon.get("/metrics")[1]
-        run.peak = _peaks(self.daemon.process.pid)
+        run.peak["worker"] = _peak(self.daemon.process.pid)
         run.exit_code = self.daemon.stop()
         run.log, run.log_text = self.daemon.log, self.daemon.log_file.read_text()
         for ending in run.endings.values():
@@ -342,17 +351,20 @@ def _knocked(trap: socket.socket) -> bool:
     return True
 
 
-def _peaks(pid: int) -> dict[str, int]:
-    """The most memory that the worker and its present render process ever used, in kB."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    found = {"worker": _peak(pid)}
-    return found | {"renderer": max((_peak(int(child)) for child in children), default=0)}
+def _children(pid: int) -> list[int]:
+    """Any thread may have started them."""
+    found = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for children in found for child in children]
 
 
 def _peak(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1])
+    """The most memory that a process ever used, in kB; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) if found else 0
 
 
 def told(ending: Ending) -> str:

@@ -40,12 +40,13 @@ def run(
 
 @pytest.mark.parametrize("file", sorted({name.partition(":")[0] for name in CASES}))
 def test_every_variant_ends_as_its_file_says(run: Run, file: str) -> None:
-    complaints = {
-        name: list(_complaints(run, case, run.endings[name]))
+    complaints = [
+        f"{name}: {said}"
         for name, case in CASES.items()
         if name.partition(":")[0] == file
-    }
-    assert {name: said for name, said in complaints.items() if said} == {}
+        for said in _complaints(run, case, run.endings[name])
+    ]
+    assert not complaints, "\n".join(complaints)
 
 
 def _complaints(run: Run, case: Case, ending: Ending) -> Iterator[str]:
@@ -72,8 +73,9 @@ _REFUSALS = frozenset({"23514", "23505", "22P02", "22P05", "22021", "54000"})
 
 
 def _ending(run: Run, case: Case, ending: Ending) -> Iterator[str]:
-    status = "pending" if case.ends == "waits" else case.ends
-    if (ending.row["status"], len(ending.tries)) != (status, case.tries):
+    # On a busy machine a mail that is fine may need another try: that it arrived once is looked at below.
+    enough = len(ending.tries) == case.tries or (case.ends == "sent" and len(ending.tries) > case.tries)
+    if ending.row["status"] != case.ends or not enough:
         yield f"it became {ending.row['status']} after {len(ending.tries)} tries: {ending.reason[:500]}"
         return
     last = ending.tries[-1] if ending.tries else {}
@@ -153,6 +155,17 @@ def test_beside_a_template_that_never_ends_the_others_go_on(run: Run) -> None:
         assert (templated - ended).total_seconds() < 2, one.case.id
 
 
+def test_beside_a_server_without_end_the_others_go_on(run: Run) -> None:
+    """Each such server has a slot to itself; whoever comes later is sent before the first of them is given up."""
+    waited = [
+        run.finished[ending.row["notification_id"]]
+        for name, ending in run.endings.items()
+        if CASES[name].blocks == "slot" and ending.tries and ending.tries[-1]["duration_ms"] >= 900 * LIMIT
+    ]
+    assert len(waited) > 10
+    assert max(run.finished[number] for number in run.beside_slots) < min(waited)
+
+
 def test_no_answer_takes_longer_than_the_limit(run: Run) -> None:
     took = {
         name: one["duration_ms"] / 1000
@@ -166,4 +179,4 @@ def test_no_answer_takes_longer_than_the_limit(run: Run) -> None:
 
 def test_bad_input_costs_no_memory(run: Run) -> None:
     assert run.peak["worker"] < 250_000
-    assert run.peak["renderer"] < 270_000
+    assert 20_000 < run.peak["renderer"] < 270_000  # its limit is 256 MB
