@@ -35,7 +35,7 @@ def check_recipient(channel: Channel, recipient: str) -> None:
     if channel is Channel.WEBHOOK and not is_url(recipient):
         raise BadNotification(
             "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters:"
-            " write it as https://host/path"
+            " write scheme, host and path"
         )
     if not recipient.strip() or re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", recipient):
         raise BadNotification("the recipient is empty or holds a control character: give one address")

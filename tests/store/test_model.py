@@ -228,6 +228,7 @@ class Life(RuleBasedStateMachine):
         calm=st.sampled_from([True, True, True, False]),
         locked=st.none() | PICK,
         mode=st.sampled_from(["UPDATE", "KEY SHARE"]),
+        wish=st.sampled_from([None, "cancel", "hold"]),
         deeds=st.lists(st.tuples(st.none() | DEED, KIND), max_size=2),
     )
     def work(
@@ -238,12 +239,15 @@ class Life(RuleBasedStateMachine):
         calm: bool,
         locked: int | None,
         mode: str,
+        wish: str | None,
         deeds: list[tuple[str | None, Kind]],
     ) -> None:
         """A worker claims and does this or that; an application may have a row locked, or refer to it."""
         held = None if locked is None else self.row(locked)
         claims = self._claim(worker, limit, solo, calm=calm, held=held, mode=mode)
         self.open += claims
+        if claims and wish is not None:  # somebody asks while it is in hand
+            self._operate(claims[0].row, wish)
         for claim, (deed, kind) in zip(claims, deeds, strict=False):
             if deed is not None:
                 self._do(claim, deed, kind)

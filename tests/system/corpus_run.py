@@ -27,7 +27,7 @@ from tests.providers.strange_mail import StrangeMail
 from tests.system.daemon import Daemon, Daemons
 
 CANARY = "canary5e1f0a7b"
-LIMIT = 3
+LIMIT = 4
 """Seconds of one send."""
 
 SETTINGS = """
@@ -39,7 +39,6 @@ ca_file = "{authority.ca_file}"
 username = "{username}"
 password = "file:{password}"
 from = "Shop <no-reply@example.com>"
-dot_timeout = "{limit}s"
 [accounts.strange]
 provider = "smtp"
 host = "127.0.0.1"
@@ -134,8 +133,11 @@ class Run:
 class Corpus:
     """Runs the cases; enter it, then `run`."""
 
-    def __init__(self, url: str, directory: Path, authority: Authority, wait_for: Callable[..., Any]) -> None:
+    def __init__(
+        self, url: str, directory: Path, authority: Authority, wait_for: Callable[..., Any], good_per_bad: int = 1
+    ) -> None:
         self._url, self._directory, self._authority, self._wait_for = url, directory, authority, wait_for
+        self._good_per_bad = good_per_bad
         self._run = Run()
         self._number = 0
 
@@ -179,7 +181,8 @@ class Corpus:
         for case in cases:
             if not case.blocks:
                 self._insert(case)
-                self._good()
+                for _ in range(self._good_per_bad):
+                    self._good()
         slow = [case for case in cases if case.blocks == "slot"]
         with self.connection.transaction():
             for case in slow:
@@ -283,8 +286,10 @@ class Corpus:
             if ending.refusal is None:
                 self._complete(ending)
         run.finished = {
-            one["notification_id"]: one["finished_at"]
-            for one in self._execute("SELECT notification_id, finished_at FROM noti.notifications_log")
+            one["notification_id"]: one["ended"]
+            for one in self._execute(
+                "SELECT notification_id, coalesce(finished_at, held_at) AS ended FROM noti.notifications_log"
+            )
         }
         run.inbox = {
             one["notification_id"]: one["body"] for one in self._execute("SELECT notification_id, body FROM noti.inbox")

@@ -21,21 +21,32 @@ CASES = {case.id: case for case in cases()}
 
 
 @pytest.fixture(scope="module")
-def run(
+def play(
     cluster: Server,
     template_database: str,
     tmp_path_factory: pytest.TempPathFactory,
     authority: Authority,
     wait_for: Callable[..., Any],
-) -> Iterator[Run]:
-    name = f"corpus_{uuid4().hex}"
-    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as administrator:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        administrator.execute(create.format(sql.Identifier(name), sql.Identifier(template_database)))
-        yield Corpus(cluster.url_of(name), tmp_path_factory.mktemp("corpus"), authority, wait_for).run(
-            [*CASES.values()]
-        )
-        administrator.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+) -> Callable[[int], Run]:
+    """Run all cases in a database of their own, with so many good rows for each."""
+
+    def play(good_per_bad: int) -> Run:
+        name = sql.Identifier(f"corpus_{uuid4().hex}")
+        url = cluster.url_of(name.as_string(None).strip('"'))
+        directory = tmp_path_factory.mktemp("corpus")
+        with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as administrator:
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template_database))
+            administrator.execute(create)
+            run = Corpus(url, directory, authority, wait_for, good_per_bad).run([*CASES.values()])
+            administrator.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        return run
+
+    return play
+
+
+@pytest.fixture(scope="module")
+def run(play: Callable[[int], Run]) -> Run:
+    return play(1)
 
 
 @pytest.mark.parametrize("file", sorted({name.partition(":")[0] for name in CASES}))
@@ -180,3 +191,15 @@ def test_no_answer_takes_longer_than_the_limit(run: Run) -> None:
 def test_bad_input_costs_no_memory(run: Run) -> None:
     assert run.peak["worker"] < 250_000
     assert 20_000 < run.peak["renderer"] < 270_000  # its limit is 256 MB
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_among_ten_thousand_good_rows_too(play: Callable[[int], Run]) -> None:
+    run = play(17)
+    assert len(run.good) > 10_000
+    assert {recipient: run.delivered[recipient] for recipient in run.good} == dict.fromkeys(run.good, 1)
+    complaints = [said for name, case in CASES.items() for said in _complaints(run, case, run.endings[name])]
+    assert not complaints, "\n".join(complaints)
+    assert run.invariants == []
+    assert run.peak["worker"] < 250_000
