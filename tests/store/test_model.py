@@ -542,7 +542,7 @@ def world(database: Database, database_url: str, queue: PostgresQueue, workers: 
 
 
 FEW = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     database=None,

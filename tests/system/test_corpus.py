@@ -17,6 +17,8 @@ from tests.certificates import Authority
 from tests.corpus import Case, cases
 from tests.system.corpus_run import CANARY, LIMIT, Corpus, Ending, Run, told
 
+pytestmark = pytest.mark.timeout(300)  # all cases go through one worker, in the first test that asks
+
 CASES = {case.id: case for case in cases()}
 
 
