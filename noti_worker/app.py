@@ -98,7 +98,7 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
             try:
                 provider = providers.find(account.provider)
                 options = parse(provider.Settings, account.options, where, secrets)
-                _check_longest(settings, name, options, provider.CHANNELS)
+                _check_longest(settings, options, provider.CHANNELS)
                 senders[name] = provider.build(options, http)
             except ConfigurationError as error:
                 raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
@@ -112,14 +112,14 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
     return Accounts(senders, names, routes, modes)
 
 
-def _check_longest(settings: Settings, account: str, options: object, channels: frozenset[Channel]) -> None:
+def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:
     """Refuse a send that may outlast the time for which its lease is prolonged: another worker would begin it too."""
     after = getattr(options, "dot_timeout", timedelta())
     for channel in channels:
         timeout = settings.channels[channel].send_timeout
         if timeout + after > LONGEST_SEND:
             raise ConfigurationError(
-                f"accounts.{account}.dot_timeout ({written(after)}) and channels.{channel}.send_timeout"
+                f"dot_timeout ({written(after)}) and channels.{channel}.send_timeout"
                 f" ({written(timeout)}) are together longer than a row is kept for one send, {written(LONGEST_SEND)}"
             )
 

@@ -57,7 +57,7 @@ def test_a_channel_with_exactly_one_account_needs_no_route(house: House) -> None
 def test_a_send_that_may_outlast_its_lease_is_refused_with_both_settings(house: House) -> None:
     error = house.refuse(f'[worker]\nlease = "1h"\n[channels.email]\nsend_timeout = "6m"\n[accounts.relay]\n{SMTP}')
     assert error == (
-        "accounts.relay.dot_timeout (5m) and channels.email.send_timeout (6m) are together longer than a row is kept"
+        "accounts.relay: dot_timeout (5m) and channels.email.send_timeout (6m) are together longer than a row is kept"
         " for one send, 10m"
     )
     house.open(f'[worker]\nlease = "1h"\n[channels.email]\nsend_timeout = "5m"\n[accounts.relay]\n{SMTP}')
