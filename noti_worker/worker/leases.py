@@ -248,6 +248,7 @@ class Keeper:
         """Prolong what is in hand; True when that went through."""
         rows = self._hand.extendable()
         if rows:
+            self._tick("leases")  # the beat before may have taken all the time that one call may
             try:
                 gone = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
             except DatabaseAway as error:

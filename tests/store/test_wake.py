@@ -69,6 +69,7 @@ def test_another_channel_is_no_hint(wake: PostgresWake, connection: Connection) 
     assert wake.wait(0.1) is False
 
 
+@pytest.mark.fault("F18")
 def test_a_terminated_line_is_made_anew_and_gives_one_hint(wake: PostgresWake, connection: Connection) -> None:
     [(pid,)] = connection.execute(LISTENERS).fetchall()
     connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
@@ -97,6 +98,7 @@ def test_a_silent_line_that_carries_its_check_is_kept(database: Database, connec
     wake.close()
 
 
+@pytest.mark.fault("F18")
 def test_a_line_that_swallows_its_check_is_given_up(
     database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

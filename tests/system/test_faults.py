@@ -102,6 +102,40 @@ def test_a_row_whose_worker_died_before_the_mark_was_surely_not_sent_and_is_sent
     )
 
 
+@pytest.mark.fault("F03")
+def test_what_was_accepted_and_not_recorded_goes_out_again_with_the_same_key_or_is_parked(
+    scene: Scene, verdict: Verdict
+) -> None:
+    scene.connection.execute(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_advisory_xact_lock(77); RETURN new; END $$"
+    )
+    scene.connection.execute(
+        "CREATE TRIGGER record BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
+        " WHEN (old.claimed_by IS NOT NULL AND new.claimed_by IS NULL) EXECUTE FUNCTION wait()"
+    )
+    scene.configure()
+    victim = scene.house.start_ready()
+    scene.connection.execute("SELECT pg_advisory_lock(77)")
+    for policy in ("retry", "hold"):
+        scene.insert(f"{policy}@example.com", 1, policy)
+    scene.wait_for(lambda: len(scene.ledger.accepted()) == 2)
+    scene.wait_for(lambda: scene.ask("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    scene.connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^noti-worker'"
+    )
+    scene.connection.execute("SELECT pg_advisory_unlock(77)")
+    scene.house.start_ready()
+    scene.finished()
+    assert scene.statuses() == {"retry@example.com": "sent", "hold@example.com": "unknown"}
+    assert Counter(scene.ledger.accepted()) == {"retry@example.com": 2, "hold@example.com": 1}
+    assert len(set(scene.ledger.message_ids("retry@example.com"))) == 1
+    assert scene.sound()
+    verdict.say("killed between the answer and its record: retry goes out again, same key; hold is parked", repeats=1)
+
+
 @pytest.mark.fault("F06")
 def test_a_row_that_kills_its_worker_five_times_ends_alone_and_its_mates_are_sent(
     scene: Scene, verdict: Verdict
