@@ -95,6 +95,28 @@ def test_an_end_of_the_database_in_the_middle_costs_nothing(
     verdict.say(f"{end.__name__.replace('_', ' ')}: the rest of 1,100 rows in {seconds:.1f} s", repeats=0)
 
 
+@pytest.mark.fault("F11")
+def test_after_an_outage_nobody_sends_again_what_a_neighbour_has_yet_to_record(
+    own_scene: Scene, own_server: Server, verdict: Verdict
+) -> None:
+    workers = [own_scene.start(), own_scene.start()]
+    own_scene.insert("gated#@example.com", 10)
+    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) == 10)
+    assert len(own_scene.ask("SELECT DISTINCT claimed_by FROM noti.notifications_log")) == 2
+    own_server.stop("immediate")
+    own_scene.ledger.open_gate()
+    own_scene.wait_for(lambda: len(own_scene.ledger.accepted()) == 10)
+    threading.Event().wait(4)  # all leases are over, and everybody knocks at different times
+    own_server.start()
+    own_scene.wait_for(own_scene.answers, 20)
+    own_scene.finished()
+    assert own_scene.tries() == ["sent"] * 10
+    assert own_scene.repeats() == 0
+    assert own_scene.sound()
+    assert [worker.stop() for worker in workers] == [0, 0]
+    verdict.say("10 results in the hands of two workers, leases over: each recorded by its own", repeats=0)
+
+
 def test_a_stop_while_the_database_is_silent_ends_soon_and_says_what_is_left(
     own_scene: Scene, own_server: Server, verdict: Verdict
 ) -> None:
