@@ -59,8 +59,8 @@ def _new_directory() -> Iterator[Path]:
     fcntl.flock(in_use, fcntl.LOCK_EX)
     directory.chmod(0o711)
     yield directory
+    shutil.rmtree(directory)  # before the lock goes: a run that starts now would tidy up, too
     os.close(in_use)
-    shutil.rmtree(directory)
 
 
 def pytest_sessionstart() -> None:

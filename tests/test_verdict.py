@@ -58,3 +58,11 @@ def test_a_fault_without_its_number_is_refused(pytester: pytest.Pytester) -> Non
     pytester.makepyfile("import pytest\n@pytest.mark.fault\ndef test_it(): pass")
     result = pytester.runpytest_inprocess("-p", "tests.verdict")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_the_tests_of_one_fault_can_be_run_alone(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmarkers = fault(number): x")
+    pytester.makepyfile(TESTS)
+    pytester.runpytest_inprocess("-p", "tests.verdict", "--fault=F03", "--fault=F04").assert_outcomes(
+        failed=1, skipped=1, deselected=3
+    )

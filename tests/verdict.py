@@ -27,14 +27,20 @@ def verdict(request: pytest.FixtureRequest) -> Verdict:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--verdicts", metavar="FILE", help="write what the fault tests found out, one JSON line per test")
+    parser.addoption("--fault", action="append", metavar="F17", help="run only tests of this fault")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.getoption("--fault")
     for item in items:
         for mark in item.iter_markers("fault"):
             if not mark.args or not all(re.fullmatch(r"F\d\d", str(number)) for number in mark.args):
                 raise pytest.UsageError(f"{item.nodeid}: name the fault, as in @pytest.mark.fault('F17')")
             item.user_properties.extend(("fault", number) for number in mark.args)
+    if wanted is not None:
+        kept = [item for item in items if any(("fault", number) in item.user_properties for number in wanted)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 def pytest_configure(config: pytest.Config) -> None:

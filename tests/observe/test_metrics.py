@@ -41,6 +41,7 @@ def told(facts: Iterable[f.Fact], tenants: int = 20) -> dict[tuple[str, tuple[st
 class Reading:
     depth: dict[tuple[str, str], int] = field(default_factory=dict)
     oldest: dict[tuple[str, str], float] = field(default_factory=dict)
+    pauses: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 def everything() -> MetricsObserver:
@@ -69,7 +70,7 @@ def everything() -> MetricsObserver:
     ):
         observer.on(fact)
     observer.watch(in_flight=lambda: 2, unrecorded=lambda: 3, heartbeat_age=lambda: 0.5)
-    observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}))
+    observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}))
     observer.show_stray({"audit_log": 4})
     return observer
 
@@ -186,10 +187,13 @@ def test_many_threads_lose_no_count() -> None:
 
 def test_a_reading_of_the_queue_replaces_the_one_before_as_a_whole() -> None:
     observer = MetricsObserver()
-    observer.show(Reading({("email", "due"): 5, ("sms", "held"): 1}, {("email", "normal"): 1.5}))
+    observer.show(Reading({("email", "due"): 5, ("sms", "held"): 1}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}))
     assert samples(observer)["notifications_queue_depth", ("sms", "held")] == 1
     assert samples(observer)["notifications_oldest_due_seconds", ("email", "normal")] == 1.5
+    assert samples(observer)["noti_worker_pauses", ("tenant",)] == 2
+    assert samples(observer)["noti_worker_oldest_pause_seconds", ("tenant",)] == 60
     observer.show(Reading({(Channel.EMAIL, "due"): 4}))
+    assert not [key for key in samples(observer) if "pause" in key[0]]
     values = {
         key: value
         for key, value in samples(observer).items()
@@ -237,6 +241,7 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "version",
         "what",
         "log",
+        "scope",
         "account",
         "kind",
         "mode",

@@ -180,6 +180,9 @@ class _Row:
         claims: dict[int, list[Try]] = defaultdict(list)
         for one in self._tries:
             claims[one.claim].append(one)
+        for claim, tries in claims.items():
+            if (results := sum(one.status != "stale" for one in tries)) > 1:
+                yield self._lie("more than one result of one claim", f"claim {claim}: {results}")
         explained = [why for tries in claims.values() if (why := _may_have_sent(tries)) is not None]
         sure = sum(any(one.kind == "ok" for one in tries) for tries in claims.values())
         count = len(self._accepts)

@@ -63,6 +63,11 @@ def test_a_repeat_without_a_fault_is_a_lie() -> None:
     assert lies(resent(LOST, AGAIN, lines=(Line(1, "sent", 2),), accepts=3)) == ["accepted, and no try explains it"]
 
 
+def test_a_lost_claim_that_has_a_result_all_the_same_is_a_lie() -> None:
+    zombie = replace(TRIED, number=2)  # recorded as if the row were still its own
+    assert lies(resent(LOST, zombie, lines=(Line(1, "sent", 2),), accepts=1)) == ["more than one result of one claim"]
+
+
 def test_a_committed_row_that_is_gone_is_lost() -> None:
     assert lies(replace(HONEST, committed=frozenset({1, 2}))) == ["committed and gone"]
 
