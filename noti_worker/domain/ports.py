@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from noti_worker.domain.facts import Fact, Result
-from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.pauses import NOTHING, Pauses, Skip
@@ -68,12 +68,21 @@ class Observer(Protocol):
 class Queue(Protocol):
     """The claims of one registered worker. Every call raises DatabaseAway or DatabaseRefused."""
 
-    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
-        """Up to `window` lanes with unfinished rows, following `after` in lane order."""
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        """Up to `window` lanes with unfinished rows, following `after` in lane order.
+
+        Lanes of `floors` are looked at from there on: one whose rows all lie before its floor is not found.
+        """
         ...
 
     def pauses(self) -> Pauses:
         """What is paused now."""
+        ...
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
         ...
 
     def claim(

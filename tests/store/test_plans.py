@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from noti_worker.domain.lanes import Floor, Lane, Share
+from noti_worker.domain.lanes import END, Floor, Lane, Share
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
@@ -25,9 +25,17 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "worker_id": 1, "lease": LEASE, "dead": [7], "solo": False,
         "closed_providers": ["relay"], "closed_templates": ["welcome"], "limit": 100,
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
-        "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0], "quotas": [100, 100],
+        "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0],
+        "untils_at": [END.due_at] * 2, "untils_id": [0, 0], "quotas": [100, 100],
     },
-    "heads": {"channels": ["email"] * 2, "priorities": ["normal", "urgent"], "tenants": ["", ""], "window": 200},
+    "strides": {
+        "channels": ["email"], "priorities": ["normal"], "tenants": ["default"],
+        "floors_at": [Floor().due_at], "floors_id": [0], "rows": 1000,
+    },
+    "heads": {
+        "channels": ["email"] * 2, "priorities": ["normal", "urgent"], "tenants": ["", ""], "window": 200,
+        "firsts": [1, 2], "lasts": [1, 1], "known": ["default"], "floors_at": [Floor().due_at], "floors_id": [0],
+    },
     "record": {
         "worker_id": 1,
         "document": '[{"id": 1, "claim_count": 1, "status": "sent", "tried": true, "charge": false}]',
@@ -37,7 +45,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "dispatch": {"worker_id": 1, "id": 1, "claim_count": 1},
     "brief": {
         "template_tenants": ["default"], "template_ids": ["welcome"],
-        "attachment_tenants": ["default"], "attachment_ids": ["00000000-0000-0000-0000-000000000001"], "retried": [1, 2],
+        "attachment_tenants": ["default"], "attachment_ids": ["00000000-0000-0000-0000-000000000001"],
+        "retried": [1, 2],
     },
     "read_depth": {"channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000},
     "read_oldest": {"channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000},
@@ -45,6 +54,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 INDEXES = {
     "claim": {"notifications_log_hot", "notifications_log_pkey"},
+    "strides": {"notifications_log_hot"},
     "heads": {"notifications_log_hot"},
     "record": {"notifications_log_pkey", "notification_attempts_log_notification"},
     "extend": {"notifications_log_pkey"},
@@ -182,6 +192,7 @@ def test_a_floor_spares_the_claim_the_dead_entries_of_a_pinned_snapshot(
             floor = Floor(rows[-1].due_at, rows[-1].notification_id)
         for start in (Floor(), floor):
             share = {"floors_at": [start.due_at], "floors_id": [start.notification_id], "quotas": [1]}
+            share |= {"untils_at": [END.due_at], "untils_id": [0]}
             lane = {"channels": ["email"], "priorities": ["normal"], "tenants": ["default"]}
             explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement('claim').sql}"
             with connection.transaction(force_rollback=True):

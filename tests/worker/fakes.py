@@ -8,7 +8,7 @@ from typing import Any
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
-from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
@@ -82,11 +82,16 @@ class FakeStore:
         self.rows[number] = Row(claimed(notification_id=number, claim_count=0, **fields))
         return number
 
-    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
-        self._call("heads", after)
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        self._call("heads", {"after": after, "floors": dict(floors)})
         found: dict[Lane, LaneHead] = {}
         for row in self.rows.values():
             lane = _lane(row.notification)
+            key = Floor(row.notification.due_at, row.notification.notification_id)
+            if key < floors.get(lane, Floor()):
+                continue
             if not row.finished and lane.channel in channels and (after is None or lane > after):
                 head = found.get(lane, LaneHead(lane, row.notification.due_at))
                 ahead = {at for at in (head.next_at, row.notification.due_at) if at and at > self.clock.now()}
@@ -97,6 +102,19 @@ class FakeStore:
     def pauses(self) -> Pauses:
         self._call("pauses", None)
         return Pauses.of(self.paused)
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        self._call("strides", [share.lane for share in shares])
+        stops: dict[Lane, Floor] = {}
+        for share in shares:
+            keys = sorted(
+                Floor(row.notification.due_at, row.notification.notification_id)
+                for row in self.rows.values()
+                if not row.finished and _lane(row.notification) == share.lane
+            )
+            if len(ahead := [key for key in keys if key >= share.floor]) > rows:
+                stops[share.lane] = ahead[rows]
+        return stops
 
     def claim(
         self,
@@ -123,8 +141,7 @@ class FakeStore:
                     and (row.notification.lost_count >= 2) == solo
                     and row.notification.provider not in skip.providers
                     and row.notification.template_id not in skip.templates
-                    and (row.notification.due_at, row.notification.notification_id)
-                    >= (share.floor.due_at, share.floor.notification_id)
+                    and share.floor <= Floor(row.notification.due_at, row.notification.notification_id) < share.until
                 ]
                 free.sort(key=lambda row: (row.notification.due_at, row.notification.notification_id))
                 for row in free[: min(share.quota, limit - len(taken))]:

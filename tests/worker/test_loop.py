@@ -317,7 +317,7 @@ def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
 
 
 def test_more_lanes_than_a_window_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noti_worker.worker.loop.WINDOW", 4)
+    monkeypatch.setattr("noti_worker.worker.lookout.WINDOW", 4)
     house = House(size=100)
     for number in range(10):
         house.store.add(tenant_id=f"t{number}")
