@@ -43,7 +43,8 @@ class PostgresQueue:
     ) -> Sequence[LaneHead]:
         """Up to `window` lanes with unfinished rows, following `after` in lane order.
 
-        Lanes of `floors` are looked at from there on: one whose rows all lie before its floor is not found.
+        Lanes of `floors` are looked at from there on, and for rows that are not in flight; without one they are not
+        found.
         """
         starts = [
             # The empty tenant stands before every tenant; a lane order is one of bytes, as in the index.

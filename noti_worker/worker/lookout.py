@@ -20,6 +20,9 @@ MOST_WINDOWS = 10
 EARLIEST = 0.9
 """The pause between two polls is spread by a tenth of the interval, so that workers do not knock together."""
 
+DEAR = 0.02
+"""A round from the start whose looks took no more seconds met few dead entries."""
+
 LOOK_SHARE = 10
 """With many windows the next round waits this many times as long as the looks of the last one took."""
 
@@ -165,7 +168,8 @@ class Lookout:
         next_poll = began + self._poll_interval * EARLIEST
         self._until = self._not_before if self._again else max(next_poll, self._not_before)
         if self.from_start:
-            # Lanes without rows: their dead entries lie in the way of the next rows all the same.
+            # If there are so many dead entries that a look is dear, those of lanes without rows are to be avoided, too.
+            keep = WINDOW if self._looked > DEAR else 0
             drained = [lane for lane in self.floors if lane not in self._met]
-            for lane in drained[:-WINDOW]:
+            for lane in drained[: max(len(drained) - keep, 0)]:
                 del self.floors[lane]

@@ -111,7 +111,10 @@ def test_known_lanes_are_looked_at_from_their_floors_and_others_are_found_betwee
     assert [(head.lane.tenant_id, head.due_at.day) for head in heads] == [("b", 3), ("c", 1), ("d", 2), ("e", 1)]
     heads = queue.heads([Channel.EMAIL], normal["b"], 2, floors)
     assert [head.lane.tenant_id for head in heads] == ["c", "d"]
-    heads = queue.heads([Channel.EMAIL], normal["d"], 2, floors)
+    claim(queue, lanes=[normal["d"]])
+    heads = queue.heads([Channel.EMAIL], normal["b"], 2, floors)  # a lane in flight has nothing for us
+    assert [head.lane.tenant_id for head in heads] == ["c", "e"]
+    heads = queue.heads([Channel.EMAIL], normal["c"], 2, floors)
     assert [head.lane.tenant_id for head in heads] == ["e"]
 
 

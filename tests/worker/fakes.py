@@ -90,7 +90,7 @@ class FakeStore:
         for row in self.rows.values():
             lane = _lane(row.notification)
             key = Floor(row.notification.due_at, row.notification.notification_id)
-            if key < floors.get(lane, Floor()):
+            if lane in floors and (key < floors[lane] or row.owner is not None):
                 continue
             if not row.finished and lane.channel in channels and (after is None or lane > after):
                 head = found.get(lane, LaneHead(lane, row.notification.due_at))

@@ -122,14 +122,22 @@ def test_many_idle_lanes_do_not_keep_the_loop_busy() -> None:
     assert looked < 20 / LOOK_SHARE + 0.5
 
 
-def test_drained_lanes_keep_their_floors_but_not_for_ever() -> None:
+def test_drained_lanes_keep_their_floors_while_looks_are_dear_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     house = House(size=100)
     for number in range(12):
         house.store.add(tenant_id=f"t{number:02}")
     while len(house.begun()) < 12:
         house.loop.poll()
     house.finish()
+    monkeypatch.setattr("noti_worker.worker.lookout.DEAR", -1.0)
     for _ in range(3):
         house.clock.tick(1.1)
         house.loop.poll()
     assert len(house.loop._lookout.floors) == 4
+    monkeypatch.setattr("noti_worker.worker.lookout.DEAR", 0.02)
+    for _ in range(3):
+        house.clock.tick(1.1)
+        house.loop.poll()
+    assert house.loop._lookout.floors == {}

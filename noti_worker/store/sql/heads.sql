@@ -5,8 +5,8 @@
 -- until :window lanes are found. It pulls lane by lane, so thousands of lanes cost no more than a window.
 -- `tenants` says after which tenant to begin in each; '' stands before all.
 --
--- Known lanes are looked at from their floors on, so that dead index entries before them are not walked; one with
--- rows before its floor only is not found. They stand in the order of the index, those of one (channel, priority)
+-- Known lanes are looked at from their floors on, so that dead index entries before them are not walked, and for
+-- rows that are not in flight; one without such rows is not found. They stand in the order of the index, those of one (channel, priority)
 -- from `firsts` to `lasts`; between two of them the scan stops before the next one, and after the last it goes on to
 -- a tenant that stands behind all. With none, every lane is found.
 \set channels 'array[''email'', ''email'']'
@@ -48,6 +48,7 @@ SELECT start.channel, start.priority, lane.tenant_id, lane.due_at, ahead.due_at 
                            WHERE n.channel = start.channel AND n.priority = start.priority
                              AND n.tenant_id = next.tenant_id
                              AND n.finished_at IS NULL AND n.held_at IS NULL
+                             AND (n.lease_until IS NULL OR n.lease_until < now())
                              AND (n.due_at, n.notification_id)
                                  >= ((cast(:floors_at AS timestamptz[]))[lane.turn], (cast(:floors_id AS bigint[]))[lane.turn])
                            ORDER BY n.due_at, n.notification_id
