@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +22,7 @@ from noti_worker.domain.errors import BadNotification, NotiError
 from noti_worker.domain.facts import RendererKilled
 from noti_worker.domain.notification import Template
 from noti_worker.domain.ports import Observer
+from noti_worker.domain.value import value
 
 _BOOT = "import sys; sys.path += sys.argv[2:]; import render_child; render_child.main(float(sys.argv[1]))"
 _START_LIMIT = 15.0
@@ -34,7 +35,7 @@ class RendererAway(NotiError):
     """The render process cannot be had for now; no row is to blame."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rendered:
     """The parts of a message; None for a part that there is not."""
 

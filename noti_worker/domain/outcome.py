@@ -1,9 +1,10 @@
 """What a provider answered, as a value: eight kinds and the scope they concern."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from noti_worker.domain.value import value
 
 
 class Kind(StrEnum):
@@ -30,7 +31,7 @@ class Scope(StrEnum):
     PROVIDER = "provider"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """The result of one try.
 

@@ -4,6 +4,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
@@ -13,7 +15,7 @@ from noti_worker.domain.ports import Clock, Observer, Queue
 from noti_worker.worker.leases import Hand, Held, Keeper
 from noti_worker.worker.lookout import EARLIEST, Lookout
 from noti_worker.worker.outage import Outage
-from noti_worker.worker.pools import Pool
+from noti_worker.worker.pools import PATIENCE, Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 
@@ -163,17 +165,17 @@ class Loop:
     def _round(self) -> float:
         self._mourn()
         self._look()
-        hungry = False
+        hungry: list[Pool] = []  # more may wait for them
         for channel, pool in self._pools.items():
-            want = pool.want(self._pace.batch_size)
-            if want > 0:
-                hungry |= self._claim(channel, pool, want)
+            want = pool.want
+            if self._claim(channel, pool, want) if want > 0 else pool.free > 0:
+                hungry.append(pool)
         if self._lookout.heads and self._unsearched and self._clock.monotonic() >= self._search_from:
             self._search_suspect()
-        if not hungry and self._lookout.more:
+        if self._lookout.more and not hungry:
             self._lookout.pass_on()
-            hungry = True
-        return self._pause(hungry=hungry)
+            hungry = list(self._pools.values())
+        return self._pause(hungry)
 
     def _steer(self) -> None:
         """Learn what is paused; news count from this round on."""
@@ -195,7 +197,7 @@ class Loop:
 
     def _look(self) -> None:
         """See which lanes have rows, if it is time; what came in while nothing can start is seen when something can."""
-        if len(self._hand) and not any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
+        if len(self._hand) and not any(pool.want > 0 for pool in self._pools.values()):
             return
         seen = self._lookout.heads
         self._lookout.look([channel for channel in self._pools if not self._steering.closes_channel(channel)])
@@ -221,10 +223,10 @@ class Loop:
             shares = self._in_strides(shares)
         batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead, skip=skip)
         taken = dict.fromkeys((share.lane for share in shares), 0)
-        for row in batch:
-            lane = Lane(row.channel, row.priority, row.tenant_id)
-            taken[lane] += 1
-            reached = Floor(row.due_at, row.notification_id)
+        for of, rows in groupby(batch, key=attrgetter("channel", "priority", "tenant_id")):
+            lane, of_lane = Lane(*of), list(rows)
+            taken[lane] += len(of_lane)
+            reached = Floor(of_lane[-1].due_at, of_lane[-1].notification_id)
             if sweeping and not skip:
                 # A sweep may end below the floor; the next claim goes on from there, so that what lies between
                 # does not wait for the next sweep.
@@ -232,10 +234,8 @@ class Loop:
             else:
                 look.reached(lane, reached)
         # Up to the last one that gave a row each was walked to the end of its share, or all were.
-        walked = (
-            shares if len(batch) < want else shares[: max(n for n, share in enumerate(shares) if taken[share.lane])]
-        )
-        for share in walked:
+        last = len(shares) if len(batch) < want else max(n for n, share in enumerate(shares) if taken[share.lane])
+        for share in shares[:last]:
             if taken[share.lane] < share.quota:
                 self._walked(share, asked, skip=bool(skip), sweeping=sweeping)
         if sweeping:
@@ -324,14 +324,16 @@ class Loop:
             return 0.0
         return ALONE_PAUSE
 
-    def _pause(self, *, hungry: bool) -> float:
-        """Seconds to wait: none while a claim came back full and there is room for more."""
+    def _pause(self, hungry: Sequence[Pool]) -> float:
+        """Seconds to wait: none while more may wait for a pool with much room, few for one with little."""
         if self._look_again:
             self._look_again = False
             self._lookout.hasten()
             return SECOND_LOOK
-        if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
+        if any(pool.want > 0 for pool in hungry):
             return 0.0
+        if any(pool.free > 0 for pool in hungry):
+            return PATIENCE
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
         if self._steering.pauses or len(self._hand):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends

@@ -50,10 +50,10 @@ def everything() -> MetricsObserver:
         f.WorkerStarted(1, "0.1.0", ("email",)),
         f.DeliveryModes({"relay": "dry"}, ()),
         f.Claimed((notification(lost=1),), 0.01),
-        f.Finished(tried(Kind.OK, Status.SENT)),
-        f.Finished(tried(Kind.TRANSIENT, Status.RETRYING, wait=wait)),
-        f.Finished(tried(Kind.DEAD, Status.FAILED)),
-        f.Finished(decided(Status.EXPIRED)),
+        f.Finished((tried(Kind.OK, Status.SENT),)),
+        f.Finished((tried(Kind.TRANSIENT, Status.RETRYING, wait=wait),)),
+        f.Finished((tried(Kind.DEAD, Status.FAILED),)),
+        f.Finished((decided(Status.EXPIRED),)),
         f.Recorded({"applied": 3, "stale": 1}, 0.01),
         f.DatabaseLost("08006", 0.0, 1),
         f.DatabaseBack(1.0),
@@ -77,14 +77,14 @@ def test_tries_are_counted_by_what_became_of_the_row() -> None:
     wait = timedelta(seconds=60)
     values = told(
         [
-            f.Finished(tried(Kind.OK, Status.SENT)),
-            f.Finished(tried(Kind.OK, Status.SENT)),
-            f.Finished(tried(Kind.TRANSIENT, Status.RETRYING, wait=wait)),
-            f.Finished(tried(Kind.DEAD, Status.FAILED)),
-            f.Finished(decided(Status.FAILED, kind="lost")),
-            f.Finished(decided(Status.FAILED, kind="a new kind")),
-            f.Finished(decided(Status.EXPIRED)),
-            f.Finished(tried(Kind.CONFIG, Status.HELD)),
+            f.Finished((tried(Kind.OK, Status.SENT),)),
+            f.Finished((tried(Kind.OK, Status.SENT),)),
+            f.Finished((tried(Kind.TRANSIENT, Status.RETRYING, wait=wait),)),
+            f.Finished((tried(Kind.DEAD, Status.FAILED),)),
+            f.Finished((decided(Status.FAILED, kind="lost"),)),
+            f.Finished((decided(Status.FAILED, kind="a new kind"),)),
+            f.Finished((decided(Status.EXPIRED),)),
+            f.Finished((tried(Kind.CONFIG, Status.HELD),)),
         ]
     )
     assert values["notifications_sent_total", ("email", "smtp", "acme")] == 2
@@ -112,7 +112,7 @@ def test_what_alerts_watch_begins_at_zero() -> None:
     assert values["notifications_sent_total", ("email", "sandbox", "default")] == 0
     assert values["noti_worker_claimed_total", ("sms",)] == 0
     assert values["noti_worker_results_total", ("stale",)] == 0
-    observer.on(f.Finished(tried(Kind.OK, Status.SENT)))
+    observer.on(f.Finished((tried(Kind.OK, Status.SENT),)))
     # The tenant that begins at zero takes no other one's label.
     assert samples(observer)["notifications_sent_total", ("email", "smtp", "acme")] == 1
 
@@ -151,7 +151,7 @@ def test_the_state_of_the_worker_follows_the_facts() -> None:
 
 def test_tenants_beyond_the_limit_share_one_label() -> None:
     facts = [
-        f.Finished(tried(Kind.OK, Status.SENT, row=notification(tenant=f"tenant {number % 1000}")))
+        f.Finished((tried(Kind.OK, Status.SENT, row=notification(tenant=f"tenant {number % 1000}")),))
         for number in range(2000)
     ]
     values = told(facts, tenants=3)
@@ -162,13 +162,13 @@ def test_tenants_beyond_the_limit_share_one_label() -> None:
 
 def test_labels_of_any_text_are_exposed() -> None:
     odd = 'a "quoted"\nname \ud800' + "x" * 500
-    values = told([f.Finished(tried(Kind.OK, Status.SENT, row=notification(tenant=odd)))])
+    values = told([f.Finished((tried(Kind.OK, Status.SENT, row=notification(tenant=odd)),))])
     assert [len(labels[2]) for name, labels in values if name == "notifications_sent_total"] == [100]
 
 
 def test_many_threads_lose_no_count() -> None:
     observer = MetricsObserver()
-    fact = f.Finished(tried(Kind.OK, Status.SENT))
+    fact = f.Finished((tried(Kind.OK, Status.SENT),))
 
     def tell() -> None:
         for _ in range(500):
