@@ -28,6 +28,10 @@ _NAME_AT_MOST = 200
 _WAIT_AT_MOST = 366 * 86_400.0
 _DURATION_AT_MOST = 7 * 86_400.0
 
+# Made once: json.dumps makes one for each call that asks for anything unusual.
+_DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_ASCII = json.JSONEncoder(allow_nan=False)
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # What the cutter is for: characters that PostgreSQL refuses (as JSON escapes them) and numbers that nobody reads.
 _ODD = re.compile(r"\\u0000|\\ud|[0-9]{19}")
@@ -56,7 +60,7 @@ def minimal(result: Result, error: str) -> Entry:
 
 def dump(entries: Sequence[Entry]) -> str:
     """The document."""
-    return json.dumps(entries, ensure_ascii=False, allow_nan=False)
+    return _DOCUMENT.encode(entries)
 
 
 def record(
@@ -177,7 +181,7 @@ def compact(response: Mapping[str, Any]) -> Any:
 def _plain(response: Mapping[str, Any]) -> bool:
     """Tell whether it can be kept as it stands, as most answers can: small, hardly nested, JSON through and through."""
     try:
-        text = json.dumps(response, allow_nan=False)  # in ASCII: never shorter than the same in UTF-8
+        text = _ASCII.encode(response)  # never shorter than the same in UTF-8
     except _BROKEN_VALUES:
         return False
     return len(text) <= RESPONSE_AT_MOST and text.count("[") + text.count("{") <= 20 and not _ODD.search(text)
