@@ -113,16 +113,21 @@ class Queue(Protocol):
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
         ...
 
-    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
-        """Give back rows that were not started, uncharged; how many were still ours."""
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
+        """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
+
+        A token is (notification_id, claim_count).
+        """
         ...
 
 
 class Leases(Protocol):
     """What keeps rows in hand, and the dispatch mark of rows that must not be sent twice."""
 
-    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
-        """Prolong the leases; gives the ids that are surely no longer ours (a locked row still is)."""
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
+        """Prolong the leases; gives the tokens that were not: gone, no longer ours, or busy, ours but locked."""
         ...
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:

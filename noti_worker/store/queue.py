@@ -167,18 +167,24 @@ class PostgresQueue:
 
         return record(results, self._monotonic(), write) if results else {}
 
-    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
-        """Give back rows that were not started, uncharged; how many were still ours."""
-        if not notifications:
-            return 0
-        return len(self._results.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)}))
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
+        """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
 
-    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
-        """Prolong the leases; gives the ids that are surely no longer ours (a locked row still is)."""
+        A token is (notification_id, claim_count).
+        """
         if not notifications:
-            return frozenset()
+            return {}
+        rows = self._results.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)})
+        return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
+
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
+        """Prolong the leases; gives the tokens that were not: gone, no longer ours, or busy, ours but locked."""
+        if not notifications:
+            return {}
         rows = self._leases.run(_EXTEND, {"worker_id": worker_id, "lease": lease, **_tokens(notifications)})
-        return frozenset(row["id"] for row in rows)
+        return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:
         """Write the dispatch mark before the send; False when the row is no longer ours."""

@@ -31,6 +31,7 @@ IDLE_FACTOR = 5
 
 MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
+BUSY_PAUSE = 0.2
 ALONE_PAUSE = 0.05
 ALONE_WITHIN = 30.0
 """A suspect is given back when the rows before it did not end within these seconds."""
@@ -98,6 +99,8 @@ class Loop:
         self._unsearched = False
         self._suspect: Suspect | None = None
         self._give_back: deque[Held] = deque()
+        self._busy: list[Held] = []  # to be given back, but locked just now
+        self._busy_until = 0.0
         self._flush_due = False
         self._outages = 0
 
@@ -136,17 +139,24 @@ class Loop:
     def release(self) -> int:
         """Give back what was not started, uncharged; gives how many rows were still ours."""
         rows: list[Held] = []
+        now = self._clock.monotonic()
+        if now >= self._busy_until:
+            rows, self._busy = self._busy, []
         while self._give_back:
             rows.append(self._give_back.popleft())
         if not rows:
             return 0
         try:
-            count = self._queue.release(self._worker_id, [held.notification for held in rows])
+            fates = self._queue.release(self._worker_id, [held.notification for held in rows])
         except DatabaseAway:
             self._give_back.extend(rows)
             raise
-        self._hand.drop(rows)
-        return count
+        busy = [held for held in rows if fates.get(held.token) == "busy"]
+        if busy:  # locked by an application: left to its lease it would count as lost
+            self._busy += busy
+            self._busy_until = now + BUSY_PAUSE
+        self._hand.drop(held for held in rows if held not in busy)
+        return sum(fate == "released" for fate in fates.values())
 
     def abandon_suspect(self) -> None:
         """Put a waiting suspect among the rows to give back."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
@@ -71,6 +71,7 @@ class FakeStore:
         self.refuse_brief = False
         self.busy: set[int] = set()
         self.gone: set[int] = set()
+        self.locked: set[int] = set()
         self.dead: tuple[int, ...] = ()
         self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
@@ -174,19 +175,29 @@ class FakeStore:
                 self.recorded.append(result)
         return fates
 
-    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         self._call("release", [each.notification_id for each in notifications])
+        fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
                 row = self.rows[each.notification_id]
+                token = (each.notification_id, each.claim_count)
+                if each.notification_id in self.locked:
+                    fates[token] = "busy"
+                    continue
                 row.owner, row.status = None, Status.PENDING
-        return len(notifications)
+                fates[token] = "released"
+        return fates
 
-    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
         self._call("extend", [each.notification_id for each in notifications])
         if self.refuse_extend:
-            raise DatabaseAway("55P03 LockNotAvailable")
-        return frozenset(self.gone)
+            raise DatabaseBusy("55P03 LockNotAvailable")
+        fates = dict.fromkeys(self.gone, "gone") | dict.fromkeys(self.locked, "busy")
+        tokens = [(each.notification_id, each.claim_count) for each in notifications]
+        return {token: fates[token[0]] for token in tokens if token[0] in fates}
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:
         self._call("dispatch", notification.notification_id)
