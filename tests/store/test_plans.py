@@ -48,8 +48,16 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "attachment_tenants": ["default"], "attachment_ids": ["00000000-0000-0000-0000-000000000001"],
         "retried": [1, 2],
     },
-    "read_depth": {"channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000},
-    "read_oldest": {"channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000},
+    "read_depth": {
+        "channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000,
+        "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_templates": ["welcome"],
+        "closed_providers": ["email relay"],
+    },
+    "read_oldest": {
+        "channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000, "bound": 1000,
+        "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_templates": ["welcome"],
+        "closed_providers": ["email relay"],
+    },
 }  # fmt: skip
 
 INDEXES = {
