@@ -18,6 +18,8 @@ from psycopg import sql
 
 from noti_worker.embedded import Server
 
+pytest_plugins = ["tests.verdict"]
+
 # The developer's own settings must not reach a test.
 for _name in list(os.environ):
     if _name.startswith(("PG", "NOTI_")) and not _name.startswith("NOTI_TEST_"):

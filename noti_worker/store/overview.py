@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.store.connect import Connection, translated
 from noti_worker.store.pausing import PauseLine, pauses
 from noti_worker.store.reading import ChannelLine, Source, WorkerLine, by_index, rows, status
 from noti_worker.store.statements import statement
@@ -73,30 +74,46 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """Tries of one account that ended as `kind` and were not accepted, `of` all its tries; the newest and its error."""
+
+    account: str | None
+    kind: str | None
+    tries: int
+    of: int
+    example_id: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything that `status` and `top` show. The lanes are those that wait longest."""
 
     channels: tuple[ChannelLine, ...]
     rates: Rates
     waiting: tuple[Waiting, ...]
+    answers: tuple[Answers, ...]
     held: tuple[Parked, ...]
     failures: tuple[Failures, ...]
     workers: tuple[WorkerLine, ...]
     pauses: tuple[PauseLine, ...]
 
 
-def overview(source: Source) -> Overview:
-    """Ask for all of it. Raises DatabaseAway or DatabaseRefused."""
-    now = status(source)
-    return Overview(
-        channels=now.channels,
-        rates=rates(source),
-        waiting=tuple(waiting(source)),
-        held=tuple(held(source)),
-        failures=tuple(failures(source)),
-        workers=now.workers,
-        pauses=tuple(pauses(source)),
-    )
+def overview(people: Connection) -> Overview:
+    """Ask for all of it, at one instant: no part contradicts another. Raises DatabaseAway or DatabaseRefused."""
+    with translated(), people.transaction():
+        people.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        now = status(people)
+        return Overview(
+            channels=now.channels,
+            rates=rates(people),
+            waiting=tuple(waiting(people)),
+            answers=tuple(answers(people)),
+            held=tuple(held(people)),
+            failures=tuple(failures(people)),
+            workers=now.workers,
+            pauses=tuple(pauses(people)),
+        )
 
 
 def waiting(source: Source, top: int = TOP, bound: int = WAITING_BOUND) -> list[Waiting]:
@@ -130,3 +147,9 @@ def rates(source: Source, bound: int = TRIES_BOUND) -> Rates:
     (row,) = rows(source, statement("read_rates"), {"span": RATES_SPAN, "bound": bound})
     per_minute = {name: row[name] * 60 / row["seconds"] for name in ("sent", "retried", "failed", "other")}
     return Rates(**per_minute, seconds=row["seconds"])
+
+
+def answers(source: Source, bound: int = TRIES_BOUND) -> list[Answers]:
+    """Which accounts did not accept what, among the `bound` newest tries of the same span as the rates."""
+    found = rows(source, statement("read_answers"), {"span": RATES_SPAN, "bound": bound})
+    return [Answers(**row) for row in found]

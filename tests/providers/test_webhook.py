@@ -270,6 +270,7 @@ class TestAnswers:
         ("query", "seconds"),
         [("", 60.0), ("retry-after=5", 60.0), ("retry-after=120", 120.0), ("retry-after=soon", 60.0)],
     )
+    @pytest.mark.fault("F33")
     def test_a_throttle_waits_a_minute_at_least(self, server: MisbehavingServer, query: str, seconds: float) -> None:
         for status in (429, 502, 503, 504):
             outcome = send(a_webhook(server.url(f"/status/{status}?{query}")))
