@@ -317,7 +317,8 @@ class Life(RuleBasedStateMachine):
 
     def _give_back(self, claim: Claim) -> None:
         ours = claim.holds
-        assert self.world.queue.release(claim.worker, [claim.seen]) == ours
+        token = (claim.row.id, claim.token)
+        assert self.world.queue.release(claim.worker, [claim.seen]) == {token: "released" if ours else "stale"}
         if ours:
             claim.row.give_back()
 
@@ -326,8 +327,9 @@ class Life(RuleBasedStateMachine):
         with self.world.application.transaction():
             if locked:
                 self._lock(claim.row, "UPDATE")
-            lost = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
-        assert lost == (frozenset() if claim.holds else {claim.row.id})
+            left_out = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
+        fate = "gone" if not claim.holds else "busy" if locked else None
+        assert left_out == ({} if fate is None else {(claim.row.id, claim.token): fate})
         if claim.holds and not locked:
             claim.row.lease_over, claim.row.extended = False, True
 
