@@ -32,10 +32,11 @@ CREATE FUNCTION noti.without(options jsonb, who text) RETURNS jsonb LANGUAGE sql
    WHERE o.key <> 'reply_to' OR lower(who) NOT IN (SELECT noti.addresses(jsonb_build_object('cc', o.value)))
 $$;
 
--- A text in which somebody is not named any more.
+-- A text in which somebody is not named any more. ***= takes the rest as it stands; no backslash: applications may set
+-- standard_conforming_strings = off.
 CREATE FUNCTION noti.unnamed(words text, who text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT CASE WHEN strpos(lower(words), lower(who)) > 0 AND length(who) >= 3
-              THEN regexp_replace(words, regexp_replace(who, '([][.*+?^$(){}|\\-])', '\\\1', 'g'), '[erased]', 'gi') ELSE words END
+              THEN regexp_replace(words, '***=' || who, '[erased]', 'gi') ELSE words END
 $$;
 
 -- One step over the notifications: those after `after`, `step` at most; `tenant` NULL means all. Unfinished ones are
