@@ -24,7 +24,8 @@ SET LOCAL statement_timeout = 0;
 DO $$ BEGIN
   IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
      AND pg_has_role(current_user, to_regrole('noti_migrator'), 'USAGE')
-     AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = 'noti' AND n.nspowner <> to_regrole('noti_migrator')) THEN
+     AND NOT EXISTS (SELECT FROM pg_namespace n
+                      WHERE n.nspname = 'noti' AND n.nspowner <> to_regrole('noti_migrator')) THEN
     SET LOCAL ROLE noti_migrator;
   END IF;
   IF to_regnamespace('noti') IS NULL THEN CREATE SCHEMA noti; END IF;

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from noti_worker.store.erasure import Erased
 
 
-@click.command()
+_HELP = """Erase the content of all that went to RECIPIENT, and keep the facts; what waits is cancelled.
+
+RECIPIENT is an address, or user:ID, as it stands in the notifications; e-mail addresses whatever the case. A - reads it
+from standard input, where no process list shows it. Copies (cc, bcc) are taken off, and those messages go on. Backups
+and providers keep what they have."""
+
+
+@click.command(help=_HELP)
 @click.argument("recipient", metavar="RECIPIENT")
 @click.option("--tenant", metavar="NAME", help="Of this tenant only; else of all.")
 @click.option("--dry-run", is_flag=True, help="Only tell how many; change nothing.")
@@ -25,12 +32,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="JSON: the counts, and the ids that are still in flight.")
 @click.pass_obj
 def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: bool, wait: int, as_json: bool) -> None:
-    """Erase the content of all that went to RECIPIENT, and keep the facts; what waits is cancelled.
-
-    RECIPIENT is an address, or user:ID, as it stands in the notifications; e-mail addresses whatever the case. A -
-    reads it from standard input, where no process list shows it. Copies (cc, bcc) are taken off, and those messages
-    go on. Backups, replicas of another day and the providers keep what they have.
-    """
+    """Read the name, ask, erase, wait for what is in flight, and tell."""
     from noti_worker.store import erasure
 
     who = sys.stdin.readline().strip() if recipient == "-" else recipient
