@@ -353,7 +353,7 @@ def test_what_lies_in_the_way_of_a_name_is_not_found(connection: Connection, dat
 def test_nobody_hands_on_what_he_may(connection: Connection, database_url: str) -> None:
     """PostgreSQL only warns of such a GRANT, and grants nothing."""
     with login(database_url, "noti_app") as attacker:
-        attacker.execute("GRANT ALL ON ALL TABLES IN SCHEMA noti TO PUBLIC")
+        attacker.execute("GRANT ALL ON noti.notifications_log TO PUBLIC")
     everybodys = "SELECT count(*) FROM pg_class WHERE relnamespace = 'noti'::regnamespace AND relacl::text ~ '[{,]='"
     assert connection.execute(everybodys.encode()).fetchone() == (0,)
 
