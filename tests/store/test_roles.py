@@ -13,13 +13,13 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege, ObjectInUse
 
 from noti_worker import enqueue, enqueue_many
 from noti_worker.domain.notification import Status
+from noti_worker.domain.pauses import Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.embedded import Server
 from noti_worker.store import migrate, moves, overview, pausing, reading
 from noti_worker.store.connect import Database
 from noti_worker.store.filters import Filter
 from noti_worker.store.moves import Move
-from noti_worker.store.pausing import Scope
 from noti_worker.store.queue import PostgresQueue
 from tests.migrations.describe import describe
 from tests.store.rows import claim, insert, row, tried

@@ -125,7 +125,7 @@ def fill(connection: psycopg.Connection[Any], receiver: MisbehavingServer) -> No
         "dies",
     ):
         enqueue(connection, channel="chat", recipient=f"{does}-{ADDRESS}", **said)
-        rendered = {"template_id": "good", "template_data": {"name": DATA, "lines": [f"{BODY} for {NUMBER}"]}}
+        rendered: Any = {"template_id": "good", "template_data": {"name": DATA, "lines": [f"{BODY} for {NUMBER}"]}}
         if does not in {"breaks", "logs"}:  # costs a thread; a library's words are masked by their form only
             enqueue(connection, channel="chat", recipient=f"{does}-{TO}", max_retries=0, **rendered)
     enqueue(connection, channel="in_app", recipient=f"user:{TO}", **said)
@@ -136,7 +136,7 @@ def fill(connection: psycopg.Connection[Any], receiver: MisbehavingServer) -> No
 
 def refused_inserts(connection: psycopg.Connection[Any]) -> list[str]:
     """What applications do wrong, and what they are told."""
-    wrong = (
+    wrong: tuple[tuple[str, list[str]], ...] = (
         ("INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('fax', %s, %s)", [ADDRESS, BODY]),
         (
             "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('email', %s, %s)",
@@ -238,7 +238,9 @@ def test_what_is_private_is_said_nowhere(
         told = refused_inserts(connection)
         assert second.stop() in {0, 1}
 
-        statuses = dict(connection.execute("SELECT status, count(*) FROM noti.notifications_log GROUP BY 1").fetchall())
+        statuses: dict[str, int] = dict(
+            connection.execute("SELECT status, count(*) FROM noti.notifications_log GROUP BY 1").fetchall()
+        )
         assert {"sent", "failed", "held", "retrying"} <= set(statuses)
         assert stray_cells(connection) == []
         stories = [
