@@ -78,13 +78,17 @@ def prepare(
         recipient=notification.recipient,
         account=account,
         created_at=notification.created_at,
-        subject=None if content.subject is None else content.subject.translate(_OVERRIDES),
+        subject=_readable(content.subject),
         text=content.text,
         html=content.html,
         options=options,
         attachments=attachments,
         traceparent=valid(notification.traceparent),
     )
+
+
+def _readable(subject: str | None) -> str | None:
+    return subject if subject is None or subject.isascii() else subject.translate(_OVERRIDES)
 
 
 def _content(notification: Notification, briefing: Briefing, html: str | None, renderer: Renders) -> Rendered:

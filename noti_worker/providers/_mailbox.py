@@ -53,7 +53,7 @@ def read_mailbox(text: object, where: str, *, intranet: bool = False) -> Mailbox
     local, at, domain = address.rpartition("@")
     if not at or not _LOCAL.fullmatch(local):
         raise BadNotification(f"{where} is not one e-mail address")
-    if any(unicodedata.category(char)[0] in "CZ" for char in local):
+    if not local.isascii() and any(unicodedata.category(char)[0] in "CZ" for char in local):
         raise BadNotification(f"{where} holds an invisible character")
     if len(local.encode()) > 64:
         raise BadNotification(f"{where} has more than 64 characters before the @")

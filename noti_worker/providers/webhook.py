@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import re
@@ -169,7 +168,12 @@ class _Veil:
 _PLAIN = frozenset({"content-type", "webhook-id", "webhook-timestamp"})
 
 
+_ONE_SPELLING = re.compile(r"[A-Za-z0-9._~=+ -]*")
+
+
 def _spellings(word: str) -> Iterable[str]:
+    if _ONE_SPELLING.fullmatch(word):
+        return (word,)
     plain = unquote(word)
     quoted = json.dumps(plain)[1:-1]
     return word, plain, escape(word), escape(plain), quoted, quoted.replace("/", "\\/")
@@ -213,7 +217,7 @@ def _headers(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _signature(key: bytes, signed: bytes) -> str:
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
 def _key(name: str, secret: Secret) -> bytes:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
@@ -11,6 +11,7 @@ from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.ports import Clock, Leases, Observer, Workers
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.plans import Plan
 
 BEAT_EVERY = 2.0
 FENCE_AFTER = 10.0
@@ -20,13 +21,17 @@ LONGEST_SEND = timedelta(minutes=10)
 """No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
 
 
+_NO_BRIEFING = Briefing()
+
+
 @dataclass(slots=True)
 class Held:
     """One claimed row in hand. `lease_ends` and `started` are monotonic seconds."""
 
     notification: Notification
     lease_ends: float
-    briefing: Briefing = field(default_factory=Briefing)
+    briefing: Briefing = _NO_BRIEFING
+    plan: Plan | None = None  # by which it is being sent
     started: float | None = None
     lost: bool = False
     reported: bool = False  # its result is with the recorder, or it was given back
@@ -53,7 +58,8 @@ class Hand:
 
     def take(self, notifications: Iterable[Notification], since: float) -> list[Held]:
         """Hold rows whose claim was asked for at `since`: the lease cannot end earlier than counted from there."""
-        rows = [Held(notification, since + self._lease) for notification in notifications]
+        lease_ends = since + self._lease
+        rows = [Held(notification, lease_ends) for notification in notifications]
         with self._lock:
             self._rows.update((held.token, held) for held in rows)
             self._open += len(rows)
@@ -75,7 +81,8 @@ class Hand:
         """May this send begin now? Not when fenced, given up, or with less than `margin` seconds of lease left."""
         now = self._clock.monotonic()
         with self._lock:
-            if self.fenced or held.lost or held.reported or held.lease_ends - now < margin:
+            fenced = now - self._heard >= FENCE_AFTER
+            if fenced or held.lost or held.reported or held.lease_ends - now < margin:
                 return False
             held.started = now
             return True

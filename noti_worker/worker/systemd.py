@@ -100,9 +100,9 @@ class Systemd:
     def on(self, fact: Fact) -> None:
         """Take note of what changes the state."""
         match fact:
-            case Finished(result):
+            case Finished(results):
                 with self._lock:
-                    self._counts[result.verdict.status] += 1
+                    self._counts.update(result.verdict.status for result in results)
             case WorkerStarted(_, _, channels):
                 self._delivers(channels)
             case DatabaseLost():

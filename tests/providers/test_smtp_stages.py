@@ -21,9 +21,9 @@ from tests.providers.smtp_server import CLOSE, SILENCE, Inbox, Peer, scripted
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
 
 
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    with Inbox() as inbox:
+@pytest.fixture(params=[(), ("PIPELINING",)], ids=["one by one", "at once"])
+def inbox(request: pytest.FixtureRequest) -> Iterator[Inbox]:
+    with Inbox(extensions=request.param) as inbox:
         yield inbox
 
 

@@ -21,7 +21,6 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.transport import Client, Http, Reply, Request, retry_after
-from noti_worker.transport.deadline import Call
 from noti_worker.transport.lookup import Addresses, system_lookup
 from tests.certificates import Authority, make_authority
 from tests.providers.misbehaving_http import (
@@ -240,25 +239,14 @@ def test_a_kept_connection_obeys_the_limit_too(authority: Authority, server: Mis
     client.close()
 
 
-def test_a_socket_that_comes_too_late_is_shut_at_once() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        call = Call(0.0)
-        call.expire()
-        call.hold(ours)
-        assert theirs.recv(1) == b""
-        call.let_go()
-
-
-def test_a_socket_that_was_let_go_is_not_shut() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        call = Call(0.0)
-        call.hold(ours)
-        call.let_go()
-        call.expire()
-        ours.sendall(b"x")
-        assert theirs.recv(1) == b"x"
+def test_a_peer_that_does_not_read_costs_no_more_than_the_limit(client: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        began = monotonic()
+        request = Request("POST", f"http://127.0.0.1:{port}/", {}, bytes(20_000_000))  # more than any socket buffers
+        outcome = failed(client.send(request, 0.5))
+        assert 0.5 <= monotonic() - began < 1.0
+    assert (outcome.kind, outcome.code) == (Kind.UNCERTAIN, "timeout")
 
 
 def test_tls_that_never_answers_ends_in_time_and_was_not_sent() -> None:
@@ -314,18 +302,17 @@ def test_fifty_hung_calls_leave_nothing_behind(server: MisbehavingServer, client
     assert monotonic() - began < 3
     assert {outcome.kind for outcome in outcomes} == {Kind.UNCERTAIN}
     names = [thread.name for thread in threads_alive() if thread.name.startswith("noti-")]
-    assert names.count("noti-deadlines") == 1
     assert len(names) <= len(before) + 1, "one lookup for all of them"
     server.__exit__()
     until(lambda: gc.collect() >= 0 and len(os.listdir("/proc/self/fd")) <= descriptors)
 
 
-def test_a_closed_client_ends_its_thread_and_can_be_closed_again(server: MisbehavingServer) -> None:
+def test_a_closed_client_leaves_no_thread_and_can_be_closed_again(server: MisbehavingServer) -> None:
     client = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True)
     replied(post(client, server.url("/ok")))
     client.close()
     client.close()
-    until(lambda: not [thread for thread in threads_alive() if thread.name == "noti-deadlines"])
+    until(lambda: not [thread for thread in threads_alive() if thread.name.startswith("noti-")])
 
 
 @pytest.mark.parametrize("path", ["/endless-body", "/big-body", "/gzip-bomb"])
