@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import context, op
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

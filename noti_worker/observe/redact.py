@@ -134,15 +134,20 @@ def _unquoted(text: str, content: Sequence[str | None]) -> str:
     known = " ".join(part[:MOST_CONTENT] for part in content if part).lower()
     if not known:
         return text
+    known_words = {word.strip(".!?") for word in _WORD.findall(known)}
+
+    def shared(bare: str) -> bool:
+        return bare in known_words or (len(bare) >= 4 and bare in known)
+
     found = [
-        (word, len(bare) >= 3 and bare.lower() in known, _ORDINARY.fullmatch(bare) is not None)
+        (word, shared(bare.lower()), len(bare) < 3 or _ORDINARY.fullmatch(bare) is not None)
         for word in _WORD.finditer(text)
         for bare in [word.group().strip(".!?")]
     ]
     masked: list[re.Match[str]] = []
     run: list[re.Match[str]] = []
-    for word, shared, ordinary in [*found, (None, False, True)]:
-        if shared and word is not None:
+    for word, quoted, ordinary in [*found, (None, False, True)]:
+        if quoted and word is not None:
             run.append(word)
             if not ordinary:
                 masked.append(word)

@@ -1,6 +1,7 @@
 """What each role may do is enough for its work, and everything else is refused: played through as an attacker would."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -455,7 +456,7 @@ def test_who_may_not_make_roles_migrates_all_the_same_and_an_administrator_adds_
 
 
 def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, database_url: str) -> None:
-    migrate.downgrade(database_url, "0003")
+    migrate.downgrade(database_url, "0004")
     assert connection.execute(
         "SELECT count(*) FROM pg_class, aclexplode(relacl) a JOIN pg_roles r ON r.oid = a.grantee"
         " WHERE relnamespace = 'noti'::regnamespace AND r.rolname = ANY (%s)",
@@ -470,8 +471,17 @@ def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, dat
 
 def test_down_gives_the_functions_back_as_they_were(connection: Connection, empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as other:
-        migrate.upgrade(empty_database_url, "0003")
+        migrate.upgrade(empty_database_url, "0004")
         before = describe(other)
         migrate.upgrade(empty_database_url)
-        migrate.downgrade(empty_database_url, "0003")
+        migrate.downgrade(empty_database_url, "0004")
         assert describe(other) == before
+
+
+def test_the_facts_are_all_that_the_next_step_needs(connection: Connection) -> None:
+    sources = connection.execute(
+        "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'noti'::regnamespace"
+        " AND proname IN ('facts', 'next_step', 'paused')"
+    ).fetchall()
+    named = {name: set(re.findall(r"\bn\.([a-z_]+)", source)) for name, source in sources}
+    assert named["next_step"] | named["paused"] <= named["facts"]
