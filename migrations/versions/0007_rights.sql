@@ -24,7 +24,7 @@ CREATE FUNCTION noti.rights_of_roles() RETURNS TABLE (role text, privilege text,
       ('noti_app', 'SELECT', 'notifications_log', NULL),   -- send() compares content
       ('noti_app', 'INSERT', 'notifications_log',
         '{message_id,tenant_id,entity_type,entity_id,channel,recipient,subject,body,template_id,template_data,locale,priority,max_retries,send_at,expires_at,idempotency_key,category,provider,collapse_key,on_uncertain,options,metadata,traceparent}'),
-      ('noti_app', 'UPDATE', 'notifications_log', '{status,requested,priority,send_at,expires_at}'),
+      ('noti_app', 'UPDATE', 'notifications_log', '{status,requested,priority,send_at,expires_at,category,metadata}'),
       ('noti_app', 'SELECT', 'notification_attempts_log', 'facts'),
       ('noti_app', 'SELECT', 'audit_log', NULL),
       ('noti_app', 'SELECT', 'workers', '{worker_id,heartbeat,state}'),

@@ -261,7 +261,7 @@ def test_a_right_that_one_of_our_roles_lacks_is_named(doctor: Callable[..., Told
     )
     found = told(doctor(), "roles", "warning")
     assert found[0].startswith(
-        "noti_app lacks UPDATE (status, requested, priority, send_at, expires_at) ON noti.notifications_log →"
+        "noti_app lacks UPDATE (status, requested, priority, send_at, expires_at, category, metadata)"
     )
     assert found[1].startswith("noti_operator lacks EXECUTE ON FUNCTION noti.erase(")
     assert found[2].startswith("noti_readonly lacks USAGE ON SCHEMA noti →")
