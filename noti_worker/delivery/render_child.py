@@ -192,16 +192,16 @@ def read_data(text: str | None) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except RecursionError:
-        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels") from None
+        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels: flatten it") from None
     except ValueError:
-        raise Refused("template_data cannot be read: a number in it is too long, or it is no JSON") from None
+        raise Refused("template_data cannot be read: a number in it is too long, write it as a text") from None
     if not isinstance(data, dict):
-        raise Refused("template_data is not a JSON object")
+        raise Refused('template_data is not a JSON object: write {"name": value}')
     if "notification" in data:
-        raise Refused("template_data has a key notification, a name that stands for the row itself")
+        raise Refused("template_data has a key notification, a name that stands for the row itself: rename it")
     # Few documents have that many brackets at all, so the walk is rare.
     if text.count("[") + text.count("{") > DEEPEST_DATA and _depth(data) > DEEPEST_DATA:
-        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels")
+        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels: flatten it")
     return data
 
 

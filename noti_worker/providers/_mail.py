@@ -159,7 +159,7 @@ def _custom(given: object) -> list[tuple[str, str]]:
         text = header_text(value, f"options.headers: {name}").strip()
         folded = _folded(name, text)
         if folded is None and text.isascii():
-            raise BadNotification(f"options.headers: {name} has a word that is too long for one line")
+            raise BadNotification(f"options.headers: {name} has a word that is too long for one line: shorten it")
         headers.append((name, folded if folded is not None else _encoded(text)))
     return headers
 

@@ -128,7 +128,7 @@ class _Webhooks:
             rule.kind,
             rule.scope,
             code=str(reply.status),
-            error=f"the endpoint answered {reply.status}{_MEANING.get(reply.status // 100, '')}",
+            error=f"the endpoint answered {reply.status}: {_MEANING.get(reply.status // 100, _ELSE)}",
             response=response,
             retry_after=max(hint or 0.0, rule.wait or 0.0) or None,
         )
@@ -142,7 +142,8 @@ def _excerpt(text: str) -> str:
     return kept
 
 
-_MEANING = {3: ": redirects are not followed, the URL must be the final one"}
+_MEANING = {3: "redirects are not followed, the URL must be the final one"}
+_ELSE = "its answer is in the attempts log"
 
 
 class _Veil:

@@ -146,7 +146,9 @@ class _Adapter(HTTPAdapter):
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise Refused("bad_header", "a header's name or value holds a character that is not allowed there")
+            raise Refused(
+                "bad_header", "a header's name or value holds a character that is not allowed there: write it in ASCII"
+            )
     return headers
 
 

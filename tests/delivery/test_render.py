@@ -244,6 +244,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("name", POISON)
+@pytest.mark.fault("F05")
 def test_a_poisonous_template_ends_soon_with_a_reason_and_the_next_one_is_fine(renderer: Renderer, name: str) -> None:
     filled(renderer, "warm")  # a new child, after an earlier one was killed, is not this template's time
     began = monotonic()
@@ -283,6 +284,7 @@ def test_the_child_has_nothing_to_give_away(renderer: Renderer) -> None:
     assert limits["Max file size"] == "0"
 
 
+@pytest.mark.fault("F05")
 def test_a_template_that_does_not_end_is_told_and_its_child_replaced() -> None:
     witness = Witness()
     renderer = Renderer(witness, timeout=0.2)
@@ -296,6 +298,7 @@ def test_a_template_that_does_not_end_is_told_and_its_child_replaced() -> None:
     assert witness.facts == [RendererKilled("t", "did not end within 0.2 s")]
 
 
+@pytest.mark.fault("F05")
 def test_a_child_that_was_killed_is_replaced_and_the_render_done_again(own: Renderer) -> None:
     filled(own, "x")
     os.kill(pid_of(own), signal.SIGKILL)

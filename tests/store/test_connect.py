@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
 from noti_worker.store import migrate
@@ -156,11 +156,12 @@ def test_running_out_of_time_is_passing_weather_and_keeps_the_connection(
     session.run(SET, {"name": setting, "value": value})
     with connection.transaction():
         connection.execute("LOCK TABLE noti.duties")
-        with pytest.raises(DatabaseAway, match=expected):
+        with pytest.raises(DatabaseBusy, match=expected):
             session.run(statement, {})
     assert _pid(session) == pid
 
 
+@pytest.mark.fault("F58")
 def test_a_standby_is_left_for_another_connection(session: Session) -> None:
     pid = _pid(session)
     session.run(SET, {"name": "default_transaction_read_only", "value": "on"})
@@ -215,6 +216,7 @@ def test_threads_take_turns_on_one_session(session: Session) -> None:
     assert len(set(pids)) == 1
 
 
+@pytest.mark.fault("F18")
 def test_a_server_that_falls_silent_is_given_up(
     connection: Connection, frozen: threading.Event, through: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
