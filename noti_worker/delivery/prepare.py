@@ -150,7 +150,9 @@ def _check_text(part: str, text: str | None) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadNotification(f"the {part} holds half a surrogate pair: it is not valid Unicode") from None
+        raise BadNotification(
+            f"the {part} holds half a surrogate pair, which is no Unicode: write the whole character"
+        ) from None
 
 
 def _check_json(text: str) -> None:

@@ -4,6 +4,7 @@ The recipient itself never stands in the error: errors are logged and shown, add
 """
 
 import re
+import unicodedata
 from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import BadNotification
@@ -38,10 +39,11 @@ def check_recipient(channel: Channel, recipient: str) -> None:
     elif channel is Channel.WEBHOOK:
         if not is_url(recipient):
             raise BadNotification(
-                "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters"
+                "the recipient is not an http(s) URL with a host, without user and password, of at most 2048"
+                " characters: write scheme, host and path"
             )
     elif not recipient.strip() or _CONTROLS.search(recipient):
-        raise BadNotification("the recipient is empty or holds a control character")
+        raise BadNotification("the recipient is empty or holds a control character: give one address")
 
 
 def is_address(text: str) -> bool:
@@ -49,6 +51,8 @@ def is_address(text: str) -> bool:
     if len(text) > 254 or (match := _ADDRESS.fullmatch(text)) is None:
         return False
     local, domain, last = match.groups()
+    if not local.isascii() and any(unicodedata.category(char)[0] in "CZ" for char in local):
+        return False  # what nobody sees: two addresses would look like one
     # A last label of digits is an IP address that forgot its brackets.
     return len(local.encode()) <= 64 and len(domain) <= 253 and not last.isdigit()
 

@@ -20,6 +20,10 @@ class Kind(StrEnum):
     UNCERTAIN = "uncertain"  # the payload went out, the answer was lost
 
 
+LOST = "lost"
+"""No answer, but the kind of a row that failed because its workers were lost too often."""
+
+
 class Scope(StrEnum):
     """How far an answer reaches: what must slow down or stop because of it."""
 

@@ -38,7 +38,7 @@ from noti_worker.domain.facts import (
     WorkerStopping,
 )
 from noti_worker.domain.notification import Channel, Priority, Status
-from noti_worker.domain.outcome import Kind
+from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import (
     BUILD,
     CLAIM,
@@ -56,6 +56,8 @@ from noti_worker.observe.catalogue import (
     MODE,
     NOT_SENT,
     OLDEST,
+    OLDEST_PAUSE,
+    PAUSES,
     PICKUP_DELAY,
     RECORD,
     REFUSED,
@@ -83,9 +85,6 @@ OTHER = "other"
 
 LONGEST_LABEL = 100
 
-LOST = "lost"
-"""The kind of a row whose workers were lost too often."""
-
 DEFAULT_TENANT = "default"
 """The tenant of rows that name none."""
 
@@ -100,12 +99,17 @@ class Gauges(Protocol):
 
     @property
     def depth(self) -> Mapping[tuple[str, str], int]:
-        """States: due, scheduled, waiting, in_flight, held."""
+        """States: due, paused, scheduled, waiting, in_flight, held."""
         ...
 
     @property
     def oldest(self) -> Mapping[tuple[str, str], float]:
         """Seconds."""
+        ...
+
+    @property
+    def pauses(self) -> Mapping[str, tuple[int, float]]:
+        """How many are in force by scope, and the age of the oldest in seconds."""
         ...
 
 
@@ -321,12 +325,16 @@ class _Queue(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         gauges = self.gauges
-        for metric, values in (
-            (DEPTH, gauges.depth if gauges else {}),
-            (OLDEST, gauges.oldest if gauges else {}),
-        ):
+        pauses = gauges.pauses if gauges else {}
+        readings: Iterable[tuple[Metric, Iterable[tuple[tuple[str, ...], float]]]] = (
+            (DEPTH, gauges.depth.items() if gauges else ()),
+            (OLDEST, gauges.oldest.items() if gauges else ()),
+            (PAUSES, [((scope,), count) for scope, (count, _) in pauses.items()]),
+            (OLDEST_PAUSE, [((scope,), seconds) for scope, (_, seconds) in pauses.items()]),
+        )
+        for metric, values in readings:
             family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-            for labels, value in values.items():
+            for labels, value in values:
                 family.add_metric([str(label) for label in labels], value)
             yield family
 

@@ -17,6 +17,7 @@ from psycopg.rows import RowFactory, dict_row, tuple_row
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.secret import Secret
+from noti_worker.store.names import with_addresses
 from noti_worker.store.statements import Statement
 
 SETTINGS: Mapping[str, str] = {
@@ -46,6 +47,9 @@ _LINE: Mapping[str, str] = {
     "keepalives_count": "3",
     "client_encoding": "utf8",
 }
+
+_RESOLVE_WITHIN = 5.0
+"""Seconds to find the addresses of all hosts; then each of them has `connect_timeout`."""
 
 ANSWER_WITHIN = 15.0
 """Seconds that a session of a worker waits for an answer, five more than any statement may take."""
@@ -156,14 +160,17 @@ def connect(
     if not pgbouncer:
         ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
+    parameters |= named
     try:
         connection = _Impatient.connect(
             "",
             autocommit=True,
             row_factory=dict_row,
             prepare_threshold=None if pgbouncer else 5,
-            **(parameters | named),
+            **with_addresses(parameters, min(patience.seconds if patience else math.inf, _RESOLVE_WITHIN)),
         )
+    except OSError as error:
+        raise DatabaseAway(str(error)) from None
     except psycopg.Error as error:
         # The server's or libpq's own words about the connection: host and role, never a row or a password.
         raise DatabaseAway(" ".join(str(error).split())[:500] or type(error).__name__) from None

@@ -14,6 +14,9 @@ from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan
 
 BEAT_EVERY = 2.0
+PROMPT = 0.5
+"""Seconds; what the database said longer ago may be old, as after a pause of this process in the middle of a beat."""
+
 FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
 
@@ -228,14 +231,16 @@ class Keeper:
 
     def _beat(self) -> tuple[bool, float]:
         """Beat; gives whether that went through, and the pause."""
+        asked = self._clock.monotonic()
         try:
             beat = self._workers.beat(self._worker_id, self._state())
         except DatabaseAway as error:
             self._beats = 0
             return False, min(self._outage.lost(error), BEAT_EVERY)
         self._outage.over()
-        self._clock.set(beat.now)
         self._last_beat = self._clock.monotonic()
+        if self._last_beat - asked <= PROMPT or beat.now > self._clock.now():
+            self._clock.set(beat.now)
         self._beats = self._beats + 1 if beat.known else 0
         self._dead = beat.dead
         return True, BEAT_EVERY
@@ -245,6 +250,7 @@ class Keeper:
         rows = self._hand.extendable()
         fates: Mapping[tuple[int, int], str] = {}
         if rows:
+            self._tick("leases")  # the beat before may have taken all the time that one call may
             try:
                 fates = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
             except DatabaseAway as error:

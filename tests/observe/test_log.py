@@ -306,6 +306,7 @@ def test_the_address_is_a_warning_only_when_it_is_not_the_wanted_one() -> None:
     assert lines[2]["wanted"] == "127.0.0.1:9464"
 
 
+@pytest.mark.fault("F24")
 def test_a_reader_that_went_away_loses_lines_and_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -317,6 +318,7 @@ def test_a_reader_that_went_away_loses_lines_and_stops_nothing() -> None:
     observer.on(f.DatabaseBack(5.0))
 
 
+@pytest.mark.fault("F24")
 def test_a_full_disk_and_a_missing_stream_stop_nothing() -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         Lines(full).msg("a line")
@@ -338,6 +340,7 @@ open(sys.argv[1], "w").write("went on")
 """
 
 
+@pytest.mark.fault("F24")
 def test_a_process_goes_on_and_ends_well_when_nobody_reads_its_errors(tmp_path: Any) -> None:
     done = tmp_path / "done"
     reader, writer = os.pipe()
