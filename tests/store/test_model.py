@@ -360,7 +360,8 @@ class Life(RuleBasedStateMachine):
 
     def _give_back(self, claim: Claim) -> None:
         ours = claim.holds
-        assert self.world.queue.release(claim.worker, [claim.seen]) == ours
+        fates = self.world.queue.release(claim.worker, [claim.seen])
+        assert list(fates.values()) == ["released" if ours else "stale"]
         if ours:
             claim.row.give_back()
 
@@ -369,8 +370,8 @@ class Life(RuleBasedStateMachine):
         with self.world.application.transaction():
             if locked:
                 self._lock(claim.row, "UPDATE")
-            lost = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
-        assert lost == (frozenset() if claim.holds else {claim.row.id})
+            fates = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
+        assert list(fates.values()) == ([] if claim.holds and not locked else ["busy" if claim.holds else "gone"])
         if claim.holds and not locked:
             claim.row.lease_over, claim.row.extended = False, True
 
