@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.bench import limit, ours, peers
+from tests.bench import limit, ours, rivals
 from tests.bench.figures import Book
 from tests.bench.ours import Drained
 from tests.bench.server import Bench
@@ -13,7 +13,7 @@ _BUDGET_US = 1_000_000  # microseconds of CPU that one core gives in a second
 
 def run(bench: Bench, book: Book) -> None:
     """All rounds."""
-    python = peers.environment(bench)
+    python = rivals.environment(bench)
     for number in range(1, bench.rounds + 1):
         bench.say(f"drain, round {number} of {bench.rounds}")
         _round(bench, book, python)
@@ -24,8 +24,9 @@ def _round(bench: Bench, book: Book, python: Path) -> None:
     one = _tell(bench, book, "one", _ours(bench, 1))
     book.add("drain.one.of_limit", one.rate / bare.rate)
     book.add("drain.one.peak_mb", one.peak_mb)
-    for peer in peers.PEERS:
-        rival = _tell(bench, book, peer.name, peers.drain(bench, peer, python, bench.number(peer.rows, 500)))
+    for peer in rivals.PEERS:
+        drained = rivals.drain(bench, peer, python, bench.number(peer.rows, 500))
+        rival = _tell(bench, book, peer.name, drained)
         book.add(f"drain.one.of_{peer.name}", one.rate / rival.rate)
     two = _tell(bench, book, "two", _ours(bench, 2))
     cores = min(2, len(os.sched_getaffinity(0)))

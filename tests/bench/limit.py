@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +31,9 @@ from tests.bench.server import Bench
 
 BATCH = 500
 LANE = Lane(Channel.EMAIL, Priority.NORMAL, "default")
+WORKERS = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+"""The settings of a worker's session, as PGOPTIONS."""
+
 _LEASE = timedelta(minutes=2)
 
 
@@ -114,31 +118,39 @@ def pgbench(bench: Bench, url: str, rows: int) -> Drained:
         script = bench.directory / "limit.pgbench"
         script.write_text(_script(told))
         server = bench.server_cpu()
-        took = run_pgbench(
-            bench, url, script, ["--protocol=prepared", f"--transactions={-(-rows // BATCH)}", "--client=1", "-D", "floor_at=0"]
+        ran = run_pgbench(
+            bench,
+            url,
+            script,
+            ["--protocol=prepared", f"--transactions={-(-rows // BATCH)}", "--client=1", "-D", "floor_at=0"],
         )
         served = bench.server_cpu() - server
         verify(administrator, rows)
-    return Drained(rows, took, 0.0, served / rows * 1e6)
+    return Drained(rows, ran.transactions / ran.rate, 0.0, served / rows * 1e6)
 
 
-def run_pgbench(bench: Bench, url: str, script: Path, options: list[str]) -> float:
-    """Run pgbench; the seconds that its transactions took, by its own words."""
-    chosen = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+@dataclass(frozen=True)
+class Run:
+    """What pgbench says of itself: transactions and how many a second."""
+
+    transactions: int
+    rate: float
+
+
+def run_pgbench(bench: Bench, url: str, script: Path, options: list[str], settings: str = WORKERS) -> Run:
+    """Run pgbench in sessions with these settings."""
     done = subprocess.run(
         [str(bench.server.bin / "pgbench"), "--no-vacuum", f"--file={script}", *options, url],
-        env={**os.environ, "PGOPTIONS": chosen},
+        env={**os.environ, "PGOPTIONS": settings},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise RuntimeError(f"pgbench: {done.stderr[-1000:]}")
     rate = re.search(r"tps = ([\d.]+) \(without", done.stdout)
     number = re.search(r"actually processed: (\d+)", done.stdout)
-    assert rate is not None
-    assert number is not None
-    return int(number[1]) / float(rate[1])
+    if done.returncode != 0 or rate is None or number is None:
+        raise RuntimeError(f"pgbench: {done.stderr[-1000:]}")
+    return Run(int(number[1]), float(rate[1]))
 
 
 def _script(told: dict[str, Any]) -> str:

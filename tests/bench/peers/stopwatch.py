@@ -1,4 +1,4 @@
-"""What all peers share: when the handler was entered first and last. Stands alone: it runs in their environment."""
+"""What the peers share: when the handler was entered first and last."""
 
 import sys
 import time
@@ -7,9 +7,9 @@ BODY = "x" * 512
 
 
 class Stopwatch:
-    """Counts the calls of a handler and prints when the first and the last one began."""
+    """Counts the calls of a handler and prints when the first began and, if `rows` are told, the last."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int | None) -> None:
         self._rows = rows
         self._count = 0
 

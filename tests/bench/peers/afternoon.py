@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ForeignKey, Index, create_engine, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from stopwatch import BODY, Stopwatch, asked
+
+from tests.bench.peers.stopwatch import BODY, Stopwatch, asked
 
 
 class Model(DeclarativeBase):
@@ -46,7 +47,11 @@ def main() -> None:
         return
     stopwatch = Stopwatch(rows)
     waiting = (
-        select(Mail).where(Mail.status == "pending").order_by(Mail.created_at).limit(1).with_for_update(skip_locked=True)
+        select(Mail)
+        .where(Mail.status == "pending")
+        .order_by(Mail.created_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
     )
     while True:
         with Session(engine) as session:
@@ -60,4 +65,5 @@ def main() -> None:
             session.commit()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,8 @@ from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
-from stopwatch import BODY, Stopwatch, asked
+
+from tests.bench.peers.stopwatch import BODY, Stopwatch, asked
 
 _AT_A_TIME = 1_000
 _BATCH = 500
@@ -37,4 +38,5 @@ async def main() -> None:
     await queuer.run(batch_size=_BATCH)
 
 
-uvloop.run(main())
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -3,7 +3,8 @@
 import asyncio
 
 from procrastinate import App, PsycopgConnector
-from stopwatch import BODY, Stopwatch, asked
+
+from tests.bench.peers.stopwatch import BODY, Stopwatch, asked
 
 _AT_A_TIME = 1_000
 
@@ -27,4 +28,5 @@ async def main() -> None:
             await app.run_worker_async(concurrency=20, wait=True, install_signal_handlers=True)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
