@@ -14,6 +14,7 @@ from noti_worker.cli.main import main as cli
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
+from tests.bench.report import scaling_table
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "noti_worker" / "docs").glob("*.md")))
@@ -102,6 +103,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
     "sandbox": _sandbox,
+    "benchmark": scaling_table,
 }
 
 

@@ -66,6 +66,7 @@ def run(bench: Bench, book: Book) -> None:
                 bench.say(f"  {load.name:9}" + "".join(f"   {name} {rate:9,.0f}/s" for name, rate in rates.items()))
                 book.add_all(f"enqueue.{load.name}", {f"{name}_rate": rate for name, rate in rates.items()})
                 book.add(f"enqueue.{load.name}.of_bare", rates["attached"] / rates["bare"])
+                book.add(f"enqueue.{load.name}.of_no_triggers", rates["attached"] / rates["no_triggers"])
                 book.add(f"enqueue.{load.name}.wake_cost", 1 - rates["attached"] / rates["no_wake"])
 
 

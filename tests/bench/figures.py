@@ -6,10 +6,11 @@ from statistics import median
 
 
 class Book:
-    """Samples of one run, by the key of their figure."""
+    """Samples of one run, by the key of their figure, and what could not be measured."""
 
     def __init__(self) -> None:
         self.samples: defaultdict[str, list[float]] = defaultdict(list)
+        self.missing: list[str] = []
 
     def add(self, key: str, value: float) -> None:
         """Write down one sample."""
@@ -33,9 +34,5 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def shown(value: float, unit: str = "") -> str:
     """Three significant digits, thousands with a comma, and the unit."""
-    if value != 0 and abs(value) < 100:
-        digits = max(0, 2 - len(str(int(abs(value)))) + (1 if abs(value) >= 1 else 2))
-        text = f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
-    else:
-        text = f"{value:,.0f}"
+    text = f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
     return f"{text} {unit}".rstrip()

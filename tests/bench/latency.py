@@ -31,7 +31,7 @@ def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str,
         pause(_SETTLED)
         first = 0
         for key, (rate, seconds, producers) in rates.items():
-            count = rate * bench.number(seconds, 3) // producers
+            count = rate * bench.number(seconds, 2) // producers
             stamps = _produce(bench, url, first, count, rate / producers, producers)
             first += len(stamps)
             wait_for(lambda: probe.count() >= first, 30.0, "all are picked up")  # noqa: B023

@@ -92,6 +92,8 @@ FIGURES = (
     Figure("fairness.p95", "the same, p95", "s"),
     Figure("enqueue.bulk.of_bare", "insert, 1,000 per statement, of the bare table", "x", least(0.6)),
     Figure("enqueue.single16.of_bare", "insert, single rows, 16 clients, of the bare table", "x", least(0.6)),
+    Figure("enqueue.bulk.of_no_triggers", "the same, of the table with indexes and checks, no triggers", "x"),
+    Figure("enqueue.single16.of_no_triggers", "single rows, of the table with indexes and checks, no triggers", "x"),
     Figure("enqueue.single16.wake_cost", "cost of the wake-up, single rows, 16 clients", "x", most(0.25)),
     *(
         Figure(f"enqueue.{load}.{table}_rate", f"insert, {words}, {state}", "/s")

@@ -1,6 +1,7 @@
 """What the peers share: when the handler was entered first and last."""
 
 import sys
+import threading
 import time
 
 BODY = "x" * 512
@@ -12,14 +13,16 @@ class Stopwatch:
     def __init__(self, rows: int | None) -> None:
         self._rows = rows
         self._count = 0
+        self._lock = threading.Lock()
 
     def tick(self) -> None:
         """The handler is entered."""
-        self._count += 1
-        if self._count == 1:
-            say("first")
-        if self._count == self._rows:
-            say("last")
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                say("first")
+            if self._count == self._rows:
+                say("last")
 
 
 def say(word: str) -> None:
