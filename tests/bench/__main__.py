@@ -57,7 +57,7 @@ def main() -> int:
     asked.cache.mkdir(parents=True, exist_ok=True)
     with server.make(asked.cache, asked.scale, asked.rounds) as bench:
         book = Book()
-        result = Result(machine.describe(bench), asked.scale, asked.rounds, 0.0)
+        result = Result(machine.describe(bench), asked.scale, asked.rounds, complete=len(parts) == len(PARTS))
         for part in parts:
             left = asked.minutes * 60 - (time.monotonic() - bench.began)
             result.parts[part.name] = _run(bench, book, part, left)

@@ -39,7 +39,8 @@ class Result:
     machine: Mapping[str, str]
     scale: float
     rounds: int
-    seconds: float
+    complete: bool
+    seconds: float = 0.0
     parts: dict[str, Outcome] = field(default_factory=dict)
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
@@ -73,13 +74,14 @@ def verdict(figure: Figure, value: float | None) -> str:
     return "aim not met"
 
 
-def lines(book: Book, figures: Iterable[Figure] = FIGURES) -> list[tuple[str, ...]]:
-    """Figure, median, spread, target, aim, verdict; figures without target that were not measured are left out."""
+def lines(result: Result, figures: Iterable[Figure] = FIGURES) -> list[tuple[str, ...]]:
+    """Figure, median, spread, target, aim, verdict; of a complete run all that have a target, else the measured."""
+    book = result.book()
     found: list[tuple[str, ...]] = []
     for figure in figures:
         value = book.median(figure.key)
         judged = verdict(figure, value)
-        if value is None and not judged:
+        if value is None and not (judged and result.complete):
             continue
         samples = book.samples.get(figure.key, [])
         spread = f"{shown(min(samples))} to {shown(max(samples))}" if len(samples) > 1 else ""
@@ -90,7 +92,7 @@ def lines(book: Book, figures: Iterable[Figure] = FIGURES) -> list[tuple[str, ..
 
 def table(result: Result) -> str:
     """For a terminal."""
-    rows = [("figure", "median", "spread", "target", "aim", ""), *lines(result.book())]
+    rows = [("figure", "median", "spread", "target", "aim", ""), *lines(result)]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     text = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -101,7 +103,6 @@ def table(result: Result) -> str:
 
 def markdown(result: Result) -> str:
     """The whole page."""
-    book = result.book()
     with_targets = [figure for figure in FIGURES if figure.target or figure.aim]
     others = [figure for figure in FIGURES if not (figure.target or figure.aim)]
     parts = [
@@ -118,9 +119,9 @@ def markdown(result: Result) -> str:
             "# Results of the benchmark\n",
             _HOW + note,
             "## Targets\n",
-            _markdown(("figure", "median", "spread", "target", "aim", "verdict"), lines(book, with_targets)),
+            _markdown(("figure", "median", "spread", "target", "aim", "verdict"), lines(result, with_targets)),
             "## Other figures\n",
-            _markdown(("figure", "median", "spread"), [line[:3] for line in lines(book, others)]),
+            _markdown(("figure", "median", "spread"), [line[:3] for line in lines(result, others)]),
             "## Machine\n",
             _markdown(("what", "is"), list(result.machine.items())),
             "## Run\n",
@@ -160,7 +161,7 @@ def scaling_table() -> str:
         return "No full run has been recorded yet: `python -m tests.bench` writes its figures here.\n"
     result = Result.load(RESULTS.read_text(encoding="utf-8"))
     by_key = {figure.key: figure for figure in FIGURES}
-    measured = [line[:2] for line in lines(result.book(), [by_key[key] for key in SCALING]) if line[1]]
+    measured = [line[:2] for line in lines(result, [by_key[key] for key in SCALING]) if line[1]]
     where = f"Measured on {result.machine['cores']}, PostgreSQL {result.machine['PostgreSQL'].split(';')[0]}:\n\n"
     return where + _markdown(("figure", "median"), measured)
 
