@@ -81,12 +81,11 @@ def _run(bench: Bench, book: Book, part: Part, left: float) -> Outcome:
     began = time.monotonic()
     limit = min(left, part.at_most)
     error = None
-    book.missing.clear()
+    book.doubts.clear()
     try:
         with within(limit):
             part.run(bench, book)
-            if book.missing:
-                error = f"not measured: {', '.join(sorted(set(book.missing)))}"
+            error = "; ".join(dict.fromkeys(book.doubts)) or None
     except Late:
         error = f"not over after {limit:.0f} s"
     except Exception as caught:

@@ -29,7 +29,7 @@ def _round(bench: Bench, book: Book, python: Path) -> None:
             drained = rivals.drain(bench, peer, python, bench.number(peer.rows, 500))
         except Exception as error:  # the others go on
             bench.say(f"  {peer.name} FAILED: {error}")
-            book.missing.append(peer.name)
+            book.doubts.append(f"{peer.name} was not measured")
             continue
         rival = _tell(bench, book, peer.name, drained)
         book.add(f"drain.one.of_{peer.name}", one.rate / rival.rate)

@@ -6,11 +6,11 @@ from statistics import median
 
 
 class Book:
-    """Samples of one run, by the key of their figure, and what could not be measured."""
+    """Samples of one run, by the key of their figure, and what is wrong with them."""
 
     def __init__(self) -> None:
         self.samples: defaultdict[str, list[float]] = defaultdict(list)
-        self.missing: list[str] = []
+        self.doubts: list[str] = []
 
     def add(self, key: str, value: float) -> None:
         """Write down one sample."""

@@ -46,25 +46,18 @@ def workers(
     database = "" if "[database]" in accounts else f'[database]\nurl = "{url}"\n'
     config.write_text(f'{database}[http]\nlisten = "127.0.0.1:0"\n{accounts}')
     command = [sys.executable, "-m", "noti_worker", "--config", str(config), "run"]
-    names = [f"{stem}-{number}" for number in range(count)]
-    running = [bench.children.start(command, name, environ) for name in names]
+    running = [bench.children.start(command, stem, environ) for _ in range(count)]
+
+    def ready() -> bool:
+        _alive(bench, running)
+        return all("worker_started" in bench.children.said(child) for child in running)
+
     try:
-        for child, name in zip(running, names, strict=True):
-            wait_for(
-                lambda child=child, name=name: (  # type: ignore[misc]
-                    child.poll() is not None or "worker_started" in bench.children.said(name)
-                ),
-                60.0,
-                f"{name} is registered",
-            )
-            if child.poll() is not None:
-                raise RuntimeError(f"the worker ended: {bench.children.said(name)[-2000:]}")
+        wait_for(ready, 60.0, "the workers are registered")
         yield running
     finally:
         for child in running:
             bench.children.end(child)
-        for name in names:
-            (bench.directory / f"{name}.log").unlink()
 
 
 @dataclass
@@ -180,4 +173,4 @@ def watch(
 def _alive(bench: Bench, running: list[subprocess.Popen[bytes]]) -> None:
     for child in running:
         if child.poll() is not None:
-            raise RuntimeError(f"a worker ended with {child.returncode}; its log is below {bench.directory}")
+            raise RuntimeError(f"a worker ended with {child.returncode}: {bench.children.said(child)[-1000:]}")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,7 @@ from noti_worker.embedded.child import tied
 ROOT = Path(__file__).parent.parent.parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 _END_SECONDS = 30.0
+_WORDS = 4_000
 
 
 class Children:
@@ -19,12 +21,14 @@ class Children:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._started: list[subprocess.Popen[bytes]] = []
+        self._logs: dict[int, Path] = {}
 
     def start(
         self, command: Sequence[str], name: str, environ: Mapping[str, str] | None = None, *, piped: bool = False
     ) -> subprocess.Popen[bytes]:
-        """Start `command`; what it says goes to `<name>.log`, with `piped` its standard output to us."""
-        with (self.directory / f"{name}.log").open("wb") as log:
+        """Start `command`; what it says goes to a log, with `piped` its standard output to us."""
+        path = self.directory / f"{name}-{time.monotonic_ns()}.log"
+        with path.open("wb") as log:
             child = subprocess.Popen(
                 tied(command),
                 cwd=ROOT,
@@ -34,14 +38,18 @@ class Children:
                 stderr=log,
             )
         self._started.append(child)
+        self._logs[child.pid] = path
         return child
 
-    def said(self, name: str) -> str:
-        """What the process `name` wrote so far."""
-        return (self.directory / f"{name}.log").read_text(errors="replace")
+    def said(self, child: subprocess.Popen[bytes]) -> str:
+        """The first and the last words of its log."""
+        with self._logs[child.pid].open("rb") as log:
+            first = log.read(_WORDS)
+            log.seek(max(log.tell(), log.seek(0, os.SEEK_END) - _WORDS))
+            return (first + log.read()).decode(errors="replace")
 
     def end(self, child: subprocess.Popen[bytes]) -> None:
-        """Ask it to stop, and see to it that it does."""
+        """Ask it to stop, see to it that it does, and remove its log."""
         if child.poll() is None:
             child.terminate()
         try:
@@ -51,6 +59,7 @@ class Children:
         if child.stdout is not None:
             child.stdout.close()
         self._started = [other for other in self._started if other is not child]
+        self._logs.pop(child.pid).unlink()
 
     def kill(self, child: subprocess.Popen[bytes]) -> None:
         """End it at once."""

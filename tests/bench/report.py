@@ -20,7 +20,8 @@ again. All share the same two cores: server, workers and producers.
 PostgreSQL is the benchmark's own, with normal durability. Before each drain the tables are vacuumed, analyzed and a
 checkpoint is made, so a drain pays for full page images, except where the WAL is measured. A drain counts only when
 every row was sent once and the three tables say so. The clock runs from the first recorded row to the last (peers:
-from the first call of the handler until nothing is left); starting a process is not in it.
+from the first call of the handler until nothing is left); starting a process is not in it. Memory counts shared pages
+once (PSS).
 """
 
 

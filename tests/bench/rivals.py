@@ -97,10 +97,9 @@ def _watch(
     rows: int,
     child: "subprocess.Popen[bytes]",
 ) -> Drained:
-    assert child.stdout is not None
-    began = _heard(bench, peer, child.stdout.readline())
+    began = _heard(bench, peer, child)
     worker, server = cpu_seconds([child.pid]), bench.server_cpu()
-    _heard(bench, peer, child.stdout.readline())
+    _heard(bench, peer, child)
     while scalar(connection, peer.left):
         pause(0.005)
     seconds = time.monotonic() - began
@@ -108,8 +107,9 @@ def _watch(
     return Drained(rows, seconds, worker / rows * 1e6, server / rows * 1e6)
 
 
-def _heard(bench: Bench, peer: Peer, line: bytes) -> float:
-    words = line.split()
+def _heard(bench: Bench, peer: Peer, child: "subprocess.Popen[bytes]") -> float:
+    assert child.stdout is not None
+    words = child.stdout.readline().split()
     if len(words) != 2:
-        raise RuntimeError(f"{peer.name} ended: {bench.children.said(peer.name)[-1500:]}")
+        raise RuntimeError(f"{peer.name} ended: {bench.children.said(child)[-1000:]}")
     return float(words[1])

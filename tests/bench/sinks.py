@@ -60,7 +60,7 @@ def _listening(bench: Bench, program: str, package: str, arguments: list[str], p
     try:
         wait_for(lambda: child.poll() is not None or _answers(port), 10.0, f"{program} listens")
         if child.poll() is not None:
-            raise RuntimeError(f"{program} ended: {bench.children.said(program)[-1000:]}")
+            raise RuntimeError(f"{program} ended: {bench.children.said(child)[-1000:]}")
         yield
     finally:
         bench.children.end(child)
