@@ -23,6 +23,7 @@ def _round(bench: Bench, book: Book, python: Path) -> None:
     bare = _tell(bench, book, "limit", _limit(bench))
     one = _tell(bench, book, "one", _ours(bench, 1))
     book.add("drain.one.of_limit", one.rate / bare.rate)
+    book.add("drain.one.cpu_of_limit", one.all_us / bare.all_us)
     book.add("drain.one.peak_mb", one.peak_mb)
     for peer in rivals.PEERS:
         try:
@@ -33,9 +34,10 @@ def _round(bench: Bench, book: Book, python: Path) -> None:
             continue
         rival = _tell(bench, book, peer.name, drained)
         book.add(f"drain.one.of_{peer.name}", one.rate / rival.rate)
+        book.add(f"drain.one.cpu_of_{peer.name}", one.all_us / rival.all_us)
     two = _tell(bench, book, "two", _ours(bench, 2))
     cores = min(2, len(os.sched_getaffinity(0)))
-    book.add("drain.two.of_cpu", two.rate * (two.worker_us + two.server_us) / (cores * _BUDGET_US))
+    book.add("drain.two.of_cpu", two.rate * two.all_us / (cores * _BUDGET_US))
     book.add("drain.two.of_one", two.rate / one.rate)
     with bench.database() as url:
         sql = _tell(bench, book, "pgbench", limit.pgbench(bench, url, bench.number(100_000, 2_000)))

@@ -28,11 +28,11 @@ def run(bench: Bench, book: Book) -> None:
             wait_for(lambda: scalar(connection, query), 30.0, "the drain has begun")
             for number in range(bench.rounds):
                 pause(_APART * min(1.0, bench.scale * 3))
-                prefix = f"quiet{number}-"
+                group = f"quiet{number}"
                 began = time.monotonic()
-                fill(connection, _QUIET, tenant_id="'quiet' || i", recipient=f"'{prefix}' || i || '@example.com'")
-                wait_for(lambda: len(probe.began(prefix)) == _QUIET, 60.0, "all quiet rows are picked up")  # noqa: B023
-                waits = [at - began for at in probe.began(prefix).values()]
+                fill(connection, _QUIET, tenant_id="'quiet' || i", recipient=f"'{group}-' || i || '@example.com'")
+                wait_for(lambda: len(probe.began(group)) == _QUIET, 60.0, "all quiet rows are picked up")  # noqa: B023
+                waits = [at - began for at in probe.began(group).values()]
                 left = backlog - scalar(connection, query)
                 bench.say(
                     f"  the last of them after {max(waits):.2f} s; about {max(0, left):,} rows were still waiting"

@@ -78,6 +78,11 @@ class Drained:
         """Rows per second."""
         return self.rows / self.seconds
 
+    @property
+    def all_us(self) -> float:
+        """CPU of worker and server per row: steadier than the rate when others use the machine."""
+        return self.worker_us + self.server_us
+
     def rate_between(self, low: float, high: float) -> float:
         """Rows per second while the share of rows done went from `low` to `high`."""
         total = self.course[-1][1]

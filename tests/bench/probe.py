@@ -1,7 +1,7 @@
 """Workers whose provider notes when each send began."""
 
 import os
-from pathlib import Path
+from collections import defaultdict
 
 from tests.bench.processes import ROOT
 from tests.bench.server import Bench
@@ -12,6 +12,8 @@ class Probe:
 
     def __init__(self, bench: Bench, name: str) -> None:
         self._book = bench.directory / f"{name}.book"
+        self._offset = 0
+        self._found: defaultdict[str, dict[str, float]] = defaultdict(dict)
         site = bench.directory / "site"
         info = site / "noti_bench-1.0.dist-info"
         info.mkdir(parents=True, exist_ok=True)
@@ -20,22 +22,24 @@ class Probe:
         self.account = f'[accounts.box]\nprovider = "probe"\nbook = "{self._book}"\n'
         self.environ = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, site)))}
 
-    def count(self) -> int:
-        """The sends that began."""
-        return self._text().count("\n")
-
-    def began(self, prefix: str = "") -> dict[str, float]:
-        """When the first send to each recipient with `prefix` began, in seconds of the monotonic clock."""
-        found: dict[str, float] = {}
-        for line in self._text().splitlines():
-            recipient, _, at = line.partition(" ")
-            if recipient.startswith(prefix):
-                found.setdefault(recipient, float(at))
-        return found
+    def began(self, group: str = "") -> dict[str, float]:
+        """When the first send to each recipient `<group>-…` began, in seconds of the monotonic clock."""
+        self._read()
+        return self._found[group]
 
     def remove(self) -> None:
         """Delete the book."""
         self._book.unlink(missing_ok=True)
 
-    def _text(self) -> str:
-        return Path(self._book).read_text() if self._book.exists() else ""
+    def _read(self) -> None:
+        """Take in what was written since the last look: to read all of it anew would cost what we measure."""
+        if not self._book.exists():
+            return
+        with self._book.open("rb") as book:
+            book.seek(self._offset)
+            text = book.read()
+        text = text[: text.rfind(b"\n") + 1]
+        self._offset += len(text)
+        for line in text.decode().splitlines():
+            recipient, _, at = line.partition(" ")
+            self._found[recipient.rpartition("-")[0]].setdefault(recipient, float(at))
