@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from datetime import timedelta
 
 from noti_worker import __version__, providers
 from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
@@ -24,6 +25,7 @@ from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
 from noti_worker.observe.http import Server as HttpServer
@@ -33,17 +35,20 @@ from noti_worker.observe.trace import TraceObserver
 from noti_worker.observe.trace import start as start_traces
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
-from noti_worker.store.connect import Database
+from noti_worker.settings.coercion import written
+from noti_worker.store.connect import ANSWER_WITHIN, Database
+from noti_worker.store.limits import check_limits
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.retention import Ages
 from noti_worker.store.wake import PostgresWake
 from noti_worker.store.workers import PostgresWorkers
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
+from noti_worker.worker.leases import LONGEST_SEND
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
 from noti_worker.worker.steering import Steering
-from noti_worker.worker.systemd import Systemd
+from noti_worker.worker.systemd import Systemd, check_watchdog
 from noti_worker.worker.worker import Worker
 
 
@@ -92,7 +97,9 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
             where = account.where
             try:
                 provider = providers.find(account.provider)
-                senders[name] = provider.build(parse(provider.Settings, account.options, where, secrets), http)
+                options = parse(provider.Settings, account.options, where, secrets)
+                _check_longest(settings, options, provider.CHANNELS)
+                senders[name] = provider.build(options, http)
             except ConfigurationError as error:
                 raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
             built.callback(senders[name].close)
@@ -103,6 +110,18 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
         routes = _routes(settings.routes, serves, names)
         built.pop_all()
     return Accounts(senders, names, routes, modes)
+
+
+def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:
+    """Refuse a send that may outlast the time for which its lease is prolonged: another worker would begin it too."""
+    after = getattr(options, "dot_timeout", timedelta())
+    for channel in channels:
+        timeout = settings.channels[channel].send_timeout
+        if timeout + after > LONGEST_SEND:
+            raise ConfigurationError(
+                f"dot_timeout ({written(after)}) and channels.{channel}.send_timeout"
+                f" ({written(timeout)}) are together longer than a row is kept for one send, {written(LONGEST_SEND)}"
+            )
 
 
 def _routes(
@@ -128,6 +147,12 @@ def _routes(
     return routes
 
 
+def _check_waits(url: Secret) -> None:
+    """Refuse a URL or a unit by which a call of the database lasts longer than somebody waits for it."""
+    check_limits(url)
+    check_watchdog(ANSWER_WITHIN)
+
+
 def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     """Run one worker until it is asked to stop; gives the exit code. `reread` gives the settings anew, for a reload.
 
@@ -135,6 +160,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     """
     if settings.database.url is None:
         raise ConfigurationError("database.url is missing: set it, or NOTI_DATABASE_URL")
+    _check_waits(settings.database.url)
     configure(settings.log)
     with ExitStack() as stack:
         clock = DatabaseClock()

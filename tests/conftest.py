@@ -18,6 +18,8 @@ from psycopg import sql
 
 from noti_worker.embedded import Server
 
+pytest_plugins = ["tests.verdict"]
+
 # The developer's own settings must not reach a test.
 for _name in list(os.environ):
     if _name.startswith(("PG", "NOTI_")) and not _name.startswith("NOTI_TEST_"):
@@ -57,8 +59,8 @@ def _new_directory() -> Iterator[Path]:
     fcntl.flock(in_use, fcntl.LOCK_EX)
     directory.chmod(0o711)
     yield directory
+    shutil.rmtree(directory)  # before the lock goes: a run that starts now would tidy up, too
     os.close(in_use)
-    shutil.rmtree(directory)
 
 
 def pytest_sessionstart() -> None:

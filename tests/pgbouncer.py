@@ -27,7 +27,8 @@ def pgbouncer(
     config.write_text(
         f"[databases]\n* = host={given['host']} port={given['port']} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        f"pool_mode = {mode}\ndefault_pool_size = 4\nignore_startup_parameters = extra_float_digits\n"
+        f"pool_mode = {mode}\ndefault_pool_size = {2 if mode == 'transaction' else 4}\n"
+        "ignore_startup_parameters = extra_float_digits\n"
     )
     root = os.geteuid() == 0  # which it refuses, as the server does
     with (directory / "pgbouncer.log").open("wb") as log:

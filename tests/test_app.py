@@ -54,6 +54,15 @@ def test_a_channel_with_exactly_one_account_needs_no_route(house: House) -> None
     assert accounts.providers == {"relay": "smtp", "in_app": "in_app"}
 
 
+def test_a_send_that_may_outlast_its_lease_is_refused_with_both_settings(house: House) -> None:
+    error = house.refuse(f'[worker]\nlease = "1h"\n[channels.email]\nsend_timeout = "6m"\n[accounts.relay]\n{SMTP}')
+    assert error == (
+        "accounts.relay: dot_timeout (5m) and channels.email.send_timeout (6m) are together longer than a row is kept"
+        " for one send, 10m"
+    )
+    house.open(f'[worker]\nlease = "1h"\n[channels.email]\nsend_timeout = "5m"\n[accounts.relay]\n{SMTP}')
+
+
 def test_two_accounts_for_a_channel_ask_for_a_route_and_its_order_stands(house: House) -> None:
     two = f"[accounts.one]\n{SMTP}[accounts.two]\n{SMTP}"
     assert house.refuse(two) == "routes.email is missing: one and two serve email; name them in failover order"

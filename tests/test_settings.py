@@ -210,6 +210,7 @@ def test_an_error_from_the_environment_names_the_variable(environ: dict[str, str
         ("[channels.email]\non_uncertain = 'drop'", "on_uncertain is 'drop': allowed: retry, hold, fail"),
         ("[channels.email]\nretry = { first = '1s' }", "channels.email.retry.first: no such setting"),
         ("[channels.email]\nretry = { initial_delay = '1h' }", r"email.retry: max_delay \(30m\) is shorter than"),
+        ("[worker]\nlease = '5s'\nrender_timeout = '5s'", "render_timeout is 5s: too long for worker.lease, 5s"),
         ("[channels.email]\nsend_timeout = '2m'", "channels.email.send_timeout is 2m: too long for worker.lease, 2m"),
         ("[log]\nlevel = 'loud'", "log.level is 'loud': allowed: debug, info, warning, error"),
         ("[log]\nlevel = 5", "log.level is 5: allowed"),

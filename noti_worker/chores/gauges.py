@@ -38,6 +38,7 @@ def _written(counted: Gauges) -> dict[str, object]:
         "depth": [[channel, state, count] for (channel, state), count in counted.depth.items()],
         "oldest": [[channel, priority, seconds] for (channel, priority), seconds in counted.oldest.items()],
         "bounded": sorted(counted.bounded),
+        "pauses": [[scope, count, seconds] for scope, (count, seconds) in counted.pauses.items()],
     }
 
 
@@ -47,4 +48,5 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         depth={(channel, name): count for channel, name, count in state.get("depth", ())},
         oldest={(channel, priority): seconds for channel, priority, seconds in state.get("oldest", ())},
         bounded=frozenset(state.get("bounded", ())),
+        pauses={scope: (count, seconds) for scope, count, seconds in state.get("pauses", ())},
     )

@@ -20,7 +20,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker send --channel webhook --recipient https://example.com/hooks --body-file - < order.json",
     ),
     "status": ("noti-worker status", "noti-worker status --watch", "noti-worker status --json"),
-    "top": ("noti-worker top",),
+    "top": ("noti-worker top", "noti-worker top --json | jq .rates"),
     "pause": (
         "noti-worker pause channel email --reason 'the relay moves' --until 1h",
         "noti-worker pause tenant acme",
@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "resume": ("noti-worker resume channel email", "noti-worker resume everything"),
     "list": (
         "noti-worker list --status failed --failed-since 1h",
+        "noti-worker list --kind lost --since 1d --status failed",
         "noti-worker list --entity order:17",
         "noti-worker list --recipient ada@example.com --limit 5 --json",
     ),

@@ -8,7 +8,7 @@ import click
 
 from noti_worker.cli.kinds import MOMENT, moment
 from noti_worker.domain.notification import Channel, Priority, Status
-from noti_worker.domain.outcome import Kind
+from noti_worker.domain.outcome import LOST, Kind
 
 if TYPE_CHECKING:
     from noti_worker.store.filters import Filter
@@ -40,7 +40,10 @@ _OPTIONS = (
     click.option("--provider", metavar="NAME", help="That ask for this provider or account themselves."),
     click.option("--account", multiple=True, metavar="NAME", help="Whose latest try went through this account."),
     click.option(
-        "--kind", multiple=True, type=click.Choice([k.value for k in Kind]), help="Whose latest try ended like this."
+        "--kind",
+        multiple=True,
+        type=click.Choice([*(k.value for k in Kind), LOST]),
+        help="Whose latest try ended like this, or that failed so without one; lost: with five workers in a row.",
     ),
     click.option("--error", metavar="TEXT", help="Whose last error contains this text, in any case."),
     click.option(

@@ -36,12 +36,21 @@ _HINTS: Mapping[type[NotiError], str] = {
 """The next command after an error, where its own words do not name one."""
 
 
+_SENTENCE = 500
+"""Characters that a command may take to say what it does."""
+
+
 class Commands(click.Group):
     """The commands in the order of a first day; errors raised on purpose become sentences."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the names in the order of registration, not of the alphabet."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Say of each command in a whole sentence what it does; click would cut it at the end of the line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_SENTENCE)) for name, each in self.commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and translate our errors."""

@@ -14,7 +14,7 @@ from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.pauses import Scope
 
 if TYPE_CHECKING:
-    from noti_worker.store.pausing import PauseLine
+    from noti_worker.store.pausing import Moved, PauseLine
 
 _WHAT = click.argument("scope", metavar="WHAT", type=click.Choice([scope.value for scope in Scope]))
 _NAME = click.argument("name", metavar="[NAME]", required=False)
@@ -27,7 +27,7 @@ _NAME = click.argument("name", metavar="[NAME]", required=False)
 @click.option(
     "--until", metavar=MOMENT, callback=moment, help="It ends by itself: in 2h, or at an instant; else with resume."
 )
-@click.option("--dry-run", is_flag=True, help="Only let the database check it; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only tell how many messages that stops; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the pause.")
 @click.pass_obj
 def pause(
@@ -43,12 +43,18 @@ def pause(
     from noti_worker.store import pausing
 
     with place.connection() as connection:
-        line = pausing.pause(connection, Scope(scope), name, reason=reason, until=until, by=_person(), dry_run=dry_run)
+
+        def change() -> "PauseLine":
+            return pausing.pause(connection, Scope(scope), name, reason=reason, until=until, by=_person())
+
+        line, moved = pausing.tried(connection, change) if dry_run else (change(), None)
         strange = Scope(scope) is Scope.ACCOUNT and not pausing.knows_account(connection, line.name)
     if as_json:
-        show_json({"dry_run": dry_run, **asdict(line)})
+        show_json({"dry_run": dry_run, **asdict(line)} | ({"stops": asdict(moved)} if moved else {}))
+    elif moved is None:
+        click.echo(f"paused: {pause_words(line)}")
     else:
-        click.echo(f"would be paused: {pause_words(line)}" if dry_run else f"paused: {pause_words(line)}")
+        click.echo(f"would be paused: {pause_words(line)}\nthat would stop {_moved_words(moved)}")
     if strange:
         click.echo(f"no running worker has an account {plain(line.name)}", err=True)
 
@@ -56,7 +62,7 @@ def pause(
 @click.command()
 @_WHAT
 @_NAME
-@click.option("--dry-run", is_flag=True, help="Only tell; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only tell how many messages that sets free; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: whether there was a pause, and those that stay.")
 @click.pass_obj
 def resume(place: Place, scope: str, name: str | None, dry_run: bool, as_json: bool) -> None:
@@ -64,14 +70,21 @@ def resume(place: Place, scope: str, name: str | None, dry_run: bool, as_json: b
     from noti_worker.store import pausing
 
     with place.connection() as connection:
-        ended = pausing.resume(connection, Scope(scope), name, by=_person(), dry_run=dry_run)
+
+        def change() -> bool:
+            return pausing.resume(connection, Scope(scope), name, by=_person())
+
+        ended, moved = pausing.tried(connection, change) if dry_run else (change(), None)
         left: list[Any] = [
             line for line in pausing.pauses(connection) if (line.scope, line.name) != (scope, name or "")
         ]
     if as_json:
-        show_json({"dry_run": dry_run, "resumed": ended, "pauses": [asdict(line) for line in left]})
+        told = {"dry_run": dry_run, "resumed": ended, "pauses": [asdict(line) for line in left]}
+        show_json(told | ({"sets_free": asdict(moved)} if moved else {}))
     elif ended:
         click.echo(f"{'would be resumed' if dry_run else 'resumed'}: {' '.join(filter(None, (scope, plain(name))))}")
+        if moved:
+            click.echo(f"that would set free {_moved_words(moved)}")
     else:
         click.echo(f"{' '.join(filter(None, (scope, plain(name))))} is not paused", err=True)
     if left and not as_json:
@@ -88,6 +101,11 @@ def pause_words(line: "PauseLine") -> str:
     words += ["until", shown(line.until)] if line.until else ["until it is resumed"]
     words += [f"({line.reason})"] if line.reason else []
     return plain(" ".join(word for word in words if word))
+
+
+def _moved_words(moved: "Moved") -> str:
+    more = "at least " if moved.bounded else ""
+    return f"{more}{moved.due} that are due, and {more}{moved.later} whose time comes later"
 
 
 def _person() -> str | None:

@@ -1,12 +1,14 @@
 """How `status` and `top` look: the overview as lines, which fit a width when one is given."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from noti_worker.cli.pausing import pause_words
 from noti_worker.cli.safety import warnings
 from noti_worker.cli.show import plain, span
+from noti_worker.domain.notification import Channel, Priority
 
 if TYPE_CHECKING:
     from noti_worker.store.overview import Overview
@@ -14,6 +16,26 @@ if TYPE_CHECKING:
 
 _NARROWEST = 12
 """Characters that a cell keeps when its line is too long."""
+
+_INDENT = "    "
+
+_NUMBERS: Mapping[str, int] = {
+    "due": 5,
+    "in flight": 9,
+    "paused": 6,
+    "waiting": 7,
+    "scheduled": 9,
+    "held": 5,
+    "failed 1h": 9,
+    "failed": 6,
+    "rows": 6,
+    "tries": 6,
+    "of all": 6,
+    "oldest": 6,
+}
+"""Columns that stand to the right, and how wide at least, so that they stay where they are when a number grows."""
+
+_WIDEST = {"channel": max(map(len, Channel)), "priority": max(map(len, Priority))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +54,33 @@ class TextLine:
     colour: str | None = None
 
 
-def picture(now: "Overview", width: int | None = None) -> list[TextLine]:
-    """All blocks that have anything to tell; no line is longer than `width`."""
-    lines = [TextLine("PAUSED " + pause_words(pause), "red") for pause in now.pauses]
-    lines += [TextLine(plain(warning), "red") for warning in warnings(now.workers)]
+def picture(now: "Overview", width: int | None = None, sentence: int | None = None) -> list[TextLine]:
+    """All blocks that have anything to tell: no line longer than `width`, no sentence of more than `sentence` lines."""
+    paper = _Paper(width, sentence)
+    for pause in now.pauses:
+        paper.say("PAUSED " + pause_words(pause), "red")
+    for warning in warnings(now.workers):
+        paper.say(plain(warning), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)
-    lines.append(
-        TextLine(
-            f"a minute: {rates.sent:.1f} sent, {rates.retried:.1f} retried, {rates.failed:.1f} failed"
-            f" (last {span(rates.seconds)}); in flight: {in_flight}"
-        )
+    paper.say(
+        f"a minute: {rates.sent:.1f} sent, {rates.retried:.1f} retried, {rates.failed:.1f} failed"
+        f" (last {span(rates.seconds)}); in flight: {in_flight}"
     )
-    if now.channels:
-        columns = ("channel", "due", "in flight", "waiting", "scheduled", "held", "failed 1h", "oldest due")
-        lines += _block(None, columns, map(_channel, now.channels), width)
+    alive = sum(worker.alive for worker in now.workers)
+    if alive:
+        dead = len(now.workers) - alive
+        paper.say(f"workers: {alive} running" + (f", {dead} dead" if dead else ""))
     else:
-        lines += [TextLine(""), TextLine("nothing waits, and nothing failed within the hour", "green")]
-    lines += _block(
+        paper.say("no worker is running: start one with noti-worker run", "red")
+    if now.channels:
+        columns = ("channel", "due", "in flight", "paused", "waiting", "scheduled", "held", "failed 1h", "oldest")
+        paper.block(None, columns, map(_channel, now.channels))
+    else:
+        paper.lines.append(TextLine(""))
+        paper.say("nothing waits, and nothing failed within the hour", "green")
+    paper.block(
         "waits longest",
-        ("channel", "priority", "tenant", "due", "oldest", "id of the oldest"),
+        ("channel", "priority", "tenant", "rows", "oldest", "id of the oldest"),
         (
             Row(
                 (
@@ -65,39 +95,102 @@ def picture(now: "Overview", width: int | None = None) -> list[TextLine]:
             )
             for w in now.waiting
         ),
-        width,
     )
-    lines += _block(
+    paper.block(
+        f"tries not accepted (last {span(rates.seconds)}), by account",
+        ("tries", "of all", "account", "kind", "newest"),
+        (
+            Row((a.tries, _share(a.tries, a.of), a.account or "-", a.kind or "-", a.example_id), a.error)
+            for a in now.answers
+        ),
+        brief=True,
+    )
+    paper.block(
         "waits for a person",
         ("held", "channel", "status", "oldest", "for example"),
         (
             Row((_count(h.rows, h.bounded), h.channel, h.status, span(h.oldest_seconds), h.example_id), h.reason)
             for h in now.held
         ),
-        width,
     )
-    lines += _block(
+    paper.block(
         "failed within the hour, by cause",
         ("failed", "channel", "kind", "account", "newest"),
         (
             Row((_count(f.rows, f.bounded), f.channel, f.kind or "-", f.account or "no try", f.example_id), f.error)
             for f in now.failures
         ),
-        width,
+        brief=True,
     )
-    columns = ("worker", "host", "pid", "version", "heartbeat", "in flight", "channels", "up since")
-    lines += _block(None, columns, map(_worker, now.workers), width)
-    if not any(worker.alive for worker in now.workers):
-        lines += [TextLine(""), TextLine("no worker is running: start one with noti-worker run", "red")]
-    return [TextLine(_cut(line.text, width), line.colour) for line in lines]
+    paper.block(
+        None,
+        ("worker", "host", "pid", "version", "heartbeat", "in flight", "up", "channels"),
+        map(_worker, now.workers),
+    )
+    return paper.lines
+
+
+class _Paper:
+    """Lines, one below the other."""
+
+    def __init__(self, width: int | None, sentence: int | None) -> None:
+        self.lines: list[TextLine] = []
+        self._width = width
+        self._sentence = sentence
+
+    def say(self, text: str, colour: str | None = None, indent: str = "", *, brief: bool = False) -> None:
+        """A sentence in as many lines as it needs and may have (`brief`: one), the others indented."""
+        lines = [indent + text]
+        sentence = 1 if brief and self._sentence is not None else self._sentence
+        if self._width is not None and len(lines[0]) > self._width:
+            lines = wrap(text, max(self._width, 2 * len(_INDENT)), initial_indent=indent, subsequent_indent=_INDENT)
+            if sentence is not None and len(lines) > sentence:
+                lines = [*lines[: sentence - 1], lines[sentence - 1] + "…"]
+        self.lines += [TextLine(_cut(line, self._width), colour) for line in lines]
+
+    def block(self, title: str | None, columns: Sequence[str], rows: Iterable[Row], *, brief: bool = False) -> None:
+        """Aligned cells under their columns; without any row nothing at all."""
+        found = [([plain(cell) for cell in row.cells], row.note) for row in rows]
+        if not found:
+            return
+        cells = [list(columns), *(cells for cells, _ in found)]
+        widths = [
+            max(_NUMBERS.get(name, 0), _WIDEST.get(name, 0), *(len(line[number]) for line in cells))
+            for number, name in enumerate(columns)
+        ]
+        # Too long: the longest cells give way first.
+        while self._width is not None and sum(widths) + 2 * len(widths) - 2 > self._width and max(widths) > _NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+
+        def aligned(line: Sequence[str]) -> str:
+            placed = (
+                _cut(cell, size).rjust(size) if name in _NUMBERS else _cut(cell, size).ljust(size)
+                for cell, size, name in zip(line, widths, columns, strict=True)
+            )
+            return _cut("  ".join(placed).rstrip(), self._width)
+
+        self.lines.append(TextLine(""))
+        if title:
+            self.lines.append(TextLine(_cut(title, self._width), "yellow"))
+        self.lines.append(TextLine(aligned(columns), "cyan"))
+        for line, note in found:
+            self.lines.append(TextLine(aligned(line)))
+            if note:
+                self.say(plain(note), indent=_INDENT, brief=brief)
 
 
 def _count(count: int, bounded: bool) -> str:
+    if count >= (10_000 if bounded else 100_000):  # five characters at most
+        return f"{count // 1000}k" + "+" * bounded
     return f"{count}+" if bounded and count else str(count)
 
 
+def _share(part: int, of: int) -> str:
+    return "<1 %" if 100 * part < of else f"{100 * part / of:.0f} %"
+
+
 def _channel(c: "ChannelLine") -> Row:
-    counts = (_count(count, c.bounded) for count in (c.due, c.in_flight, c.waiting, c.scheduled, c.held))
+    counts = (_count(count, c.bounded) for count in (c.due, c.in_flight, c.paused, c.waiting, c.scheduled, c.held))
     return Row((c.channel, *counts, c.failed_last_hour, span(c.oldest_due_seconds)))
 
 
@@ -114,31 +207,10 @@ def _worker(worker: "WorkerLine") -> Row:
             worker.version,
             span(worker.heartbeat_seconds) + how,
             worker.state.get("in_flight"),
+            span(worker.up_seconds),
             " ".join(map(str, channels)) if isinstance(channels, list) else channels,
-            worker.started_at,
         )
     )
-
-
-def _block(title: str | None, columns: Sequence[str], rows: Iterable[Row], width: int | None) -> list[TextLine]:
-    found = [([plain(cell) for cell in row.cells], row.note) for row in rows]
-    if not found:
-        return []
-    cells = [list(columns), *(cells for cells, _ in found)]
-    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
-    # Too long: the longest cells give way first.
-    while width is not None and sum(widths) + 2 * len(widths) - 2 > width and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-
-    def aligned(line: Sequence[str]) -> str:
-        return "  ".join(_cut(cell, size).ljust(size) for cell, size in zip(line, widths, strict=True)).rstrip()
-
-    lines = [TextLine(""), *([TextLine(title, "yellow")] if title else []), TextLine(aligned(columns), "cyan")]
-    for line, note in found:
-        lines.append(TextLine(aligned(line)))
-        if note:
-            lines.append(TextLine(f"    {plain(note)}"))
-    return lines
 
 
 def _cut(text: str, width: int | None) -> str:

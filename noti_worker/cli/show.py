@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+_WIDEST = 40
+"""No column of aligned text is wider; a longer cell stays whole and moves the rest of its line only."""
+
 
 def plain(value: object) -> str:
     """Give a value as text that cannot steer a terminal: control and invisible characters are replaced."""
@@ -46,7 +49,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str | Any
         for row in cells:
             drawn.add_row(*(Text(cell) for cell in row))  # Text: square brackets in content are no markup
         return drawn
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(columns, *cells, strict=True)]
     lines = [columns, *cells]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

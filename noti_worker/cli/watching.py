@@ -1,5 +1,6 @@
 """`status` and `top`: the overview once, again and again, or live on a terminal."""
 
+import shutil
 import sys
 import threading
 import time
@@ -25,6 +26,9 @@ _EVERY = 2.0
 _COST = 5
 """Seconds between two looks, and at least so many times what a look costs."""
 
+_SENTENCE = 2
+"""Lines of a sentence in the live view."""
+
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Look again every two seconds until Ctrl-C.")
@@ -46,10 +50,11 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON: one line for each look.")
 @click.pass_obj
-def top(place: Place) -> None:
+def top(place: Place, as_json: bool) -> None:
     """Watch the status live, until Ctrl-C."""
-    _watch(place, as_json=False)
+    _watch(place, as_json=as_json)
 
 
 def _watch(place: Place, *, as_json: bool) -> None:
@@ -64,7 +69,7 @@ def _watch(place: Place, *, as_json: bool) -> None:
 
 
 def _print(now: "Overview") -> None:
-    for line in picture(now):
+    for line in picture(now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         click.secho(line.text, fg=line.colour)
 
 
@@ -97,7 +102,7 @@ def _live(place: Place) -> None:
             try:
                 with place.connection() as connection:
                     for now in _looks(connection):
-                        shown = picture(now, console.width)
+                        shown = picture(now, console.width, _SENTENCE)
                         live.update(_text(shown, console.height), refresh=True)
             except DatabaseAway as error:
                 live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
@@ -108,7 +113,10 @@ def _text(lines: list[TextLine], height: int) -> "Text":
     from rich.text import Text
 
     text = Text(no_wrap=True, overflow="ellipsis")
-    for line in lines[:height]:
+    hidden = len(lines) - height
+    if hidden > 0:
+        lines = [*lines[: height - 1], TextLine(f"… {hidden + 1} more lines: noti-worker status shows them", "yellow")]
+    for line in lines:
         text.append(line.text + "\n", style=line.colour or "")
     text.rstrip()
     return text

@@ -1,6 +1,5 @@
 """The whole way of one claimed notification: permit, render, check, route, make safe, attempt, decide."""
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -55,9 +54,8 @@ class Delivery:
         self._dice = dice
         self._traced = traced
         self._paused = paused
-        self._lock = threading.Lock()
-        self._sending: dict[_Claim, Message] = {}
-        self._given_up: set[_Claim] = set()
+        # What is being sent, or was given up before (None). Who enters a claim first decides: setdefault is atomic.
+        self._sending: dict[_Claim, Message | None] = {}
 
     def deliver(self, notification: Notification, briefing: Briefing) -> Result:
         """Send it once if it may be sent, and decide what becomes of the row; never raises for one row's sake."""
@@ -94,35 +92,26 @@ class Delivery:
 
         In the middle of a send it may have gone out: uncertain. Before it, the send is not begun any more.
         """
-        with self._lock:
-            message = self._sending.get(_claim(notification))
-            if message is None:
-                self._given_up.add(_claim(notification))
-                return _not_begun(notification)
+        message = self._sending.setdefault(_claim(notification), None)
+        if message is None:
+            return _not_begun(notification)
         outcome = Outcome(Kind.UNCERTAIN, error="the worker stopped before the answer came")
         return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
 
     def _try(self, notification: Notification, message: Message) -> Result:
         if self._traced is not None:
             message = self._traced(notification, message)
-        with self._lock:
-            if _claim(notification) in self._given_up:
-                return _not_begun(notification)
-            self._sending[_claim(notification)] = message
+        claim = _claim(notification)
+        if self._sending.setdefault(claim, message) is not message:
+            return _not_begun(notification)
         since = self._clock.monotonic()
         outcome = attempt(message, self._senders[message.account], self._policy(message.channel).send_timeout)
-        with self._lock:
-            del self._sending[_claim(notification)]
+        del self._sending[claim]
         return self._judge(notification, message, outcome, since)
 
     def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
         policy = self._policy(message.channel)
-        outcome, paused = self._safety.judge(message, outcome), self._paused()
-        accounts = [
-            account
-            for account in accounts_for(notification, self._routes[message.channel], self._providers)
-            if account == message.account or account not in paused
-        ]
+        outcome = self._safety.judge(message, outcome)
         verdict = decide(
             _capped(notification, policy.max_retries),
             outcome,
@@ -130,7 +119,7 @@ class Delivery:
             policy.backoff,
             self._dice(),
             on_uncertain=policy.on_uncertain,
-            failover=has_later(accounts, message.account),
+            failover=outcome.kind is Kind.CONFIG and self._has_later(notification, message),
         )
         return Result(
             notification,
@@ -143,6 +132,15 @@ class Delivery:
             traceparent=message.traceparent,
             inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
         )
+
+    def _has_later(self, notification: Notification, message: Message) -> bool:
+        paused = self._paused()
+        accounts = [
+            account
+            for account in accounts_for(notification, self._routes[message.channel], self._providers)
+            if account == message.account or account not in paused
+        ]
+        return has_later(accounts, message.account)
 
     def _policy(self, channel: Channel) -> Policy:
         return self._channels.get(channel, _DEFAULT)

@@ -61,7 +61,9 @@ def _parse(text: str) -> dict[str, Any]:
         raise BadNotification("options is nested too deeply: it holds plain values and lists") from None
     except ValueError:
         # Broken text or a number of thousands of digits; the parser's sentence may quote the content.
-        raise BadNotification("options cannot be read: it is no JSON, or holds a number that is too long") from None
+        raise BadNotification(
+            "options cannot be read: it holds a number that is too long, write it as a text"
+        ) from None
     if not isinstance(document, dict):
         raise BadNotification('options is not a JSON object: write {"name": value}')
     return document
@@ -160,7 +162,9 @@ def _ids(field: str, value: Any) -> list[str]:
         try:
             uuid.UUID(_text(f"{field}[{index}]", one))
         except ValueError:
-            raise BadNotification(f"{field}[{index}] is no attachment_id (a UUID)") from None
+            raise BadNotification(
+                f"{field}[{index}] is no attachment_id (a UUID): take it from noti.attachments"
+            ) from None
     return value
 
 

@@ -78,13 +78,17 @@ def prepare(
         recipient=notification.recipient,
         account=account,
         created_at=notification.created_at,
-        subject=None if content.subject is None else content.subject.translate(_OVERRIDES),
+        subject=_readable(content.subject),
         text=content.text,
         html=content.html,
         options=options,
         attachments=attachments,
         traceparent=valid(notification.traceparent),
     )
+
+
+def _readable(subject: str | None) -> str | None:
+    return subject if subject is None or subject.isascii() else subject.translate(_OVERRIDES)
 
 
 def _content(notification: Notification, briefing: Briefing, html: str | None, renderer: Renders) -> Rendered:
@@ -146,7 +150,9 @@ def _check_text(part: str, text: str | None) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadNotification(f"the {part} holds half a surrogate pair: it is not valid Unicode") from None
+        raise BadNotification(
+            f"the {part} holds half a surrogate pair, which is no Unicode: write the whole character"
+        ) from None
 
 
 def _check_json(text: str) -> None:

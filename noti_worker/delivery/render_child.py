@@ -1,7 +1,7 @@
 """The render process: fills in templates that nobody trusts, in a process that has nothing to give away.
 
 Run under `python -I -S`, so it imports the standard library and Jinja2 only. Standard input is a
-socket: requests come and answers go as JSON behind a length of 4 bytes, one after the other. The
+socket: lists of requests come and answers go, each by itself, as JSON behind a length of 4 bytes. The
 process is the boundary, the sandbox inside is the second one: escapes from it turn up every few years.
 Templates can freeze a process at *compile* time already (`{{ 9**9999999 }}` is folded), hence the check of
 the syntax tree before, the memory limit around and the CPU limit over both.
@@ -192,16 +192,16 @@ def read_data(text: str | None) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except RecursionError:
-        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels") from None
+        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels: flatten it") from None
     except ValueError:
-        raise Refused("template_data cannot be read: a number in it is too long, or it is no JSON") from None
+        raise Refused("template_data cannot be read: a number in it is too long, write it as a text") from None
     if not isinstance(data, dict):
-        raise Refused("template_data is not a JSON object")
+        raise Refused('template_data is not a JSON object: write {"name": value}')
     if "notification" in data:
-        raise Refused("template_data has a key notification, a name that stands for the row itself")
+        raise Refused("template_data has a key notification, a name that stands for the row itself: rename it")
     # Few documents have that many brackets at all, so the walk is rare.
     if text.count("[") + text.count("{") > DEEPEST_DATA and _depth(data) > DEEPEST_DATA:
-        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels")
+        raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels: flatten it")
     return data
 
 
@@ -218,14 +218,14 @@ def _children(parent: Any) -> Iterator[Any]:
     return iter(parent.values() if isinstance(parent, dict) else parent)
 
 
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+def answer(sources: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
     """The parts filled in, or `{"error": why}`; whatever a template raises is told, MemoryError apart."""
     part = None
     try:
-        data = read_data(request["data"])
-        data["notification"] = request["notification"]
+        data = read_data(row["data"])
+        data["notification"] = row["notification"]
         parts = {}
-        for part, source in request["parts"].items():
+        for part, source in sources.items():
             parts[part] = fill(source, part == "html", data)
     except MemoryError:
         raise
@@ -274,14 +274,22 @@ def confine() -> None:
 
 
 def serve(line: socket.socket, seconds: float) -> None:
-    """Answer until the parent closes; a request that takes more CPU time than `seconds` ends the process."""
-    while (request := _receive(line)) is not None:
-        # CPU time, not wall time: a busy machine is not the template's fault. The signal's default action
-        # ends the process inside one long C call too, and also when the parent is gone.
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        reply = json.dumps(answer(json.loads(request))).encode()
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        line.sendall(struct.pack("!I", len(reply)) + reply)
+    """Answer until the parent closes; a request that takes more CPU time than `seconds` ends the process.
+
+    The sources of a template come with its first request only. Each answer goes out at once, so that the parent
+    knows at which request the process ended.
+    """
+    sources: dict[int, dict[str, str]] = {}
+    while (requests := _receive(line)) is not None:
+        for request in json.loads(requests):
+            if "parts" in request:
+                sources[request["template"]] = request["parts"]
+            # CPU time, not wall time: a busy machine is not the template's fault. The signal's default action
+            # ends the process inside one long C call too, and also when the parent is gone.
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            reply = json.dumps(answer(sources[request["template"]], request["row"])).encode()
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            line.sendall(struct.pack("!I", len(reply)) + reply)
 
 
 def _receive(line: socket.socket) -> bytes | None:
@@ -296,7 +304,7 @@ def main(seconds: float) -> None:
     line = socket.socket(fileno=0)
     for html in (False, True):  # loads what is loaded late: codecs, the error path
         fill("{{ 'a\\n' ~ x|tojson|escape|striptags }}{% for y in [1] %}{{ loop.index }}{% endfor %}", html, {"x": "é"})
-    answer({"data": None, "notification": {}, "parts": {"body": "{{ nothing }}"}})
+    answer({"body": "{{ nothing }}"}, {"data": None, "notification": {}})
     gc.freeze()
     confine()
     try:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Message, Notification
 from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What became of one claim, to be recorded: a try (`outcome` set) or a decision not to send.
 
@@ -76,9 +77,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A try or a decision is over; it will be recorded next."""
+    """Tries or decisions are over; they will be recorded next."""
 
-    result: Result
+    results: tuple[Result, ...]
 
 
 @dataclass(frozen=True, slots=True)

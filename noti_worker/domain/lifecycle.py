@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 
 from noti_worker.domain.notification import Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.value import value
 
 THROTTLED_AT_MOST = timedelta(hours=24)
 """How long a message without `expires_at` may be throttled before it fails."""
@@ -64,7 +65,7 @@ class Policy:
     send_timeout: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """What the row becomes: `wait` is set exactly for `retrying`; `charge` spends a retry."""
 

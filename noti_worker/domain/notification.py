@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.value import value
+
 
 class Channel(StrEnum):
     """The ways to reach somebody; `notifications_log.channel`."""
@@ -53,7 +55,7 @@ class OnUncertain(StrEnum):
     FAIL = "fail"  # at most once: give up
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notification:
     """One claimed row. `(claimed_by, claim_count)` is the fencing token; the store knows `claimed_by`.
 
@@ -125,7 +127,7 @@ class Briefing:
     last_kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """A message ready to go out through `account`: rendered, checked and routed.
 

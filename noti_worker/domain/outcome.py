@@ -1,9 +1,10 @@
 """What a provider answered, as a value: eight kinds and the scope they concern."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from noti_worker.domain.value import value
 
 
 class Kind(StrEnum):
@@ -19,6 +20,10 @@ class Kind(StrEnum):
     UNCERTAIN = "uncertain"  # the payload went out, the answer was lost
 
 
+LOST = "lost"
+"""No answer, but the kind of a row that failed because its workers were lost too often."""
+
+
 class Scope(StrEnum):
     """How far an answer reaches: what must slow down or stop because of it."""
 
@@ -30,7 +35,7 @@ class Scope(StrEnum):
     PROVIDER = "provider"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """The result of one try.
 

@@ -36,6 +36,16 @@ NOTHING = Skip()
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """What all pauses together keep back, whichever worker asks; `providers` stand behind their channel and a space."""
+
+    channels: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pauses:
     """The (scope, name) of all pauses in force; a scope that this version does not know closes nothing."""
 
@@ -85,4 +95,18 @@ class Pauses:
             notification.provider in skip.providers
             or notification.template_id in skip.templates
             or self.closes_lane(lane, route)
+        )
+
+    def closed(self, routes: Mapping[str, Route]) -> Closed:
+        """Gather what is kept back where `routes` are those of all workers together, by channel."""
+        accounts = self.names(Scope.ACCOUNT)
+        return Closed(
+            channels=tuple(channel for channel in Channel if self.closes_channel(channel, routes.get(channel, {}))),
+            tenants=tuple(sorted(self.names(Scope.TENANT))),
+            templates=tuple(sorted(self.names(Scope.TEMPLATE))),
+            providers=tuple(
+                f"{channel} {name}"
+                for channel in (Channel if accounts else ())
+                for name in sorted(accounts.union(self.skips(routes.get(channel, {})).providers))
+            ),
         )

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from noti_worker.domain.notification import Drop, Hold, Notification, OnUncertain, Status
+from noti_worker.domain.outcome import LOST
 
 LOST_AT_MOST = 5
 """Lost claims after which a row is given up: it would kill workers for ever."""
@@ -20,7 +21,7 @@ def permit(
         return Drop(
             Status.FAILED,
             f"its claim was lost {notification.lost_count} times in a row: it may kill workers",
-            kind="lost",
+            kind=LOST,
         )
     if notification.dispatched:
         match notification.on_uncertain or on_uncertain:

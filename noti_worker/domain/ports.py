@@ -96,7 +96,7 @@ class Queue(Protocol):
         ...
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
-        """What the rows refer to, by notification_id; no round trip when none refers to anything."""
+        """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
         ...
 
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:

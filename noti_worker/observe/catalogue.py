@@ -43,13 +43,22 @@ DEPTH = Metric(
     "notifications_queue_depth",
     "gauge",
     ("channel", "state"),
-    "Unfinished notifications: due, scheduled, waiting, in_flight, held. Told by one worker at a time: use max.",
+    "Unfinished notifications by state; paused ones are not due. Told by one worker at a time: use max.",
 )
 OLDEST = Metric(
     "notifications_oldest_due_seconds",
     "gauge",
     ("channel", "priority"),
-    "Age of the oldest notification that is due. Told by one worker at a time: use max.",
+    "Age of the oldest notification that is due and not paused. Told by one worker at a time: use max.",
+)
+PAUSES = Metric(
+    "noti_worker_pauses", "gauge", ("scope",), "Pauses in force, by scope. Told by one worker at a time: use max."
+)
+OLDEST_PAUSE = Metric(
+    "noti_worker_oldest_pause_seconds",
+    "gauge",
+    ("scope",),
+    "Age of the oldest pause in force, by scope. Told by one worker at a time: use max.",
 )
 TRIES = Metric(
     "notification_tries_total",
@@ -122,6 +131,8 @@ METRICS: tuple[Metric, ...] = (
     NOT_SENT,
     DEPTH,
     OLDEST,
+    PAUSES,
+    OLDEST_PAUSE,
     TRIES,
     SEND_DURATION,
     PICKUP_DELAY,

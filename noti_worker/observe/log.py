@@ -170,8 +170,9 @@ class LogObserver:
     def on(self, fact: Fact) -> None:
         """Write what happened."""
         match fact:
-            case Finished(result):
-                self._finished(result)
+            case Finished(results):
+                for result in results:
+                    self._finished(result)
             case Claimed(rows, seconds):
                 if self._verbose:
                     self._log.debug("claimed", rows=len(rows), seconds=round(seconds, 4))

@@ -1,5 +1,6 @@
 """Metrics for Prometheus, with labels that cannot grow without bound."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -36,8 +37,8 @@ from noti_worker.domain.facts import (
     WorkerStarted,
     WorkerStopping,
 )
-from noti_worker.domain.notification import Channel, Status
-from noti_worker.domain.outcome import Kind
+from noti_worker.domain.notification import Channel, Priority, Status
+from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import (
     BUILD,
     CLAIM,
@@ -55,6 +56,8 @@ from noti_worker.observe.catalogue import (
     MODE,
     NOT_SENT,
     OLDEST,
+    OLDEST_PAUSE,
+    PAUSES,
     PICKUP_DELAY,
     RECORD,
     REFUSED,
@@ -71,6 +74,7 @@ from noti_worker.observe.catalogue import (
     UNRECORDED,
     Metric,
 )
+from noti_worker.observe.tally import Tally
 
 __all__ = ["CONTENT_TYPE", "METRICS", "Gauges", "Metric", "MetricsObserver"]
 
@@ -80,9 +84,6 @@ OTHER = "other"
 """The label of everything that has none of its own."""
 
 LONGEST_LABEL = 100
-
-LOST = "lost"
-"""The kind of a row whose workers were lost too often."""
 
 DEFAULT_TENANT = "default"
 """The tenant of rows that name none."""
@@ -98,12 +99,17 @@ class Gauges(Protocol):
 
     @property
     def depth(self) -> Mapping[tuple[str, str], int]:
-        """States: due, scheduled, waiting, in_flight, held."""
+        """States: due, paused, scheduled, waiting, in_flight, held."""
         ...
 
     @property
     def oldest(self) -> Mapping[tuple[str, str], float]:
         """Seconds."""
+        ...
+
+    @property
+    def pauses(self) -> Mapping[str, tuple[int, float]]:
+        """How many are in force by scope, and the age of the oldest in seconds."""
         ...
 
 
@@ -125,8 +131,8 @@ class MetricsObserver:
         self._retried = cache(self._counter(RETRIED).labels)
         self._not_sent = cache(self._counter(NOT_SENT).labels)
         self._tries = cache(self._counter(TRIES).labels)
-        self._send_duration = cache(self._histogram(SEND_DURATION).labels)
-        self._pickup_delay = cache(self._histogram(PICKUP_DELAY).labels)
+        self._send_duration = self._tally(SEND_DURATION)
+        self._pickup_delay = self._tally(PICKUP_DELAY)
         self._claimed = cache(self._counter(CLAIMED).labels)
         self._rescued = cache(self._counter(RESCUED).labels)
         self._results = cache(self._counter(RESULTS).labels)
@@ -148,8 +154,8 @@ class MetricsObserver:
     def on(self, fact: Fact) -> None:
         """Count what happened."""
         match fact:
-            case Finished(result):
-                self._finished(result)
+            case Finished(results):
+                self._finished(results)
             case Claimed():
                 self._took(fact)
             case Recorded(fates, seconds):
@@ -185,7 +191,7 @@ class MetricsObserver:
             for account in accounts:
                 provider = _label(providers[account])
                 self._sent(channel, provider, DEFAULT_TENANT)
-                self._send_duration(channel, provider)
+                self._send_duration.observe((channel, provider), ())
                 for kind in Kind:
                     self._tries(channel, _label(account), kind)
                     if kind is not Kind.OK:
@@ -244,30 +250,50 @@ class MetricsObserver:
 
     def _took(self, fact: Claimed) -> None:
         self._claim.observe(fact.seconds)
+        delays: defaultdict[tuple[Channel, Priority], list[float]] = defaultdict(list)
         for row in fact.notifications:
-            self._claimed(row.channel).inc()
+            delays[row.channel, row.priority].append(max((row.claimed_at - row.due_at).total_seconds(), 0.0))
             if row.lost_count:
                 self._rescued(row.channel).inc()
-            self._pickup_delay(row.channel, row.priority).observe(
-                max((row.claimed_at - row.due_at).total_seconds(), 0.0)
-            )
+        for (channel, priority), seconds in delays.items():
+            self._claimed(channel).inc(len(seconds))
+            self._pickup_delay.observe((channel, priority), seconds)
 
-    def _finished(self, result: Result) -> None:
-        channel, provider = result.notification.channel, _label(result.provider or "none")
-        kind = result.outcome.kind if result.outcome is not None else result.kind
+    def _finished(self, results: Sequence[Result]) -> None:
+        alike: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
+        for result in results:
+            row, tried = result.notification, result.outcome is not None
+            kind = result.outcome.kind if result.outcome is not None else result.kind
+            about = (row.channel, row.tenant_id, result.provider, result.account, tried, kind, result.verdict.status)
+            alike[about].append(result.seconds)
+        for about, seconds in alike.items():
+            self._ended(*about, seconds)
+
+    def _ended(
+        self,
+        channel: Channel,
+        tenant_id: str,
+        provider: str | None,
+        account: str | None,
+        tried: bool,
+        kind: str | None,
+        status: Status,
+        seconds: Sequence[float],
+    ) -> None:
+        provider, count = _label(provider or "none"), len(seconds)
         error_type = str(kind) if kind in _ERROR_TYPES else OTHER
-        if result.outcome is not None:
-            self._tries(channel, _label(result.account or "none"), error_type).inc()
-            self._send_duration(channel, provider).observe(result.seconds)
-        match result.verdict.status:
+        if tried:
+            self._tries(channel, _label(account or "none"), error_type).inc(count)
+            self._send_duration.observe((channel, provider), seconds)
+        match status:
             case Status.SENT:
-                self._sent(channel, provider, self._tenant(result.notification.tenant_id)).inc()
+                self._sent(channel, provider, self._tenant(tenant_id)).inc(count)
             case Status.FAILED:
-                self._failed(channel, provider, error_type).inc()
+                self._failed(channel, provider, error_type).inc(count)
             case Status.RETRYING:
-                self._retried(channel, provider, error_type).inc()
-            case status:
-                self._not_sent(channel, status).inc()
+                self._retried(channel, provider, error_type).inc(count)
+            case _:
+                self._not_sent(channel, status).inc(count)
 
     def _tenant(self, tenant: str) -> str:
         label = self._tenants.get(tenant)
@@ -282,6 +308,11 @@ class MetricsObserver:
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
 
+    def _tally(self, metric: Metric) -> Tally:
+        tally = Tally(metric)
+        self.registry.register(tally)
+        return tally
+
     def _histogram(self, metric: Metric) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self.registry)
 
@@ -294,12 +325,16 @@ class _Queue(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         gauges = self.gauges
-        for metric, values in (
-            (DEPTH, gauges.depth if gauges else {}),
-            (OLDEST, gauges.oldest if gauges else {}),
-        ):
+        pauses = gauges.pauses if gauges else {}
+        readings: Iterable[tuple[Metric, Iterable[tuple[tuple[str, ...], float]]]] = (
+            (DEPTH, gauges.depth.items() if gauges else ()),
+            (OLDEST, gauges.oldest.items() if gauges else ()),
+            (PAUSES, [((scope,), count) for scope, (count, _) in pauses.items()]),
+            (OLDEST_PAUSE, [((scope,), seconds) for scope, (_, seconds) in pauses.items()]),
+        )
+        for metric, values in readings:
             family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-            for labels, value in values.items():
+            for labels, value in values:
                 family.add_metric([str(label) for label in labels], value)
             yield family
 

@@ -78,7 +78,7 @@ class TraceObserver:
         self._around = set_span_in_context
         self._client = SpanKind.CLIENT
         self._error = Status(StatusCode.ERROR)
-        self._tries: dict[tuple[int, int], Any] = {}
+        self._tries: dict[tuple[int, int], tuple[Any, int]] = {}  # spans, and when they began
 
     def begin(self, notification: Notification, message: Message) -> Message:
         """Begin the span of a try, as a child of the row's `traceparent`; the message carries the try's own on."""
@@ -86,6 +86,7 @@ class TraceObserver:
         with suppress(Exception):
             carrier: dict[str, str] = {}
             given = {"traceparent": message.traceparent} if message.traceparent else {}
+            began = time.time_ns()
             span = self._tracer.start_span(
                 f"send {message.channel}",
                 self._context.extract(given),
@@ -97,17 +98,19 @@ class TraceObserver:
                     "noti.notification_id": message.notification_id,
                     "noti.attempt": notification.attempt_count + 1,
                 },
+                start_time=began,
             )
             self._context.inject(carrier, self._around(span))
-            self._tries[notification.notification_id, notification.claim_count] = span
+            self._tries[notification.notification_id, notification.claim_count] = span, began
             return replace(message, traceparent=carrier.get("traceparent", message.traceparent))
         return message
 
     def on(self, fact: Fact) -> None:
         """End the span of a try; note a claim or a record as a span of its own."""
         match fact:
-            case Finished(result):
-                self._finished(result)
+            case Finished(results):
+                for result in results:
+                    self._finished(result)
             case Claimed(rows, seconds):
                 self._past("claim", seconds, {"noti.rows": len(rows)})
             case Recorded(fates, seconds):
@@ -123,7 +126,7 @@ class TraceObserver:
 
     def _finished(self, result: Result) -> None:
         row = result.notification
-        span = self._tries.pop((row.notification_id, row.claim_count), None)
+        span, began = self._tries.pop((row.notification_id, row.claim_count), (None, 0))
         if span is None or result.outcome is None:
             return
         span.set_attribute("noti.provider", result.provider or "none")
@@ -131,7 +134,7 @@ class TraceObserver:
         span.set_attribute("noti.verdict", result.verdict.status.value)
         if result.outcome.kind is not Kind.OK:
             span.set_status(self._error)
-        span.end()
+        span.end(began + int(result.seconds * 1e9))  # it is told of a moment later
 
     def _past(self, name: str, seconds: float, attributes: Mapping[str, Any]) -> None:
         """A span that ends now. Its clock is this host's, as for every span of OpenTelemetry."""

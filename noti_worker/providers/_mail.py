@@ -10,10 +10,7 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.message import Message as Parsed
-from email.parser import HeaderParser
-from email.policy import compat32
-from email.utils import format_datetime, getaddresses
+from email.utils import format_datetime
 from typing import Any
 
 from noti_worker.domain.errors import BadNotification
@@ -37,7 +34,20 @@ _CONTENT_TYPE = re.compile(
     r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}(; ?charset=[a-z0-9-]{1,32})?", re.IGNORECASE
 )
 _UNSAFE_IN_FILENAME = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"<>|:*?]')
-_ASCII_TEXT = re.compile(rb"[\t\r\n -~]*")
+_ASCII_TEXT = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+# Headers as every program reads them: on their lines no control character (for some readers U+0085, U+2028 and others
+# end a line), and no line of spaces, which some take for the end of the headers.
+_PLAIN = "[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]*"
+_HEAD = re.compile(rf"(?:[A-Za-z][A-Za-z0-9-]*: {_PLAIN}(?:\r\n[ \t]+(?=[^ \t\r]){_PLAIN})*\r\n)+")
+_FIELD_NAME = re.compile(r"^([^ \t:]+):", re.MULTILINE)
+_ONCE = ("From", "To", "Subject", "Message-ID")
+_ADDRESS = r"[^\s<>(),:;@\"\[\]\\]+@[^\s<>(),:;@\"\[\]\\]+"
+_ONE_ADDRESS = re.compile(
+    rf"""(?: (?P<bare>{_ADDRESS})
+        | (?: [A-Za-z0-9!#$%&'*+/=?^_`{{|}}~\ -]+ | "(?:[^"\\]|\\.)*"\  | (?:=\?utf-8\?b\?[A-Za-z0-9+/=]+\?=\r\n\ )+ )
+          <(?P<angle>{_ADDRESS})> )""",
+    re.VERBOSE,
+)
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 _Headers = Sequence[tuple[str, str]]
@@ -85,8 +95,8 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     ]
     inner, body = _content(message)
     headers.extend(inner)
-    content = _block(headers) + b"\r\n" + body
-    _check(content, headers, to)
+    content = _block(headers) + body
+    _check(content, dict(headers)["To"], to)
     return Mail(
         sender.address,
         _envelope(to, cc, bcc),
@@ -149,7 +159,7 @@ def _custom(given: object) -> list[tuple[str, str]]:
         text = header_text(value, f"options.headers: {name}").strip()
         folded = _folded(name, text)
         if folded is None and text.isascii():
-            raise BadNotification(f"options.headers: {name} has a word that is too long for one line")
+            raise BadNotification(f"options.headers: {name} has a word that is too long for one line: shorten it")
         headers.append((name, folded if folded is not None else _encoded(text)))
     return headers
 
@@ -216,7 +226,7 @@ def _content(message: Message) -> tuple[_Headers, bytes]:
 
 def _text(text: str, subtype: str, where: str, boundary: str) -> tuple[_Headers, bytes]:
     try:
-        body = re.sub(r"\r\n?|\n", "\r\n", text).encode()
+        body = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
     except UnicodeEncodeError as error:
         raise BadNotification(f"{where} is not valid text") from error
     if not body.endswith(b"\r\n"):
@@ -234,7 +244,7 @@ def _text(text: str, subtype: str, where: str, boundary: str) -> tuple[_Headers,
 
 def _fits(body: bytes, boundary: str) -> bool:
     """True when the body may go out as it stands."""
-    return _ASCII_TEXT.fullmatch(body) is not None and boundary.encode("ascii") not in body and _has_short_lines(body)
+    return not body.translate(None, _ASCII_TEXT) and boundary.encode("ascii") not in body and _has_short_lines(body)
 
 
 def _file(attachment: Attachment, where: str) -> tuple[_Headers, bytes]:
@@ -273,23 +283,29 @@ def _base64(content: bytes) -> bytes:
 
 def _multipart(subtype: str, boundary: str, parts: Sequence[tuple[_Headers, bytes]]) -> tuple[_Headers, bytes]:
     delimiter = f"--{boundary}\r\n".encode("ascii")
-    blocks = [delimiter + _block(headers) + b"\r\n" + body for headers, body in parts]
-    for (headers, _), block in zip(parts, blocks, strict=True):
-        _check_headers(block[len(delimiter) :], headers)
-    body = b"\r\n".join(blocks) + f"\r\n--{boundary}--\r\n".encode("ascii")
+    body = b"\r\n".join(delimiter + _block(headers) + content for headers, content in parts)
+    body += f"\r\n--{boundary}--\r\n".encode("ascii")
     return [("Content-Type", f'multipart/{subtype};\r\n boundary="{boundary}"')], body
 
 
 def _block(headers: _Headers) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
+    """The headers and the empty line after them.
 
-
-def _check(content: bytes, headers: _Headers, to: Mailbox) -> None:
-    """The bytes say what was meant and nothing else; a hole in what is above ends here."""
-    found = _check_headers(content, headers)
-    if any(len(found.get_all(name, [])) != 1 for name in ("From", "To", "Subject", "Message-ID")):
+    Raises BadNotification when they, read back, would be others than were meant.
+    """
+    block = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    found = _FIELD_NAME.findall(block) if _HEAD.fullmatch(block) else []
+    if found != [name for name, _ in headers]:
+        raise BadNotification("the built mail would have other headers than were meant")
+    if any(found.count(name) > 1 for name in _ONCE):
         raise BadNotification("the built mail does not have each of its headers once")
-    if [address for _, address in getaddresses([found["To"]])] != [to.address]:
+    return f"{block}\r\n".encode()
+
+
+def _check(content: bytes, named: str, to: Mailbox) -> None:
+    """The bytes say what was meant and nothing else; a hole in what is above ends here."""
+    found = _ONE_ADDRESS.fullmatch(named)
+    if found is None or (found["bare"] or found["angle"]) != to.address:
         raise BadNotification("the built mail would name another recipient")
     if not content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n"):
         raise BadNotification("the built mail has a bare line break")
@@ -306,13 +322,3 @@ def _has_short_lines(content: bytes) -> bool:
             return False
         start = end + 2
     return True
-
-
-def _check_headers(block: bytes, headers: _Headers) -> Parsed:
-    """The headers as another program reads them; raises BadNotification unless they are those that were meant."""
-    head, _, _ = block.partition(b"\r\n\r\n")
-    found = HeaderParser(policy=compat32).parsestr(head.decode() + "\r\n\r\n")
-    meant = sorted(name.lower() for name, _ in headers)
-    if sorted(name.lower() for name in found) != meant or found.defects or found.get_payload():
-        raise BadNotification("the built mail would have other headers than were meant")
-    return found

@@ -53,8 +53,8 @@ def read_mailbox(text: object, where: str, *, intranet: bool = False) -> Mailbox
     local, at, domain = address.rpartition("@")
     if not at or not _LOCAL.fullmatch(local):
         raise BadNotification(f"{where} is not one e-mail address")
-    if any(unicodedata.category(char)[0] in "CZ" for char in local):
-        raise BadNotification(f"{where} holds an invisible character")
+    if not local.isascii() and any(unicodedata.category(char)[0] in "CZ" for char in local):
+        raise BadNotification(f"{where} holds an invisible character: remove it")
     if len(local.encode()) > 64:
         raise BadNotification(f"{where} has more than 64 characters before the @")
     address = f"{local}@{_ascii_domain(domain, where, intranet=intranet)}"
@@ -74,7 +74,7 @@ def header_text(text: object, where: str) -> str:
     if _CONTROLS.search(text):
         raise BadNotification(f"{where} holds a line break or another control character")
     if "=?" in text:
-        raise BadNotification(f'{where} holds "=?", which mail programs would decode')
+        raise BadNotification(f'{where} holds "=?", which mail programs would decode: write plain text')
     return text
 
 

@@ -8,7 +8,8 @@ import base64
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from select import POLLIN, poll
@@ -22,6 +23,7 @@ _LONGEST_LINE = 4096
 _MOST_LINES = 128
 _CHUNK = 65536
 _ROOM = ((6_000, 300), (10_000, 40))  # until so many bytes are used, a text may have so many characters
+_ANSWER = re.compile(r"[2-5]\d\d([ -]|$)")
 _ENHANCED = re.compile(r"[(#]{0,2}([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 _ENHANCED_LATER = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})(?!\d)")
 
@@ -99,6 +101,7 @@ class Line:
     def __init__(self, connection: socket.socket, transcript: Transcript) -> None:
         self._socket = connection
         self._buffer = b""
+        self._owed: deque[str] = deque()
         self.transcript = transcript
         self.extensions: dict[str, str] = {}
         self.mails = 0
@@ -185,21 +188,54 @@ class Line:
         """Go no further: what the server offers and what our configuration demands do not fit."""
         self._broke(stage, reason, ours=True)
 
-    def payload(self, content: bytes, deadline: float) -> None:
-        """Write the mail without its final dot, dots at the start of a line doubled."""
-        since = monotonic()
-        stuffed = memoryview(content.replace(b"\r\n.", b"\r\n.."))
-        for start in range(0, len(stuffed), _CHUNK):
-            self._write("data", stuffed[start : start + _CHUNK], deadline, since)
-        try:
-            _left("data", deadline)
-        except Broken as broken:
-            self._broke("data", broken.reason, since=since)
+    def talk(self, commands: Sequence[tuple[str, str]], first: float, deadline: float) -> Iterator[Reply]:
+        """Say `commands`, each after its stage, and give their answers in this order.
 
-    def dot(self, patience: float) -> Reply:
-        """Write the final dot and give the yes; raises Refused, or Broken: then it may have been taken."""
+        All are said at once where the server takes that (RFC 2920), else each after the answer to the one before:
+        who stops listening then has not said the rest. The first answer is waited for until `first`.
+        """
+        at_once = "PIPELINING" in self.extensions
+        if at_once:
+            since = monotonic()
+            content = "".join(f"{command}\r\n" for _, command in commands).encode()
+            self._write(commands[0][0], content, min(first, since + STEP_AT_MOST), since)
+            self._owed.extend(stage for stage, _ in commands)
+        until = first
+        for stage, command in commands:
+            if at_once:
+                since = monotonic()
+                yield self.reply(self._owed.popleft(), min(until, since + STEP_AT_MOST), since)
+            else:
+                yield self.ask(stage, command, until)
+            until = deadline
+
+    def settle(self, deadline: float) -> bool:
+        """Hear what is still to come and take back what was begun; False when the line is of no more use."""
+        try:
+            while self._owed:
+                code = self.reply(self._owed.popleft(), deadline).code
+                # After a 354 only hanging up ends the mail: a final dot would send an empty one to who was accepted.
+                if code in {354, 421}:
+                    return False
+            return self.ask("rset", "RSET", deadline).code == 250
+        except Broken:
+            return False
+
+    def deliver(self, content: bytes, deadline: float, patience: float) -> Reply:
+        """Write the mail, dots at the start of a line doubled, and the final dot; give the yes.
+
+        Raises Refused, or Broken: at `data` the final dot did not go out, at `dot` it did, and the mail may have been
+        taken. The answer may take `patience` seconds from the last byte on.
+        """
         since = monotonic()
-        self._write("dot", b".\r\n", since + patience, since)
+        if self._buffer:
+            # The next word would be taken for the answer to the dot.
+            self._broke("data", "the server said more than it was asked", since=since)
+        stuffed = memoryview(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        for start in range(0, len(stuffed), _CHUNK):
+            # A write that fails was not taken by the kernel whole, so the line of the dot is not complete.
+            self._write("data", stuffed[start : start + _CHUNK], deadline, since)
+        since = monotonic()
         reply = self.reply("dot", since + patience, since)
         if reply.code // 100 != 2:
             raise Refused("dot", reply)
@@ -211,7 +247,7 @@ class Line:
         lines: list[str] = []
         while True:
             line = self._read_line(stage, deadline, since)
-            if not re.match(r"[2-5]\d\d([ -]|$)", line):
+            if not _ANSWER.match(line):
                 # A greeting that is no SMTP is a wrong port; later it is a server that lost its way.
                 self._broke(stage, "the server does not speak SMTP", since=since, ours=stage == "greeting")
             lines.append(line[4:])

@@ -18,9 +18,10 @@ The word may stand anywhere in the recipient (`refused@example.com`, `https://ex
 | `broken` | …0010 | the line breaks after the message went out: `uncertain` |
 """
 
+import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -63,6 +64,8 @@ _ANSWERS = {
     "broken": Outcome(Kind.UNCERTAIN, error="the line broke after the message went out"),
 }
 
+_WORDS = re.compile("|".join((*_ANSWERS, "slow")), re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -90,16 +93,10 @@ class _Sandbox:
             word = "hanging" if limit < SLOW else "delivered"
         elif word == "hanging":
             self._closed.wait(limit)
-        answer = _ANSWERS.get(word, Outcome(Kind.OK, provider_message_id=f"sandbox-{message.message_id}"))
-        return Outcome(
-            answer.kind,
-            answer.scope,
-            code=word,
-            error=answer.error,
-            response={"sandbox": word},
-            provider_message_id=answer.provider_message_id,
-            retry_after=answer.retry_after,
-        )
+        if word in _ANSWERS:
+            return replace(_ANSWERS[word], code=word, response={"sandbox": word})
+        number = f"sandbox-{message.message_id}"
+        return Outcome(Kind.OK, code=word, response={"sandbox": word}, provider_message_id=number)
 
     def close(self) -> None:
         """End all waiting."""
@@ -117,5 +114,5 @@ class _Sandbox:
 def _word(recipient: str) -> str:
     if recipient.startswith("+"):
         return _PHONES.get(recipient[-4:], "delivered")
-    lower = recipient.lower()
-    return next((word for word in (*_ANSWERS, "slow") if word in lower), "delivered")
+    match = _WORDS.search(recipient)
+    return match[0].lower() if match else "delivered"

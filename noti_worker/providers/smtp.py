@@ -212,9 +212,7 @@ class SmtpSender:
         try:
             _check_offer(line, mail)
             refused = _envelope(line, mail, first or deadline, deadline)
-            line.demand("data", "DATA", 354, deadline)
-            line.payload(mail.content, deadline)
-            reply = line.dot(self._dot_timeout)
+            reply = line.deliver(mail.content, deadline, self._dot_timeout)
         except BadNotification:
             self._pool.give_back(line)
             raise
@@ -236,12 +234,8 @@ class SmtpSender:
     def _after_refusal(self, line: Line, refusal: Refused, deadline: float) -> None:
         """Keep the line if the server still follows; a transaction that was begun is taken back."""
         follows = refusal.reply.code >= 400 and refusal.reply.code != 421
-        if follows and refusal.stage != "dot":
-            try:
-                follows = line.ask("rset", "RSET", min(deadline, monotonic() + _RESET_AT_MOST)).code == 250
-            except Broken:
-                follows = False
-        if follows:
+        ended = refusal.stage == "dot"
+        if follows and (ended or line.settle(min(deadline, monotonic() + _RESET_AT_MOST))):
             self._pool.give_back(line)
         else:
             line.drop()
@@ -256,19 +250,31 @@ def _check_offer(line: Line, mail: Mail) -> None:
 
 
 def _envelope(line: Line, mail: Mail, first: float, deadline: float) -> dict[str, Reply]:
-    """Name sender and recipients; raises Refused for the first of them, gives the refusals of the others."""
+    """Name sender and recipients and ask to go on; gives the refusals of all recipients but the first.
+
+    Raises Refused for any other no: then the mail itself does not go out.
+    """
     size = f" SIZE={len(mail.content)}" if "SIZE" in line.extensions else ""
     utf8 = " SMTPUTF8" if mail.needs_utf8 else ""
-    line.demand("mail", f"MAIL FROM:<{mail.sender}>{size}{utf8}", 250, first)
+    recipients = [("rcpt", f"RCPT TO:<{address}>") for _, address in mail.recipients]
+    commands = [("mail", f"MAIL FROM:<{mail.sender}>{size}{utf8}"), *recipients, ("data", "DATA")]
+    replies = line.talk(commands, first, deadline)
+    _expect(250, "mail", next(replies))
     refused: dict[str, Reply] = {}
-    for field, address in mail.recipients:
-        reply = line.ask("rcpt", f"RCPT TO:<{address}>", deadline)
+    for field, _ in mail.recipients:
+        reply = next(replies)
         if reply.code // 100 == 2:
             continue
         if field == "recipient" or reply.code == 421:
             raise Refused("rcpt", reply)
         refused[field] = reply
+    _expect(354, "data", next(replies))
     return refused
+
+
+def _expect(code: int, stage: str, reply: Reply) -> None:
+    if reply.code != code:
+        raise Refused(stage, reply)
 
 
 def _broken(broken: Broken, transcript: Transcript) -> Outcome:

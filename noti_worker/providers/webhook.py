@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import re
@@ -129,7 +128,7 @@ class _Webhooks:
             rule.kind,
             rule.scope,
             code=str(reply.status),
-            error=f"the endpoint answered {reply.status}{_MEANING.get(reply.status // 100, '')}",
+            error=f"the endpoint answered {reply.status}: {_MEANING.get(reply.status // 100, _ELSE)}",
             response=response,
             retry_after=max(hint or 0.0, rule.wait or 0.0) or None,
         )
@@ -143,7 +142,8 @@ def _excerpt(text: str) -> str:
     return kept
 
 
-_MEANING = {3: ": redirects are not followed, the URL must be the final one"}
+_MEANING = {3: "redirects are not followed, the URL must be the final one"}
+_ELSE = "its answer is in the attempts log"
 
 
 class _Veil:
@@ -169,7 +169,12 @@ class _Veil:
 _PLAIN = frozenset({"content-type", "webhook-id", "webhook-timestamp"})
 
 
+_ONE_SPELLING = re.compile(r"[A-Za-z0-9._~=+ -]*")
+
+
 def _spellings(word: str) -> Iterable[str]:
+    if _ONE_SPELLING.fullmatch(word):
+        return (word,)
     plain = unquote(word)
     quoted = json.dumps(plain)[1:-1]
     return word, plain, escape(word), escape(plain), quoted, quoted.replace("/", "\\/")
@@ -213,7 +218,7 @@ def _headers(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _signature(key: bytes, signed: bytes) -> str:
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
 def _key(name: str, secret: Secret) -> bytes:

@@ -81,6 +81,12 @@ def load(
         if not isinstance(value, Mapping):
             raise ConfigurationError(f"{source}{name}: this is a section with settings of its own; write [{name}]")
     worker = parse(WorkerSettings, table.get("worker", {}), f"{source}worker", secrets)
+    given_worker = table.get("worker", {})
+    if worker.render_timeout >= worker.lease and "render_timeout" in given_worker:
+        place = named(f"{source}worker.render_timeout", given_worker["render_timeout"])
+        raise ConfigurationError(
+            f"{place} is {written(worker.render_timeout)}: too long for worker.lease, {written(worker.lease)}"
+        )
     http = table.get("http", {})
     accounts = _accounts(table.get("accounts", {}), source, secrets)
     return Settings(

@@ -11,7 +11,7 @@ from noti_worker.store.connect import Row
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What each notification refers to. `attachments` are UUIDs, or the words that are none."""
+    """The notifications that refer to something. `attachments` are UUIDs, or the words that are none, by id."""
 
     notifications: Sequence[Notification]
     attachments: Mapping[int, Sequence[UUID | str]]
@@ -19,13 +19,16 @@ class Needs:
     @classmethod
     def of(cls, notifications: Sequence[Notification]) -> "Needs":
         """Read the needs from the rows; options that cannot be read need nothing here: delivery refuses them."""
-        return cls(notifications, {n.notification_id: _attachments(n.options) for n in notifications})
+        attachments = {n.notification_id: _attachments(n.options) for n in notifications if n.options is not None}
+        referring = [
+            n
+            for n in notifications
+            if n.template_id is not None or n.attempt_count > 0 or attachments.get(n.notification_id)
+        ]
+        return cls(referring, attachments)
 
     def __bool__(self) -> bool:
-        return any(
-            n.template_id is not None or n.attempt_count > 0 or self.attachments[n.notification_id]
-            for n in self.notifications
-        )
+        return bool(self.notifications)
 
     def parameters(self) -> dict[str, object]:
         """For the statement `brief`; each template and attachment once."""
@@ -33,7 +36,7 @@ class Needs:
         attachments = {
             (n.tenant_id, wanted)
             for n in self.notifications
-            for wanted in self.attachments[n.notification_id]
+            for wanted in self.attachments.get(n.notification_id, ())
             if isinstance(wanted, UUID)
         }
         return {
@@ -45,7 +48,7 @@ class Needs:
         }
 
     def met_by(self, rows: Sequence[Row]) -> dict[int, Briefing]:
-        """A briefing for each notification from the rows that the statement gave."""
+        """A briefing for each of them from the rows that the statement gave."""
         templates: dict[tuple[str, str], Template] = {}
         attachments: dict[tuple[str, UUID], Attachment] = {}
         tries: dict[int, Row] = {}
@@ -61,7 +64,7 @@ class Needs:
                     tries[row["notification_id"]] = row
         briefings = {}
         for n in self.notifications:
-            wanted = self.attachments[n.notification_id]
+            wanted = self.attachments.get(n.notification_id, ())
             found = [attachments.get((n.tenant_id, one)) if isinstance(one, UUID) else None for one in wanted]
             last = tries.get(n.notification_id, {})
             briefings[n.notification_id] = Briefing(
@@ -74,10 +77,10 @@ class Needs:
         return briefings
 
 
-def _attachments(options: str | None) -> list[UUID | str]:
+def _attachments(options: str) -> list[UUID | str]:
     """The ids named in options.attachments; the document comes from outside and may be anything."""
     # jsonb writes its keys in one way only, and few rows have this one: most documents need no parsing here.
-    if options is None or '"attachments"' not in options:
+    if '"attachments"' not in options:
         return []
     try:
         document = json.loads(options)

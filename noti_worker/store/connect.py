@@ -7,16 +7,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
+from psycopg.rows import RowFactory, dict_row, tuple_row
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.domain.secret import Secret
+from noti_worker.store.names import with_addresses
 from noti_worker.store.statements import Statement
 
 SETTINGS: Mapping[str, str] = {
@@ -47,6 +48,9 @@ _LINE: Mapping[str, str] = {
     "client_encoding": "utf8",
 }
 
+_RESOLVE_WITHIN = 5.0
+"""Seconds to find the addresses of all hosts; then each of them has `connect_timeout`."""
+
 ANSWER_WITHIN = 15.0
 """Seconds that a session of a worker waits for an answer, five more than any statement may take."""
 
@@ -63,6 +67,7 @@ _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
 _SET_LOCAL = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
 
 Row = dict[str, Any]
+R = TypeVar("R")
 Connection = psycopg.Connection[Row]
 
 
@@ -152,14 +157,17 @@ def connect(
     if not pgbouncer:
         ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
+    parameters |= named
     try:
         connection = _Impatient.connect(
             "",
             autocommit=True,
             row_factory=dict_row,
             prepare_threshold=None if pgbouncer else 5,
-            **(parameters | named),
+            **with_addresses(parameters, min(patience.seconds if patience else math.inf, _RESOLVE_WITHIN)),
         )
+    except OSError as error:
+        raise DatabaseAway(str(error)) from None
     except psycopg.Error as error:
         # The server's or libpq's own words about the connection: host and role, never a row or a password.
         raise DatabaseAway(" ".join(str(error).split())[:500] or type(error).__name__) from None
@@ -221,14 +229,11 @@ class Session:
 
     def run(self, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
         """Run one statement in a transaction of its own and give its rows, if it has any."""
-        with self._lock, translated():
-            connection = self._connected()
-            try:
-                return self._run(connection, statement, parameters)
-            except BaseException as error:
-                if not _usable_after(error, connection):
-                    self._drop()
-                raise
+        return self._run(statement, parameters, dict_row)
+
+    def tuples(self, statement: Statement, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Do as `run` does; the rows are tuples, which cost a fifth of dicts."""
+        return self._run(statement, parameters, tuple_row)
 
     def close(self) -> None:
         """Close the connection; a later call opens another."""
@@ -245,13 +250,20 @@ class Session:
             )
         return self._connection
 
-    def _run(self, connection: Connection, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
-        if not self._database.pgbouncer:
-            return _fetch(connection, statement, parameters)
-        # Settings of a session would leak to other clients of the pooler.
-        with connection.transaction():
-            connection.execute(_SET_LOCAL)
-            return _fetch(connection, statement, parameters)
+    def _run(self, statement: Statement, parameters: Mapping[str, object], rows: RowFactory[R]) -> list[R]:
+        with self._lock, translated():
+            connection = self._connected()
+            try:
+                if not self._database.pgbouncer:
+                    return _fetch(connection, statement, parameters, rows)
+                # Settings of a session would leak to other clients of the pooler.
+                with connection.transaction():
+                    connection.execute(_SET_LOCAL)
+                    return _fetch(connection, statement, parameters, rows)
+            except BaseException as error:
+                if not _usable_after(error, connection):
+                    self._drop()
+                raise
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -265,7 +277,10 @@ def _usable_after(error: BaseException, connection: Connection) -> bool:
     return connection.info.transaction_status is TransactionStatus.IDLE
 
 
-def _fetch(connection: Connection, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
+def _fetch(
+    connection: Connection, statement: Statement, parameters: Mapping[str, object], rows: RowFactory[R]
+) -> list[R]:
     # Binary: instants do not depend on DateStyle, and attachments are not blown up to hexadecimal.
-    cursor = connection.execute(statement.sql, parameters, binary=True)
-    return cursor.fetchall() if cursor.description else []
+    with connection.cursor(binary=True, row_factory=rows) as cursor:
+        cursor.execute(statement.sql, parameters)
+        return cursor.fetchall() if cursor.description else []

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, func, select, true
+from sqlalchemy import ColumnElement, String, and_, func, or_, select, true
 
 from noti_worker.domain.notification import Status
+from noti_worker.store.tables import audit_log as audit
 from noti_worker.store.tables import notification_attempts_log as tries
 from noti_worker.store.tables import notifications_log as log
 
@@ -21,7 +22,8 @@ _PARKED = {Status.HELD, Status.UNKNOWN}
 class Filter:
     """Conditions that must all hold; an empty one is no condition, several values of one are alternatives.
 
-    `provider` is what the row asks for; `account` and `kind` tell of the latest try, `error` is a part of the last
+    `provider` is what the row asks for; `account` and `kind` tell of the latest try (or, of one
+    that failed without, why: `lost` is such a kind), `error` is a part of the last
     error's words, case ignored. `since` is when they came to the statuses that are named: failed, ended, parked;
     for all others when they were created.
     """
@@ -58,7 +60,6 @@ def where(chosen: Filter) -> ColumnElement[bool]:
         log.c.priority: chosen.priority,
         log.c.tenant_id: chosen.tenant,
         _latest("account"): chosen.account,
-        _latest("kind"): chosen.kind,
     }
     one = {
         log.c.recipient: chosen.recipient,
@@ -70,6 +71,8 @@ def where(chosen: Filter) -> ColumnElement[bool]:
     }
     conditions: list[ColumnElement[bool]] = [column.in_(values) for column, values in several.items() if values]
     conditions += [column == value for column, value in one.items() if value is not None]
+    if chosen.kind:
+        conditions.append(or_(_latest("kind").in_(chosen.kind), _failed_as().in_(chosen.kind)))
     if chosen.status:
         conditions.append(_status(chosen.status))
     if chosen.error is not None:
@@ -115,6 +118,24 @@ def _latest(name: str) -> ColumnElement[str]:
         select(tries.c[name])
         .where(tries.c.notification_id == log.c.notification_id, tries.c.status.not_in(["lost", "stale"]))
         .order_by(tries.c.log_id.desc())
+        .limit(1)
+        .correlate(log)
+        .scalar_subquery()
+        .cast(String)
+    )
+
+
+def _failed_as() -> ColumnElement[str]:
+    """Why it failed for good: the only kind of one that failed without a try."""
+    return (
+        select(audit.c.metadata["kind"].astext)
+        .where(
+            log.c.failed_at.is_not(None),
+            audit.c.entity_id == log.c.notification_id.cast(String),
+            audit.c.entity_type == "notification",
+            audit.c.action == "notification_failed",
+        )
+        .order_by(audit.c.audit_id.desc())
         .limit(1)
         .correlate(log)
         .scalar_subquery()

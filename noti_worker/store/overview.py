@@ -73,12 +73,25 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """Tries of one account that ended as `kind` and were not accepted, `of` all its tries; the newest and its error."""
+
+    account: str | None
+    kind: str | None
+    tries: int
+    of: int
+    example_id: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything that `status` and `top` show. The lanes are those that wait longest."""
 
     channels: tuple[ChannelLine, ...]
     rates: Rates
     waiting: tuple[Waiting, ...]
+    answers: tuple[Answers, ...]
     held: tuple[Parked, ...]
     failures: tuple[Failures, ...]
     workers: tuple[WorkerLine, ...]
@@ -92,6 +105,7 @@ def overview(source: Source) -> Overview:
         channels=now.channels,
         rates=rates(source),
         waiting=tuple(waiting(source)),
+        answers=tuple(answers(source)),
         held=tuple(held(source)),
         failures=tuple(failures(source)),
         workers=now.workers,
@@ -130,3 +144,9 @@ def rates(source: Source, bound: int = TRIES_BOUND) -> Rates:
     (row,) = rows(source, statement("read_rates"), {"span": RATES_SPAN, "bound": bound})
     per_minute = {name: row[name] * 60 / row["seconds"] for name in ("sent", "retried", "failed", "other")}
     return Rates(**per_minute, seconds=row["seconds"])
+
+
+def answers(source: Source, bound: int = TRIES_BOUND) -> list[Answers]:
+    """Which accounts did not accept what, among the `bound` newest tries of the same span as the rates."""
+    found = rows(source, statement("read_answers"), {"span": RATES_SPAN, "bound": bound})
+    return [Answers(**row) for row in found]

@@ -1,12 +1,14 @@
 """Pause and resume as operators do it, and the pauses in force."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from noti_worker.domain.pauses import Scope
 from noti_worker.store.connect import Connection
 from noti_worker.store.moves import in_words
-from noti_worker.store.reading import DEAD_AFTER, Source, rows
+from noti_worker.store.reading import BOUND, Source, depth, kept_back, routes, rows
 from noti_worker.store.statements import statement
 
 _PAUSE = (
@@ -15,6 +17,8 @@ _PAUSE = (
     "coalesce(%(until)s::timestamptz, clock_timestamp() + %(span)s::interval), %(by)s::text) AS p"
 )
 _RESUME = "SELECT noti.resume(%(scope)s::text, %(name)s::text, %(by)s::text) AS ended"
+
+Changed = TypeVar("Changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,15 @@ class PauseLine:
     paused_by: str
     created_at: datetime
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Rows that a pause stops or a resume sets free: `due` now, or due `later`. With `bounded` at least so many."""
+
+    due: int
+    later: int
+    bounded: bool
 
 
 def pauses(source: Source) -> list[PauseLine]:
@@ -42,9 +55,8 @@ def pause(
     reason: str | None = None,
     until: datetime | timedelta | None = None,
     by: str | None = None,
-    dry_run: bool = False,
 ) -> PauseLine:
-    """Pause, or change the reason and end of a pause; with `dry_run` the database checks it and takes it back.
+    """Pause, or change the reason and end of a pause.
 
     `until` may be a span from the database's now; `by` None is the database role. Raises BadNotification in the
     words of the database.
@@ -57,24 +69,45 @@ def pause(
         "span": until if isinstance(until, timedelta) else None,
         "by": by,
     }
-    with in_words(), connection.transaction(force_rollback=dry_run):
+    with in_words():
         (line,) = connection.execute(_PAUSE, given).fetchall()
         return PauseLine(**line)
 
 
-def resume(
-    connection: Connection, scope: Scope, name: str | None, *, by: str | None = None, dry_run: bool = False
-) -> bool:
+def resume(connection: Connection, scope: Scope, name: str | None, *, by: str | None = None) -> bool:
     """End a pause; True when there was one."""
     given = {"scope": scope.value, "name": name, "by": by}
-    with in_words(), connection.transaction(force_rollback=dry_run):
+    with in_words():
         (answer,) = connection.execute(_RESUME, given).fetchall()
         return bool(answer["ended"])
 
 
+def tried(connection: Connection, change: Callable[[], Changed]) -> tuple[Changed, Moved]:
+    """Pause or resume, count what that stops or sets free, and take it back."""
+    with in_words(), connection.transaction(force_rollback=True):
+        # Both counts are of one instant.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        before = _kept(connection)
+        changed = change()
+        after = _kept(connection)
+    return changed, Moved(abs(after.due - before.due), abs(after.later - before.later), before.bounded or after.bounded)
+
+
+def _kept(connection: Connection) -> Moved:
+    """What all pauses in force keep back."""
+    counted = depth(connection, kept_back(connection))
+    closed = [row for row in counted if row["closed"]]
+    per_lane: dict[tuple[str, str], int] = {}
+    for row in counted:
+        if row["state"] != "held":
+            per_lane[row["channel"], row["priority"]] = per_lane.get((row["channel"], row["priority"]), 0) + row["rows"]
+    return Moved(
+        due=sum(row["rows"] for row in closed if row["state"] == "due"),
+        later=sum(row["rows"] for row in closed if row["state"] in {"waiting", "scheduled"}),
+        bounded=max(per_lane.values(), default=0) >= BOUND,
+    )
+
+
 def knows_account(source: Source, account: str) -> bool:
     """Tell whether a living worker has this account on a route."""
-    found = rows(source, statement("read_workers"), {})
-    routes = [row["state"].get("routes") for row in found if row["heartbeat_seconds"] < DEAD_AFTER]
-    known = (route for of in routes if isinstance(of, dict) for route in of.values() if isinstance(route, dict))
-    return any(account in route for route in known)
+    return any(account in route for route in routes(source).values())

@@ -15,17 +15,24 @@ from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from noti_worker.domain.errors import NotFound
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.pauses import Closed, Pauses
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Connection, Row, Session, connect, translated
 from noti_worker.store.filters import Filter, where
 from noti_worker.store.statements import Statement, statement
 from noti_worker.store.tables import notifications_log as log
 
-STATES = ("due", "in_flight", "waiting", "scheduled", "held")
-"""What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person."""
+STATES = ("due", "in_flight", "paused", "waiting", "scheduled", "held")
+"""What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person.
+
+One that is due is `paused` while a pause keeps it back.
+"""
 
 BOUND = 100_000
 """Rows are counted up to here in each (channel, priority); a higher count would cost more than it tells."""
+
+PASSED_OVER = 10_000
+"""The oldest due row of a lane is looked for behind so many that pauses keep back."""
 
 DEAD_AFTER = 15.0
 """Seconds without heartbeat after which a worker counts as dead."""
@@ -54,12 +61,14 @@ def for_people(url: Secret | str, *, pgbouncer: bool = False) -> Connection:
 class Gauges:
     """`depth` by (channel, state of STATES), `oldest` due wait in seconds by (channel, priority).
 
-    Combinations without rows are missing. Counts of a channel in `bounded` are lower bounds.
+    `pauses` in force by scope: how many, and the age of the oldest in seconds. Combinations without rows are
+    missing. Counts of a channel in `bounded` are lower bounds.
     """
 
     depth: Mapping[tuple[str, str], int]
     oldest: Mapping[tuple[str, str], float]
     bounded: frozenset[str] = frozenset()
+    pauses: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class WorkerLine:
     version: str | None
     started_at: datetime
     heartbeat_seconds: float
+    up_seconds: float
     alive: bool
     state: Mapping[str, Any] = field(default_factory=dict)
 
@@ -86,6 +96,7 @@ class ChannelLine:
     channel: str
     due: int
     in_flight: int
+    paused: int
     waiting: int
     scheduled: int
     held: int
@@ -154,22 +165,56 @@ _COLUMNS = [log.c[name] for name in Line.__dataclass_fields__]
 
 def gauges(source: Source, bound: int = BOUND) -> Gauges:
     """Count what is unfinished, along the hot index and within `bound` for each (channel, priority)."""
-    grid = {"channels": [channel.value for channel in Channel], "priorities": [rank.value for rank in Priority]}
+    closed = kept_back(source)
+    counts = depth(source, closed, bound)
     with by_index(source):
-        counts = rows(source, statement("read_depth"), grid | {"bound": bound})
-        ages = rows(source, statement("read_oldest"), grid | {"lanes": 2000})
-    depth: dict[tuple[str, str], int] = {}
+        ages = rows(source, statement("read_oldest"), _grid(closed) | {"lanes": 2000, "bound": PASSED_OVER})
+    by_state: dict[tuple[str, str], int] = {}
     per_lane: dict[tuple[str, str, bool], int] = {}
     for row in counts:
-        state = (row["channel"], row["state"])
-        depth[state] = depth.get(state, 0) + row["rows"]
+        state = "paused" if row["closed"] and row["state"] == "due" else row["state"]
+        by_state[row["channel"], state] = by_state.get((row["channel"], state), 0) + row["rows"]
         lane = (row["channel"], row["priority"], row["state"] == "held")
         per_lane[lane] = per_lane.get(lane, 0) + row["rows"]
     return Gauges(
-        depth=depth,
+        depth=by_state,
         oldest={(row["channel"], row["priority"]): row["seconds"] for row in ages},
         bounded=frozenset(channel for (channel, _, _), count in per_lane.items() if count >= bound),
+        pauses={row["scope"]: (row["pauses"], row["seconds"]) for row in rows(source, statement("count_pauses"), {})},
     )
+
+
+def depth(source: Source, closed: Closed, bound: int = BOUND) -> list[Row]:
+    """Unfinished rows by channel, priority, state and whether they are closed; `bound` for each (channel, priority)."""
+    with by_index(source):
+        return rows(source, statement("read_depth"), _grid(closed) | {"bound": bound})
+
+
+def kept_back(source: Source) -> Closed:
+    """What the pauses in force keep back, by the routes of all living workers."""
+    pauses = Pauses.of((row["scope"], row["name"]) for row in rows(source, statement("pauses"), {}))
+    return pauses.closed(routes(source)) if pauses else Closed()
+
+
+def routes(source: Source) -> dict[str, dict[str, str]]:
+    """The accounts of each channel with their providers, of all living workers together."""
+    found: dict[str, dict[str, str]] = {}
+    for row in rows(source, statement("read_workers"), {}):
+        told = row["state"].get("routes") if row["heartbeat_seconds"] < DEAD_AFTER else None
+        for channel, route in told.items() if isinstance(told, dict) else ():
+            found.setdefault(channel, {}).update(route if isinstance(route, dict) else {})
+    return found
+
+
+def _grid(closed: Closed) -> dict[str, Any]:
+    return {
+        "channels": [channel.value for channel in Channel],
+        "priorities": [rank.value for rank in Priority],
+        "closed_channels": list(closed.channels),
+        "closed_tenants": list(closed.tenants),
+        "closed_templates": list(closed.templates),
+        "closed_providers": list(closed.providers),
+    }
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from noti_worker.domain.facts import Result
@@ -26,10 +25,16 @@ RESPONSE_AT_MOST = 20_000
 """Bytes of `response_data` as JSON."""
 
 _NAME_AT_MOST = 200
-_WAIT_AT_MOST = timedelta(days=366)
-_DURATION_AT_MOST = timedelta(days=7)
+_WAIT_AT_MOST = 366 * 86_400.0
+_DURATION_AT_MOST = 7 * 86_400.0
+
+# Made once: json.dumps makes one for each call that asks for anything unusual.
+_DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_ASCII = json.JSONEncoder(allow_nan=False)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# What the cutter is for: characters that PostgreSQL refuses (as JSON escapes them) and numbers that nobody reads.
+_ODD = re.compile(r"\\u0000|\\ud|[0-9]{19}")
 _BROKEN_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 # A fault of the statement or of a right is no fault of one result: halving would only blame them all.
@@ -49,13 +54,13 @@ def minimal(result: Result, error: str) -> Entry:
     least = _verdict(result) | {"error": error, "reason": error}
     if result.inbox is not None and result.verdict.status is Status.SENT:
         # Without its message in the inbox it was not delivered.
-        least |= {"status": Status.FAILED.value, "attempt_status": Status.FAILED.value, "kind": Kind.PERMANENT.value}
+        least |= {"status": Status.FAILED, "kind": Kind.PERMANENT}
     return least
 
 
 def dump(entries: Sequence[Entry]) -> str:
-    """The document, its entries sorted by id: two workers that record then never wait for each other."""
-    return json.dumps(sorted(entries, key=lambda one: int(one["id"])), ensure_ascii=False, allow_nan=False)
+    """The document."""
+    return _DOCUMENT.encode(entries)
 
 
 def record(
@@ -65,7 +70,9 @@ def record(
 
     Raises what `write` raises, except for a refusal that concerns single results: their fate is `refused`.
     """
-    return _halving([(result, entry(result, now_monotonic)) for result in results], write)
+    # Sorted by id: two workers that record then never wait for each other.
+    ordered = sorted(results, key=lambda result: result.notification.notification_id)
+    return _halving([(result, entry(result, now_monotonic)) for result in ordered], write)
 
 
 def _halving(pairs: Sequence[tuple[Result, Entry]], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
@@ -88,47 +95,44 @@ def _alone(result: Result, write: Callable[[str], Mapping[int, str]], refusal: R
 
 
 def _verdict(result: Result) -> Entry:
-    verdict = result.verdict
-    tried = result.outcome is not None
-    return {
-        "id": result.notification.notification_id,
-        "claim_count": result.notification.claim_count,
-        "status": verdict.status.value,
-        "charge": bool(verdict.charge),
-        "wait_ms": _milliseconds((verdict.wait or timedelta()).total_seconds(), _WAIT_AT_MOST),
-        "tried": tried,
-        "attempt": result.notification.attempt_count + 1,
-        "attempt_status": _ATTEMPT.get(verdict.status, Status.FAILED).value,
-        "kind": storable(result.outcome.kind if result.outcome is not None else result.kind, _NAME_AT_MOST),
+    notification, verdict, outcome = result.notification, result.verdict, result.outcome
+    least: Entry = {
+        "id": notification.notification_id,
+        "claim_count": notification.claim_count,
+        "status": verdict.status,
+        "kind": storable(result.kind if outcome is None else outcome.kind, _NAME_AT_MOST),
     }
-
-
-# The attempts log knows how tries end, not how rows do: a row that expired after a try had a failed one.
-_ATTEMPT = {status: status for status in (Status.SENT, Status.RETRYING, Status.FAILED, Status.HELD, Status.UNKNOWN)}
+    if outcome is not None:
+        least["tried"] = True
+        least["attempt"] = notification.attempt_count + 1
+    if verdict.charge:
+        least["charge"] = True
+    if verdict.wait is not None:
+        least["wait_ms"] = _milliseconds(verdict.wait.total_seconds(), _WAIT_AT_MOST)
+    return least
 
 
 def _details(result: Result, now_monotonic: float) -> Entry:
-    details: Entry = {
-        "reason": storable(result.verdict.reason, ERROR_AT_MOST),
-        "error": storable(result.verdict.reason, ERROR_AT_MOST),
-        "provider": storable(result.provider, _NAME_AT_MOST),
-        "account": storable(result.account, _NAME_AT_MOST),
-    }
-    if result.verdict.status is Status.CANCELLED:
-        details["error"] = None  # nothing went wrong: the row keeps what its last try said
     outcome = result.outcome
+    reason = storable(result.verdict.reason, ERROR_AT_MOST)
+    details: Entry = {"reason": reason}
+    if outcome is not None and (outcome.kind is Kind.OK or outcome.error is not None):
+        # With `ok` an error speaks of copies that were refused: it stands in the try, not in the row.
+        details["error"] = storable(outcome.error, ERROR_AT_MOST)
+    elif result.verdict.status is not Status.CANCELLED:  # a row that is cancelled keeps what its last try said
+        details["error"] = reason
+    if result.account is not None:
+        details["provider"] = storable(result.provider, _NAME_AT_MOST)
+        details["account"] = storable(result.account, _NAME_AT_MOST)
     if outcome is not None:
-        if outcome.kind is Kind.OK or outcome.error is not None:
-            # With `ok` an error speaks of copies that were refused: it stands in the try, not in the row.
-            details["error"] = storable(outcome.error, ERROR_AT_MOST)
-        details |= {
-            "code": storable(outcome.code, _NAME_AT_MOST),
-            "provider_message_id": storable(outcome.provider_message_id, 1_000),
-            "response": None if outcome.response is None else compact(outcome.response),
-            "traceparent": storable(result.traceparent, _NAME_AT_MOST),
-            "age_ms": _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST),
-            "duration_ms": _milliseconds(result.seconds, _DURATION_AT_MOST),
-        }
+        details["code"] = storable(outcome.code, _NAME_AT_MOST)
+        details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
+        details["age_ms"] = _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST)
+        details["duration_ms"] = _milliseconds(result.seconds, _DURATION_AT_MOST)
+        if outcome.response is not None:
+            details["response"] = compact(outcome.response)
+        if result.traceparent is not None:
+            details["traceparent"] = storable(result.traceparent, _NAME_AT_MOST)
     if result.inbox is not None:
         details["inbox"] = _inbox(result.inbox)
     return details
@@ -153,17 +157,17 @@ def storable(value: object, at_most: int | None) -> str | None:
     words = value if isinstance(value, str) else str(value)
     if at_most is not None and len(words) > at_most:
         words = words[: at_most - 1] + "…"
-    return _UNSTORABLE.sub("\ufffd", words)
+    return words if words.isascii() and "\0" not in words else _UNSTORABLE.sub("\ufffd", words)
 
 
-def _milliseconds(seconds: float, at_most: timedelta) -> int:
-    if math.isnan(seconds):
-        return 0
-    return int(min(max(seconds, 0.0), at_most.total_seconds()) * 1000)
+def _milliseconds(seconds: float, at_most: float) -> int:
+    return int(min(seconds, at_most) * 1000) if seconds > 0 else 0  # also for NaN
 
 
 def compact(response: Mapping[str, Any]) -> Any:
     """JSON-able data of at most RESPONSE_AT_MOST bytes; what was cut is marked `"truncated": true`."""
+    if _plain(response):
+        return response
     for texts, items, nodes in ((10_000, 200, 2_000), (2_000, 50, 500), (200, 20, 100)):
         cutter = _Cutter(texts, items, nodes)
         kept = cutter.keep(response, depth=0)
@@ -172,6 +176,15 @@ def compact(response: Mapping[str, Any]) -> Any:
         if len(json.dumps(kept, ensure_ascii=False).encode()) <= RESPONSE_AT_MOST:
             return kept
     return {"truncated": True}
+
+
+def _plain(response: Mapping[str, Any]) -> bool:
+    """Tell whether it can be kept as it stands, as most answers can: small, hardly nested, JSON through and through."""
+    try:
+        text = _ASCII.encode(response)  # never shorter than the same in UTF-8
+    except _BROKEN_VALUES:
+        return False
+    return len(text) <= RESPONSE_AT_MOST and text.count("[") + text.count("{") <= 20 and not _ODD.search(text)
 
 
 class _Cutter:

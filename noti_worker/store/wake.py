@@ -18,6 +18,9 @@ _CHECK = statement("check_wake")
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 
+_APART = 0.025
+"""Seconds between two hints: whoever may connect may NOTIFY, and a storm of it must not keep the loop busy."""
+
 
 class PostgresWake:
     """Port Wake: hears `noti_wake`. Polling stays the truth, so no trouble here is ever raised.
@@ -40,6 +43,7 @@ class PostgresWake:
         self._check_at = 0.0
         self._token = ""
         self._hinted = False
+        self._quiet_until = 0.0
 
     @property
     def listening(self) -> bool:
@@ -52,13 +56,14 @@ class PostgresWake:
         with self._turn:
             while not self._closing.is_set():
                 self._tend()
-                if self._hinted:
+                now = time.monotonic()
+                if self._hinted and now >= self._quiet_until:
                     self._hinted = False
+                    self._quiet_until = now + _APART
                     return True
-                left = until - time.monotonic()
-                if left <= 0:
+                if now >= until:
                     return False
-                self._hear(left)
+                self._hear(min(until, self._quiet_until if self._hinted else until) - now)
         return False
 
     def close(self) -> None:

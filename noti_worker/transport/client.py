@@ -12,11 +12,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout, SSLError
 from urllib3.exceptions import HTTPError, ProtocolError
-from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Outcome, Scope
-from noti_worker.transport.deadline import Call, Watchdog
+from noti_worker.transport.answer import Answer
+from noti_worker.transport.deadline import Call, under_way
 from noti_worker.transport.guard import Guard, Refused, Target
 from noti_worker.transport.lines import Dialler, NotSent, Pools
 from noti_worker.transport.lookup import Lookup, Resolver, system_lookup
@@ -67,7 +67,6 @@ class Client:
     def __init__(self, guard: Guard, tls: ssl.SSLContext, resolver: Resolver, concurrency: int) -> None:
         self._guard = guard
         self._resolver = resolver
-        self._watchdog = Watchdog()
         self._adapter = _Adapter(Dialler(guard, resolver), tls, concurrency)
 
     def send(self, request: Request, limit: float) -> Reply | Outcome:
@@ -82,26 +81,23 @@ class Client:
             prepared = _Prepared(request, self._guard.target(request.url))
         except Refused as refused:
             return _refusal(refused)
-        with self._watchdog.watch(limit) as call:
+        with under_way(limit) as call:
             try:
-                response = self._adapter.send(prepared, stream=True, timeout=call.remaining())
+                answer: Any = self._adapter.send(prepared, stream=True, timeout=limit)
             except Refused as refused:
                 return _refusal(refused)
             except NotSent as error:
                 return Outcome(Kind.TRANSIENT, Scope.PROVIDER, error.code, str(error))
             except (requests.RequestException, HTTPError) as error:
                 return _broken(call, error)
-            if call.expired:  # to http.client, headers that were cut off look complete
-                response.raw.close()
-                return _broken(call, TimeoutError())
-            body, truncated = _body(response.raw)
-            headers = {name.lower(): value[:LARGEST_HEADER] for name, value in response.raw.headers.items()}
-            return Reply(response.status_code, headers, body, truncated or call.expired)
+            assert isinstance(answer, Answer)
+            body, truncated = answer.body(LARGEST_BODY)
+            headers = {name: value[:LARGEST_HEADER] for name, value in answer.headers.items()}
+            return Reply(answer.status, headers, body, truncated)
 
     def close(self) -> None:
         """Close the idle connections and end the threads; calls under way end by themselves."""
         self._adapter.close()
-        self._watchdog.close()
         self._resolver.close()
 
 
@@ -127,13 +123,13 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=2 * concurrency, pool_maxsize=concurrency, max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: Any) -> None:
-        self.poolmanager = Pools(
+        self.poolmanager: Pools = Pools(
             self._dialler, num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._tls
         )
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
         target: Target = request.target
-        return self.poolmanager.connection_from_host(target.host, target.port, target.scheme)
+        return self.poolmanager.at(target.scheme, target.host, target.port)
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
         """Nothing to set: the TLS context verifies; the inherited method would load a bundle per connection."""
@@ -142,34 +138,18 @@ class _Adapter(HTTPAdapter):
         target: Target = request.target
         return target.path
 
-    def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
-        # The inherited method parses cookies, which a stranger writes and nobody here reads.
-        response = requests.Response()
-        response.status_code = resp.status
-        response.raw = resp
-        return response
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> Any:
+        """The answer as the line read it; the inherited method parses cookies, which nobody here reads."""
+        return resp
 
 
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise Refused("bad_header", "a header's name or value holds a character that is not allowed there")
+            raise Refused(
+                "bad_header", "a header's name or value holds a character that is not allowed there: write it in ASCII"
+            )
     return headers
-
-
-def _body(raw: HTTPResponse) -> tuple[bytes, bool]:
-    """What came of the body, and whether anything of it is missing: the status counts, with or without it."""
-    body = b""
-    try:
-        while len(body) <= LARGEST_BODY:
-            chunk = raw.read1(LARGEST_BODY + 1 - len(body), decode_content=False)
-            if not chunk:  # the connection is back in its pool
-                return body, False
-            body += chunk
-    except (HTTPError, HTTPException, OSError):
-        pass
-    raw.close()
-    return body[:LARGEST_BODY], True
 
 
 def _refusal(refused: Refused) -> Outcome:

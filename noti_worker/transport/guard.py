@@ -94,7 +94,9 @@ class Guard:
         if len(url) > LONGEST_URL:
             raise Refused("bad_url", f"the URL is longer than {LONGEST_URL} characters")
         if not url.isprintable() or " " in url or "\\" in url:
-            raise Refused("bad_url", "the URL holds a space, a backslash or a control character")
+            raise Refused(
+                "bad_url", "the URL holds a space, a backslash or a control character: it must be percent-encoded"
+            )
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -147,7 +149,7 @@ def _host(host: str, *, literal: bool) -> str:
         except ValueError:
             raise Refused("bad_url", "the URL's IPv6 address cannot be read") from None
         if address.scope_id:  # a zone names an interface of this machine
-            raise Refused("bad_url", "the URL's IPv6 address names a zone")
+            raise Refused("bad_url", "the URL's IPv6 address names a zone: leave the zone out")
         return str(address)
     name = unicodedata.normalize("NFKC", host).replace("\u3002", ".").lower()
     if not name.isascii():
@@ -156,5 +158,5 @@ def _host(host: str, *, literal: bool) -> str:
         except LocationParseError:
             name = ""
     if not _NAME.fullmatch(name):
-        raise Refused("bad_url", "the URL's host is not a valid name")
+        raise Refused("bad_url", "the URL's host is not a valid name: write its name or address")
     return name

@@ -3,12 +3,14 @@
 import errno
 import os
 import socket
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from noti_worker.transport.answer import Answer
 from noti_worker.transport.deadline import current
 from noti_worker.transport.guard import Guard, Refused
 from noti_worker.transport.lookup import Resolver
@@ -59,15 +61,14 @@ class Dialler:
         for tried, (family, address) in enumerate(addresses):
             if call.expired:
                 break
-            # An address that does not answer must leave time for the others.
-            timeout = call.remaining() / (len(addresses) - tried)
             try:
+                # An address that does not answer must leave time for the others.
+                timeout = call.remaining() / (len(addresses) - tried)
                 sock = socket.socket(family, socket.SOCK_STREAM)
             except OSError as error:  # a family that this machine lacks
                 trouble = _trouble(error)
                 continue
             try:
-                call.hold(sock)
                 sock.settimeout(timeout)
                 sock.connect(address)
                 peer = sock.getpeername()
@@ -93,27 +94,35 @@ def _trouble(error: OSError) -> NotSent:
 
 
 class _Line(HTTPConnection):
-    """A connection that dials by our rules and notes when the first byte of a request may be gone."""
+    """A connection that dials by our rules, speaks within the call's time and notes when a byte may be gone."""
 
     dialler: Dialler
     idle_since = 0.0
+    _method = ""
 
     def _new_conn(self) -> socket.socket:
         return self.dialler.dial(self._dns_host, self.port)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._parts: list[bytes] = []
-        super().request(*args, **kwargs)
+    def request(  # type: ignore[override]
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **_: object
+    ) -> None:
+        # Head and body leave together: one packet for a small request, and one point where it counts as sent.
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == self.default_port else f":{self.port}"
+        fields = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
+        head = f"{method} {url} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n"
+        rest = memoryview(head.encode("latin-1") + (body or b""))
+        self._method = method
         if self.sock is None:
             self.connect()
-        else:
-            current().hold(self.sock)
-        current().sent = True
-        super().send(b"".join(self._parts))
+        call = current()
+        call.sent = True
+        while rest:
+            self.sock.settimeout(call.remaining())
+            rest = rest[self.sock.send(rest) :]
 
-    def send(self, data: Any) -> None:
-        # Head and body leave together: one packet for a small request, and one point where it counts as sent.
-        self._parts.append(data)
+    def getresponse(self) -> Answer:  # type: ignore[override]
+        return Answer(self.sock, current(), self._method)
 
 
 class _TlsLine(_Line, HTTPSConnection):
@@ -121,31 +130,28 @@ class _TlsLine(_Line, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Line
+    ConnectionCls = _Line  # type: ignore[assignment]
     dialler: Dialler
 
     def _new_conn(self) -> Any:
-        line = super()._new_conn()
-        assert isinstance(line, _Line)
+        line: Any = super()._new_conn()
         line.dialler = self.dialler
         return line
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        line = super()._get_conn(timeout)
-        assert isinstance(line, _Line)
+        line: Any = super()._get_conn(timeout)
         if not line.is_closed and monotonic() - line.idle_since > STALE:
             line.close()
         return line
 
     def _put_conn(self, conn: Any) -> None:
-        current().let_go()  # the next request that takes it must not be hit by our deadline
         if conn is not None:
             conn.idle_since = monotonic()
         super()._put_conn(conn)
 
 
 class _TlsPool(_Pool, HTTPSConnectionPool):
-    ConnectionCls = _TlsLine
+    ConnectionCls = _TlsLine  # type: ignore[assignment]
 
 
 class Pools(PoolManager):
@@ -155,6 +161,13 @@ class Pools(PoolManager):
         super().__init__(**options)
         self._dialler = dialler
         self.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def at(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
+        """The pool of one scheme, host and port."""
+        # The inherited method makes a key of thirty settings for each request; ours differ in these three only.
+        context = self.connection_pool_kw | {"scheme": scheme, "host": host, "port": port}
+        key: Any = (scheme, host, port)
+        return self.connection_from_pool_key(key, context)
 
     def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool = super()._new_pool(*args, **kwargs)

@@ -9,18 +9,17 @@ class DatabaseClock:
 
     def __init__(self) -> None:
         """Tell no time until `set` was called once."""
-        self._heard: tuple[datetime, float] | None = None
+        self._epoch: datetime | None = None  # when the monotonic clock stood at 0
 
     def set(self, now: datetime) -> None:
         """Take over what the database just said."""
-        self._heard = (now, time.monotonic())
+        self._epoch = now - timedelta(seconds=time.monotonic())
 
     def now(self) -> datetime:
         """Aware UTC; raises RuntimeError before the database was heard once."""
-        if self._heard is None:
+        if self._epoch is None:
             raise RuntimeError("the database's clock has not been heard yet")
-        now, at = self._heard
-        return now + timedelta(seconds=time.monotonic() - at)
+        return self._epoch + timedelta(seconds=time.monotonic())
 
     def monotonic(self) -> float:
         """Seconds that never go back."""

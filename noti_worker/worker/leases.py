@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
@@ -11,13 +11,20 @@ from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.ports import Clock, Leases, Observer, Workers
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.plans import Plan
 
 BEAT_EVERY = 2.0
+PROMPT = 0.5
+"""Seconds; what the database said longer ago may be old, as after a pause of this process in the middle of a beat."""
+
 FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
 
 LONGEST_SEND = timedelta(minutes=10)
 """No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
+
+
+_NO_BRIEFING = Briefing()
 
 
 @dataclass(slots=True)
@@ -26,7 +33,8 @@ class Held:
 
     notification: Notification
     lease_ends: float
-    briefing: Briefing = field(default_factory=Briefing)
+    briefing: Briefing = _NO_BRIEFING
+    plan: Plan | None = None  # by which it is being sent
     started: float | None = None
     lost: bool = False
     reported: bool = False  # its result is with the recorder, or it was given back
@@ -53,7 +61,8 @@ class Hand:
 
     def take(self, notifications: Iterable[Notification], since: float) -> list[Held]:
         """Hold rows whose claim was asked for at `since`: the lease cannot end earlier than counted from there."""
-        rows = [Held(notification, since + self._lease) for notification in notifications]
+        lease_ends = since + self._lease
+        rows = [Held(notification, lease_ends) for notification in notifications]
         with self._lock:
             self._rows.update((held.token, held) for held in rows)
             self._open += len(rows)
@@ -75,7 +84,8 @@ class Hand:
         """May this send begin now? Not when fenced, given up, or with less than `margin` seconds of lease left."""
         now = self._clock.monotonic()
         with self._lock:
-            if self.fenced or held.lost or held.reported or held.lease_ends - now < margin:
+            fenced = now - self._heard >= FENCE_AFTER
+            if fenced or held.lost or held.reported or held.lease_ends - now < margin:
                 return False
             held.started = now
             return True
@@ -220,14 +230,16 @@ class Keeper:
 
     def _beat(self) -> tuple[bool, float]:
         """Beat; gives whether that went through, and the pause."""
+        asked = self._clock.monotonic()
         try:
             beat = self._workers.beat(self._worker_id, self._state())
         except DatabaseAway as error:
             self._beats = 0
             return False, min(self._outage.lost(error), BEAT_EVERY)
         self._outage.over()
-        self._clock.set(beat.now)
         self._last_beat = self._clock.monotonic()
+        if self._last_beat - asked <= PROMPT or beat.now > self._clock.now():
+            self._clock.set(beat.now)
         self._beats = self._beats + 1 if beat.known else 0
         self._dead = beat.dead
         return True, BEAT_EVERY
@@ -236,6 +248,7 @@ class Keeper:
         """Prolong what is in hand; True when that went through."""
         rows = self._hand.extendable()
         if rows:
+            self._tick("leases")  # the beat before may have taken all the time that one call may
             try:
                 gone = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
             except DatabaseAway as error:

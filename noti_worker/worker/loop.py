@@ -4,6 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
@@ -12,7 +14,7 @@ from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Clock, Observer, Queue
 from noti_worker.worker.leases import Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
-from noti_worker.worker.pools import Pool
+from noti_worker.worker.pools import PATIENCE, Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 
@@ -194,14 +196,14 @@ class Loop:
     def _round(self) -> float:
         self._look()
         self._mourn()
-        hungry = False
+        hungry: list[Pool] = []  # more may wait for them
         for channel, pool in self._pools.items():
-            want = pool.want(self._pace.batch_size)
-            if want > 0:
-                hungry |= self._claim(channel, pool, want)
+            want = pool.want
+            if self._claim(channel, pool, want) if want > 0 else pool.free > 0:
+                hungry.append(pool)
         if self._heads and self._search.due(self._clock.monotonic()):
             self._search_suspect()
-        return self._pause(hungry=hungry)
+        return self._pause(hungry)
 
     def _steer(self) -> None:
         """Learn what is paused; news count from this round on."""
@@ -261,10 +263,10 @@ class Loop:
         if sweeping:
             self._sweeps[channel].took(began, self._clock.monotonic())
         taken = dict.fromkeys((share.lane for share in shares), 0)
-        for row in batch:
-            lane = Lane(row.channel, row.priority, row.tenant_id)
-            taken[lane] += 1
-            reached = Floor(row.due_at, row.notification_id)
+        for of, rows in groupby(batch, key=attrgetter("channel", "priority", "tenant_id")):
+            lane, of_lane = Lane(*of), list(rows)
+            taken[lane] += len(of_lane)
+            reached = Floor(of_lane[-1].due_at, of_lane[-1].notification_id)
             # A sweep may end below the floor; the next claim goes on from there, so that what lies between
             # does not wait for the next sweep.
             self._floors[lane] = reached if sweeping else max(self._floors.get(lane, reached), reached)
@@ -335,14 +337,16 @@ class Loop:
             return 0.0
         return ALONE_PAUSE
 
-    def _pause(self, *, hungry: bool) -> float:
-        """Seconds to wait: none while a claim came back full and there is room for more."""
+    def _pause(self, hungry: Sequence[Pool]) -> float:
+        """Seconds to wait: none while more may wait for a pool with much room, few for one with little."""
         if self._look_again:
             self._look_again = False
             self._heads_until = 0.0
             return SECOND_LOOK
-        if hungry and any(pool.want(self._pace.batch_size) > 0 for pool in self._pools.values()):
+        if any(pool.want > 0 for pool in hungry):
             return 0.0
+        if any(pool.free > 0 for pool in hungry):
+            return PATIENCE
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
         if self._steering.pauses or len(self._hand):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends

@@ -1,15 +1,13 @@
 """How rows are sent just now. A reload replaces it as a whole; sends that began under the old plan end under it."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Channel, Notification
-from noti_worker.worker.leases import Held
 
 
 class Deliver(Protocol):
@@ -52,32 +50,32 @@ class Plans:
         """Begin with `first`."""
         self.current = first
         self._lock = threading.Lock()
-        self._at_work: dict[tuple[int, int], Plan] = {}
+        self._at_work = {first: 0}  # rows under each plan that is not closed
 
-    @contextmanager
-    def for_row(self, held: Held) -> Iterator[Plan]:
-        """The plan for this row, from its first look at the policy to its result, whatever is reloaded meanwhile."""
+    def enter(self) -> Plan:
+        """The plan for one row, from its first look at the policy to `leave`, whatever is reloaded meanwhile."""
         with self._lock:
-            plan = self._at_work[held.token] = self.current
-        try:
-            yield plan
-        finally:
-            with self._lock:
-                del self._at_work[held.token]
-                last = plan is not self.current and plan not in self._at_work.values()
+            self._at_work[self.current] += 1
+            return self.current
+
+    def leave(self, plan: Plan) -> None:
+        """A row that worked by `plan` is done with it."""
+        with self._lock:
+            self._at_work[plan] -= 1
+            last = plan is not self.current and not self._at_work[plan]
             if last:
-                plan.close()
-
-    def of(self, held: Held) -> Plan:
-        """The plan under which this row is being sent; the current one when it has not begun."""
-        with self._lock:
-            return self._at_work.get(held.token, self.current)
+                del self._at_work[plan]
+        if last:
+            plan.close()
 
     def replace(self, plan: Plan) -> None:
         """Work by `plan` from here on; the old one is closed when nobody needs it any more."""
         with self._lock:
             old, self.current = self.current, plan
-            idle = old not in self._at_work.values()
+            self._at_work[plan] = 0
+            idle = not self._at_work[old]
+            if idle:
+                del self._at_work[old]
         if idle:
             old.close()
 

@@ -13,14 +13,18 @@ from noti_worker.worker.leases import Held
 WINDOW = 0.1
 """Rows finished within this many seconds are asked for ahead: claim what can start soon."""
 
+PATIENCE = 0.05
+"""Seconds that free room waits for more of it: a claim of a few rows costs nearly as much as one of many."""
+
 
 class Pool:
-    """`size` threads that work off one queue; `freed` is called when it has room worth a claim."""
+    """`size` threads that work off one queue of at most `batch_size` rows; `freed` tells of room worth a claim."""
 
     def __init__(
         self,
         channel: Channel,
         size: int,
+        batch_size: int,
         work: Callable[[Held], None],
         freed: Callable[[], None],
         clock: Clock,
@@ -29,6 +33,7 @@ class Pool:
         """Start the threads; they end with `close` or with the process."""
         self.channel = channel
         self.size = size
+        self._batch_size = max(batch_size, 1)
         self._work = work
         self._freed = freed
         self._clock = clock
@@ -36,6 +41,7 @@ class Pool:
         self._tasks: SimpleQueue[Held | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._load = 0  # queued and in work
+        self._submitted = float("-inf")
         self._finished: deque[float] = deque(maxlen=10_000)
         # Daemon threads: a send that hangs past the drain deadline must not keep the process alive.
         self._threads = [
@@ -44,16 +50,26 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def want(self, at_most: int) -> int:
-        """How many rows can start soon: free slots and what the last 100 ms finished, at most `at_most`."""
+    @property
+    def free(self) -> int:
+        """How many rows could start soon: free slots and what the last 100 ms finished, at most a batch."""
         with self._lock:
-            return self._capacity(at_most) - self._load
+            return self._free(self._clock.monotonic())
+
+    @property
+    def want(self) -> int:
+        """How many rows to claim now: none while little is free that was free only a moment ago."""
+        now = self._clock.monotonic()
+        with self._lock:
+            free = self._free(now)
+            return free if self._much(free) or now - self._submitted >= PATIENCE else 0
 
     def submit(self, rows: Iterable[Held]) -> None:
         """Hand rows to the threads."""
         tasks = list(rows)
         with self._lock:
             self._load += len(tasks)
+            self._submitted = self._clock.monotonic()
         for task in tasks:
             self._tasks.put(task)
 
@@ -76,11 +92,14 @@ class Pool:
         for _ in self._threads:
             self._tasks.put(None)
 
-    def _capacity(self, at_most: int) -> int:
-        horizon = self._clock.monotonic() - WINDOW
-        while self._finished and self._finished[0] < horizon:
+    def _free(self, now: float) -> int:
+        while self._finished and self._finished[0] < now - WINDOW:
             self._finished.popleft()
-        return min(self.size + len(self._finished), max(at_most, 1))
+        return min(self.size + len(self._finished), self._batch_size) - self._load
+
+    def _much(self, free: int) -> bool:
+        """Tell whether a quarter of all is free, of a few slots any."""
+        return free > 0 and free >= (free + self._load) // 4
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -88,9 +107,10 @@ class Pool:
                 self._work(task)
             except Exception as error:  # noqa: BLE001 - a bug in one row must not cost the pool a thread
                 self._observer.on(Trouble("send", type(error).__name__))
+            now = self._clock.monotonic()
             with self._lock:
                 self._load -= 1
-                self._finished.append(self._clock.monotonic())
-                room = self._load * 4 <= 3 * (self.size + len(self._finished))
+                self._finished.append(now)
+                room = self._much(self._free(now))
             if room:
                 self._freed()

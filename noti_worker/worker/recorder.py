@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Recorded, RecordRefused, Result, Trouble
+from noti_worker.domain.facts import Finished, Recorded, RecordRefused, Result, Trouble
 from noti_worker.domain.ports import Clock, Observer, Queue
 from noti_worker.worker.leases import Hand
 from noti_worker.worker.outage import Outage
 
-FLUSH_AT = 100
 FLUSH_AFTER = 0.02
 LARGEST_FLUSH = 500
+"""A statement costs the database two thirds a row at 500 of what it costs at 100, and no more beyond."""
+
 BUSY_PAUSE = 0.05
 
 
@@ -74,9 +75,10 @@ class Recorder:
         return self.waiting
 
     def gather(self) -> list[Result]:
-        """Wait for a first result, then a moment for its company: 100 results, 20 ms, or the last one at work."""
+        """Wait for a first result, then a moment for its company: 500 results, 20 ms, or the last one at work."""
         batch = self._batch = self._waiting
         self._waiting = []
+        known = len(batch)
         if not batch:
             try:
                 first = self._incoming.get(timeout=1.0)
@@ -86,13 +88,15 @@ class Recorder:
                 batch.append(first)
         ends = self._clock.monotonic() + FLUSH_AFTER
         while len(batch) < LARGEST_FLUSH:
-            patience = ends - self._clock.monotonic() if len(batch) < FLUSH_AT and self._hand.open else 0.0
+            patience = ends - self._clock.monotonic() if self._hand.open else 0.0
             try:
                 result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
             except Empty:
                 break
             if result is not None:
                 batch.append(result)
+        if len(batch) > known:
+            self._observer.on(Finished(tuple(batch[known:])))
         return batch
 
     def flush(self, batch: list[Result]) -> float:

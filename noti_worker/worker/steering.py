@@ -56,4 +56,4 @@ class Steering:
 
     def paused_accounts(self) -> frozenset[str]:
         """The accounts that leave their routes for now."""
-        return self.pauses.names(Scope.ACCOUNT)
+        return self.pauses.names(Scope.ACCOUNT) if self.pauses else frozenset()

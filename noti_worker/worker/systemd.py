@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import (
     DatabaseBack,
     DatabaseLost,
@@ -22,6 +23,21 @@ from noti_worker.domain.notification import Status
 
 STOP_MARGIN = 30.0
 """Seconds asked of systemd beyond the drain deadline: for the last results and for leaving the register."""
+
+
+def check_watchdog(call: float, environ: Mapping[str, str] = os.environ) -> None:
+    """Raise ConfigurationError when WatchdogSec= would kill a worker that waits for one `call` of the database.
+
+    `call` in seconds. systemd.service(5): the watchdog is meant for us when WATCHDOG_PID is our own.
+    """
+    if environ.get("WATCHDOG_PID") not in {None, str(os.getpid())}:
+        return
+    usec = environ.get("WATCHDOG_USEC", "")
+    if usec.isdigit() and 0 < int(usec) <= call * 1_000_000:
+        raise ConfigurationError(
+            f"WatchdogSec of the unit is {int(usec) / 1_000_000:g}s, and a call of the database may take {call:g}s:"
+            " the watchdog would end a worker that waits; the unit as shipped has 60s"
+        )
 
 
 class Notifier:
@@ -100,9 +116,9 @@ class Systemd:
     def on(self, fact: Fact) -> None:
         """Take note of what changes the state."""
         match fact:
-            case Finished(result):
+            case Finished(results):
                 with self._lock:
-                    self._counts[result.verdict.status] += 1
+                    self._counts.update(result.verdict.status for result in results)
             case WorkerStarted(_, _, channels):
                 self._delivers(channels)
             case DatabaseLost():

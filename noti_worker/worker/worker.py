@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import (
-    Finished,
     LeaseLost,
     Reloaded,
     ReloadRefused,
@@ -197,7 +196,13 @@ class Worker:
         for channel, serve in channels.items():
             if channel not in self._pools:
                 self._pools[channel] = Pool(
-                    channel, serve.concurrency, self._work, self._bell.ring, self._clock, self._observer
+                    channel,
+                    serve.concurrency,
+                    self._pace.batch_size,
+                    self._work,
+                    self._bell.ring,
+                    self._clock,
+                    self._observer,
                 )
         for channel in [channel for channel in self._pools if channel not in channels]:
             self._loop.abandon_suspect()
@@ -240,7 +245,8 @@ class Worker:
 
     def _work(self, held: Held) -> None:
         """One row on a sender thread: still ours, mark it where it must not go out twice, deliver, report."""
-        with self._plans.for_row(held) as plan:
+        plan = held.plan = self._plans.enter()
+        try:
             serve = plan.channels.get(held.notification.channel)  # gone when a reload took the channel away
             paused = self._steering.closes(held.notification)  # since the claim
             if serve is None or paused or not self._may_start(held, serve.policy):
@@ -253,6 +259,8 @@ class Worker:
                 self._hand.drop([held])
                 raise
             self._report(held, result)
+        finally:
+            self._plans.leave(plan)
 
     def _may_start(self, held: Held, policy: Policy) -> bool:
         margin = min(policy.send_timeout, self._pace.lease.total_seconds() / 2)
@@ -276,7 +284,6 @@ class Worker:
 
     def _report(self, held: Held, result: Result) -> None:
         if self._recorder is not None and self._hand.report(held):
-            self._observer.on(Finished(result))
             self._recorder.put(result)
 
     def _drain(self, worker_id: int, recorder: Recorder, keeper: Keeper) -> None:
@@ -294,9 +301,9 @@ class Worker:
             self._bell.wait(min(left, 0.1))
             released += self._release()
         for held in self._hand.rows():
-            if held.started is not None and not held.reported:
+            if held.started is not None and held.plan is not None and not held.reported:
                 seconds = self._clock.monotonic() - held.started
-                self._report(held, self._plans.of(held).delivery.give_up(held.notification, seconds))
+                self._report(held, held.plan.delivery.give_up(held.notification, seconds))
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         keeper.stop()
         if not self._outage.on:  # our heart stops beating: the others see it soon enough

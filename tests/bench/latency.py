@@ -34,8 +34,8 @@ def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str,
         for key, (rate, seconds, producers) in rates.items():
             count = rate * bench.number(seconds, 2) // producers
             stamps = _produce(bench, url, first, count, rate / producers, producers)
-            first += len(stamps)
-            wait_for(lambda: len(probe.began()) >= first, 60.0, "all are picked up")  # noqa: B023
+            first += count * producers
+            wait_for(lambda: stamps.keys() <= probe.began().keys(), 60.0, "all are picked up")  # noqa: B023
             began = probe.began()
             delays = [(began[recipient] - at) * 1000 for recipient, at in stamps.items()]
             achieved = (len(stamps) - 1) / (max(stamps.values()) - min(stamps.values()))

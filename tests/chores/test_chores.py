@@ -52,6 +52,7 @@ def test_one_worker_counts_and_all_show_the_same(
         "INSERT INTO noti.notifications_log (channel, recipient, body, send_at) VALUES ('email', 'a', 'x', NULL),"
         " ('email', 'b', 'x', NULL), ('sms', 'c', 'x', now() + interval '1 hour')"
     )
+    connection.execute("SELECT noti.pause('tenant', 'acme')")
     shown: dict[int, Gauges] = {}
     session = database.session("gauges")
     first = CountQueue(1, workers, session, lambda gauges: shown.update({1: gauges}))
@@ -63,6 +64,7 @@ def test_one_worker_counts_and_all_show_the_same(
     assert shown[1] == shown[2]
     assert shown[1].depth == {("email", "due"): 2, ("sms", "scheduled"): 1}
     assert shown[1].oldest[("email", "normal")] >= 0
+    assert (shown[1].pauses["tenant"][0], shown[1].pauses["tenant"][1] > 0) == (1, True)
 
 
 def test_workers_that_were_killed_are_forgotten_after_a_day(workers: PostgresWorkers, connection: Connection) -> None:

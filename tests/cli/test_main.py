@@ -86,6 +86,13 @@ def test_every_command_and_every_option_says_what_it_does(name: str) -> None:
             assert parameter.help.endswith((".", "}.")), f"{name} {parameter.opts[0]}"
 
 
+def test_the_help_says_of_each_command_in_a_whole_sentence_what_it_does(noti: Invoke) -> None:
+    shown = " ".join(noti("--help").stdout.split())
+    for name, command in main.commands.items():
+        sentence = (command.help or "").partition(".")[0]
+        assert f" {name} {' '.join(sentence.split())}." in shown, name
+
+
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
 def test_every_help_ends_with_examples_that_are_understood(name: str) -> None:
     command = dict(commands())[name]

@@ -184,3 +184,12 @@ def test_on_a_terminal_why_is_a_timeline(
     assert shown.count("●") >= 2
     assert shown.count("○") == 1
     assert "\x1b[31m●" in shown  # failed is red
+
+
+def test_one_long_recipient_does_not_make_every_line_of_a_pipe_long(noti: Invoke, connection: Connection) -> None:
+    long = "https://example.com/" + "x" * 300
+    queue(connection)
+    queue(connection, channel="webhook", recipient=long, body="{}")
+    lines = noti("list").stdout.splitlines()
+    assert long in lines[1]  # whole
+    assert max(map(len, (lines[0], lines[2]))) < 130

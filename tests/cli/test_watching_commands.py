@@ -9,13 +9,16 @@ import struct
 import subprocess
 import sys
 import termios
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from noti_worker.cli.picture import picture
+from noti_worker.cli.picture import TextLine, picture
+from noti_worker.cli.watching import _text
 from noti_worker.store.overview import overview
 from noti_worker.store.reading import for_people
 from tests.cli.conftest import Invoke, read
@@ -76,16 +79,35 @@ def test_status_answers_what_failed_within_the_hour_by_cause(noti: Invoke, conne
     assert lines[2] == "    number … unknown"  # no address
 
 
+def test_status_answers_which_account_does_not_accept(noti: Invoke, connection: Connection) -> None:
+    busy(connection)
+    for kind in ("transient", "transient", "transient", "ok"):
+        connection.execute(
+            "INSERT INTO noti.notification_attempts_log"
+            " (notification_id, attempt_number, claim_count, status, account, kind, error_message) VALUES"
+            " (1, 1, 1, CASE %(kind)s WHEN 'ok' THEN 'sent' ELSE 'retrying' END, 'relay', %(kind)s, 'refused')",
+            {"kind": kind},
+        )
+    lines = blocks(noti("status").stdout)["tries not accepted (last 5m0s), by account"]
+    assert [line.split() for line in lines[:3]] == [
+        ["tries", "of", "all", "account", "kind", "newest"],
+        ["3", "75", "%", "relay", "transient", "1"],
+        ["refused"],
+    ]
+    assert lines[3].split()[:4] == ["1", "100", "%", "spare"]
+
+
 def test_status_shows_pauses_rates_channels_held_and_workers(noti: Invoke, connection: Connection) -> None:
     busy(connection)
     shown = noti("status").stdout
     assert shown.splitlines()[0].startswith("PAUSED tenant acme by ada since 20")
     assert "0.2 failed (last 5m0s)" in shown.splitlines()[1]
+    assert shown.splitlines()[2] == "workers: 1 running"
     found = blocks(shown)
     (channels,) = (lines for head, lines in found.items() if head.startswith("channel "))
-    assert [line.split()[:7] for line in channels] == [
-        ["email", "1", "0", "0", "0", "1", "0"],
-        ["sms", "1", "0", "0", "0", "0", "1"],
+    assert [line.split() for line in channels] == [
+        ["email", "0", "0", "1", "0", "0", "1", "0"],  # the paused one is not due
+        ["sms", "1", "0", "0", "0", "0", "0", "1", "0s"],
     ]
     assert found["waits for a person"][1].split()[:3] == ["1", "email", "held"]
     (workers,) = (lines for head, lines in found.items() if head.startswith("worker "))
@@ -109,20 +131,23 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     busy(connection)
     found = read(noti("status", "--json"))
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
-        "channels": ["channel", "due", "in_flight", "waiting", "scheduled", "held", "failed_last_hour",
+        "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
                      "oldest_due_seconds", "bounded"],
         "rates": ["sent", "retried", "failed", "other", "seconds"],
         "waiting": ["channel", "priority", "tenant_id", "rows", "oldest_due_seconds", "oldest_id", "why", "bounded"],
+        "answers": ["account", "kind", "tries", "of", "example_id", "error"],
         "held": ["channel", "status", "reason", "rows", "oldest_seconds", "example_id", "bounded"],
         "failures": ["channel", "account", "kind", "rows", "example_id", "error", "bounded"],
-        "workers": ["worker_id", "host", "pid", "version", "started_at", "heartbeat_seconds", "alive", "state"],
+        "workers": ["worker_id", "host", "pid", "version", "started_at", "heartbeat_seconds", "up_seconds", "alive",
+                    "state"],
         "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until"],
     }  # fmt: skip
 
 
-def test_status_watches_until_it_is_interrupted(database_url: str) -> None:
+@pytest.mark.parametrize("words", [("status", "--watch", "--json"), ("top", "--json")])
+def test_status_watches_until_it_is_interrupted(database_url: str, words: tuple[str, ...]) -> None:
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "noti_worker", "status", "--watch", "--json"],
+        [sys.executable, "-m", "noti_worker", *words],
         env={"PATH": "/usr/bin:/bin", "NOTI_DATABASE_URL": database_url},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -147,7 +172,32 @@ def test_the_live_picture_fits_the_terminal(connection: Connection, database_url
         now = overview(people)
     lines = [line.text for line in picture(now, width)]
     assert max(map(len, lines)) <= width
-    assert any(line.startswith("PAUSED tenant acme") for line in lines)
+    paused = next(number for number, line in enumerate(lines) if line.startswith("PAUSED tenant acme"))
+    assert lines[paused + 1].endswith("(bill unpaid)")  # what is too long for a line goes on in the next one
+    short = [line.text for line in picture(now, 40, 2)]
+    assert [line for line in short if len(line) > 40] == []
+    assert len(short) < len(picture(now, 40))
+
+
+def test_columns_stay_where_they_are_when_a_number_grows(connection: Connection, database_url: str) -> None:
+    busy(connection)
+    with for_people(database_url) as people:
+        now = overview(people)
+    channel = now.channels[1]
+    crowded = replace(now, channels=(now.channels[0], replace(channel, due=99_999, waiting=123_456, bounded=True)))
+    before, after = ([line.text for line in picture(seen, 80)] for seen in (now, crowded))
+    number = next(number for number, line in enumerate(before) if line.startswith("channel "))
+    assert before[number : number + 2] == after[number : number + 2]
+    assert "99k+" in after[number + 2]
+    assert "123k+" in after[number + 2]
+
+
+def test_a_low_terminal_says_that_there_is_more() -> None:
+    lines = [TextLine(f"line {number}") for number in range(30)]
+    assert _text(lines, 30).plain.splitlines()[-1] == "line 29"
+    shown = _text(lines, 24).plain.splitlines()
+    assert (len(shown), shown[-2]) == (24, "line 22")
+    assert shown[-1] == "… 7 more lines: noti-worker status shows them"
 
 
 def test_top_is_live_until_ctrl_c(connection: Connection, database_url: str) -> None:
@@ -201,12 +251,29 @@ def test_pause_and_resume(noti: Invoke, connection: Connection, monkeypatch: pyt
     assert (result.exit_code, result.stderr) == (1, "everything is not paused\n")
 
 
-def test_a_dry_run_pauses_and_resumes_nothing(noti: Invoke, connection: Connection) -> None:
-    assert noti("pause", "tenant", "acme", "--dry-run").stdout.startswith("would be paused: tenant acme")
+def test_a_dry_run_counts_what_it_would_stop_or_set_free_and_changes_nothing(
+    noti: Invoke, connection: Connection
+) -> None:
+    for _ in range(3):
+        queue(connection, tenant_id="acme")
+    queue(connection, tenant_id="acme", send_at=datetime(2090, 1, 1, tzinfo=UTC))
+    claim(connection, queue(connection, tenant_id="acme"))  # in flight: no pause stops it
+    queue(connection, tenant_id="acme", channel="sms", recipient="+491234")
+    queue(connection)
+    first, second = noti("pause", "tenant", "acme", "--dry-run").stdout.splitlines()
+    assert first.startswith("would be paused: tenant acme")
+    assert second == "that would stop 4 that are due, and 1 whose time comes later"
     assert connection.execute("SELECT 1 FROM noti.pauses").fetchall() == []
+    noti("pause", "channel", "sms")
+    told = read(noti("pause", "tenant", "acme", "--dry-run", "--json"))  # the SMS waits already
+    assert told["stops"] == {"due": 3, "later": 1, "bounded": False}
     noti("pause", "tenant", "acme")
-    assert noti("resume", "tenant", "acme", "--dry-run").stdout == "would be resumed: tenant acme\n"
-    assert len(connection.execute("SELECT 1 FROM noti.pauses").fetchall()) == 1
+    assert noti("resume", "tenant", "acme", "--dry-run").stdout == (
+        "would be resumed: tenant acme\nthat would set free 3 that are due, and 1 whose time comes later\n"
+    )
+    told = read(noti("resume", "channel", "sms", "--dry-run", "--json"))
+    assert told["sets_free"] == {"due": 0, "later": 0, "bounded": False}  # the tenant keeps it back
+    assert len(connection.execute("SELECT 1 FROM noti.pauses").fetchall()) == 2
 
 
 def test_what_cannot_be_paused_is_said_in_words(noti: Invoke) -> None:

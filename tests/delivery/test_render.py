@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -15,6 +15,7 @@ import pytest
 
 from noti_worker.delivery.render import Rendered, Renderer, RendererAway
 from noti_worker.delivery.render_child import FILTERS
+from noti_worker.delivery.render_process import Process, Request
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.facts import RendererKilled
 from noti_worker.domain.notification import Template
@@ -242,6 +243,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("name", POISON)
+@pytest.mark.fault("F05")
 def test_a_poisonous_template_ends_soon_with_a_reason_and_the_next_one_is_fine(renderer: Renderer, name: str) -> None:
     filled(renderer, "warm")  # a new child, after an earlier one was killed, is not this template's time
     began = monotonic()
@@ -281,6 +283,7 @@ def test_the_child_has_nothing_to_give_away(renderer: Renderer) -> None:
     assert limits["Max file size"] == "0"
 
 
+@pytest.mark.fault("F05")
 def test_a_template_that_does_not_end_is_told_and_its_child_replaced() -> None:
     witness = Witness()
     renderer = Renderer(witness, timeout=0.2)
@@ -294,6 +297,7 @@ def test_a_template_that_does_not_end_is_told_and_its_child_replaced() -> None:
     assert witness.facts == [RendererKilled("t", "did not end within 0.2 s")]
 
 
+@pytest.mark.fault("F05")
 def test_a_child_that_was_killed_is_replaced_and_the_render_done_again(own: Renderer) -> None:
     filled(own, "x")
     os.kill(pid_of(own), signal.SIGKILL)
@@ -356,3 +360,131 @@ def test_a_large_row_goes_there_and_back(renderer: Renderer) -> None:
     assert filled(renderer, "{{ a | length }} {{ b }}", {"a": "ä" * 1_000_000, "b": "ä" * 100_000}) == (
         "1000000 " + "ä" * 100_000
     )
+
+
+# Threads that wait for the child share the next trip
+
+
+def together(renderer: Renderer, bodies: Sequence[str], before: Callable[[], None] = lambda: None) -> list[str]:
+    """What becomes of rows that came while the line was taken, all on the same trip; `before` it begins."""
+
+    def tried(number: int, body: str) -> str:
+        try:
+            return renderer.render(Template(f"t{number}", body=body), json.dumps(DATA), ABOUT).text or ""
+        except (BadNotification, RendererAway) as wrong:
+            return str(wrong)
+
+    with ThreadPoolExecutor(len(bodies) + 1) as threads:
+        with renderer._line:
+            first = threads.submit(filled, renderer, "x")
+            wait_until(lambda: renderer._under_way and not renderer._waiting)
+            others: list[Future[str]] = []
+            for number, body in enumerate(bodies):
+                others.append(threads.submit(tried, number, body))
+                wait_until(lambda: len(renderer._waiting) == len(others))  # in this order
+            before()
+        assert first.result(30) == "x"
+        return [other.result(30) for other in others]
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows went on each trip."""
+    ask, seen = Process.ask, []
+
+    def counted(process: Process, requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
+        seen.append(len(requests))
+        return ask(process, requests)
+
+    monkeypatch.setattr(Process, "ask", counted)
+    return seen
+
+
+def test_rows_that_wait_share_a_trip(own: Renderer, trips: list[int]) -> None:
+    assert together(own, [f"{n} {{{{ name }}}}" for n in range(7)]) == [f"{n} <Ada>" for n in range(7)]
+    assert trips == [1, 7]
+
+
+def test_a_trip_is_bounded_in_rows_and_bytes(own: Renderer, trips: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noti_worker.delivery.render._MOST_TOGETHER", 3)
+    assert together(own, ["a"] * 7) == ["a"] * 7
+    assert trips == [1, 3, 3, 1]
+    trips.clear()
+    monkeypatch.setattr("noti_worker.delivery.render._LARGEST_TRIP", 10)
+    assert together(own, ["a"] * 3) == ["a"] * 3
+    assert trips == [1, 1, 1, 1], "one row goes, however large"
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+@pytest.mark.parametrize(
+    ("poison", "said"),
+    [
+        ("three loops", "did not end within 0.3 s"),
+        ("nothing", "'nothing' is undefined"),
+    ],
+)
+def test_a_poisonous_template_harms_no_row_of_its_trip(poison: str, said: str, place: int) -> None:
+    witness = Witness()
+    renderer = Renderer(witness, timeout=0.3)
+    bodies = [f"{n} {{{{ name }}}}" for n in range(5)]
+    bodies[place] = POISON.get(poison, "{{ nothing }}")
+    answers = together(renderer, bodies)
+    renderer.close()
+    assert said in answers[place]
+    assert f"'t{place}'" in answers[place]
+    assert [answer for n, answer in enumerate(answers) if n != place] == [f"{n} <Ada>" for n in range(5) if n != place]
+    killed = [fact.template_id for fact in witness.facts if isinstance(fact, RendererKilled)]
+    assert killed == ([f"t{place}"] if poison in POISON else [])
+
+
+def test_several_poisonous_templates_on_one_trip_are_each_told(own: Renderer) -> None:
+    hog = "{% set ns = namespace(x='y') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+    answers = together(own, ["a", hog, "b", hog, "c"])
+    assert [answers[n] for n in (0, 2, 4)] == ["a", "b", "c"]
+    assert all("memory" in answers[n] or "MemoryError" in answers[n] for n in (1, 3)), answers
+
+
+def test_a_child_that_is_killed_on_a_shared_trip_harms_nobody(own: Renderer) -> None:
+    filled(own, "x")
+    assert together(own, ["a", "b", "c"], before=lambda: os.kill(pid_of(own), signal.SIGKILL)) == ["a", "b", "c"]
+
+
+def test_a_child_that_cannot_start_is_told_to_all_who_wait(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/does/not/exist")
+    with ThreadPoolExecutor(6) as threads:
+        rows = [threads.submit(filled, own, "x") for _ in range(30)]
+        assert all(isinstance(row.exception(30), RendererAway) for row in rows)
+    monkeypatch.undo()
+    assert together(own, ["a", "b"]) == ["a", "b"]
+
+
+def test_a_bug_on_the_way_leaves_nobody_waiting(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Iterator[dict[str, Any]]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Process, "ask", broken)
+    with ThreadPoolExecutor(6) as threads:
+        rows = [threads.submit(filled, own, "x") for _ in range(30)]
+        assert {type(row.exception(30)) for row in rows} <= {ZeroDivisionError, RendererAway}
+    monkeypatch.undo()
+    assert together(own, ["a", "b"]) == ["a", "b"]
+
+
+def test_the_sources_of_a_template_go_to_the_child_once(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noti_worker.delivery.render_process._MOST_KNOWN", 3)
+    encode, sent = Process._encoded, []
+
+    def noted(process: Process, request: Request) -> bytes:
+        content = encode(process, request)
+        sent.append("parts" in json.loads(content))
+        return content
+
+    monkeypatch.setattr(Process, "_encoded", noted)
+    assert [filled(own, body) for body in "aabab"] == list("aabab")
+    assert sent == [True, False, True, False, False]
+    sent.clear()
+    assert [filled(own, body) for body in "cdab" * 2] == list("cdab" * 2), "more than the child keeps"
+    os.kill(pid_of(own), signal.SIGKILL)
+    sent.clear()
+    assert filled(own, "b") == "b"
+    assert sent[-1], "the fresh child has none"

@@ -1,6 +1,6 @@
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.domain.pauses import NOTHING, Pauses, Skip
+from noti_worker.domain.pauses import NOTHING, Closed, Pauses, Skip
 from tests.domain.rows import claimed
 
 ROUTE = {"relay": "smtp", "spare": "ses", "second": "ses"}
@@ -49,3 +49,14 @@ def test_a_row_is_closed_exactly_when_the_claim_would_leave_it() -> None:
 
 def test_a_scope_of_a_newer_version_closes_nothing() -> None:
     assert not Pauses.of([("planet", "email")]).closes(claimed(), ROUTE)
+
+
+def test_what_all_pauses_keep_back_is_gathered_for_counting() -> None:
+    pairs = [("channel", "sms"), ("tenant", "acme"), ("template", "welcome"), ("account", "relay")]
+    closed = Pauses.of(pairs).closed({"email": ROUTE, "push": {"relay": "fcm"}})
+    assert closed.channels == ("sms", "push")  # the only account of push is paused
+    assert (closed.tenants, closed.templates) == (("acme",), ("welcome",))
+    assert {"email relay", "email smtp", "push fcm", "chat relay"} <= set(closed.providers)
+    assert "chat smtp" not in closed.providers
+    assert Pauses().closed({"email": ROUTE}) == Closed()
+    assert len(Pauses.of([("everything", "")]).closed({}).channels) == len(Channel)

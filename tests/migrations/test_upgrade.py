@@ -178,6 +178,7 @@ def test_an_old_server_is_refused(empty_database_url: str) -> None:
     )
 
 
+@pytest.mark.fault("F45")
 def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE noti.alembic_version SET version_num = '9999'")

@@ -106,6 +106,7 @@ def test_a_request_in_small_pieces_is_understood(server: Server) -> None:
         assert b"".join(iter(lambda: client.recv(4096), b"")).endswith(b"\r\n\r\nok\n")
 
 
+@pytest.mark.fault("F49")
 def test_half_open_clients_keep_nobody_out(server: Server) -> None:
     idle = [socket.create_connection(where(server), timeout=10) for _ in range(200)]
     try:
@@ -122,6 +123,7 @@ def test_half_open_clients_keep_nobody_out(server: Server) -> None:
     assert ask(server, "/metrics")[0] == 200
 
 
+@pytest.mark.fault("F49")
 def test_there_are_at_most_sixteen_connections(server: Server) -> None:
     idle = [socket.create_connection(where(server), timeout=10) for _ in range(3 * MOST_CONNECTIONS)]
     assert ask(server, "/health/live")[0] == 200
@@ -130,6 +132,7 @@ def test_there_are_at_most_sixteen_connections(server: Server) -> None:
         client.close()
 
 
+@pytest.mark.fault("F49")
 def test_a_client_that_takes_too_long_is_dropped(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     server = Server("127.0.0.1:0", health, lambda: b"", configured=True)

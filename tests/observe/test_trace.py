@@ -106,7 +106,7 @@ def test_a_try_is_a_child_of_the_rows_trace_and_carries_it_on(receiver: Misbehav
     observer = trace.start("9.8.7")
     assert observer is not None
     begun = observer.begin(notification(), message(PARENT))
-    observer.on(f.Finished(tried(Kind.DEAD, Status.FAILED, error="no ann@example.com", code="550 ann@example.com")))
+    observer.on(f.Finished((tried(Kind.DEAD, Status.FAILED, error="no ann@example.com", code="550 ann@example.com"),)))
     [span] = spans_of(observer, receiver)
     assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("send email", PARENT[3:35], PARENT[36:52])
     assert begun.traceparent == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01"
@@ -128,7 +128,7 @@ def test_a_row_without_a_trace_begins_one(receiver: MisbehavingServer) -> None:
     observer = trace.start("9.8.7")
     assert observer is not None
     begun = observer.begin(notification(), message(None))
-    observer.on(f.Finished(tried(Kind.OK, Status.SENT)))
+    observer.on(f.Finished((tried(Kind.OK, Status.SENT),)))
     [span] = spans_of(observer, receiver)
     assert (span.parent_span_id, span.status.code) == (b"", 0)
     assert begun.traceparent is not None
@@ -154,7 +154,7 @@ def test_what_was_not_sampled_is_not_exported_and_says_so_to_the_next(
     observer = trace.start("9.8.7")
     assert observer is not None
     begun = observer.begin(notification(), message(PARENT[:-2] + "00"))
-    observer.on(f.Finished(tried(Kind.OK, Status.SENT)))
+    observer.on(f.Finished((tried(Kind.OK, Status.SENT),)))
     assert spans_of(observer, receiver) == []
     assert begun.traceparent is not None
     assert (begun.traceparent[:35], begun.traceparent[-2:]) == (PARENT[:35], "00")
@@ -163,8 +163,8 @@ def test_what_was_not_sampled_is_not_exported_and_says_so_to_the_next(
 def test_a_decision_and_the_result_of_nobody_make_no_span(receiver: MisbehavingServer) -> None:
     observer = trace.start("9.8.7")
     assert observer is not None
-    observer.on(f.Finished(decided(Status.EXPIRED)))
-    observer.on(f.Finished(tried(Kind.OK, Status.SENT)))
+    observer.on(f.Finished((decided(Status.EXPIRED),)))
+    observer.on(f.Finished((tried(Kind.OK, Status.SENT),)))
     assert spans_of(observer, receiver) == []
 
 

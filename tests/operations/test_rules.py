@@ -80,6 +80,7 @@ def asleep() -> dict[str, str]:
 
 
 NOBODY = dict.fromkeys(HEALTHY, "")
+LASTING = {f'noti_worker_build_info{{{JOB}, instance="a", version="1"}}': "1x1500"}
 
 
 class Case(NamedTuple):
@@ -119,6 +120,7 @@ CASES = (
         {14: set(), 25: {"NotiNoProgress"}},
     ),
     Case("pages when no worker serves a channel", depth("1x60", "voice"), {4: set(), 6: {"NotiNoProgress"}}),
+    Case("silent when due ones are paused", depth("9x60", "voice", "paused"), {40: set()}),
     Case("silent when only scheduled ones wait", depth("9x60", "voice", "scheduled"), {40: set()}),
     Case(
         "silent after a quick restart",
@@ -251,6 +253,37 @@ CASES = (
         "silent during an upgrade",
         series("noti_worker_build_info", "1x30", instance="b", version="2"),
         {minute: set() for minute in (10, 30, 65)},
+    ),
+    Case(
+        "tells of a refused configuration until it is mended",
+        series("noti_worker_configuration_refused", "0x5 1x30 0x60"),
+        {12: set(), 20: {"NotiConfigurationRefused"}, 38: set()},
+    ),
+    Case(
+        "tells of each kind of safe mode",
+        series("noti_worker_delivery_mode", "1x60", account="relay", mode="dry")
+        | series("noti_worker_delivery_mode", "1x60", account="hooks", mode="live"),
+        {14: set(), 16: {"NotiSafeMode"}},
+    ),
+    Case(
+        "silent while all accounts are live",
+        series("noti_worker_delivery_mode", "1x60", account="relay", mode="live"),
+        {40: set()},
+    ),
+    Case(
+        "tells of a pause that is older than a day",
+        series("noti_worker_oldest_pause_seconds", "84600+60x60", scope="tenant"),
+        {34: set(), 37: {"NotiPausedForADay"}},
+    ),
+    Case(
+        "tells of stray log lines after a day",
+        series("noti_worker_stray_log_lines", "3x1500", log="audit_log") | NOBODY | LASTING,
+        {1430: set(), 1450: {"NotiStrayLogLines"}},
+    ),
+    Case(
+        "silent while retention settles stray log lines",
+        series("noti_worker_stray_log_lines", "3x600 0x900", log="audit_log") | NOBODY | LASTING,
+        {1450: set()},
     ),
 )
 

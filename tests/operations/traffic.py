@@ -57,7 +57,7 @@ def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
 
 
 def insert_specials(connection: psycopg.Connection[Any]) -> None:
-    """What does not end at once: held, unknown, expired, throttled, scheduled, slow, an endless template."""
+    """What does not end at once: held, unknown, expired, throttled, scheduled, slow, paused, an endless template."""
     connection.execute(
         "INSERT INTO noti.templates (template_id, subject, body) VALUES ('endless', 'Hi',"
         " '" + "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3 + "')"
@@ -72,10 +72,63 @@ def insert_specials(connection: psycopg.Connection[Any]) -> None:
         " SELECT 'voice', '+4915112' || i || '0008', 'Body' FROM generate_series(10, 15) i UNION ALL"
         " SELECT 'sms', '+49151123450006', 'Body'"
     )
+    connection.execute("SELECT noti.pause('template', 'autumn', 'wrong prices')")
+    connection.execute("INSERT INTO noti.templates (template_id, subject, body) VALUES ('autumn', 'Hi', 'Body')")
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, template_id)"
+        " SELECT 'email', 'autumn' || i || '@example.com', 'autumn' FROM generate_series(1, 4) i"
+    )
     connection.execute(
         "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, subject, body, send_at, expires_at)"
         " SELECT 'acme', 'email', 'late' || i || '@example.com', 'Late', 'Body', now() + '1 s', now() + '1 s'"
         " FROM generate_series(1, 2) i UNION ALL"
         " SELECT 'acme', 'email', 'tomorrow' || i || '@example.com', 'Later', 'Body', now() + '1 day', NULL"
         " FROM generate_series(1, 7) i"
+    )
+
+
+def insert_minute(connection: psycopg.Connection[Any], minute: int) -> None:
+    """What comes once a minute: chat, webhooks, voice, reminders for later; every tenth time something that stays."""
+    connection.execute(
+        "INSERT INTO noti.notifications_log"
+        " (channel, recipient, body, tenant_id, priority, entity_type, entity_id, send_at)"
+        " SELECT 'chat', 'room-' || i, 'Body', 'acme', 'normal', NULL, NULL, NULL::timestamptz"
+        " FROM generate_series(1, 12) i"
+        " UNION ALL SELECT 'webhook', 'https://example.com/hook/' || i, '{}', 'globex', 'high', NULL, NULL, NULL"
+        " FROM generate_series(1, 15) i"
+        " UNION ALL SELECT 'voice', '+49151' || lpad((%(n)s * 100 + i)::text, 6, '0') || '0008', 'Body', 'default',"
+        " 'normal', NULL, NULL, NULL FROM generate_series(1, 20) i"
+        " UNION ALL SELECT 'sms', '+49151' || lpad((%(n)s * 100 + i)::text, 6, '0') || '9999', 'Reminder', 'default',"
+        " 'low', 'parcel', (%(n)s + i)::text, now() + '7 min' FROM generate_series(1, 10) i",
+        {"n": minute},
+    )
+    if minute % 10 == 1:
+        connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+            " VALUES ('chat', 'misconfigured-' || %(n)s, 'Body', 'acme'),"
+            " ('webhook', 'https://example.com/broken/' || %(n)s, '{}', 'globex'),"
+            " ('sms', '+49151' || lpad(%(n)s::text, 6, '0') || '0006', 'Body', 'default')",
+            {"n": minute},
+        )
+
+
+def insert_calls(connection: psycopg.Connection[Any], count: int) -> None:
+    """More slow calls at once than the workers can make: these wait."""
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+        " SELECT 'voice', '+4915177' || lpad(i::text, 3, '0') || '0008', 'Body', 'acme' FROM generate_series(1, %s) i",
+        [count],
+    )
+
+
+def insert_order(connection: psycopg.Connection[Any], order: str) -> None:
+    """What an order of a shop brings: a confirmation, a push that needs a second try, an SMS that fails, a reminder."""
+    connection.execute(
+        "INSERT INTO noti.notifications_log"
+        " (channel, recipient, subject, body, max_retries, entity_type, entity_id, send_at)"
+        " VALUES ('email', 'zoe@example.com', 'Your order', 'Body', 3, 'order', %(order)s, NULL),"
+        " ('push', 'greylisted-zoe', 'Shipped', 'Body', 3, 'order', %(order)s, NULL),"
+        " ('sms', '+491511234560005', NULL, 'Body', 1, 'order', %(order)s, NULL),"
+        " ('email', 'zoe@example.com', 'How was it?', 'Body', 3, 'order', %(order)s, now() + '1 day')",
+        {"order": order},
     )

@@ -15,7 +15,7 @@ _STATES = {"in flight": "in_flight", "lost": "due", "expiring": "due", "unknown"
 
 
 class Truth:
-    """Counts of now, for panels that look back `span` seconds over everything that ever happened.
+    """Counts of now, and of what happened within the last `span` seconds, over which the panels look back.
 
     `checks` tells by the title of a panel whether the numbers that it shows are right.
     """
@@ -24,14 +24,19 @@ class Truth:
         self._connection = connection
         self._span = span
         self._depth: dict[tuple[str, str], int] = {}
-        for channel, state, count in self._rows("SELECT channel, state, count(*) FROM noti.queue GROUP BY 1, 2"):
+        for channel, state, count in self._rows(
+            "SELECT q.channel, CASE WHEN due_now AND noti.paused(n) IS NOT NULL THEN 'paused' ELSE state END, count(*)"
+            " FROM noti.queue q JOIN noti.notifications_log n USING (notification_id),"
+            " LATERAL (SELECT state IN ('due', 'lost', 'expiring') AS due_now) AS now GROUP BY 1, 2"
+        ):
             key = (channel, _STATES.get(state, state))
             self._depth[key] = self._depth.get(key, 0) + count
         self._tries: dict[tuple[str, str, str], int] = {
             (channel, account, kind): count
             for channel, account, kind, count in self._rows(
                 "SELECT channel, account, a.kind, count(*) FROM noti.notification_attempts_log a"
-                " JOIN noti.notifications_log USING (notification_id) GROUP BY 1, 2, 3"
+                " JOIN noti.notifications_log USING (notification_id)"
+                f" WHERE {self._lately('a.created_at')} GROUP BY 1, 2, 3"
             )
         }
         self.checks: Mapping[str, Check] = {
@@ -48,6 +53,8 @@ class Truth:
             "Accepted per minute": _near({"accepted": 60 * self._rate()}),
             "Failing tries": _near({"failing": self._failing()}),
             "Waiting for a person": _is({"held": self._state("held")}),
+            "Pauses": _is({"pauses": self._rows("SELECT count(*) FROM noti.pauses")[0][0]}),
+            "Accounts in safe mode": _is({"not live": 0}),
             "Workers": _is({__version__: workers}),
         }
 
@@ -82,17 +89,23 @@ class Truth:
             "To be tried again by cause": _near(self._ended("retrying")),
             "Not sent by decision": _near(
                 self._by("SELECT channel || ' ' || status, count(*) FROM noti.notifications_log"
-                         " WHERE status IN ('held', 'unknown', 'expired', 'cancelled', 'suppressed') GROUP BY 1")
+                         " WHERE status IN ('held', 'unknown', 'expired', 'cancelled', 'suppressed')"
+                         f" AND {self._lately('updated_at')} GROUP BY 1")
             ),
             "Time of a try": lambda shown: {"email smtp", "email sandbox", "in_app in_app"} <= set(shown),
             "Tenants that send most": _near(
-                self._by("SELECT tenant_id, count(*) FROM noti.notifications_log WHERE status = 'sent' GROUP BY 1")
+                self._by("SELECT tenant_id, count(*) FROM noti.notifications_log"
+                         f" WHERE status = 'sent' AND {self._lately('sent_at')} GROUP BY 1")
             ),
         }  # fmt: skip
 
     def _works(self, workers: int) -> dict[str, Check]:
-        (claims,) = self._rows("SELECT sum(claim_count) FROM noti.notifications_log")[0]
-        (results,) = self._rows("SELECT count(*) FROM noti.audit_log WHERE action_by_type = 'worker'")[0]
+        (claims,) = self._rows(
+            f"SELECT coalesce(sum(claim_count), 0) FROM noti.notifications_log WHERE {self._lately('updated_at')}"
+        )[0]
+        (results,) = self._rows(
+            f"SELECT count(*) FROM noti.audit_log WHERE action_by_type = 'worker' AND {self._lately('created_at')}"
+        )[0]
         return {
             "In hand": lambda shown: len(shown) == workers and sum(shown.values()) == 0,
             "Taken": lambda shown: (
@@ -118,8 +131,12 @@ class Truth:
 
     def _old(self, shown: Numbers) -> bool:
         (age,) = self._rows(
-            "SELECT extract(epoch FROM now() - min(due_at))::float8 FROM noti.queue WHERE state = 'due'"
+            "SELECT extract(epoch FROM now() - min(q.due_at))::float8"
+            " FROM noti.queue q JOIN noti.notifications_log n USING (notification_id)"
+            " WHERE state = 'due' AND noti.paused(n) IS NULL"
         )[0]
+        if age is None:
+            return not shown
         return bool(
             0 <= age - max(shown.values()) < 40
         )  # counted every 15 s, and shown by the other worker up to 15 s later
@@ -141,8 +158,11 @@ class Truth:
         return self._by(
             "SELECT channel || ' ' || (a.metadata->>'kind'), count(*) FROM noti.audit_log a"
             " JOIN noti.notifications_log n ON n.notification_id::text = a.entity_id AND a.entity_type = 'notification'"
-            f" WHERE a.action = 'notification_{status}' GROUP BY 1"
+            f" WHERE a.action = 'notification_{status}' AND {self._lately('a.created_at')} GROUP BY 1"
         )
+
+    def _lately(self, column: str) -> str:
+        return f"{column} > now() - interval '{self._span} s'"
 
     def _by(self, query: str) -> dict[str, float]:
         return {name: float(count) for name, count in self._rows(query)}

@@ -59,8 +59,14 @@ class Behaviour:
 class _Handler:
     """The hooks that aiosmtpd calls."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
+    def __init__(self, behaviour: Behaviour, extensions: tuple[str, ...]) -> None:
+        self.behaviour, self.extensions = behaviour, extensions
+
+    async def handle_EHLO(
+        self, server: "_Server", session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], *(f"250-{extension}" for extension in self.extensions), responses[-1]]
 
     async def handle_RCPT(
         self, server: "_Server", session: Session, envelope: Envelope, address: str, options: list[str]
@@ -163,8 +169,10 @@ class Inbox:
         without: tuple[str, ...] = (),
         smtputf8: bool = False,
         most_bytes: int = 33_554_432,
+        extensions: tuple[str, ...] = (),
     ) -> None:
         self.behaviour = Behaviour()
+        self._extensions = extensions
         self._context, self._implicit = context, implicit
         self._options: dict[str, Any] = {
             "enable_SMTPUTF8": smtputf8,
@@ -215,7 +223,7 @@ class Inbox:
         assert done.wait(10)
 
     def _connect(self) -> _Server:
-        server = _Server(_Handler(self.behaviour), loop=self._loop, **self._options)
+        server = _Server(_Handler(self.behaviour, self._extensions), loop=self._loop, **self._options)
         if self._implicit or self._context is None:
             # aiosmtpd does not know that implicit TLS is TLS, and warns when it is told so as an option.
             server._auth_require_tls = False

@@ -249,6 +249,7 @@ def test_who_stands_twice_gets_one_mail(starttls: Inbox, authority: Authority) -
     assert starttls.mails[0].recipients == ("ann@example.net", "carl@example.net")
 
 
+@pytest.mark.fault("F37")
 def test_a_stripped_starttls_is_refused_before_the_password_is_said(authority: Authority) -> None:
     with Inbox(auth=True) as inbox:
         sender = build(account(inbox, authority))
@@ -275,6 +276,7 @@ def test_words_before_tls_began_are_refused(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
+@pytest.mark.fault("F32")
 def test_a_certificate_of_another_is_refused(authority: Authority, tmp_path: Path, tls: str) -> None:
     strangers = make_authority(tmp_path).server_context(HOST)
     for context in (strangers, authority.server_context("mail.example.com")):
@@ -353,6 +355,7 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it() -> None:
     assert "jürgen" not in (refused.error or "")
 
 
+@pytest.mark.fault("F37")
 def test_a_mail_that_is_too_big_is_not_begun() -> None:
     with Inbox(most_bytes=2_000) as inbox:
         sender = build(smtp.Settings(host=HOST, port=inbox.port, from_=("a@example.com",), tls="none"))

@@ -375,6 +375,23 @@ def test_what_goes_in_comes_out(subject: str, text: str, html: str | None) -> No
     assert content(message) == raw, "the same on every try"
 
 
+PIECES = [*"ab: \t\r\nü\u2027", "\r\n ", "\r\n", *CONTROLS, "\x1c", "\x1e"]
+LINES = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+
+
+@given(values=st.lists(LINES, min_size=1, max_size=3))
+def test_what_the_check_lets_through_is_read_the_same_by_others(values: list[str]) -> None:
+    names = [f"X-{index}" for index, _ in enumerate(values)]
+    try:
+        block = _mail._block(list(zip(names, values, strict=True))) + b"body"
+    except BadNotification:
+        return
+    for read in (message_from_bytes(block), message_from_string(block.decode())):
+        assert read.keys() == names
+        assert read.get_payload() == "body"
+        assert not read.defects
+
+
 @given(recipient=ANY, cc=ANY, name=ANY, value=ANY, subject=ANY, filename=ANY, content_type=ANY)
 def test_whatever_goes_in_no_header_comes_out_of_it(
     recipient: str, cc: str, name: str, value: str, subject: str, filename: str, content_type: str
@@ -409,8 +426,14 @@ def test_the_output_is_checked_whatever_the_input_checks_missed(monkeypatch: pyt
         ("_subject", lambda _: "x\r\nBcc: evil@x.example"),
         ("_subject", lambda _: "x\r\n\r\nBody that was not meant"),
         ("_subject", lambda _: "x\ny"),
+        ("_subject", lambda _: "x\r\n \r\nBcc: evil@x.example"),
+        *[("_subject", lambda _, control=control: f"x{control}Bcc: evil@x.example") for control in CONTROLS],
         ("_subject", lambda _: "x" * 2000),
         ("_written", lambda _: "ann@example.net, evil@x.example"),
+        ("_written", lambda _: "evil@x.example, <ann@example.net>"),
+        ("_written", lambda _: '"evil@x.example, Ann" <evil@x.example>'),
+        ("_written", lambda _: "evil@x.example <ann@example.net>"),
+        ("_written", lambda _: "ann@example.net\r\n ,evil@x.example"),
         ("_filename", lambda *_: 'filename="x"\r\nContent-Type: text/html'),
         ("_custom", lambda _: [("To", "evil@x.example")]),
     ]

@@ -21,9 +21,9 @@ from tests.providers.smtp_server import CLOSE, SILENCE, Inbox, Peer, scripted
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
 
 
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    with Inbox() as inbox:
+@pytest.fixture(params=[(), ("PIPELINING",)], ids=["one by one", "at once"])
+def inbox(request: pytest.FixtureRequest) -> Iterator[Inbox]:
+    with Inbox(extensions=request.param) as inbox:
         yield inbox
 
 
@@ -74,6 +74,7 @@ def sender(inbox: Inbox) -> Iterator[Sender]:
         ("DOT", SILENCE, Kind.UNCERTAIN, Scope.MESSAGE),
     ],
 )
+@pytest.mark.fault("F37")
 def test_a_failure_is_judged_by_its_stage(
     inbox: Inbox, sender: Sender, stage: str, answer: str, kind: Kind, scope: Scope
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_failure_is_judged_by_its_stage(
 
 
 @pytest.mark.parametrize("stage", ["EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.fault("F37")
 def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Sender, stage: str) -> None:
     inbox.behaviour.answers[stage] = [SILENCE]
     began = monotonic()
@@ -94,6 +96,7 @@ def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Sender, 
     assert outcome.error == f"nothing was sent, it ended at {stage.lower()}: no answer in time"
 
 
+@pytest.mark.fault("F37")
 def test_the_answer_to_the_dot_has_a_time_of_its_own(inbox: Inbox) -> None:
     inbox.behaviour.answers["DOT"] = SILENCE
     sender = build(inbox.port)
@@ -219,6 +222,7 @@ def _never_reads(peer: Peer) -> None:
         (_endless_lines, Kind.TRANSIENT, Scope.ACCOUNT, "has no end"),
     ],
 )
+@pytest.mark.fault("F30")
 def test_a_hostile_server_costs_no_more_than_the_limit(
     script: Callable[[Peer], None], kind: Kind, scope: Scope, words: str
 ) -> None:
@@ -246,6 +250,7 @@ def test_a_server_that_does_not_read_costs_no_more_than_the_limit() -> None:
     assert "it ended at data: the server does not read" in (outcome.error or "")
 
 
+@pytest.mark.fault("F37")
 def test_a_server_that_trickles_after_the_dot_leaves_us_uncertain() -> None:
     def script(peer: Peer) -> None:
         converse(peer)
@@ -260,6 +265,7 @@ def test_a_server_that_trickles_after_the_dot_leaves_us_uncertain() -> None:
     assert outcome.kind is Kind.UNCERTAIN
 
 
+@pytest.mark.fault("F30")
 def test_a_tls_handshake_that_hangs_ends_at_the_limit() -> None:
     def script(peer: Peer) -> None:
         peer.say("220 mail.test")
@@ -298,6 +304,7 @@ def test_a_login_that_fails_for_now_is_tried_again() -> None:
     assert (outcome.kind, outcome.scope) == (Kind.TRANSIENT, Scope.ACCOUNT)
 
 
+@pytest.mark.fault("F29")
 def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = Event()
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: answered.wait(10) and [])

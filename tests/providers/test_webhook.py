@@ -270,6 +270,7 @@ class TestAnswers:
         ("query", "seconds"),
         [("", 60.0), ("retry-after=5", 60.0), ("retry-after=120", 120.0), ("retry-after=soon", 60.0)],
     )
+    @pytest.mark.fault("F33")
     def test_a_throttle_waits_a_minute_at_least(self, server: MisbehavingServer, query: str, seconds: float) -> None:
         for status in (429, 502, 503, 504):
             outcome = send(a_webhook(server.url(f"/status/{status}?{query}")))
@@ -282,7 +283,7 @@ class TestAnswers:
     def test_the_answer_is_kept_for_the_attempts_log(self, server: MisbehavingServer) -> None:
         outcome = send(a_webhook(server.url("/unwilling")))
         assert outcome.code == "422"
-        assert outcome.error == "the endpoint answered 422"
+        assert outcome.error == "the endpoint answered 422: its answer is in the attempts log"
         assert outcome.response == {"status": 422, "headers": {"x-request-id": "r17"}, "body": "no such order"}
 
     def test_a_redirect_is_not_followed_and_says_so(self, server: MisbehavingServer) -> None:

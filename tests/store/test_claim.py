@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from noti_worker.domain.lanes import Floor, Lane, Share
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
@@ -59,6 +60,7 @@ def test_the_content_of_a_row_is_not_in_its_repr(queue: PostgresQueue, connectio
     assert "993211" not in repr(claim(queue))
 
 
+@pytest.mark.fault("F22")
 def test_instants_are_utc_whatever_the_role_says(queue: PostgresQueue, connection: Connection) -> None:
     connection.execute("ALTER ROLE CURRENT_USER SET timezone = 'Asia/Kolkata'")
     connection.execute("ALTER ROLE CURRENT_USER SET datestyle = 'German'")

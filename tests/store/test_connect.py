@@ -161,6 +161,7 @@ def test_running_out_of_time_is_passing_weather_and_keeps_the_connection(
     assert _pid(session) == pid
 
 
+@pytest.mark.fault("F58")
 def test_a_standby_is_left_for_another_connection(session: Session) -> None:
     pid = _pid(session)
     session.run(SET, {"name": "default_transaction_read_only", "value": "on"})
@@ -215,6 +216,7 @@ def test_threads_take_turns_on_one_session(session: Session) -> None:
     assert len(set(pids)) == 1
 
 
+@pytest.mark.fault("F18")
 def test_a_server_that_falls_silent_is_given_up(
     connection: Connection, frozen: threading.Event, through: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

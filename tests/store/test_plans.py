@@ -147,6 +147,7 @@ def test_rows_for_tomorrow_cost_an_idle_claim_nothing(queue: PostgresQueue, conn
     assert min(seconds) < 0.010
 
 
+@pytest.mark.fault("F26")
 def test_a_floor_spares_the_claim_the_dead_entries_of_a_pinned_snapshot(
     queue: PostgresQueue, connection: Connection, database_url: str
 ) -> None:

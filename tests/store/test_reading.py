@@ -53,6 +53,85 @@ def test_depth_counts_each_unfinished_row_in_its_state(people: Connection) -> No
     }
 
 
+def alive(people: Connection) -> None:
+    """A worker whose e-mail goes through two accounts of two providers."""
+    routes = '{"routes": {"email": {"relay": "smtp", "spare": "ses"}}}'
+    people.execute("INSERT INTO noti.workers (state) VALUES (%s)", [routes])
+
+
+@pytest.mark.parametrize(
+    ("pauses", "kept"),
+    [
+        ([("everything", None)], {1, 2, 3, 4, 5, 6, 7}),
+        ([("channel", "email")], {1, 2, 3, 4, 5, 6}),
+        ([("channel", "sms")], {7}),
+        ([("tenant", "acme")], {2}),
+        ([("template", "welcome")], {3}),
+        ([("account", "relay")], {4, 5}),
+        ([("account", "relay"), ("account", "spare")], {1, 2, 3, 4, 5, 6}),
+        ([("account", "elsewhere")], set()),
+    ],
+)
+def test_rows_behind_a_pause_are_paused_and_not_due_as_why_says(
+    people: Connection, pauses: list[tuple[str, str | None]], kept: set[int]
+) -> None:
+    alive(people)
+    queue(people)
+    queue(people, tenant_id="acme")
+    queue(people, template_id="welcome")
+    for provider in ("relay", "smtp", "spare"):
+        queue(people, provider=provider)
+    queue(people, channel="sms", recipient="+491234")
+    queue(people, send_at=LATER)
+    for pause in pauses:
+        people.execute("SELECT noti.pause(%s, %s)", pause)
+    told = people.execute(
+        "SELECT notification_id FROM noti.notifications_log n WHERE due_at <= now() AND noti.paused(n) IS NOT NULL"
+    ).fetchall()
+    assert {row["notification_id"] for row in told} == kept
+    now = reading.gauges(people)
+    assert sum(count for (_, state), count in now.depth.items() if state == "paused") == len(kept)
+    assert sum(count for (_, state), count in now.depth.items() if state == "due") == 7 - len(kept)
+    assert now.depth["email", "scheduled"] == 1
+    scopes = [scope for scope, _ in pauses]
+    assert {scope: count for scope, (count, _) in now.pauses.items()} == {
+        scope: scopes.count(scope) for scope in scopes
+    }
+
+
+def test_the_oldest_due_row_is_one_that_no_pause_keeps_back(people: Connection) -> None:
+    alive(people)
+    ages = {"default": 50, "acme": 40, "globex": 30, "free": 5}
+    for tenant, minutes in ages.items():
+        number = queue(
+            people,
+            tenant_id=tenant,
+            template_id="welcome" if tenant == "acme" else None,
+            body="Body",
+            provider="relay" if tenant == "globex" else None,
+        )
+        people.execute(
+            "UPDATE noti.notifications_log SET send_at = now() - %s WHERE notification_id = %s",
+            [timedelta(minutes=minutes), number],
+        )
+    queue(people, tenant_id="acme")  # behind a row that is kept back, in the same lane
+
+    def oldest() -> float:
+        return reading.gauges(people).oldest["email", "normal"]
+
+    assert oldest() == pytest.approx(50 * 60, abs=30)
+    for scope, name, minutes in (
+        ("tenant", "default", 40),
+        ("template", "welcome", 30),
+        ("account", "relay", 5),
+        ("tenant", "free", 0),
+    ):
+        people.execute("SELECT noti.pause(%s, %s)", [scope, name])
+        assert oldest() == pytest.approx(minutes * 60, abs=30), name
+    people.execute("SELECT noti.pause('channel', 'email')")
+    assert reading.gauges(people).oldest == {}
+
+
 def test_the_oldest_due_row_of_any_tenant_counts_and_rows_in_flight_do_not(people: Connection) -> None:
     for tenant, minutes in (("a", 5), ("b", 30), ("c", 10)):
         queue(people, tenant_id=tenant, send_at=datetime(2001, 1, 1, tzinfo=UTC))
@@ -92,6 +171,7 @@ def test_gauges_walk_the_hot_index_only_whoever_asks(people: Connection, name: s
     people.execute("ANALYZE noti.notifications_log")
     question = statement(name)
     sample: dict[str, Any] = {"channels": ["email"], "priorities": ["normal"], "bound": 10_000, "lanes": 100}
+    sample |= {f"closed_{what}": ["x"] for what in ("channels", "tenants", "templates", "providers")}
     given = {key: sample[key] for key in question.parameters}
 
     def plan() -> str:
@@ -183,6 +263,27 @@ def test_account_and_kind_are_those_of_the_latest_try(people: Connection) -> Non
     assert ids(reading.list_notifications(people, Filter(account=("relay",)))) == [first]
     assert ids(reading.list_notifications(people, Filter(kind=("dead",)))) == [second]
     assert reading.list_notifications(people, Filter(account=("spare",), kind=("transient",))) == []
+
+
+def test_one_that_failed_without_a_try_is_found_by_why(people: Connection) -> None:
+    gone, refused, _ = queue(people), queue(people), queue(people)
+    for number, kind in ((gone, "lost"), (refused, "permanent")):
+        people.execute(
+            "INSERT INTO noti.audit_log"
+            " (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)"
+            " VALUES ('default', 'notification', %s, 'notification_failed', 'worker', 'worker 1', %s)",
+            [str(number), f'{{"kind": "{kind}"}}'],
+        )
+    claim(people, gone, refused)
+    people.execute(
+        "UPDATE noti.notifications_log SET status = 'failed', claimed_by = NULL, lease_until = NULL,"
+        " finished_at = now(), failed_at = now() WHERE notification_id = ANY (%s)",
+        [[gone, refused]],
+    )
+    assert ids(reading.list_notifications(people, Filter(kind=("lost",)))) == [gone]
+    assert ids(reading.list_notifications(people, Filter(kind=("lost", "permanent")))) == [refused, gone]
+    people.execute("SELECT noti.requeue(%s)", [gone])
+    assert reading.list_notifications(people, Filter(kind=("lost",))) == []
 
 
 def test_the_words_of_an_error_are_found_in_any_case_and_taken_literally(people: Connection) -> None:

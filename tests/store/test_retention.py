@@ -433,6 +433,7 @@ def test_a_run_ends_when_its_time_is_over_or_it_is_told_to(session: Session, con
     assert run(session, Ages({"sent": DAY})).complete
 
 
+@pytest.mark.fault("F50")
 def test_claims_are_not_slower_while_old_rows_go(
     database: Database, connection: Connection, queue: PostgresQueue
 ) -> None:

@@ -56,6 +56,28 @@ def test_a_row_that_no_worker_serves_says_so(connection: Connection) -> None:
     assert following(connection).endswith("the next free worker takes it")
 
 
+def with_modes(routes: str, modes: str) -> str:
+    return f'{{"channels": ["email"], "routes": {{"email": {routes}}}, "modes": {modes}}}'
+
+
+def test_a_row_that_safe_mode_keeps_from_its_recipient_says_so(connection: Connection) -> None:
+    insert(connection)
+    free = "the next free worker takes it"
+    lives(connection, state=with_modes('{"relay": "smtp", "spare": "ses"}', '{"relay": "dry", "spare": "redirect"}'))
+    words = f"{free}; but safe mode is on (dry, redirect): it does not reach its recipient"
+    assert following(connection).endswith(words)
+    lives(connection, state=with_modes('{"relay": "smtp", "spare": "ses"}', '{"relay": "dry"}'))
+    assert following(connection).endswith(free)  # the spare one sends
+    connection.execute("UPDATE noti.notifications_log SET provider = 'smtp'")
+    assert following(connection).endswith(f"{free}; but safe mode is on (dry): it does not reach its recipient")
+    lives(connection, worker_id=2, state=with_modes('{"relay": "smtp"}', "{}"))
+    assert following(connection).endswith(free)  # another worker is live
+    for odd in ('{"routes": "odd", "modes": "odd"}', '{"routes": {"email": []}, "modes": 1}', with_modes("{}", '"x"')):
+        for worker in (1, 2):
+            lives(connection, worker, state=odd)
+        assert free in following(connection)
+
+
 def test_a_scheduled_row_says_when(connection: Connection) -> None:
     insert(connection, send_at="2100-01-01 08:00+01")
     lives(connection)

@@ -46,11 +46,30 @@ def test_a_hint_that_came_while_nobody_waited_is_kept(wake: PostgresWake, connec
     assert wake.wait(0.05) is False
 
 
+@pytest.mark.fault("F53")
+def test_a_storm_of_notifications_is_forty_hints_a_second(wake: PostgresWake, connection: Connection) -> None:
+    ends = threading.Event()
+
+    def storm() -> None:
+        while not ends.is_set():
+            connection.execute("SELECT count(pg_notify('noti_wake', n::text)) FROM generate_series(1, 100) n")
+
+    thread = threading.Thread(target=storm)
+    thread.start()
+    began, hints = time.monotonic(), 0
+    while time.monotonic() - began < 0.5:
+        hints += wake.wait(0.5)
+    ends.set()
+    thread.join()
+    assert 2 < hints <= 21
+
+
 def test_another_channel_is_no_hint(wake: PostgresWake, connection: Connection) -> None:
     connection.execute("NOTIFY noti_wake_check, 'of another worker'")
     assert wake.wait(0.1) is False
 
 
+@pytest.mark.fault("F18")
 def test_a_terminated_line_is_made_anew_and_gives_one_hint(wake: PostgresWake, connection: Connection) -> None:
     [(pid,)] = connection.execute(LISTENERS).fetchall()
     connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
@@ -79,6 +98,7 @@ def test_a_silent_line_that_carries_its_check_is_kept(database: Database, connec
     wake.close()
 
 
+@pytest.mark.fault("F18")
 def test_a_line_that_swallows_its_check_is_given_up(
     database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from tests.certificates import Authority, make_authority
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.daemon import Daemons, Ledger
+from tests.system.scene import Scene
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
@@ -40,6 +41,25 @@ def own_server(open_directory: Path) -> Iterator[Server]:
     with Server(open_directory / "postgres", Path(bin_) if bin_ else None, {"fsync": "off"}) as server:
         migrate.upgrade(server.url)
         yield server
+
+
+@pytest.fixture
+def scene(daemons: Daemons, ledger: Ledger, wait_for: Callable[..., Any]) -> Iterator[Scene]:
+    """Daemons, a ledger and the test's database."""
+    scene = Scene(daemons, ledger, wait_for)
+    yield scene
+    scene.close()
+
+
+@pytest.fixture
+def own_scene(own_server: Server, tmp_path: Path, wait_for: Callable[..., Any]) -> Iterator[Scene]:
+    """The same on a server that the test may stop."""
+    ledger = Ledger(tmp_path)
+    with Daemons(tmp_path, own_server.url) as house:
+        house.environ |= ledger.environ
+        scene = Scene(house, ledger, wait_for)
+        yield scene
+        scene.close()
 
 
 @pytest.fixture(scope="session")

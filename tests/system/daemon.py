@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -21,11 +21,12 @@ ROOT = Path(__file__).parent.parent.parent
 class Daemon:
     """One `noti-worker run`. `log` is what it wrote so far, line by line."""
 
-    def __init__(self, config: Path, log: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, config: Path, log: Path, environ: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
+        """`prefix` is a command that runs another, such as `prlimit --nofile=64`."""
         self.log_file = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "noti_worker", "--config", str(config), "run"],
+                [*prefix, sys.executable, "-m", "noti_worker", "--config", str(config), "run"],
                 cwd=ROOT,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
@@ -142,17 +143,18 @@ class Daemons:
             f'[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n{text}\n'
         )
 
-    def start(self, **environ: str) -> Daemon:
+    def start(self, *prefix: str, **environ: str) -> Daemon:
         daemon = Daemon(
             self.directory / "noti-worker.toml",
             self.directory / f"worker-{len(self._started)}.log",
             {"NOTI_DATABASE_URL": self.database_url, **self.environ, **environ},
+            prefix,
         )
         self._started.append(daemon)
         return daemon
 
-    def start_ready(self, **environ: str) -> Daemon:
-        daemon = self.start(**environ)
+    def start_ready(self, *prefix: str, **environ: str) -> Daemon:
+        daemon = self.start(*prefix, **environ)
         daemon.wait_ready()
         return daemon
 

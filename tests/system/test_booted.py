@@ -114,6 +114,7 @@ def count(connection: psycopg.Connection[Any], condition: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.fault("F56")
 def test_a_worker_s_life_under_systemd(
     machine: Machine, migrated: psycopg.Connection[Any], server: Server, wait_for: Callable[..., Any]
 ) -> None:

@@ -10,6 +10,7 @@ from email import message_from_bytes
 from typing import Any
 
 import psycopg
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.providers.misbehaving_http import MisbehavingServer
@@ -103,6 +104,7 @@ def test_a_thousand_mails_by_two_workers_each_delivered_once(
     assert sum(len(worker.said("try_failed")) for worker in workers) == 120
 
 
+@pytest.mark.fault("F01")
 def test_the_rows_of_a_killed_worker_are_in_other_hands_within_18_seconds(
     daemons: Daemons,
     inbox: Inbox,
@@ -239,6 +241,7 @@ def test_a_cancelled_row_sends_nothing_and_why_says_so(
     assert invariants() == []
 
 
+@pytest.mark.fault("F41")
 def test_poison_rows_harm_only_themselves(
     daemons: Daemons, connection: psycopg.Connection[Any], finished: Finished, invariants: Invariants
 ) -> None:

@@ -152,6 +152,7 @@ def test_uncertainty_is_held_or_failed_where_the_row_says_so(shop: Shop) -> None
     assert len(shop.tries(hold)) == len(shop.tries(fail)) == 1
 
 
+@pytest.mark.fault("F33")
 def test_throttling_spends_no_try_and_ends_at_the_expiry(shop: Shop) -> None:
     number = shop.insert("voice", "+15550101", max_retries=0, expires_at=timedelta(seconds=1.5))
     assert shop.ends(number) == ("expired", 0)
@@ -190,6 +191,7 @@ def test_a_row_that_names_its_account_goes_through_that_one_only(shop: Shop) -> 
     assert "name one of weak, good" in shop.get(none, "error_message")
 
 
+@pytest.mark.fault("F33")
 def test_retry_after_is_honoured(shop: Shop) -> None:
     with MisbehavingServer() as receiver:
         soon = shop.insert("webhook", receiver.url("/status/500?retry-after=2"), max_retries=1)
@@ -293,6 +295,7 @@ def test_two_sessions_with_one_key_send_one_message(shop: Shop) -> None:
     assert shop.ledger.begun().count("key-room") == 1
 
 
+@pytest.mark.fault("F39")
 def test_a_quiet_tenant_is_served_beside_a_noisy_one(shop: Shop) -> None:
     shop.connection.execute(
         "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, body)"

@@ -2,148 +2,172 @@
 
 import os
 import signal
+import socket
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import psycopg
 import pytest
 
 from noti_worker.embedded import Server
 from tests.pgbouncer import pgbouncer
-from tests.system.daemon import Daemons, Ledger
-from tests.system.test_faults import (
-    BRISK,
-    ROUTE,
-    SOON,
-    Connection,
-    Finished,
-    Invariants,
-    WaitFor,
-    count,
-    insert,
-    statuses,
-)
+from tests.replica import frozen
+from tests.system.scene import BRISK, SOON, Scene, complaints
+from tests.verdict import Verdict
 
 
-def test_backends_that_are_terminated_at_any_moment_cost_nothing(
-    daemons: Daemons, ledger: Ledger, connection: Connection, finished: Finished, invariants: Invariants
-) -> None:
-    daemons.configure(ledger.account() + ROUTE + BRISK + SOON)
-    daemon = daemons.start_ready()
+@pytest.mark.fault("F12")
+def test_backends_that_are_terminated_at_any_moment_cost_nothing(scene: Scene, verdict: Verdict) -> None:
+    daemon = scene.start(BRISK + SOON)
     for _ in range(12):
-        insert(connection, "user#@example.com", 50)
-        connection.execute(
+        scene.insert("user#@example.com", 50)
+        scene.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name ~ '^noti-worker'"
         )
         threading.Event().wait(0.15)
-    finished()
-    assert Counter(statuses(connection).values()) == {"sent": 50}
-    assert count(connection, "status = 'sent'") == 600
-    assert max(Counter(ledger.message_ids_of_all()).values()) == 1
-    assert invariants() == []
+    scene.finished()
+    assert scene.count("status = 'sent'") == 600
+    assert scene.repeats() == 0
+    assert scene.sound()
     assert len(daemon.said("database_lost")) <= 1
     assert daemon.stop() == 0
+    verdict.say("its sessions terminated 12 times in 2 s: 600 rows sent", repeats=0)
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_a_restart_of_the_database_in_the_middle_costs_nothing(
-    own_server: Server, tmp_path: Path, wait_for: WaitFor, mode: Literal["fast", "immediate"]
-) -> None:
-    ledger = Ledger(tmp_path)
-    with Daemons(tmp_path, own_server.url) as house:
-        house.environ |= ledger.environ
-        house.configure(ledger.account() + ROUTE + BRISK + "[channels.email]\nconcurrency = 20\n")
-        daemon = house.start_ready()
-        with psycopg.connect(own_server.url, autocommit=True) as connection:
-            insert(connection, "user#@example.com", 1000)
-            insert(connection, "slow#@example.com", 100)
-        wait_for(lambda: len(ledger.begun()) > 200)
-        own_server.stop(mode)
-        own_server.start()
-        with psycopg.connect(own_server.url, autocommit=True) as connection:
-            wait_for(lambda: not count(connection, "finished_at IS NULL"), 40)
-            assert Counter(statuses(connection).values()) == {"sent": 1100}
-            assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
-            # A crash of the server empties the (unlogged) register.
-            wait_for(lambda: connection.execute("SELECT FROM noti.workers").fetchall())
-        assert max(Counter(ledger.message_ids_of_all()).values()) == 1
-        assert daemon.stop() == 0
+def fast(server: Server) -> None:
+    server.stop("fast")
 
 
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """All processes of the server stand still: connections stay open, nobody answers."""
+def immediate(server: Server) -> None:
+    server.stop("immediate")
+
+
+def one_backend_killed(server: Server) -> None:
+    """The postmaster throws everybody out, recovers, and goes on."""
+    with closing(psycopg.connect(server.url, autocommit=True)) as connection:
+        [(pid,)] = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'noti-worker results'"
+        ).fetchall()
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):  # until we are thrown out
+            connection.execute("SELECT pg_sleep(10)")
+
+
+def postmaster_killed(server: Server) -> None:
     assert server.pid is not None
-    os.kill(server.pid, signal.SIGSTOP)  # first: from here on nobody is born
-    family = [server.pid]
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == server.pid:
-            family.append(int(stat.parent.name))
-    try:
-        for pid in family:
-            with suppress(ProcessLookupError):  # a child may have ended meanwhile
-                os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in family:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+    os.kill(server.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
 
 
-@pytest.mark.slow
-def test_a_stop_while_the_database_is_silent_ends_soon_and_says_what_is_left(
-    own_server: Server, tmp_path: Path, wait_for: WaitFor
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(fast, marks=pytest.mark.fault("F11")),
+        pytest.param(immediate, marks=pytest.mark.fault("F11")),
+        pytest.param(one_backend_killed, marks=pytest.mark.fault("F12")),
+        pytest.param(postmaster_killed, marks=pytest.mark.fault("F13")),
+    ],
+)
+def test_an_end_of_the_database_in_the_middle_costs_nothing(
+    own_scene: Scene, own_server: Server, verdict: Verdict, end: Callable[[Server], None]
 ) -> None:
-    ledger = Ledger(tmp_path)
-    with Daemons(tmp_path, own_server.url) as house:
-        house.environ |= ledger.environ
-        house.configure(ledger.account() + ROUTE + '[worker]\ndrain_deadline = "1s"\n')
-        daemon = house.start_ready()
-        with psycopg.connect(own_server.url, autocommit=True) as connection:
-            insert(connection, "gated#@example.com", 3)
-            wait_for(lambda: len(ledger.begun()) == 3)
-        with frozen(own_server):
-            ledger.open_gate()
-            wait_for(lambda: len(ledger.accepted()) == 3)
-            began = time.monotonic()
-            daemon.signal(signal.SIGTERM)
-            assert daemon.wait(40) == 0
-            assert time.monotonic() - began < 20
-        assert daemon.said("worker_stopped")[0]["left"] == 3
+    daemon = own_scene.start(BRISK + "[channels.email]\nconcurrency = 20\n")
+    own_scene.insert("user#@example.com", 1000)
+    own_scene.insert("slow#@example.com", 100)
+    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) > 200)
+    end(own_server)
+    own_server.start()
+    own_scene.wait_for(own_scene.answers, 20)
+    began = time.monotonic()
+    own_scene.finished(40)
+    seconds = time.monotonic() - began
+    assert own_scene.count("status = 'sent'") == 1100
+    assert own_scene.sound()
+    # A crash of the server empties the (unlogged) register.
+    own_scene.wait_for(lambda: own_scene.ask("SELECT FROM noti.workers"))
+    assert own_scene.repeats() == 0
+    assert daemon.stop() == 0
+    verdict.say(f"{end.__name__.replace('_', ' ')}: the rest of 1,100 rows in {seconds:.1f} s", repeats=0)
+
+
+def test_a_stop_while_the_database_is_silent_ends_soon_and_says_what_is_left(
+    own_scene: Scene, own_server: Server, verdict: Verdict
+) -> None:
+    daemon = own_scene.start('[worker]\ndrain_deadline = "1s"\n')
+    own_scene.insert("gated#@example.com", 3)
+    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) == 3)
+    with frozen(own_server.pid):
+        own_scene.ledger.open_gate()
+        own_scene.wait_for(lambda: len(own_scene.ledger.accepted()) == 3)
+        began = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait(40) == 0
+        seconds = time.monotonic() - began
+        assert seconds < 20
+    assert daemon.said("worker_stopped")[0]["left"] == 3
+    verdict.say(f"SIGTERM while nobody answers: the end after {seconds:.1f} s, 3 unrecorded results said")
 
 
 def test_a_second_signal_ends_it_quickly_although_the_database_is_silent(
-    own_server: Server, tmp_path: Path, wait_for: WaitFor
+    own_scene: Scene, own_server: Server, verdict: Verdict
 ) -> None:
-    ledger = Ledger(tmp_path)
-    with Daemons(tmp_path, own_server.url) as house:
-        house.environ |= ledger.environ
-        house.configure(ledger.account() + ROUTE)
-        daemon = house.start_ready()
-        with psycopg.connect(own_server.url, autocommit=True) as connection:
-            insert(connection, "gated#@example.com", 3)
-            wait_for(lambda: len(ledger.begun()) == 3)
-        with frozen(own_server):
-            daemon.signal(signal.SIGTERM)
-            daemon.wait_for(lambda: daemon.said("worker_stopping"), 10)
-            began = time.monotonic()
-            daemon.signal(signal.SIGTERM)
-            assert daemon.wait(40) == 0
-            assert time.monotonic() - began < 15
+    daemon = own_scene.start("")
+    own_scene.insert("gated#@example.com", 3)
+    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) == 3)
+    with frozen(own_server.pid):
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_for(lambda: daemon.said("worker_stopping"), 10)
+        began = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait(40) == 0
+        seconds = time.monotonic() - began
+        assert seconds < 15
+    verdict.say(f"a second SIGTERM while nobody answers: the end after {seconds:.1f} s")
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.slow
+def test_an_hour_without_a_database_is_one_line_a_minute_and_the_watchdog_is_fed(
+    own_scene: Scene, own_server: Server, tmp_path: Path, verdict: Verdict
+) -> None:
+    """Seventy seconds of it."""
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.settimeout(30)
+    daemon = own_scene.start(BRISK, NOTIFY_SOCKET=str(tmp_path / "notify"))
+    own_scene.insert("slow#@example.com", 5)
+    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) == 5)
+    own_server.stop("immediate")
+    began = fed = time.monotonic()
+    hungry = 0.0
+    while time.monotonic() - began < 70:
+        if b"WATCHDOG=1" in systemd.recv(4096):
+            hungry, fed = max(hungry, time.monotonic() - fed), time.monotonic()
+    assert hungry < 30
+    assert daemon.get("/health/ready")[0] == 503
+    assert daemon.get("/health/live")[0] == 200
+    assert len(daemon.said("database_lost")) == 2
+    own_server.start()
+    began = time.monotonic()
+    own_scene.finished(40)
+    seconds = time.monotonic() - began
+    assert own_scene.tries() == ["sent"] * 5
+    assert own_scene.repeats() == 0
+    assert daemon.stop() == 0
+    systemd.close()
+    verdict.say(
+        f"70 s away: 2 lines, the watchdog never hungry for more than {hungry:.0f} s, recorded {seconds:.1f} s after",
+        repeats=0,
+    )
 
 
 @pytest.fixture
-def pooled_url(database_url: str, open_directory: Path, wait_for: WaitFor) -> Iterator[str]:
+def pooled_url(database_url: str, open_directory: Path, wait_for: Callable[..., Any]) -> Iterator[str]:
     """The test's database through PgBouncer in transaction mode."""
     with pgbouncer(open_directory, database_url, "transaction", wait_for) as url:
         yield url
@@ -153,47 +177,42 @@ _NAMES = ("statement_timeout", "lock_timeout", "enable_seqscan", "jit", "plan_ca
 SHOWN = "SELECT " + ", ".join(f"current_setting('{name}')" for name in _NAMES)
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("listening", [True, False])
 def test_behind_a_pooler_everything_is_delivered_and_no_setting_leaks(
-    daemons: Daemons,
-    ledger: Ledger,
-    connection: Connection,
-    pooled_url: str,
-    database_url: str,
-    finished: Finished,
-    invariants: Invariants,
-    wait_for: WaitFor,
-    listening: bool,
+    scene: Scene, pooled_url: str, listening: bool, verdict: Verdict
 ) -> None:
-    listen = f'listen_url = "{database_url}"' if listening else ""
-    daemons.configure(
+    listen = f'listen_url = "{scene.house.database_url}"' if listening else ""
+    scene.house.configure(
         f"[database]\npgbouncer = true\n{listen}\n"
-        + ledger.account()
-        + ROUTE
+        + scene.ledger.account()
+        + '[routes]\nemail = ["book"]\n'
         + '[worker]\npoll_interval = "600ms"\nlease = "3s"\n'
     )
-    daemon = daemons.start_ready(NOTI_DATABASE_URL=pooled_url)
-    insert(connection, "user#@example.com", 300)
-    insert(connection, "careful#@example.com", 20, "hold")
-    finished()
-    assert count(connection, "status = 'sent'") == 320
-    assert len(ledger.accepted()) == 320
+    daemon = scene.house.start_ready(NOTI_DATABASE_URL=pooled_url)
+    scene.insert("user#@example.com", 300)
+    scene.insert("careful#@example.com", 20, "hold")
+    scene.finished()
+    assert scene.count("status = 'sent'") == 320
+    assert len(scene.ledger.accepted()) == 320
     seconds = []
     for n in range(321, 327):
         began = time.monotonic()
-        insert(connection, "one@example.com")
-        wait_for(lambda n=n: count(connection, "status = 'sent'") == n)
+        scene.insert("one@example.com")
+        scene.wait_for(lambda n=n: scene.count("status = 'sent'") == n)
         seconds.append(time.monotonic() - began)
     assert max(seconds) < 0.66 + 0.3  # the poll alone finds it in 1.1 intervals
     if listening:
         assert sorted(seconds)[3] < 0.3
     # Whoever gets a connection of the pool after the worker finds it as the server made it.
-    plain = connection.execute(SHOWN).fetchone()
+    plain = scene.connection.execute(SHOWN).fetchone()
     clients = [psycopg.connect(pooled_url, autocommit=True, prepare_threshold=None) for _ in range(4)]
     for client in clients:
         assert client.execute(SHOWN).fetchone() == plain
         assert client.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
         client.close()
-    assert invariants() == []
-    assert [line for line in daemon.log if line.get("level") in {"warning", "error"}] == []
+    assert scene.sound()
+    assert complaints(daemon) == []
     assert daemon.stop() == 0
+    how = "with a direct line to listen on" if listening else "by polling alone"
+    verdict.say(f"two server connections, {how}: 326 rows, nothing leaks", repeats=scene.repeats())

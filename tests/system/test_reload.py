@@ -134,6 +134,7 @@ def test_a_reload_turns_safe_mode_on_for_everything_at_once(
         ("]", "not valid TOML"),
     ],
 )
+@pytest.mark.fault("F10")
 def test_a_bad_configuration_is_refused_said_and_counted_and_the_old_one_works_on(
     daemons: Daemons, connection: psycopg.Connection[Any], finished: Callable[..., None], wrong: str, words: str
 ) -> None:

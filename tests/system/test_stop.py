@@ -36,6 +36,7 @@ def sent(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
+@pytest.mark.fault("F07")
 def test_an_idle_worker_stops_at_once_and_leaves_the_register(
     daemons: Daemons, connection: psycopg.Connection[Any]
 ) -> None:
@@ -48,6 +49,7 @@ def test_an_idle_worker_stops_at_once_and_leaves_the_register(
     assert daemon.said("worker_stopped")
 
 
+@pytest.mark.fault("F07")
 def test_a_busy_worker_finishes_what_it_began_and_gives_back_the_rest(
     daemons: Daemons,
     connection: psycopg.Connection[Any],
@@ -73,6 +75,7 @@ def test_a_busy_worker_finishes_what_it_began_and_gives_back_the_rest(
 
 
 @pytest.mark.parametrize(("on_uncertain", "status"), [("hold", "unknown"), ("retry", "retrying"), ("fail", "failed")])
+@pytest.mark.fault("F08")
 def test_a_hanging_send_is_recorded_as_uncertain_at_the_drain_deadline(
     daemons: Daemons,
     connection: psycopg.Connection[Any],
@@ -95,6 +98,7 @@ def test_a_hanging_send_is_recorded_as_uncertain_at_the_drain_deadline(
     assert invariants() == []
 
 
+@pytest.mark.fault("F07")
 def test_a_second_sigterm_ends_it_quickly(
     daemons: Daemons,
     connection: psycopg.Connection[Any],
@@ -114,6 +118,7 @@ def test_a_second_sigterm_ends_it_quickly(
     assert invariants() == []
 
 
+@pytest.mark.fault("F14")
 def test_a_database_that_goes_away_is_normal_weather(
     own_server: Server, tmp_path: Path, wait_for: Callable[..., Any]
 ) -> None:
@@ -145,6 +150,7 @@ def test_a_database_that_goes_away_is_normal_weather(
         assert daemon.stop() == 0
 
 
+@pytest.mark.fault("F07")
 def test_a_worker_waits_for_a_database_that_is_not_there_yet(tmp_path: Path, wait_for: Callable[..., Any]) -> None:
     with Daemons(tmp_path, "postgresql://noti@127.0.0.1:1/app") as house:
         house.configure(EMAIL)
@@ -153,6 +159,7 @@ def test_a_worker_waits_for_a_database_that_is_not_there_yet(tmp_path: Path, wai
         assert daemon.stop() == 0
 
 
+@pytest.mark.fault("F45")
 def test_a_missing_schema_is_said_with_what_to_do(tmp_path: Path, empty_database_url: str) -> None:
     with Daemons(tmp_path, empty_database_url) as house:
         house.configure(EMAIL)

@@ -150,6 +150,12 @@ def test_when_the_default_port_is_in_use_a_free_one_is_taken_and_said(daemons: D
         ('[accounts.x]\nprovider = "smtp"\n', {}, "accounts.x.host"),
         ("", {"NOTI_DATABASE_URL": "env:NOT_SET"}, "NOTI_DATABASE_URL: env:NOT_SET"),
         ("", {"NOTI_DATABASE_URL": "mysql://me:hunter2@host/x"}, "database.url cannot be read"),
+        (
+            "",
+            {"NOTI_DATABASE_URL": "postgresql://me:hunter2@host/x?connect_timeout=0"},
+            "connect_timeout is 0; it must",
+        ),
+        ("", {"WATCHDOG_USEC": "9000000"}, "WatchdogSec of the unit is 9s, and a call of the database may take 15s"),
     ],
 )
 def test_a_wrong_configuration_ends_the_worker_with_78_and_names_the_setting(

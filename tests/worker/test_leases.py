@@ -6,6 +6,7 @@ from noti_worker.domain.facts import Fenced, LeaseLost
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
+from tests.domain.rows import NOW
 from tests.worker.fakes import FakeClock, FakeStore, Witness
 
 LEASE = timedelta(seconds=120)
@@ -114,6 +115,31 @@ def test_a_heartbeat_whose_answer_took_long_counts_from_when_it_was_asked_for() 
     house.store.beat = slow  # type: ignore[method-assign]
     house.keeper.step()
     assert not house.hand.start(held, 1.0)
+
+
+def test_an_answer_that_took_long_does_not_set_the_clock_back() -> None:
+    house = House()
+    house.go(4)
+    told = NOW + timedelta(hours=1)  # the database's clock was set
+    took = 0.1
+
+    def slow(worker_id: int, state: Mapping[str, object]) -> Beat:
+        house.clock.tick(took)
+        return Beat(True, (), told)
+
+    house.store.beat = slow  # type: ignore[method-assign]
+    house.keeper.step()
+    assert house.clock.now() == told
+    house.clock.tick(10)
+    took, told = 5.0, told + timedelta(seconds=10)
+    house.keeper.step()
+    assert house.clock.now() == told + timedelta(seconds=5)  # the process was stopped in between: an expiry has passed
+    told += timedelta(hours=1)  # late, and still later than we thought
+    house.keeper.step()
+    assert house.clock.now() == told
+    took, told = 0.1, told - timedelta(hours=2)  # set back: believed when it comes in time
+    house.keeper.step()
+    assert house.clock.now() == told
 
 
 def test_nobody_is_dead_before_two_own_beats_went_through() -> None:

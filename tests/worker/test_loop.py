@@ -12,6 +12,7 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
 from noti_worker.worker.loop import ALONE_PAUSE, ALONE_WITHIN, SECOND_LOOK, Loop, Pace
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.pools import PATIENCE
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 from tests.domain.rows import NOW
@@ -24,9 +25,15 @@ class Slots:
     def __init__(self, size: int) -> None:
         self.size = size
         self.begun: list[Held] = []
+        self.patient = False  # little room waits a moment for more
 
-    def want(self, at_most: int) -> int:
-        return min(self.size, at_most) - len(self.begun)
+    @property
+    def free(self) -> int:
+        return self.size - len(self.begun)
+
+    @property
+    def want(self) -> int:
+        return 0 if self.patient else self.free
 
     def submit(self, rows: list[Held]) -> None:
         for held in rows:
@@ -35,7 +42,7 @@ class Slots:
 
 
 class House:
-    def __init__(self, *channels: Channel, size: int = 4, batch_size: int = 500) -> None:
+    def __init__(self, *channels: Channel, size: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.witness = Witness()
@@ -65,7 +72,7 @@ class House:
         )
         self.pools = {channel: Slots(size) for channel in channels or (Channel.EMAIL,)}
         pools: Any = self.pools
-        pace = Pace(1.0, batch_size, timedelta(minutes=2))
+        pace = Pace(1.0, 500, timedelta(minutes=2))
         self.loop = Loop(
             7,
             self.store,
@@ -109,6 +116,18 @@ def test_only_what_can_start_soon_is_claimed() -> None:
     assert house.begun() == [1, 2, 3]
     house.loop.poll()
     assert house.begun() == [1, 2, 3]
+
+
+def test_a_pool_that_waits_for_more_room_is_asked_again_in_a_moment_and_others_make_no_haste() -> None:
+    house = House(Channel.EMAIL, Channel.SMS)
+    for _ in range(10):
+        house.store.add()
+    house.pool.patient = True
+    assert house.loop.poll() == PATIENCE
+    assert house.begun() == []
+    house.pool.patient = False
+    house.loop.poll()
+    assert house.begun() == [1, 2, 3, 4]
 
 
 def test_urgent_rows_go_first_whatever_their_age() -> None:

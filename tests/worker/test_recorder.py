@@ -4,7 +4,7 @@ from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Trouble
 from noti_worker.worker.leases import Hand
 from noti_worker.worker.outage import Outage
-from noti_worker.worker.recorder import FLUSH_AT, Recorder
+from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
 from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
 
 
@@ -58,8 +58,8 @@ def test_the_last_row_at_work_does_not_wait_for_company() -> None:
 def test_a_full_batch_does_not_wait_although_others_are_at_work() -> None:
     desk = Desk()
     desk.hand.take([desk.store.rows[desk.store.add()].notification], desk.clock.monotonic())
-    desk.finish(FLUSH_AT + 5)
-    assert len(desk.recorder.gather()) == FLUSH_AT + 5
+    desk.finish(LARGEST_FLUSH + 5)
+    assert len(desk.recorder.gather()) == LARGEST_FLUSH
 
 
 def test_a_locked_row_is_flushed_again_and_holds_up_nobody() -> None:

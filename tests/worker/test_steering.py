@@ -185,7 +185,7 @@ def test_what_was_claimed_and_not_begun_goes_back_untouched(wait_for: Callable[.
         give_up = house.gate.give_up
 
     plans = house.worker._plans
-    plans.current = replace(plans.current, delivery=OneAtATime())
+    plans.replace(replace(plans.current, delivery=OneAtATime()))
     numbers = [house.store.add() for _ in range(8)]
     house.thread.start()
     assert first.wait(20)

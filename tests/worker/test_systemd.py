@@ -121,7 +121,7 @@ def test_the_status_counts_what_became_of_the_rows(told: tuple[Systemd, Listener
         (Kind.TRANSIENT, Status.RETRYING),
         (Kind.DEAD, Status.FAILED),
     ]:
-        systemd.on(Finished(tried(kind, status)))
+        systemd.on(Finished((tried(kind, status),)))
     systemd.tick("loop")
     assert end.heard()[-1]["STATUS"] == "starting; 0 in flight, 2 sent, 1 retried, 1 failed"
 

@@ -74,7 +74,7 @@ class House:
         )
         self.code: int | None = None
         self.on_disk: Plan | Exception = ConfigurationError("nothing on disk")
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)  # a failed test must not hang the run
 
     def _run(self) -> None:
         self.code = self.worker.run()

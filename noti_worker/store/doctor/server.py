@@ -89,7 +89,7 @@ def listening(url: Secret) -> Finding:
 
 
 def server(connection: Connection) -> Iterator[Finding]:
-    """Version, encoding, whether it can be written to, clock."""
+    """Version, encoding, whether it can be written to and keeps what is written, clock."""
     before = _now()
     [row] = ask(connection, "doctor_server")
     host = before + (_now() - before) / 2
@@ -113,6 +113,12 @@ def server(connection: Connection) -> Iterator[Finding]:
             "autovacuum",
             "autovacuum is switched off for the whole server",
             "ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();",
+        )
+    if row["unsafe"]:
+        yield warning(
+            "durability",
+            f"{', '.join(row['unsafe'])}: off, so a crash of the server may take back what it said was committed",
+            " ".join(f"ALTER SYSTEM SET {name} = on;" for name in row["unsafe"]) + " SELECT pg_reload_conf();",
         )
     yield _clock((row["now"] - host).total_seconds())
 

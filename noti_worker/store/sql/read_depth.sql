@@ -1,11 +1,15 @@
--- Unfinished notifications by channel, priority and state.
+-- Unfinished notifications by channel, priority and state; `closed` tells those that a pause keeps back.
 --
 -- Each (channel, priority) is counted up to :bound rows along notifications_log_hot, so that a gauge costs the
 -- same with ten million rows waiting. A lapsed lease is due again: whoever claims next takes the row.
 \set channels 'array[''email'', ''webhook'']'
 \set priorities 'array[''low'', ''normal'', ''high'', ''urgent'']'
 \set bound 100000
-SELECT channel, priority, row.state, count(*) AS rows
+\set closed_channels 'array[''webhook'']'
+\set closed_tenants 'array[]::text[]'
+\set closed_templates 'array[]::text[]'
+\set closed_providers 'array[''email relay'']'
+SELECT channel, priority, row.state, row.closed, count(*) AS rows
   FROM unnest(cast(:channels AS text[])) AS channel
  CROSS JOIN unnest(cast(:priorities AS text[])) AS priority
  CROSS JOIN LATERAL (
@@ -13,15 +17,19 @@ SELECT channel, priority, row.state, count(*) AS rows
                    WHEN n.due_at <= now() THEN 'due'
                    WHEN n.next_retry_at IS NOT NULL THEN 'waiting'
                    ELSE 'scheduled'
-              END AS state
+              END AS state,
+              (channel.channel = ANY (cast(:closed_channels AS text[]))
+               OR n.tenant_id = ANY (cast(:closed_tenants AS text[]))
+               OR n.template_id = ANY (cast(:closed_templates AS text[]))
+               OR n.channel || ' ' || n.provider = ANY (cast(:closed_providers AS text[]))) IS TRUE AS closed
          FROM noti.notifications_log n
         WHERE n.channel = channel.channel AND n.priority = priority.priority
           AND n.finished_at IS NULL AND n.held_at IS NULL
         LIMIT cast(:bound AS bigint)
        ) AS row
- GROUP BY 1, 2, 3
+ GROUP BY 1, 2, 3, 4
 UNION ALL
-SELECT row.channel, row.priority, 'held', count(*)
+SELECT row.channel, row.priority, 'held', false, count(*)
   FROM (
        SELECT n.channel, n.priority
          FROM noti.notifications_log n

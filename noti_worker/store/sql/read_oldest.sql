@@ -1,10 +1,16 @@
--- How long the oldest due notification of each (channel, priority) has waited, in seconds; rows in flight wait no more.
+-- How long the oldest due notification of each (channel, priority) has waited, in seconds; rows in flight wait no more,
+-- and those that a pause keeps back do not count.
 --
 -- A loose index scan from tenant to tenant along notifications_log_hot, then one probe for each lane, for at most
--- :lanes lanes of each (channel, priority).
+-- :lanes lanes of each (channel, priority). A probe looks behind at most :bound rows that are kept back.
 \set channels 'array[''email'', ''webhook'']'
 \set priorities 'array[''low'', ''normal'', ''high'', ''urgent'']'
 \set lanes 2000
+\set bound 10000
+\set closed_channels 'array[''webhook'']'
+\set closed_tenants 'array[]::text[]'
+\set closed_templates 'array[]::text[]'
+\set closed_providers 'array[''email relay'']'
 SELECT channel, priority, extract(epoch FROM now() - min(head.due_at))::float8 AS seconds
   FROM unnest(cast(:channels AS text[])) AS channel
  CROSS JOIN unnest(cast(:priorities AS text[])) AS priority
@@ -32,12 +38,21 @@ SELECT channel, priority, extract(epoch FROM now() - min(head.due_at))::float8 A
        SELECT tenant_id FROM lane LIMIT cast(:lanes AS bigint)
        ) AS lane
  CROSS JOIN LATERAL (
-       SELECT n.due_at
-         FROM noti.notifications_log n
-        WHERE n.channel = channel.channel AND n.priority = priority.priority AND n.tenant_id = lane.tenant_id
-          AND n.finished_at IS NULL AND n.held_at IS NULL
-          AND n.due_at <= now() AND (n.lease_until IS NULL OR n.lease_until < now())
-        ORDER BY n.due_at, n.notification_id
+       SELECT row.due_at
+         FROM (
+              SELECT n.due_at, n.notification_id, n.template_id, n.channel || ' ' || n.provider AS provider
+                FROM noti.notifications_log n
+               WHERE n.channel = channel.channel AND n.priority = priority.priority AND n.tenant_id = lane.tenant_id
+                 AND n.finished_at IS NULL AND n.held_at IS NULL
+                 AND n.due_at <= now() AND (n.lease_until IS NULL OR n.lease_until < now())
+               ORDER BY n.due_at, n.notification_id
+               LIMIT cast(:bound AS bigint)
+              ) AS row
+        WHERE (row.template_id IS NULL OR row.template_id <> ALL (cast(:closed_templates AS text[])))
+          AND (row.provider IS NULL OR row.provider <> ALL (cast(:closed_providers AS text[])))
+        ORDER BY row.due_at, row.notification_id
         LIMIT 1
        ) AS head
+ WHERE channel.channel <> ALL (cast(:closed_channels AS text[]))
+   AND lane.tenant_id <> ALL (cast(:closed_tenants AS text[]))
  GROUP BY 1, 2;

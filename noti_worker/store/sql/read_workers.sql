@@ -1,6 +1,7 @@
 -- The workers in the register, the longest running first; what a worker says of itself stands in `state`.
 SELECT w.worker_id, w.host, w.pid, w.version, w.started_at,
        extract(epoch FROM clock_timestamp() - w.heartbeat)::float8 AS heartbeat_seconds,
+       extract(epoch FROM clock_timestamp() - w.started_at)::float8 AS up_seconds,
        coalesce(w.state, '{}') AS state
   FROM noti.workers w
  ORDER BY w.worker_id

@@ -10,13 +10,16 @@
 -- fate: applied; busy (locked by somebody else: flush it again); again (recorded before, the answer was
 -- lost on the way); stale (no longer ours: nothing changes, a real try is kept in the attempts log).
 \set worker_id 1
-\set document '''[{"id": 1, "claim_count": 1, "status": "sent", "tried": true, "attempt_status": "sent"}]'''
+\set document '''[{"id": 1, "claim_count": 1, "status": "sent", "tried": true}]'''
 WITH entry AS MATERIALIZED (
-    SELECT *
-      FROM jsonb_to_recordset(cast(:document AS jsonb)) AS entry (
+    -- What an entry leaves out is null or false. As json it is read once; as jsonb it would be built first.
+    SELECT id, claim_count, status, reason, coalesce(charge, false) AS charge, coalesce(wait_ms, 0) AS wait_ms, error,
+           coalesce(tried, false) AS tried, attempt, provider, account, kind, code, response, provider_message_id,
+           age_ms, duration_ms, traceparent, inbox
+      FROM json_to_recordset(cast(:document AS json)) AS entry (
            id bigint, claim_count int, status text, reason text, charge boolean, wait_ms bigint, error text,
-           tried boolean, attempt int, attempt_status text, provider text, account text, kind text, code text,
-           response jsonb, provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text, inbox jsonb)
+           tried boolean, attempt int, provider text, account text, kind text, code text, response jsonb,
+           provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text, inbox jsonb)
 ),
 ours AS MATERIALIZED (
     SELECT entry.*,
@@ -87,7 +90,12 @@ attempts AS (
     INSERT INTO noti.notification_attempts_log
            (notification_id, attempt_number, status, provider, account, kind, code, error_message, response_data,
             provider_message_id, started_at, duration_ms, worker, claim_count)
-    SELECT id, number, CASE fate WHEN 'applied' THEN attempt_status ELSE 'stale' END, provider, account, kind, code,
+    -- The attempts log knows how tries end, not how rows do: a row that expired after a try had a failed one.
+    SELECT id, number,
+           CASE WHEN fate <> 'applied' THEN 'stale'
+                WHEN status IN ('sent', 'retrying', 'held', 'unknown') THEN status
+                ELSE 'failed' END,
+           provider, account, kind, code,
            error, response, provider_message_id, now() - age_ms * interval '1 millisecond', duration_ms,
            cast(cast(:worker_id AS bigint) AS text), claim_count
       FROM judged

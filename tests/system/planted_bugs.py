@@ -1,0 +1,232 @@
+"""Plants known bugs into a copy of the tree and shows that the tests catch them: `python -m tests.system.planted_bugs`.
+
+A bug is a text that is replaced by another. The text is short and tells what the line is about, so that it survives
+changes around it; when it is gone, the bug cannot be planted and the command says so instead of passing.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).parents[2]
+
+
+WITHIN = 900.0
+"""Seconds for the tests of one bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """In `file`, each match of the regular expression `old` becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, tree: Path) -> None:
+        """Write the changed file below `tree`; LookupError when there is nothing to change."""
+        path = tree / self.file
+        text, count = re.subn(self.old, lambda _: self.new, path.read_text())
+        if count == 0:
+            raise LookupError(f"{self.file} has no {self.old!r} any more: plant this bug where that went")
+        if path.suffix == ".py":
+            compile(text, self.file, "exec")  # a syntax error is not the bug that is meant
+        path.write_text(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """Changes that break one promise, and tests each of which must notice."""
+
+    name: str
+    changes: Sequence[Change]
+    tests: Sequence[str]
+
+
+_CLAIM = "noti_worker/store/sql/claim.sql"
+_RECORDER = "tests/worker/test_recorder.py"
+_FAULTS = "tests/system/test_faults.py"
+
+BUGS = (
+    Bug(
+        "no fence: a result is recorded although the row has another owner",
+        [
+            Change(
+                "noti_worker/store/sql/record.sql",
+                r"AND n\.claimed_by = cast\(:worker_id AS bigint\)\s+"
+                r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
+                "FOR NO KEY UPDATE",
+            )
+        ],
+        [
+            "tests/store/test_record.py::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
+            f"{_FAULTS}::test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more",
+        ],
+    ),
+    Bug(
+        "a try counts at its end only: a lost claim leaves no trace",
+        [
+            Change(_CLAIM, r"lost_count = n\.lost_count \+ \(n\.lease_until IS NOT NULL\)::int", "lost_count = 0"),
+            Change(_CLAIM, r"n\.attempt_count \+ \(n\.lease_until IS NOT NULL\)::int", "n.attempt_count"),
+            Change(_CLAIM, r"WHERE lost\b", "WHERE false"),
+        ],
+        [
+            "tests/store/test_claim_rescue.py::test_an_expired_lease_is_taken_again_and_the_loss_is_written_down",
+            f"{_FAULTS}::test_a_row_that_kills_its_worker_five_times_ends_alone_and_its_mates_are_sent",
+        ],
+    ),
+    Bug(
+        "what may have gone out is sent again although the row says hold",
+        [
+            Change("noti_worker/domain/lifecycle.py", r"if policy is OnUncertain\.HOLD:", "if False:"),
+            Change("noti_worker/domain/permits.py", r"if notification\.dispatched:", "if False:"),
+        ],
+        [
+            "tests/system/test_delivery_rules.py::test_uncertainty_is_held_or_failed_where_the_row_says_so",
+            f"{_FAULTS}::test_after_a_kill_what_must_not_go_out_twice_does_not",
+        ],
+    ),
+    Bug(
+        "a floor without a sweep: what commits late is never found",
+        [Change("noti_worker/worker/loop.py", r"sweeping = self\._sweeps\b.*", "sweeping = False")],
+        [
+            "tests/worker/test_loop.py::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
+            "tests/system/test_commits.py::test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too",
+        ],
+    ),
+    Bug(
+        "results are dropped when the database is away",
+        [Change("noti_worker/worker/recorder.py", r"batch \+ self\._waiting\b", "self._waiting")],
+        [
+            f"{_RECORDER}::test_while_the_database_is_away_results_are_kept_and_one_line_a_minute_is_said",
+            "tests/system/test_faults_server.py::test_a_restart_of_the_database_in_the_middle_costs_nothing",
+        ],
+    ),
+    Bug(
+        "plain FOR UPDATE: a foreign key of the application hides rows",
+        [Change(_CLAIM, r"FOR NO KEY UPDATE SKIP LOCKED", "FOR UPDATE SKIP LOCKED")],
+        [
+            "tests/store/test_claim.py::test_a_foreign_key_of_an_application_hides_no_row",
+            f"{_FAULTS}::test_an_application_that_refers_to_a_row_in_an_open_transaction_does_not_hide_it",
+        ],
+    ),
+    Bug(
+        "the lease is not looked at before a send",
+        [Change("noti_worker/worker/leases.py", r"held\.lease_ends - now < margin", "False")],
+        ["tests/worker/test_leases.py::test_a_send_is_not_started_with_too_little_lease_left"],
+    ),
+    Bug(
+        "no mark before a send that must not go out twice",
+        [
+            Change(
+                "noti_worker/worker/worker.py",
+                r"\(notification\.on_uncertain or policy\.on_uncertain\) is OnUncertain\.RETRY",
+                "True",
+            )
+        ],
+        [
+            "tests/worker/test_worker.py::test_a_row_that_must_not_go_out_twice_is_marked_before_its_send",
+            f"{_FAULTS}::test_after_a_kill_what_must_not_go_out_twice_does_not",
+        ],
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How many test cases ran, and the names of those that were green."""
+
+    cases: int
+    green: Sequence[str]
+    seconds: float
+
+
+class Copy:
+    """A copy of the tree in which tests run."""
+
+    def __init__(self, directory: Path) -> None:
+        self._tree = directory / "tree"
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file():
+                (self._tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, self._tree / name)
+
+    def plant(self, bug: Bug) -> None:
+        """Apply its changes."""
+        for change in bug.changes:
+            change.apply(self._tree)
+
+    def mend(self, bug: Bug) -> None:
+        """Take them back."""
+        for change in bug.changes:
+            shutil.copy(ROOT / change.file, self._tree / change.file)
+
+    def run(self, tests: Sequence[str]) -> Run:
+        """Run the tests; RuntimeError when there was something else than green and red."""
+        report, began = self._tree.parent / "report.xml", time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-m", "", "-p", "no:cacheprovider", f"--junitxml={report}", *tests],
+            cwd=self._tree,
+            env={**os.environ, "PYTHONPATH": str(self._tree)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WITHIN,
+        )
+        if done.returncode not in {0, 1}:
+            raise RuntimeError(f"the tests did not run:\n{done.stdout}\n{done.stderr}")
+        cases = list(ET.parse(report).getroot().iter("testcase"))
+        green = [case.get("name", "") for case in cases if case.find("failure") is None and case.find("error") is None]
+        return Run(len(cases), green, time.monotonic() - began)
+
+
+def main(arguments: Sequence[str] | None = None, bugs: Sequence[Bug] = BUGS) -> int:
+    """Plant each, run its tests, print a table; 0 when every test was green before and red with its bug."""
+    parser = argparse.ArgumentParser(prog="python -m tests.system.planted_bugs", description="Are bugs caught?")
+    parser.add_argument("words", nargs="*", help="only bugs whose names hold one of these")
+    given = parser.parse_args(arguments)
+    chosen = [bug for bug in bugs if not given.words or any(word in bug.name for word in given.words)]
+    missed = False
+    with tempfile.TemporaryDirectory(prefix="noti-bugs-") as directory:
+        copy = Copy(Path(directory))
+        before = copy.run(sorted({test for bug in chosen for test in bug.tests}))
+        _say("no bug", f"{len(before.green)} of {before.cases} green", before.seconds)
+        missed |= len(before.green) != before.cases
+        for bug in chosen:
+            try:
+                copy.plant(bug)
+            except (LookupError, SyntaxError) as error:
+                missed = True
+                _say(bug.name, f"NOT PLANTED: {error}", 0.0)
+            else:
+                after = copy.run(bug.tests)
+                caught = not after.green and after.cases >= len(bug.tests)
+                missed |= not caught
+                words = f"{after.cases - len(after.green)} of {after.cases} red"
+                _say(bug.name, words if caught else f"{words}, NOT CAUGHT by {', '.join(after.green)}", after.seconds)
+            copy.mend(bug)
+    return 1 if missed or not chosen else 0
+
+
+def _say(name: str, words: str, seconds: float) -> None:
+    sys.stdout.write(f"{name:<66} {seconds:>4.0f} s  {words}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

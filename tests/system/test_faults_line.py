@@ -1,0 +1,200 @@
+"""The line between the worker and its database breaks, hangs, trickles or lies: a proxy of our own stands in it."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fault_proxy import FaultProxy, socket_of, through
+from tests.system.scene import BRISK, SOON, Scene
+from tests.verdict import Verdict
+
+RECORDS = b'"attempt_status"'  # what every document of results holds
+
+
+@pytest.fixture
+def proxy(database_url: str) -> Iterator[FaultProxy]:
+    with FaultProxy(socket_of(database_url)) as proxy:
+        yield proxy
+
+
+@pytest.mark.fault("F04")
+def test_an_answer_to_commit_that_is_lost_makes_no_second_try(
+    scene: Scene, proxy: FaultProxy, verdict: Verdict
+) -> None:
+    lost = 0
+
+    def swallow(asked: bytes) -> bool:
+        nonlocal lost
+        if RECORDS not in asked or lost >= 3:
+            return True
+        lost += 1
+        return False
+
+    proxy.answers = swallow
+    daemon = scene.start(BRISK, NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port))
+    scene.insert("user#@example.com", 200)
+    scene.insert("slow#@example.com", 20)
+    scene.finished()
+    assert lost == 3
+    assert scene.count("status = 'sent'") == 220
+    assert scene.tries() == ["sent"] * 220
+    assert scene.repeats() == 0
+    assert scene.sound()
+    metrics = daemon.get("/metrics")[1]
+    again = sum(
+        float(line.split()[-1])
+        for line in metrics.splitlines()
+        if line.startswith('noti_worker_results_total{fate="again"')
+    )
+    assert again > 0, "what had been written already was recognized"
+    assert daemon.stop() == 0
+    verdict.say("3 answers to COMMIT lost: each try stands in the books once", repeats=scene.repeats())
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize("how", ["reset", "half-closed", "refused for a while"])
+def test_a_line_that_breaks_is_made_anew_and_so_is_the_line_that_listens(
+    scene: Scene, proxy: FaultProxy, verdict: Verdict, how: str
+) -> None:
+    daemon = scene.start(
+        '[worker]\npoll_interval = "20s"\n', NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port)
+    )
+    scene.insert("before@example.com")
+    scene.finished(5)
+    proxy.refusing = how.startswith("refused")
+    if how == "half-closed":
+        proxy.half_close()
+    else:
+        proxy.cut()
+    if proxy.refusing:
+        threading.Event().wait(2)
+        proxy.refusing = False
+    began = time.monotonic()
+    scene.wait_for(lambda: listeners(scene), 10, "a line listens again")
+    scene.insert("after@example.com")
+    scene.finished(10)  # by a hint: the next poll is 20 s away
+    seconds = time.monotonic() - began
+    assert scene.tries() == ["sent", "sent"]
+    assert daemon.stop() == 0
+    verdict.say(f"{how}: the next row went out {seconds:.1f} s later, by a hint", repeats=scene.repeats())
+
+
+def listeners(scene: Scene) -> list[int]:
+    return scene.ask(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'noti-worker wake' AND query ~* 'listen|notify'"
+    )
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.slow
+def test_a_line_that_a_nat_forgot_is_given_up_within_its_patience(
+    scene: Scene, proxy: FaultProxy, verdict: Verdict
+) -> None:
+    daemon = scene.start(BRISK, NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port))
+    scene.insert("gated@example.com")
+    scene.wait_for(scene.ledger.begun)
+    proxy.hanging = True
+    scene.ledger.open_gate()
+    began = time.monotonic()
+    scene.wait_for(lambda: daemon.said("database_lost"), 25)
+    lost = time.monotonic() - began
+    assert lost < 15 + 2
+    assert daemon.get("/health/live")[0] == 200
+    proxy.heal()
+    proxy.cut()
+    scene.finished(40)
+    assert scene.tries() == ["sent"]
+    assert scene.repeats() == 0
+    assert daemon.stop() == 0
+    verdict.say(f"a line that swallowed everything was given up after {lost:.1f} s", repeats=0)
+
+
+@pytest.mark.fault("F18")
+def test_a_line_with_latency_is_slower_and_correct(scene: Scene, proxy: FaultProxy, verdict: Verdict) -> None:
+    proxy.latency = 0.03
+    proxy.trickle = 50_000
+    daemon = scene.start(BRISK, NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port))
+    scene.insert("user#@example.com", 200)
+    began = time.monotonic()
+    scene.finished()
+    seconds = time.monotonic() - began
+    assert scene.tries() == ["sent"] * 200
+    assert scene.repeats() == 0
+    assert scene.sound()
+    assert daemon.said("database_lost") == []
+    assert daemon.stop() == 0
+    verdict.say(f"60 ms there and back, answers trickling at 50 kB/s: 200 rows in {seconds:.1f} s", repeats=0)
+
+
+@pytest.mark.fault("F53")
+def test_a_storm_of_hints_does_not_keep_the_worker_busy(scene: Scene, proxy: FaultProxy, verdict: Verdict) -> None:
+    questions = 0
+
+    def listen(_: bytes) -> None:
+        nonlocal questions
+        questions += 1
+
+    daemon = scene.start(
+        '[worker]\npoll_interval = "1s"\n', NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port)
+    )
+    scene.insert("user#@example.com", 10)
+    scene.finished(5)
+    proxy.asked = listen
+    ends, hints = time.monotonic() + 5, 0
+    while time.monotonic() < ends:
+        scene.connection.execute("SELECT count(pg_notify('noti_wake', n::text)) FROM generate_series(1, 500) n")
+        hints += 500
+    questions_a_second = questions / 5
+    scene.insert("user#@example.com", 10)
+    scene.finished(5)
+    assert hints > 10_000
+    assert questions_a_second <= 120  # two looks for at most 40 hints, and what a worker asks anyway
+    assert daemon.stop() == 0
+    verdict.say(f"{hints / 5:,.0f} hints a second: {questions_a_second:.0f} questions to the database a second")
+
+
+_STATES = ("40001", "40P01", "55P03", "57014", "53200", "08006")
+_STATEMENTS = {
+    "claim": "new.claim_count > old.claim_count",
+    "record": "old.claimed_by IS NOT NULL AND new.claimed_by IS NULL AND new.attempt_count > old.attempt_count",
+    "mark": "old.dispatched_at IS NULL AND new.dispatched_at IS NOT NULL",
+    "extension": "new.lease_until > old.lease_until AND new.claim_count = old.claim_count",
+}
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("what", _STATEMENTS)
+def test_an_error_that_passes_is_tried_again_whichever_statement_it_hits(
+    scene: Scene, verdict: Verdict, what: str
+) -> None:
+    """Real errors of the server: a trigger raises each of them twice, the sequence counts on although it rolls back."""
+    states = "{" + ",".join(_STATES) + "}"
+    scene.connection.execute("CREATE SEQUENCE raised")
+    scene.connection.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := nextval('raised'); BEGIN"
+        f" IF n <= {2 * len(_STATES)} THEN RAISE EXCEPTION 'as the test wants it' USING"
+        f" ERRCODE = ('{states}'::text[])[(n + 1) / 2]; END IF; RETURN new; END $$".encode()
+    )
+    scene.connection.execute(
+        "CREATE TRIGGER fail BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
+        f" WHEN ({_STATEMENTS[what]}) EXECUTE FUNCTION fail()".encode()
+    )
+    daemon = scene.start('[worker]\nlease = "3s"\npoll_interval = "100ms"\n' + SOON)
+    if what == "extension":
+        scene.insert("gated@example.com")
+        scene.wait_for(lambda: (scene.ask("SELECT last_value FROM raised")[0]) >= 2, 15)
+        scene.ledger.open_gate()
+    else:
+        scene.insert("user@example.com", 1, "hold")
+    scene.finished(60)
+    assert scene.count("status = 'sent'") == 1
+    assert scene.repeats() == 0
+    assert scene.sound()
+    raised = scene.ask("SELECT last_value FROM raised")[0]
+    assert raised >= 2 if what == "extension" else raised > 2 * len(_STATES)
+    assert [line for line in daemon.log if line.get("level") == "error"] == []
+    assert daemon.stop() == 0
+    verdict.say(f"{what}: {min(raised, 2 * len(_STATES))} errors of {', '.join(_STATES)} tried again", repeats=0)

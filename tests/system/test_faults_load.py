@@ -1,0 +1,126 @@
+"""Many rows, many tenants, and a schema that changes under the workers. All of these take their time."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from noti_worker.store import migrate
+from tests.system.scene import BRISK, Scene
+from tests.verdict import Verdict
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.fault("F39")
+@pytest.mark.timeout(300)
+def test_a_flood_of_one_tenant_does_not_delay_another(scene: Scene, verdict: Verdict) -> None:
+    scene.configure(BRISK)
+    workers = [scene.house.start_ready(), scene.house.start_ready()]
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+        " SELECT 'email', 'user@example.com', 'x', 'noisy' FROM generate_series(1, 200000)"
+    )
+    for _ in range(25):
+        scene.connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+            " VALUES ('email', 'quiet@example.com', 'x', 'quiet')"
+        )
+        threading.Event().wait(1)
+    scene.wait_for(lambda: scene.count("tenant_id = 'quiet' AND status <> 'sent'") == 0, 20)
+    left = scene.count("tenant_id = 'noisy' AND status <> 'sent'")
+    waits = sorted(
+        float(wait)
+        for wait in scene.ask(
+            "SELECT extract(epoch FROM a.started_at - n.created_at) FROM noti.notifications_log n"
+            " JOIN noti.notification_attempts_log a USING (notification_id) WHERE tenant_id = 'quiet'"
+        )
+    )
+    assert left > 0, "the flood was over before the quiet one was done"
+    assert waits[-1] < 5
+    for worker in workers:
+        assert worker.stop() == 0
+    verdict.say(
+        f"{left:,} of 200,000 rows still wait: a quiet tenant waited {statistics.median(waits):.2f} s,"
+        f" {waits[-1]:.2f} s at most"
+    )
+
+
+@pytest.mark.fault("F40")
+def test_a_tenant_with_a_slow_provider_leaves_the_others_their_pace(scene: Scene, verdict: Verdict) -> None:
+    """Nine tenants in a second, alone; then beside one whose every send takes 0.3 s."""
+
+    def pace() -> float:
+        before = scene.count("tenant_id LIKE 'brisk%' AND status = 'sent'")
+        scene.connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+            " SELECT 'email', 'user@example.com', 'x', 'brisk' || n % 9 FROM generate_series(1, 3000) n"
+        )
+        began = time.monotonic()
+        scene.wait_for(lambda: scene.count("tenant_id LIKE 'brisk%' AND status = 'sent'") == before + 3000, 60)
+        return 3000 / (time.monotonic() - began)
+
+    daemon = scene.start(BRISK + "[channels.email]\nconcurrency = 20\n")
+    pace()
+    alone = pace()
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+        " SELECT 'email', 'slow@example.com', 'x', 'slow' FROM generate_series(1, 5000)"
+    )
+    beside = pace()
+    verdict.say(f"{alone:,.0f} rows a second alone, {beside:,.0f} beside a slow one ({beside / alone:.0%})")
+    assert beside > 0.2 * alone
+    assert daemon.stop() == 0
+
+
+@pytest.mark.fault("F43")
+def test_migrations_down_and_up_under_two_workers_lose_nothing(scene: Scene, verdict: Verdict) -> None:
+    scene.configure(BRISK)
+    workers = [scene.house.start_ready(), scene.house.start_ready()]
+    ends, inserted, refused = threading.Event(), [0], [0]
+
+    def insert() -> None:
+        with psycopg.connect(scene.house.database_url, autocommit=True) as application:
+            while not ends.wait(0.01):
+                try:
+                    application.execute(
+                        "INSERT INTO noti.notifications_log (channel, recipient, body)"
+                        " SELECT 'email', 'user@example.com', 'x' FROM generate_series(1, 5)"
+                    )
+                except psycopg.Error:
+                    refused[0] += 1
+                else:
+                    inserted[0] += 5
+
+    def seconds(move: Callable[[str, str], None], revision: str) -> float:
+        began = time.monotonic()
+        move(scene.house.database_url, revision)
+        return time.monotonic() - began
+
+    thread = threading.Thread(target=insert)
+    thread.start()
+    try:
+        threading.Event().wait(2)
+        down = seconds(migrate.downgrade, "-1")
+        threading.Event().wait(2)
+        up = seconds(migrate.upgrade, "head")
+        threading.Event().wait(2)
+    finally:
+        ends.set()
+        thread.join()
+    scene.finished(40)
+    assert migrate.pending(scene.house.database_url) == []
+    assert scene.count("status = 'sent'") == inserted[0]
+    assert scene.repeats() == 0
+    assert scene.sound()
+    for worker in workers:
+        assert worker.process.poll() is None
+        assert worker.stop() == 0
+    verdict.say(
+        f"one down in {down:.1f} s, up in {up:.1f} s under load:"
+        f" all {inserted[0]} rows sent, {refused[0]} inserts refused",
+        repeats=0,
+    )

@@ -1,0 +1,51 @@
+"""The time limits that follow from each other do so: who changes one is told about the others."""
+
+import os
+import re
+from importlib.resources import files
+
+import pytest
+
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.observe.health import LIMITS
+from noti_worker.settings.sections import SEND_TIMEOUT, WorkerSettings
+from noti_worker.store.connect import ANSWER_WITHIN
+from noti_worker.worker import stop, worker
+from noti_worker.worker.leases import BEAT_EVERY, FENCE_AFTER, LONGEST_SEND
+from noti_worker.worker.systemd import STOP_MARGIN, check_watchdog
+
+
+def dead_after() -> float:
+    """When the others take the rows of a worker whose heart is silent, as the statement says it."""
+    text = files("noti_worker.store").joinpath("sql/beat.sql").read_text()
+    [seconds] = re.findall(r"interval '(\d+) seconds'", text)
+    return float(seconds)
+
+
+def test_a_worker_fences_itself_before_others_take_it_for_dead() -> None:
+    assert 3 * BEAT_EVERY < FENCE_AFTER
+    assert dead_after() > FENCE_AFTER + BEAT_EVERY
+
+
+def test_a_lease_outlives_a_send_and_is_prolonged_for_longer_than_any() -> None:
+    assert WorkerSettings().lease / 2 > SEND_TIMEOUT
+    assert SEND_TIMEOUT < WorkerSettings().lease < LONGEST_SEND
+
+
+def test_a_stop_asks_for_more_time_than_it_takes() -> None:
+    assert stop.ANSWER_QUICKLY < stop.ANSWER_WITHIN < ANSWER_WITHIN
+    # The last flush, the last beat and the leaving, each of which may wait for one call.
+    assert worker.FLUSH_WITHIN + 1 + 3 * stop.ANSWER_WITHIN < STOP_MARGIN
+
+
+def test_a_loop_that_waits_for_the_database_is_not_called_stuck() -> None:
+    assert min(LIMITS.values()) > 2 * ANSWER_WITHIN
+
+
+def test_a_watchdog_that_would_bite_a_waiting_worker_is_refused() -> None:
+    ours = {"WATCHDOG_PID": str(os.getpid())}
+    with pytest.raises(ConfigurationError, match=r"WatchdogSec of the unit is 10s, .* may take 15s"):
+        check_watchdog(15.0, ours | {"WATCHDOG_USEC": "10000000"})
+    check_watchdog(15.0, ours | {"WATCHDOG_USEC": "20000000"})
+    check_watchdog(15.0, {"WATCHDOG_PID": "1", "WATCHDOG_USEC": "10000000"})
+    check_watchdog(15.0, {})
