@@ -39,8 +39,8 @@ def check_recipient(channel: Channel, recipient: str) -> None:
     elif channel is Channel.WEBHOOK:
         if not is_url(recipient):
             raise BadNotification(
-                "the recipient is not an http(s) URL with a host, without user and password, of at most 2048 characters:"
-                " write scheme, host and path"
+                "the recipient is not an http(s) URL with a host, without user and password, of at most 2048"
+                " characters: write scheme, host and path"
             )
     elif not recipient.strip() or _CONTROLS.search(recipient):
         raise BadNotification("the recipient is empty or holds a control character: give one address")

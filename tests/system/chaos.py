@@ -1,8 +1,8 @@
 """Everything breaks at once, at random, and the judge compares: `python -m tests.system.chaos --minutes 10`.
 
 An application commits rows, rolls some back, cancels others. Meanwhile seeded monkeys kill workers and stop them past
-their leases, restart, crash and kill PostgreSQL, cut connections, kill the provider and change what it does. Then the
-weather clears, and every row must come to rest.
+their leases, restart, crash and kill PostgreSQL, cut connections, silence lines, lose answers, kill the provider and
+change what it does. Then the weather clears, and every row must come to rest.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import psycopg
 
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
+from tests.fault_proxy import FaultProxy, socket_of, through
 from tests.system.daemon import Daemon, Daemons
 from tests.system.judge import Judgement, Pause, gather, judge
 from tests.system.ledger_server import LedgerServer
@@ -99,10 +100,11 @@ class Story:
 class Storm:
     """The house with its monkeys; `run` tells the story."""
 
-    def __init__(self, plan: Plan, directory: Path, server: Server, ledger: LedgerServer, daemons: Daemons) -> None:
+    def __init__(self, plan: Plan, server: Server, line: FaultProxy, ledger: LedgerServer, daemons: Daemons) -> None:
+        """Prepare; the workers of `daemons` reach `server` by way of `line`."""
         self._plan = plan
-        self._directory = directory
         self._server = server
+        self._line = line
         self._url = server.url  # the same after each restart
         self._ledger = ledger
         self._daemons = daemons
@@ -125,6 +127,7 @@ class Storm:
             self._monkey("workers stopped past their lease", (2, 6), self._stop_and_continue),
             self._monkey("restarts of PostgreSQL", self._plan.restart_every, self._restart),
             self._monkey("connections cut", (1, 4), self._cut),
+            self._monkey("faults of the line", (3, 8), self._break_line),
             self._monkey("moods of the provider", (2, 2), self._change_mood),
             self._monkey("kills of the provider", (10, 20), self._kill_ledger),
             self._monkey("cancels", (0.1, 0.5), self._cancel),
@@ -199,6 +202,19 @@ class Storm:
             ).fetchall()
             for (pid,) in dice.sample(backends, min(len(backends), dice.randint(1, 4))):
                 connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    def _break_line(self, dice: random.Random) -> None:
+        """For a moment, between the workers and PostgreSQL: silence, lost answers, latency; then every line is cut."""
+        match dice.choice(["silence", "lost answers", "latency"]):
+            case "silence":
+                self._line.hanging = True
+            case "lost answers":  # what was asked is done, COMMIT included, and nobody is told
+                self._line.answers = lambda _: False
+            case _:
+                self._line.latency = 0.05
+        self._over.wait(dice.uniform(0.3, 2.5))
+        self._line.heal()
+        self._line.cut()
 
     def _change_mood(self, dice: random.Random) -> None:
         with self._lock:
@@ -312,8 +328,9 @@ def storm(plan: Plan, directory: Path) -> Story:
         )
         migrate.upgrade(server.url)
         ledger = stack.enter_context(LedgerServer(directory))
-        daemons = stack.enter_context(Daemons(directory, server.url))
-        return Storm(plan, directory, server, ledger, daemons).run()
+        line = stack.enter_context(FaultProxy(socket_of(server.url)))
+        daemons = stack.enter_context(Daemons(directory, through(server.url, line.port)))
+        return Storm(plan, server, line, ledger, daemons).run()
 
 
 def main() -> int:

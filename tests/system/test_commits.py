@@ -8,48 +8,45 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.system.daemon import Daemons, Ledger
+from tests.system.daemon import Daemons
 from tests.system.judge import gather, judge
 from tests.system.ledger_server import LedgerServer
-from tests.system.test_faults import BRISK, ROUTE, count, insert
+from tests.system.scene import Scene
 
 Connection = psycopg.Connection[Any]
 
+INSERT = "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('email', %s, 'x')"
 
-def test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too(
-    daemons: Daemons, ledger: Ledger, connection: Connection, database_url: str, wait_for: Callable[..., Any]
-) -> None:
-    daemons.configure(ledger.account() + ROUTE + BRISK)
-    daemons.start_ready()
-    insert(connection, "gated@example.com")  # as long as it is in flight its lane is not forgotten
-    wait_for(ledger.begun)
+
+def test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too(scene: Scene, database_url: str) -> None:
+    scene.start()
+    scene.insert("gated@example.com")  # as long as it is in flight its lane is not forgotten
+    scene.wait_for(scene.ledger.begun)
     with psycopg.connect(database_url) as slow:
-        insert(slow, "late@example.com")
-        insert(connection, "early#@example.com", 200)
-        wait_for(lambda: count(connection, "status = 'sent'") == 200)
+        slow.execute(INSERT, ["late@example.com"])
+        scene.insert("early#@example.com", 200)
+        scene.wait_for(lambda: scene.count("status = 'sent'") == 200)
         threading.Event().wait(1.5)  # longer than the slack with which a lane is looked at
-        insert(connection, "next@example.com")
-        wait_for(lambda: count(connection, "status = 'sent'") == 201)
+        scene.insert("next@example.com")
+        scene.wait_for(lambda: scene.count("status = 'sent'") == 201)
         slow.commit()
-    wait_for(lambda: count(connection, "status = 'sent'") == 202, 5)
-    ledger.open_gate()
-    assert ledger.accepted().count("late@example.com") == 1
+    scene.wait_for(lambda: scene.count("status = 'sent'") == 202, 20)
+    scene.ledger.open_gate()
+    assert scene.ledger.accepted().count("late@example.com") == 1
 
 
-def test_what_is_rolled_back_is_never_sent(
-    daemons: Daemons, ledger: Ledger, connection: Connection, database_url: str, finished: Callable[..., None]
-) -> None:
-    daemons.configure(ledger.account() + ROUTE + BRISK)
-    daemons.start_ready()
+def test_what_is_rolled_back_is_never_sent(scene: Scene, database_url: str) -> None:
+    scene.start()
     with psycopg.connect(database_url) as application:
         for _ in range(20):
-            insert(application, "never@example.com", 5)
+            for _ in range(5):
+                application.execute(INSERT, ["never@example.com"])
             application.rollback()
-            insert(application, "always@example.com")
+            application.execute(INSERT, ["always@example.com"])
             application.commit()
-    finished()
-    assert set(ledger.begun()) == {"always@example.com"}
-    assert count(connection, "status = 'sent'") == 20
+    scene.finished()
+    assert set(scene.ledger.begun()) == {"always@example.com"}
+    assert scene.count("status = 'sent'") == 20
 
 
 @pytest.mark.slow
