@@ -19,7 +19,7 @@ from tests.bench.server import Bench
 
 _FEW = 1_000
 _CLAIMED = 100
-_TIMES = 41
+_TIMES = 201
 
 
 def run(bench: Bench, book: Book) -> None:
@@ -68,7 +68,8 @@ def _claim(bench: Bench, book: Book, connection: psycopg.Connection[Any], url: s
 
 def _drain(bench: Bench, book: Book, connection: psycopg.Connection[Any], url: str, many: int) -> None:
     bench.say(f"  draining {many:,} rows under an old snapshot")
-    with closed(url, "email") as resume, workers(bench, url) as running:
+    resume = closed(url, "email")
+    with workers(bench, url) as running:
         settle(connection)
         with _snapshot(url):
             resume()

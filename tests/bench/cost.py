@@ -21,15 +21,15 @@ def run(bench: Bench, book: Book) -> None:
         connection.execute("CHECKPOINT")
         fill(connection, rows)
         connection.execute("ANALYZE")
-        with closed(url, "email") as resume:
-            with workers(bench, url) as running:
-                wal, commits, hot = _wal(connection), scalar(connection, _COMMITS), scalar(connection, _HOT)
-                resume()
-                looks = watch(bench, connection, rows, running).looks
-                wal = _wal(connection) - wal
-            # What a session has counted is certain only once it has ended.
-            commits = scalar(connection, _COMMITS) - commits - looks
-            hot = scalar(connection, _HOT) - hot
+        resume = closed(url, "email")
+        with workers(bench, url) as running:
+            wal, commits, hot = _wal(connection), scalar(connection, _COMMITS), scalar(connection, _HOT)
+            resume()
+            looks = watch(bench, connection, rows, running).looks
+            wal = _wal(connection) - wal
+        # What a session has counted is certain only once it has ended.
+        commits = scalar(connection, _COMMITS) - commits - looks
+        hot = scalar(connection, _HOT) - hot
         verify(connection, rows)
     book.add_all("cost", {"wal": wal / rows / 1000, "commits": commits / rows, "hot": hot / rows})
 

@@ -22,7 +22,8 @@ def run(bench: Bench, book: Book) -> None:
     with bench.database() as url, psycopg.connect(url, autocommit=True) as connection:
         fill(connection, backlog, tenant_id="'noisy'")
         query = progress_query(connection)
-        with closed(url, "email") as resume, workers(bench, url, probe.account, environ=probe.environ):
+        resume = closed(url, "email")
+        with workers(bench, url, probe.account, environ=probe.environ):
             settle(connection)
             resume()
             wait_for(lambda: scalar(connection, query), 30.0, "the drain has begun")

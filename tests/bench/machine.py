@@ -13,7 +13,7 @@ import psycopg
 
 import noti_worker
 from tests.bench.processes import ROOT
-from tests.bench.rivals import REQUIREMENTS
+from tests.bench.rivals import PEERS, REQUIREMENTS
 from tests.bench.server import Bench, scalar
 
 _SHOWN = (
@@ -41,7 +41,8 @@ def describe(bench: Bench) -> dict[str, str]:
         "PostgreSQL": f"{server}; " + ", ".join(f"{name} {value}" for name, value in settings.items()),
         "Python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in ("psycopg", "sqlalchemy", "requests", "urllib3")),
-        "peers": ", ".join(REQUIREMENTS.read_text().split()),
+        "peers": "; ".join(f"{peer.name}: {peer.setting}" for peer in PEERS),
+        "their packages": ", ".join(REQUIREMENTS.read_text().split()),
         "noti-worker": f"{noti_worker.__version__}, commit {_commit()}",
     }
 

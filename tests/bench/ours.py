@@ -104,7 +104,8 @@ def drain(
     """Fill, start the workers behind a pause, let go, and wait until every row is finished and verified."""
     with psycopg.connect(url, autocommit=True) as connection:
         (filled or (lambda to: fill(to, rows)))(connection)
-        with closed(url, channel) as resume, workers(bench, url, accounts, count, environ) as running:
+        resume = closed(url, channel)
+        with workers(bench, url, accounts, count, environ) as running:
             settle(connection)
             resume()
             drained = watch(bench, connection, rows, running)
@@ -112,8 +113,7 @@ def drain(
     return drained
 
 
-@contextmanager
-def closed(url: str, channel: str) -> Iterator[Callable[[], None]]:
+def closed(url: str, channel: str) -> Callable[[], None]:
     """Pause `channel`, so that workers can start before the clock does; gives what ends the pause."""
     with connect(url) as connection:
         pausing.pause(connection, Scope.CHANNEL, channel)
@@ -122,7 +122,7 @@ def closed(url: str, channel: str) -> Iterator[Callable[[], None]]:
         with connect(url) as connection:
             pausing.resume(connection, Scope.CHANNEL, channel)
 
-    yield resume
+    return resume
 
 
 def progress_query(connection: psycopg.Connection[Any]) -> str:
