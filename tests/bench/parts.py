@@ -29,6 +29,6 @@ PARTS = (
     Part("fairness", "quiet tenants beside a large backlog", fairness.run, 50, 120),
     Part("cost", "WAL, commits, HOT", cost.run, 20, 80),
     Part("rescue", "a killed worker", rescue.run, 40, 90),
-    Part("idle", "nothing to do", idle.run, 95, 120),
+    Part("idle", "nothing to do", idle.run, 120, 150),
     Part("commands", "commands of the program", commands.run, 15, 60),
 )
