@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -105,7 +106,8 @@ def fine_cpu_seconds(pid: int) -> float:
     nanoseconds = 0
     for one in family(pid):
         for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
-            nanoseconds += int(task.read_text().split()[0])
+            with suppress(OSError):  # it has just ended
+                nanoseconds += int(task.read_text().split()[0])
     return nanoseconds / 1e9
 
 
