@@ -7,6 +7,7 @@
     ├── BadNotification           this one notification cannot be sent as it stands
     ├── DatabaseError             what the store reports
     │   ├── DatabaseAway          no answer for now: wait and try again, nothing is lost
+    │   │   └── DatabaseBusy      it is there, but another transaction was in the way of this statement
     │   └── DatabaseRefused       the database answered no: a statement, right or value is wrong
     └── NotFound                  a notification, template or page that does not exist
 
@@ -32,6 +33,10 @@ class DatabaseError(NotiError):
 
 class DatabaseAway(DatabaseError):
     """The database does not answer for now; the caller keeps what it has and tries again."""
+
+
+class DatabaseBusy(DatabaseAway):
+    """The database is there; a lock, a deadlock or a time limit kept this statement from its end. Try it again."""
 
 
 class DatabaseRefused(DatabaseError):

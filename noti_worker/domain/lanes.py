@@ -6,6 +6,7 @@ A lane is (channel, priority, tenant): an exact prefix of the one hot index.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from noti_worker.domain.notification import Channel, Priority
 
@@ -13,7 +14,9 @@ START = datetime(1970, 1, 1, tzinfo=UTC)
 """Before every due_at that the table admits: a floor that hides nothing."""
 
 AGEING = timedelta(minutes=1)
-"""A waiting lane head gains one priority for each such span."""
+"""A lane whose head waited this long has a part in every tenth claim, whatever its priority."""
+
+OLD_TURN = 10
 
 SLACK = timedelta(seconds=1)
 """A young floor starts this much earlier: a commit may still land just behind it."""
@@ -21,7 +24,7 @@ SLACK = timedelta(seconds=1)
 BEHIND = timedelta(milliseconds=250)
 """Our idea of the database's clock may lag this much: whether a row is due, the claim itself decides."""
 
-_RANK = {Priority.URGENT: 0, Priority.HIGH: 1, Priority.NORMAL: 2, Priority.LOW: 3}
+_RANKS = (Priority.URGENT, Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,13 +53,21 @@ class Floor:
     notification_id: int = 0
 
 
+NOWHERE: Mapping[Lane, Floor] = MappingProxyType({})
+
+
+END = Floor(datetime(9999, 1, 1, tzinfo=UTC))
+"""Behind every row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Ask this lane for at most `quota` rows from `floor` on."""
+    """Ask this lane for at most `quota` rows from `floor` on, all before `until`."""
 
     lane: Lane
     quota: int
     floor: Floor = Floor()
+    until: Floor = END
 
 
 def floor_for(last: Floor | None, now: datetime) -> Floor:
@@ -73,25 +84,21 @@ def share_out(
     slots: int,
     floors: Mapping[Lane, Floor],
     now: datetime,
+    turn: int = 1,
 ) -> list[Share]:
     """Divide the free slots of one channel among its due lanes, the most urgent first.
 
-    Each rank of lanes may use all slots (the claim stops at `slots` in all), so a lower rank gets what
-    the higher ones leave; tenants of one rank share evenly. A head that waited long counts as more
-    urgent. What a lane does not use is handed on by asking again without it.
+    Each priority may use all slots (the claim stops at `slots` in all), so a lower one gets what the higher
+    ones leave; the tenants of one share evenly, the oldest head first. What a lane does not use is handed on
+    by asking again without it. Every tenth `turn` belongs to the lanes whose heads waited for a minute or
+    more, whatever their priority: nothing starves, and the others lose no more than a tenth by an old backlog.
     """
-    shares: list[Share] = []
-    for tenants in _ranks((head for head in heads if head.due_at <= now + BEHIND), now):
-        each = max(1, -(-slots // len(tenants)))
-        shares.extend(Share(head.lane, each, floor_for(floors.get(head.lane), now)) for head in tenants)
-    return shares
-
-
-def _ranks(heads: Iterable[LaneHead], now: datetime) -> list[list[LaneHead]]:
-    """Lanes of one effective priority together, the most urgent first, the oldest head first in each."""
-    by_rank: dict[int, list[LaneHead]] = {}
-    for head in heads:
-        waited = max(now - head.due_at, timedelta(0))
-        rank = max(0, _RANK[head.lane.priority] - int(waited / AGEING))
-        by_rank.setdefault(rank, []).append(head)
-    return [sorted(by_rank[rank], key=lambda head: head.due_at) for rank in sorted(by_rank)]
+    due = sorted((head for head in heads if head.due_at <= now + BEHIND), key=lambda head: head.due_at)
+    old = [head for head in due if now - head.due_at >= AGEING] if turn % OLD_TURN == 0 else []
+    ranks = [old, *([head for head in due if head.lane.priority is rank] for rank in _RANKS)]
+    shares: dict[Lane, Share] = {}
+    for tenants in ranks:
+        for head in tenants:
+            quota = max(1, -(-slots // len(tenants)))
+            shares.setdefault(head.lane, Share(head.lane, quota, floor_for(floors.get(head.lane), now)))
+    return list(shares.values())

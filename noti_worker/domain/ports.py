@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from noti_worker.domain.facts import Fact, Result
-from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.pauses import NOTHING, Pauses, Skip
@@ -68,12 +68,22 @@ class Observer(Protocol):
 class Queue(Protocol):
     """The claims of one registered worker. Every call raises DatabaseAway or DatabaseRefused."""
 
-    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
-        """Up to `window` lanes with unfinished rows, following `after` in lane order."""
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        """Up to `window` lanes with unfinished rows, following `after` in lane order.
+
+        Lanes of `floors` are looked at from there on, and for rows that are not in flight; without one they are not
+        found.
+        """
         ...
 
     def pauses(self) -> Pauses:
         """What is paused now."""
+        ...
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
         ...
 
     def claim(
@@ -103,16 +113,21 @@ class Queue(Protocol):
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
         ...
 
-    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
-        """Give back rows that were not started, uncharged; how many were still ours."""
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
+        """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
+
+        A token is (notification_id, claim_count).
+        """
         ...
 
 
 class Leases(Protocol):
     """What keeps rows in hand, and the dispatch mark of rows that must not be sent twice."""
 
-    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
-        """Prolong the leases; gives the ids that are surely no longer ours (a locked row still is)."""
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
+        """Prolong the leases; gives the tokens that were not: gone, no longer ours, or busy, ours but locked."""
         ...
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:

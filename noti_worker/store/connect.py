@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, dict_row, tuple_row
 
-from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.secret import Secret
 from noti_worker.store.names import with_addresses
 from noti_worker.store.statements import Statement
@@ -48,7 +48,7 @@ _LINE: Mapping[str, str] = {
     "client_encoding": "utf8",
 }
 
-_RESOLVE_WITHIN = 5.0
+RESOLVE_WITHIN = 5.0
 """Seconds to find the addresses of all hosts; then each of them has `connect_timeout`."""
 
 ANSWER_WITHIN = 15.0
@@ -58,8 +58,11 @@ _DRIVER = re.compile(r"^postgres(?:ql)?\+\w+://")
 
 _FORM = "give postgresql://user:password@host:port/name or a libpq string"
 
-_AWAY = re.compile(r"08...|53...|57...|58...|40001|40P01|55P03|25006|25P03")
-"""SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, deadlock, timeout."""
+_AWAY = re.compile(r"08...|53...|57...|58...|25006|25P03")
+"""SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, idle too long."""
+
+_BUSY = re.compile(r"40001|40P01|55P03|57014")
+"""Those that a database in the best of health gives, too: another transaction was in the way."""
 
 _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
 """Those after which another connection may do better; the last three concern its prepared statements."""
@@ -164,7 +167,7 @@ def connect(
             autocommit=True,
             row_factory=dict_row,
             prepare_threshold=None if pgbouncer else 5,
-            **with_addresses(parameters, min(patience.seconds if patience else math.inf, _RESOLVE_WITHIN)),
+            **with_addresses(parameters, min(patience.seconds if patience else math.inf, RESOLVE_WITHIN)),
         )
     except OSError as error:
         raise DatabaseAway(str(error)) from None
@@ -209,6 +212,8 @@ def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return DatabaseAway(f"the connection is lost ({name})")
         return Refusal(f"the driver refused a value ({name})", None)
+    if _BUSY.fullmatch(error.sqlstate):
+        return DatabaseBusy(f"another transaction was in the way ({error.sqlstate} {name})")
     if _AWAY.fullmatch(error.sqlstate):
         return DatabaseAway(f"the database does not answer for now ({error.sqlstate} {name})")
     return Refusal(f"the database refused ({error.sqlstate} {name})", error.sqlstate)

@@ -1,12 +1,14 @@
 """The queue of one worker: claim, brief, record and give back rows of `noti.notifications_log`."""
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from noti_worker.domain.facts import Result
-from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
 from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.store.briefing import Needs
@@ -15,6 +17,7 @@ from noti_worker.store.record import record
 from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")
+_STRIDES = statement("strides")
 _CLAIM = statement("claim")
 _PAUSES = statement("pauses")
 _BRIEF = statement("brief")
@@ -22,6 +25,9 @@ _RECORD = statement("record")
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
 _DISPATCH = statement("dispatch")
+
+_BEHIND_ALL = chr(0x10FFFF) * 33
+"""Longer than the table admits a tenant to be, and of its last letter only."""
 
 
 class PostgresQueue:
@@ -33,11 +39,17 @@ class PostgresQueue:
         self._results = database.session("results")
         self._leases = database.session("leases")
 
-    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
-        """Up to `window` lanes with unfinished rows, following `after` in lane order."""
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        """Up to `window` lanes with unfinished rows, following `after` in lane order.
+
+        Lanes of `floors` are looked at from there on, and for rows that are not in flight; without one they are not
+        found.
+        """
         starts = [
             # The empty tenant stands before every tenant; a lane order is one of bytes, as in the index.
-            (
+            Lane(
                 channel,
                 priority,
                 after.tenant_id if after and (channel, priority) == (after.channel, after.priority) else "",
@@ -48,10 +60,17 @@ class PostgresQueue:
         ]
         if not starts:
             return []
+        known = sorted(lane for lane in floors if lane > starts[0])
         parameters = {
-            "channels": [channel.value for channel, _, _ in starts],
-            "priorities": [priority.value for _, priority, _ in starts],
-            "tenants": [tenant_id for _, _, tenant_id in starts],
+            "channels": [start.channel.value for start in starts],
+            "priorities": [start.priority.value for start in starts],
+            "tenants": [start.tenant_id for start in starts],
+            # Arrays are counted from 1. No tenant stands behind the one that stands behind all.
+            "firsts": [bisect_right(known, start) + 1 for start in starts],
+            "lasts": [bisect_right(known, replace(start, tenant_id=_BEHIND_ALL)) for start in starts],
+            "known": [lane.tenant_id for lane in known],
+            "floors_at": [floors[lane].due_at for lane in known],
+            "floors_id": [floors[lane].notification_id for lane in known],
             "window": window,
         }
         return [
@@ -66,6 +85,26 @@ class PostgresQueue:
     def pauses(self) -> Pauses:
         """What is paused now."""
         return Pauses.of((row["scope"], row["name"]) for row in self._claims.run(_PAUSES, {}))
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
+        found = self._claims.run(
+            _STRIDES,
+            {
+                "channels": [share.lane.channel.value for share in shares],
+                "priorities": [share.lane.priority.value for share in shares],
+                "tenants": [share.lane.tenant_id for share in shares],
+                "floors_at": [share.floor.due_at for share in shares],
+                "floors_id": [share.floor.notification_id for share in shares],
+                "rows": rows,
+            },
+        )
+        return {
+            Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]): Floor(
+                _utc(row["due_at"]), row["notification_id"]
+            )
+            for row in found
+        }
 
     def claim(
         self,
@@ -100,6 +139,8 @@ class PostgresQueue:
                 "tenants": [lane.tenant_id for lane in lanes],
                 "floors_at": [share.floor.due_at for share in shares],
                 "floors_id": [share.floor.notification_id for share in shares],
+                "untils_at": [share.until.due_at for share in shares],
+                "untils_id": [share.until.notification_id for share in shares],
                 "quotas": [share.quota for share in shares],
             },
         )
@@ -126,18 +167,24 @@ class PostgresQueue:
 
         return record(results, self._monotonic(), write) if results else {}
 
-    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
-        """Give back rows that were not started, uncharged; how many were still ours."""
-        if not notifications:
-            return 0
-        return len(self._results.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)}))
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
+        """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
 
-    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
-        """Prolong the leases; gives the ids that are surely no longer ours (a locked row still is)."""
+        A token is (notification_id, claim_count).
+        """
         if not notifications:
-            return frozenset()
+            return {}
+        rows = self._results.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)})
+        return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
+
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
+        """Prolong the leases; gives the tokens that were not: gone, no longer ours, or busy, ours but locked."""
+        if not notifications:
+            return {}
         rows = self._leases.run(_EXTEND, {"worker_id": worker_id, "lease": lease, **_tokens(notifications)})
-        return frozenset(row["id"] for row in rows)
+        return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:
         """Write the dispatch mark before the send; False when the row is no longer ours."""

@@ -1,7 +1,7 @@
 """The rows in hand, and what keeps them ours: heartbeats, extensions, the self-fence."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -131,14 +131,15 @@ class Hand:
         latest = self._clock.monotonic() - LONGEST_SEND.total_seconds()
         return [held for held in self.rows() if not held.lost and (held.started is None or held.started > latest)]
 
-    def extended(self, rows: Sequence[Held], gone: frozenset[int], since: float) -> None:
-        """Note the answer to an extension that was asked for at `since`."""
+    def extended(self, rows: Sequence[Held], fates: Mapping[tuple[int, int], str], since: float) -> None:
+        """Note the answer to an extension that was asked for at `since`; a busy row keeps the lease that it has."""
         for held in rows:
-            if held.notification.notification_id in gone:
+            fate = fates.get(held.token)
+            if fate == "gone":
                 held.lost = True
                 if not held.reported:
                     self._observer.on(LeaseLost(held.notification.notification_id))
-            else:
+            elif fate is None:
                 held.lease_ends = since + self._lease
 
 
@@ -247,15 +248,17 @@ class Keeper:
     def _extend(self, now: float) -> bool:
         """Prolong what is in hand; True when that went through."""
         rows = self._hand.extendable()
+        fates: Mapping[tuple[int, int], str] = {}
         if rows:
             self._tick("leases")  # the beat before may have taken all the time that one call may
             try:
-                gone = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
+                fates = self._leases.extend(self._worker_id, [held.notification for held in rows], self._lease)
             except DatabaseAway as error:
                 self._outage.lost(error)
                 return False
-            self._hand.extended(rows, gone, now)
-        self._extended = now
+            self._hand.extended(rows, fates, now)
+        if "busy" not in fates.values():  # else once more with the next beat
+            self._extended = now
         return True
 
     def _run(self) -> None:

@@ -1,28 +1,26 @@
 """The worker: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
 
-from collections import defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
-from noti_worker.domain.lanes import BEHIND, Floor, Lane, LaneHead, share_out
+from noti_worker.domain.lanes import BEHIND, END, Floor, Lane, Share, share_out
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Clock, Observer, Queue
 from noti_worker.worker.leases import Hand, Held, Keeper
+from noti_worker.worker.lookout import EARLIEST, Lookout
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.pools import PATIENCE, Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 
-WINDOW = 200
-"""Lanes looked at in one round; with more of them a cursor moves on at every look."""
-
-MOST_WINDOWS = 10
-"""So many windows of nothing but paused lanes are passed over in one look."""
+STRIDE = 10_000
+"""Rows that one claim walks through at most in a lane where it may have to pass over many."""
 
 SECOND_LOOK = 0.015
 """After a hint a commit may land just behind the first look."""
@@ -31,11 +29,9 @@ IDLE_AFTER = 60.0
 IDLE_FACTOR = 5
 """After a minute without any unfinished row the polls are this many times rarer, while hints arrive."""
 
-EARLIEST = 0.9
-"""The pause between two polls is spread by a tenth of the interval, so that workers do not knock together."""
-
 MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
+BUSY_PAUSE = 0.2
 ALONE_PAUSE = 0.05
 ALONE_WITHIN = 30.0
 """A suspect is given back when the rows before it did not end within these seconds."""
@@ -48,31 +44,6 @@ class Pace:
     poll_interval: float
     batch_size: int
     lease: timedelta
-
-
-class Sweep:
-    """Tells when the floors are ignored: at most every second, and 20 times as long as it takes."""
-
-    def __init__(self, every: float = 1.0) -> None:
-        """The first one is due at once."""
-        self._every = every
-        self._next = 0.0
-
-    def due(self, now: float) -> bool:
-        """Tell whether it is time again."""
-        return now >= self._next
-
-    def hasten(self) -> None:
-        """Make the next one due at once."""
-        self._next = 0.0
-
-    def rest(self, until: float) -> None:
-        """Leave the next one for `until`."""
-        self._next = until
-
-    def took(self, began: float, now: float) -> None:
-        """Space the next one by what this one cost."""
-        self._next = now + max(self._every, 20 * (now - began))
 
 
 @dataclass(slots=True)
@@ -118,31 +89,32 @@ class Loop:
         self._listening = listening
         self._steering = steering
         self._busy_at = clock.monotonic()
-        self._heads: dict[Lane, LaneHead] = {}
-        self._heads_until = 0.0
-        self._cursor: Lane | None = None
-        self._empty: set[Lane] = set()
-        self._floors: dict[Lane, Floor] = {}
-        self._sweeps: defaultdict[Channel, Sweep] = defaultdict(Sweep)  # channels come and go with a reload
+        self._lookout = Lookout(queue, steering, clock, pace.poll_interval)
+        self._turns: Counter[Channel] = Counter()
+        self._swept: dict[Lane, Floor] = {}  # how far a sweep came that passes over paused rows
+        self._searched: dict[Lane, Floor] = {}
+        self._search_from = 0.0
         self._known_dead: frozenset[int] = frozenset()
-        self._search = Sweep(every=2.0)
         self._look_again = False
+        self._unsearched = False
         self._suspect: Suspect | None = None
         self._give_back: deque[Held] = deque()
+        self._busy: list[Held] = []  # to be given back, but locked just now
+        self._busy_until = 0.0
         self._flush_due = False
         self._outages = 0
 
     def hint(self) -> None:
         """A row came in, or something was paused: look at once, and once more a moment later."""
         self._steering.hint()
-        self._heads_until = 0.0
+        self._lookout.hasten()
         self._look_again = True
 
     def recorded(self, results: Iterable[Result]) -> None:
         """Rows were written that may be due again before the next look; called from any thread."""
         soon = timedelta(seconds=self._pace.poll_interval)
         if any(result.verdict.wait is not None and result.verdict.wait < soon for result in results):
-            self._heads_until = 0.0
+            self._lookout.hasten()
 
     def give_back(self, held: Held) -> None:
         """Release a row that was not started, with the next poll. Called from any thread."""
@@ -167,17 +139,24 @@ class Loop:
     def release(self) -> int:
         """Give back what was not started, uncharged; gives how many rows were still ours."""
         rows: list[Held] = []
+        now = self._clock.monotonic()
+        if now >= self._busy_until:
+            rows, self._busy = self._busy, []
         while self._give_back:
             rows.append(self._give_back.popleft())
         if not rows:
             return 0
         try:
-            count = self._queue.release(self._worker_id, [held.notification for held in rows])
+            fates = self._queue.release(self._worker_id, [held.notification for held in rows])
         except DatabaseAway:
             self._give_back.extend(rows)
             raise
-        self._hand.drop(rows)
-        return count
+        busy = [held for held in rows if fates.get(held.token) == "busy"]
+        if busy:  # locked by an application: left to its lease it would count as lost
+            self._busy += busy
+            self._busy_until = now + BUSY_PAUSE
+        self._hand.drop(held for held in rows if held not in busy)
+        return sum(fate == "released" for fate in fates.values())
 
     def abandon_suspect(self) -> None:
         """Put a waiting suspect among the rows to give back."""
@@ -194,15 +173,18 @@ class Loop:
         return self._outage.on or self._flush_due or self._recorder.waiting > MOST_UNRECORDED
 
     def _round(self) -> float:
-        self._look()
         self._mourn()
+        self._look()
         hungry: list[Pool] = []  # more may wait for them
         for channel, pool in self._pools.items():
             want = pool.want
             if self._claim(channel, pool, want) if want > 0 else pool.free > 0:
                 hungry.append(pool)
-        if self._heads and self._search.due(self._clock.monotonic()):
+        if self._lookout.heads and self._unsearched and self._clock.monotonic() >= self._search_from:
             self._search_suspect()
+        if self._lookout.more and not hungry:
+            self._lookout.pass_on()
+            hungry = list(self._pools.values())
         return self._pause(hungry)
 
     def _steer(self) -> None:
@@ -212,77 +194,85 @@ class Loop:
             return
         pauses = self._queue.pauses()
         if self._steering.learn(pauses, now):
-            self._heads_until = 0.0
-            # What was passed over while it was paused lies before the floors.
-            self._floors.clear()
-            for sweep in self._sweeps.values():
-                sweep.hasten()
+            self._swept.clear()
+            self._lookout.forget_floors()  # what was passed over while it was paused lies before them
             self._observer.on(Steered(pauses.all))
 
     def _mourn(self) -> None:
         """Sweep at once when another worker died: its rows lie behind the floors."""
         dead = frozenset(self._keeper.dead or ())
         if dead - self._known_dead:
-            for sweep in self._sweeps.values():
-                sweep.hasten()
+            self._lookout.sweep()
         self._known_dead = dead
 
     def _look(self) -> None:
-        """Find the lanes with rows, at most every poll interval or after a hint."""
-        now = self._clock.monotonic()
-        if now < self._heads_until:
+        """See which lanes have rows, if it is time; what came in while nothing can start is seen when something can."""
+        if len(self._hand) and not any(pool.want > 0 for pool in self._pools.values()):
             return
-        channels = [channel for channel in self._pools if not self._steering.closes_channel(channel)]
-        for _ in range(MOST_WINDOWS):
-            heads = self._queue.heads(channels, self._cursor, WINDOW)
-            if len(heads) < WINDOW and self._cursor is not None:  # the end: go on from the first lane
-                heads = [*heads, *self._queue.heads(channels, None, WINDOW - len(heads))]
-            self._cursor = heads[-1].lane if len(heads) >= WINDOW else None
-            self._heads = {head.lane: head for head in heads if not self._steering.closes_lane(head.lane)}
-            if self._heads or self._cursor is None:
-                break
-        if self._cursor is None:
-            self._floors = {lane: floor for lane, floor in self._floors.items() if lane in self._heads}
-        self._empty.clear()
-        self._heads_until = now + self._pace.poll_interval * EARLIEST
+        seen = self._lookout.heads
+        self._lookout.look([channel for channel in self._pools if not self._steering.closes_channel(channel)])
+        if self._lookout.heads is not seen:
+            self._unsearched = self._lookout.from_start
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait."""
-        began = self._clock.monotonic()
-        sweeping = self._sweeps[channel].due(began)
+        began, look = self._clock.monotonic(), self._lookout
+        sweeping = look.sweeps(channel)
         skip, asked = self._steering.skip(channel), self._clock.now()
-        lanes = [head for lane, head in self._heads.items() if lane.channel is channel]
+        lanes = [head for lane, head in look.heads.items() if lane.channel is channel]
         if not sweeping:
-            lanes = [head for head in lanes if head.lane not in self._empty]
+            lanes = [head for head in lanes if head.lane not in look.dry]
         if skip:  # a paused row at the head of its lane must not make the others look old
-            lanes = [replace(head, due_at=max(head.due_at, self._floor(head.lane).due_at)) for head in lanes]
-        shares = share_out(lanes, want, {} if sweeping else self._floors, asked)
+            lanes = [replace(head, due_at=max(head.due_at, look.floor(head.lane).due_at)) for head in lanes]
+        self._turns[channel] += 1
+        floors = {lane: look.floor(lane) for lane in look.carried} | self._swept if sweeping else look.floors
+        shares = share_out(lanes, want, floors, asked, self._turns[channel])
         if not shares:
             return False
+        if skip:
+            shares = self._in_strides(shares)
         batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead, skip=skip)
-        if sweeping:
-            self._sweeps[channel].took(began, self._clock.monotonic())
         taken = dict.fromkeys((share.lane for share in shares), 0)
         for of, rows in groupby(batch, key=attrgetter("channel", "priority", "tenant_id")):
             lane, of_lane = Lane(*of), list(rows)
             taken[lane] += len(of_lane)
             reached = Floor(of_lane[-1].due_at, of_lane[-1].notification_id)
-            # A sweep may end below the floor; the next claim goes on from there, so that what lies between
-            # does not wait for the next sweep.
-            self._floors[lane] = reached if sweeping else max(self._floors.get(lane, reached), reached)
-        if len(batch) < want:
-            dry = [share.lane for share in shares if taken[share.lane] < share.quota]
-            self._empty.update(dry)
-            if skip:  # all that is due was looked at: paused rows are not walked again until the next sweep
-                self._floors.update((lane, max(self._floor(lane), Floor(asked - BEHIND))) for lane in dry)
+            if sweeping and not skip:
+                # A sweep may end below the floor; the next claim goes on from there, so that what lies between
+                # does not wait for the next sweep.
+                look.floors[lane] = reached
+            else:
+                look.reached(lane, reached)
+        # Up to the last one that gave a row each was walked to the end of its share, or all were.
+        last = len(shares) if len(batch) < want else max(n for n, share in enumerate(shares) if taken[share.lane])
+        for share in shares[:last]:
+            if taken[share.lane] < share.quota:
+                self._walked(share, asked, skip=bool(skip), sweeping=sweeping)
+        if sweeping:
+            look.spent(self._clock.monotonic() - began, done=not self._swept)
         if batch:
             held = self._hand.take(batch, began)
             self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - began))
             pool.submit(self._briefed(held))
-        return len(batch) >= want or any(lane not in self._empty for lane in taken)
+        return len(batch) >= want or any(lane not in look.dry for lane in taken)
 
-    def _floor(self, lane: Lane) -> Floor:
-        return self._floors.get(lane, Floor())
+    def _in_strides(self, shares: Sequence[Share]) -> list[Share]:
+        """Bound how far each lane is walked: there may be a million rows to pass over."""
+        stops = self._queue.strides(shares, STRIDE)
+        return [replace(share, until=stops.get(share.lane, END)) for share in shares]
+
+    def _walked(self, share: Share, asked: datetime, *, skip: bool, sweeping: bool) -> None:
+        """Note that the lane has no more rows for us before the end of the share: they need not be walked again."""
+        look, lane = self._lookout, share.lane
+        self._swept.pop(lane, None)
+        if share.until is END:
+            look.dry.add(lane)
+            if skip:
+                look.reached(lane, Floor(asked - BEHIND))
+        elif sweeping and share.until < look.floor(lane):
+            self._swept[lane] = share.until
+        else:
+            look.reached(lane, share.until)
 
     def _briefed(self, rows: Sequence[Held]) -> list[Held]:
         """Add what the rows refer to; rows that cannot be looked up now are given back."""
@@ -299,11 +289,13 @@ class Loop:
     def _search_suspect(self) -> None:
         """Take one row that was lost twice; it is sent alone, so that a poison row has no company."""
         now = self._clock.monotonic()
+        self._unsearched = False
         for channel in self._pools:
-            lanes = [head for lane, head in self._heads.items() if lane.channel is channel]
-            shares = share_out(lanes, 1, {}, self._clock.now())
+            lanes = [head for lane, head in self._lookout.heads.items() if lane.channel is channel]
+            shares = share_out(lanes, 1, self._searched, self._clock.now())
             if not shares:
                 continue
+            shares = self._in_strides(shares)
             batch = self._queue.claim(
                 self._worker_id,
                 shares,
@@ -318,7 +310,9 @@ class Loop:
                 self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - now))
                 self._suspect = Suspect(held, now)
                 break
-        self._search.took(now, self._clock.monotonic())
+            self._searched = {lane: floor for lane, floor in self._searched.items() if lane.channel is not channel}
+            self._searched |= {share.lane: share.until for share in shares if share.until is not END}
+        self._lookout.spent(self._clock.monotonic() - now)
 
     def _run_alone(self, suspect: Suspect) -> float:
         """Wait until nothing else is in hand, then send the suspect; nothing is claimed meanwhile."""
@@ -326,14 +320,17 @@ class Loop:
         if suspect.held.reported:
             self._suspect = None
             # After a storm there are many: the next one has its turn when the others had as long as this one.
-            self._search.rest(2 * now - suspect.taken)
+            self._search_from = 2 * now - suspect.taken
+            self._lookout.sweep()
             return 0.0
         if not suspect.submitted and len(self._hand) <= 1:
             suspect.submitted = True
             self._pools[suspect.held.notification.channel].submit(self._briefed([suspect.held]))
         elif not suspect.submitted and now - suspect.taken >= ALONE_WITHIN:
             self.abandon_suspect()
-            self._search.took(suspect.taken, now)  # in vain: it must not keep the others from being claimed
+            self._search_from = now + 20 * (
+                now - suspect.taken
+            )  # in vain: it must not keep the others from being claimed
             return 0.0
         return ALONE_PAUSE
 
@@ -341,7 +338,7 @@ class Loop:
         """Seconds to wait: none while more may wait for a pool with much room, few for one with little."""
         if self._look_again:
             self._look_again = False
-            self._heads_until = 0.0
+            self._lookout.hasten()
             return SECOND_LOOK
         if any(pool.want > 0 for pool in hungry):
             return 0.0
@@ -350,12 +347,12 @@ class Loop:
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
         if self._steering.pauses or len(self._hand):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
-        if self._heads or self._steering.pauses:
+        if self._lookout.heads or self._steering.pauses:
             self._busy_at = self._clock.monotonic()
         elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._listening():
             return pause * IDLE_FACTOR
-        ahead = min((head.next_at for head in self._heads.values() if head.next_at is not None), default=None)
+        ahead = min((head.next_at for head in self._lookout.heads.values() if head.next_at is not None), default=None)
         if ahead is not None and (seconds := (ahead - self._clock.now()).total_seconds()) < pause:
-            self._heads_until = 0.0
+            self._lookout.hasten()
             return max(seconds, 0.001)
         return pause

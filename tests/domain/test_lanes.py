@@ -3,7 +3,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.domain.lanes import AGEING, SLACK, Floor, Lane, LaneHead, floor_for, share_out
+from noti_worker.domain.lanes import AGEING, OLD_TURN, SLACK, Floor, Lane, LaneHead, floor_for, share_out
 from noti_worker.domain.notification import Channel, Priority
 from tests.domain.rows import NOW
 
@@ -25,9 +25,27 @@ def test_tenants_of_one_priority_share_evenly_the_oldest_first() -> None:
 
 
 def test_a_low_row_rises_with_age_so_nothing_starves() -> None:
-    old_low = head(Priority.LOW, waited=3 * AGEING.total_seconds() + 1)
-    shares = share_out([head(Priority.URGENT), old_low], 4, {}, NOW)
-    assert shares[0].lane.priority is Priority.LOW
+    old, urgent = head(Priority.LOW, waited=AGEING.total_seconds()), head(Priority.URGENT)
+    first = [share_out([urgent, old], 4, {}, NOW, turn)[0].lane.priority for turn in range(1, 101)]
+    assert first.count(Priority.LOW) == 100 // OLD_TURN
+    young = head(Priority.LOW, waited=AGEING.total_seconds() - 1)
+    assert all(share_out([urgent, young], 4, {}, NOW, turn)[0].lane == urgent.lane for turn in range(1, 101))
+
+
+def test_an_old_backlog_takes_no_more_than_its_turn_from_the_urgent_and_from_the_quiet() -> None:
+    noisy = head(Priority.NORMAL, "noisy", waited=3600)
+    quiet, urgent = head(Priority.NORMAL, "quiet"), head(Priority.URGENT, "quiet")
+    for turn in range(1, OLD_TURN):
+        shares = share_out([noisy, quiet, urgent], 10, {}, NOW, turn)
+        assert [(share.lane, share.quota) for share in shares] == [(urgent.lane, 10), (noisy.lane, 5), (quiet.lane, 5)]
+    shares = share_out([noisy, quiet, urgent], 10, {}, NOW, OLD_TURN)
+    assert [(share.lane, share.quota) for share in shares] == [(noisy.lane, 10), (urgent.lane, 10), (quiet.lane, 5)]
+
+
+def test_the_turn_of_the_old_is_shared_by_them_all_the_oldest_first() -> None:
+    low, noisy = head(Priority.LOW, "a", waited=300), head(Priority.URGENT, "b", waited=100)
+    shares = share_out([noisy, low], 10, {}, NOW, OLD_TURN)
+    assert [(share.lane, share.quota) for share in shares] == [(low.lane, 5), (noisy.lane, 5)]
 
 
 def test_a_lane_whose_rows_are_all_ahead_is_not_asked() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from noti_worker.domain.lanes import Floor, Lane, Share
+from noti_worker.domain.lanes import END, Floor, Lane, Share
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.statements import statement
@@ -118,7 +118,8 @@ def test_no_row_beyond_the_limit_is_locked_or_changed(database_url: str, connect
         "worker_id": 1, "lease": LEASE, "dead": [], "solo": False, "limit": 7,
         "closed_providers": [], "closed_templates": [],
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
-        "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0], "quotas": [5, 50],
+        "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0],
+        "untils_at": [END.due_at] * 2, "untils_id": [0, 0], "quotas": [5, 50],
     }  # fmt: skip
     with psycopg.connect(database_url) as other:
         assert len(other.execute(statement("claim").sql, parameters).fetchall()) == 7

@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime
 
-from noti_worker.domain.lanes import Lane
+import pytest
+
+from noti_worker.domain.lanes import Floor, Lane
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.secret import Secret
+from noti_worker.store.connect import connect
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.statements import statement
-from tests.store.rows import Connection, claim, insert
+from noti_worker.store.statements import Statement, statement
+from tests.store.rows import NORMAL, Connection, claim, insert, tried
 
 FAR = 10_000
 
@@ -78,11 +82,73 @@ def test_a_window_does_not_pay_for_the_lanes_behind_it(queue: PostgresQueue, con
         "INSERT INTO noti.notifications_log (channel, recipient, subject, body, tenant_id)"
         " SELECT 'email', 'ann@example.com', 's', 'b', 'tenant ' || n FROM generate_series(1, 6000) n"
     )
-    parameters = {"channels": ["email"] * 2, "priorities": ["normal", "urgent"], "tenants": ["", ""], "window": 200}
+    starts = {"channels": ["email"] * 2, "priorities": ["normal", "urgent"], "tenants": ["", ""], "window": 200}
+    known = {"firsts": [1, 1], "lasts": [0, 0], "known": [], "floors_at": [], "floors_id": []}
     explain = f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {statement('heads').sql}"
-    found = connection.execute(explain.encode(), parameters).fetchone()
+    found = connection.execute(explain.encode(), starts | known).fetchone()
     assert found is not None
     assert _most_rows(found[0][0]["Plan"]) <= 201
+
+
+def test_known_lanes_are_looked_at_from_their_floors_and_others_are_found_between_them(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    for tenant in "abcde":
+        insert(connection, 2, tenant_id=tenant, created_at="2026-01-01 00:00+00")
+    insert(connection, tenant_id="b", created_at="2026-01-03 00:00+00")
+    [last] = insert(connection, tenant_id="d", created_at="2026-01-02 00:00+00")
+    normal = {tenant: Lane(Channel.EMAIL, Priority.NORMAL, tenant) for tenant in "abcdexy"}
+    first, second = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    floors = {
+        normal["a"]: Floor(second, 0),  # all its rows lie before
+        normal["b"]: Floor(second, 0),
+        normal["d"]: Floor(second, last),
+        normal["x"]: Floor(first, 0),  # drained
+        Lane(Channel.EMAIL, Priority.LOW, "c"): Floor(second, 0),
+        Lane(Channel.SMS, Priority.NORMAL, "c"): Floor(second, 0),
+    }
+    heads = queue.heads([Channel.EMAIL], None, FAR, floors)
+    assert [(head.lane.tenant_id, head.due_at.day) for head in heads] == [("b", 3), ("c", 1), ("d", 2), ("e", 1)]
+    heads = queue.heads([Channel.EMAIL], normal["b"], 2, floors)
+    assert [head.lane.tenant_id for head in heads] == ["c", "d"]
+    claim(queue, lanes=[normal["d"]])
+    heads = queue.heads([Channel.EMAIL], normal["b"], 2, floors)  # a lane in flight has nothing for us
+    assert [head.lane.tenant_id for head in heads] == ["c", "e"]
+    heads = queue.heads([Channel.EMAIL], normal["c"], 2, floors)
+    assert [head.lane.tenant_id for head in heads] == ["e"]
+
+
+def test_a_look_from_the_floors_walks_no_dead_entries(
+    queue: PostgresQueue, connection: Connection, database_url: str
+) -> None:
+    insert(connection, 3000)
+    insert(connection, tenant_id="other")
+    with connect(Secret(database_url)) as analyst:
+        analyst.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM noti.notifications_log")
+        rows = claim(queue, 3000)
+        queue.record(1, [tried(notification) for notification in rows])
+        floor = Floor(rows[-1].due_at, rows[-1].notification_id)
+        blocks = [_blocks(queue, connection, floors) for floors in ({}, {NORMAL: floor})]
+    assert blocks[1] < blocks[0] / 5
+
+
+def _blocks(queue: PostgresQueue, connection: Connection, floors: dict[Lane, Floor]) -> int:
+    """The blocks that a look reads."""
+    asked: list[dict[str, object]] = []
+
+    def note(statement: Statement, parameters: dict[str, object]) -> list[object]:
+        asked.append(parameters)
+        return []
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(queue._claims, "run", note)
+        queue.heads([Channel.EMAIL], None, FAR, floors)
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement('heads').sql}"
+        found = connection.execute(explain.encode(), asked[0]).fetchone()
+    assert found is not None
+    return int(found[0][0]["Plan"]["Shared Hit Blocks"])
 
 
 def _most_rows(plan: dict[str, object]) -> float:

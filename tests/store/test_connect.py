@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
 from noti_worker.store import migrate
@@ -156,7 +156,7 @@ def test_running_out_of_time_is_passing_weather_and_keeps_the_connection(
     session.run(SET, {"name": setting, "value": value})
     with connection.transaction():
         connection.execute("LOCK TABLE noti.duties")
-        with pytest.raises(DatabaseAway, match=expected):
+        with pytest.raises(DatabaseBusy, match=expected):
             session.run(statement, {})
     assert _pid(session) == pid
 

@@ -15,7 +15,7 @@ def test_an_extension_prolongs_what_is_ours(queue: PostgresQueue, connection: Co
     insert(connection, 3)
     rows = claim(queue)
     before = row(connection, rows[0].notification_id)["lease_until"]
-    assert queue.extend(1, rows, LEASE) == frozenset()
+    assert queue.extend(1, rows, LEASE) == {}
     stands = [row(connection, id_) for id_ in ids(rows)]
     assert all(before < one["lease_until"] <= before + timedelta(minutes=1) for one in stands)
     assert all((one["claim_count"], one["status"]) == (1, "sending") for one in stands)
@@ -25,35 +25,37 @@ def test_an_extension_never_shortens_a_lease(queue: PostgresQueue, connection: C
     insert(connection)
     rows = claim(queue)
     before = row(connection, rows[0].notification_id)
-    assert queue.extend(1, rows, timedelta(seconds=1)) == frozenset()
+    assert queue.extend(1, rows, timedelta(seconds=1)) == {}
     assert row(connection, rows[0].notification_id) == before
 
 
 def test_an_extension_names_the_rows_that_are_no_longer_ours(queue: PostgresQueue, connection: Connection) -> None:
-    insert(connection, 3)
+    first, _, third = insert(connection, 3)
     rows = claim(queue, worker_id=7, lease=AT_ONCE)
     [taken] = claim(queue, 1, worker_id=8)
     queue.record(7, [tried(rows[2])])
     before = row(connection, taken.notification_id)
-    assert queue.extend(7, rows, LEASE) == {rows[0].notification_id, rows[2].notification_id}
+    assert queue.extend(7, rows, LEASE) == {(first, 1): "gone", (third, 1): "gone"}
     assert row(connection, taken.notification_id) == before
     assert claim(queue, worker_id=9) == []  # the one that was still ours is kept, though its lease had run out
 
 
-def test_a_locked_row_still_is_ours(queue: PostgresQueue, connection: Connection, database_url: str) -> None:
+def test_a_locked_row_still_is_ours_but_its_lease_is_not_prolonged(
+    queue: PostgresQueue, connection: Connection, database_url: str
+) -> None:
     first, second = insert(connection, 2)
     rows = claim(queue, lease=timedelta(minutes=1))
     before = row(connection, first)["lease_until"]
     with psycopg.connect(database_url) as application:
         application.execute("SELECT 1 FROM noti.notifications_log WHERE notification_id = %s FOR UPDATE", [first])
-        assert queue.extend(1, rows, LEASE) == frozenset()
+        assert queue.extend(1, rows, LEASE) == {(first, 1): "busy"}
     assert row(connection, first)["lease_until"] == before
     assert row(connection, second)["lease_until"] > before
 
 
 def test_nothing_in_hand_asks_nobody(queue: PostgresQueue) -> None:
-    assert queue.extend(1, [], LEASE) == frozenset()
-    assert queue.release(1, []) == 0
+    assert queue.extend(1, [], LEASE) == {}
+    assert queue.release(1, []) == {}
 
 
 def test_the_dispatch_mark_is_written_once_and_cleared_by_the_result(
@@ -105,7 +107,7 @@ def test_a_released_row_is_as_it_was_before(queue: PostgresQueue, connection: Co
     [id_] = insert(connection)
     rows = claim(queue)
     queue.dispatch(1, rows[0])
-    assert queue.release(1, rows) == 1
+    assert queue.release(1, rows) == {(id_, rows[0].claim_count): "released"}
     stands = row(connection, id_)
     assert (stands["status"], stands["claimed_by"], stands["lease_until"]) == ("pending", None, None)
     assert (stands["retry_count"], stands["attempt_count"], stands["claim_count"]) == (0, 0, 1)
@@ -131,7 +133,7 @@ def test_a_release_carries_out_what_was_asked_for_and_says_so(
     [id_] = insert(connection)
     rows = claim(queue)
     connection.execute("UPDATE noti.notifications_log SET status = %s WHERE notification_id = %s", [wish, id_])
-    assert queue.release(1, rows) == 1
+    assert queue.release(1, rows) == {(id_, rows[0].claim_count): "released"}
     stands = row(connection, id_)
     assert (stands["status"], stands["requested"]) == (wish, None)
     assert (stands["finished_at"] is not None, stands["held_at"] is not None) == (wish == "cancelled", wish == "held")
@@ -140,11 +142,17 @@ def test_a_release_carries_out_what_was_asked_for_and_says_so(
     assert "not started" in line["metadata"]["reason"]
 
 
-def test_only_what_is_still_ours_is_released(queue: PostgresQueue, connection: Connection, database_url: str) -> None:
+def test_only_what_is_still_ours_is_released_and_a_locked_row_is_named(
+    queue: PostgresQueue, connection: Connection, database_url: str
+) -> None:
     first, second, third = insert(connection, 3)
     rows = claim(queue, worker_id=7, lease=AT_ONCE)
     claim(queue, 1, worker_id=8)
     with psycopg.connect(database_url) as application:
         application.execute("SELECT 1 FROM noti.notifications_log WHERE notification_id = %s FOR UPDATE", [second])
-        assert queue.release(7, rows) == 1
+        assert queue.release(7, rows) == {
+            (first, 1): "stale",
+            (second, 1): "busy",
+            (third, 1): "released",
+        }
     assert [row(connection, id_)["claimed_by"] for id_ in (first, second, third)] == [8, 7, None]

@@ -360,17 +360,18 @@ class Life(RuleBasedStateMachine):
 
     def _give_back(self, claim: Claim) -> None:
         ours = claim.holds
-        assert self.world.queue.release(claim.worker, [claim.seen]) == ours
+        assert self.world.queue.release(claim.worker, [claim.seen]) == {(claim.row.id, claim.token): "released" if ours else "stale"}
         if ours:
             claim.row.give_back()
 
     def _extend(self, claim: Claim, *, locked: bool) -> None:
-        """A row that somebody has locked is still ours; it keeps the lease that it has."""
+        """A row that somebody has locked is still ours, and told as busy; it keeps the lease that it has."""
         with self.world.application.transaction():
             if locked:
                 self._lock(claim.row, "UPDATE")
             lost = self.world.queue.extend(claim.worker, [claim.seen], 2 * HOUR)
-        assert lost == (frozenset() if claim.holds else {claim.row.id})
+        fate = ("busy" if locked else None) if claim.holds else "gone"
+        assert lost == ({} if fate is None else {(claim.row.id, claim.token): fate})
         if claim.holds and not locked:
             claim.row.lease_over, claim.row.extended = False, True
 

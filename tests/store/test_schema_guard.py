@@ -119,9 +119,9 @@ def test_the_moves_of_a_worker_do_not_pay_for_the_guard(connection: Connection, 
         "AS $$BEGIN RAISE 'the guard ran'; END$$"
     )
     first, second = claim(queue)
-    assert queue.extend(1, [first], 2 * LEASE) == frozenset()
+    assert queue.extend(1, [first], 2 * LEASE) == {}
     assert queue.dispatch(1, first)
-    assert queue.release(1, [first]) == 1
+    assert queue.release(1, [first]) == {(first.notification_id, 1): "released"}
     assert queue.record(1, [tried(second)]) == {second.notification_id: "applied"}
     with pytest.raises(psycopg.errors.RaiseException, match="the guard ran"):
         update(connection, "status = 'cancelled'")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
-from noti_worker.domain.lanes import Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
@@ -71,6 +71,7 @@ class FakeStore:
         self.refuse_brief = False
         self.busy: set[int] = set()
         self.gone: set[int] = set()
+        self.locked: set[int] = set()
         self.dead: tuple[int, ...] = ()
         self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
@@ -82,11 +83,16 @@ class FakeStore:
         self.rows[number] = Row(claimed(notification_id=number, claim_count=0, **fields))
         return number
 
-    def heads(self, channels: Sequence[Channel], after: Lane | None, window: int) -> Sequence[LaneHead]:
-        self._call("heads", after)
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        self._call("heads", {"after": after, "floors": dict(floors)})
         found: dict[Lane, LaneHead] = {}
         for row in self.rows.values():
             lane = _lane(row.notification)
+            key = Floor(row.notification.due_at, row.notification.notification_id)
+            if lane in floors and (key < floors[lane] or row.owner is not None):
+                continue
             if not row.finished and lane.channel in channels and (after is None or lane > after):
                 head = found.get(lane, LaneHead(lane, row.notification.due_at))
                 ahead = {at for at in (head.next_at, row.notification.due_at) if at and at > self.clock.now()}
@@ -97,6 +103,19 @@ class FakeStore:
     def pauses(self) -> Pauses:
         self._call("pauses", None)
         return Pauses.of(self.paused)
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        self._call("strides", [share.lane for share in shares])
+        stops: dict[Lane, Floor] = {}
+        for share in shares:
+            keys = sorted(
+                Floor(row.notification.due_at, row.notification.notification_id)
+                for row in self.rows.values()
+                if not row.finished and _lane(row.notification) == share.lane
+            )
+            if len(ahead := [key for key in keys if key >= share.floor]) > rows:
+                stops[share.lane] = ahead[rows]
+        return stops
 
     def claim(
         self,
@@ -123,8 +142,7 @@ class FakeStore:
                     and (row.notification.lost_count >= 2) == solo
                     and row.notification.provider not in skip.providers
                     and row.notification.template_id not in skip.templates
-                    and (row.notification.due_at, row.notification.notification_id)
-                    >= (share.floor.due_at, share.floor.notification_id)
+                    and share.floor <= Floor(row.notification.due_at, row.notification.notification_id) < share.until
                 ]
                 free.sort(key=lambda row: (row.notification.due_at, row.notification.notification_id))
                 for row in free[: min(share.quota, limit - len(taken))]:
@@ -157,19 +175,29 @@ class FakeStore:
                 self.recorded.append(result)
         return fates
 
-    def release(self, worker_id: int, notifications: Sequence[Notification]) -> int:
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         self._call("release", [each.notification_id for each in notifications])
+        fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
                 row = self.rows[each.notification_id]
+                token = (each.notification_id, each.claim_count)
+                if each.notification_id in self.locked:
+                    fates[token] = "busy"
+                    continue
                 row.owner, row.status = None, Status.PENDING
-        return len(notifications)
+                fates[token] = "released"
+        return fates
 
-    def extend(self, worker_id: int, notifications: Sequence[Notification], lease: timedelta) -> frozenset[int]:
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
         self._call("extend", [each.notification_id for each in notifications])
         if self.refuse_extend:
-            raise DatabaseAway("55P03 LockNotAvailable")
-        return frozenset(self.gone)
+            raise DatabaseBusy("55P03 LockNotAvailable")
+        fates = dict.fromkeys(self.gone, "gone") | dict.fromkeys(self.locked, "busy")
+        tokens = [(each.notification_id, each.claim_count) for each in notifications]
+        return {token: fates[token[0]] for token in tokens if token[0] in fates}
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:
         self._call("dispatch", notification.notification_id)

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from noti_worker.domain.facts import Fenced, LeaseLost
+from noti_worker.domain.facts import Fenced, LeaseLost, Trouble
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
@@ -190,3 +190,29 @@ def test_a_row_claimed_again_while_still_in_hand_is_kept_apart_from_its_old_clai
     house.hand.take([again], house.clock.monotonic())
     house.hand.drop([old])
     assert [held.notification.claim_count for held in house.hand.rows()] == [again.claim_count]
+
+
+def test_a_row_that_an_application_locks_keeps_its_old_lease_and_is_prolonged_once_it_may_be() -> None:
+    house = House()
+    held, free = house.hold(), house.hold()
+    house.store.locked = {held.notification.notification_id}
+    house.go(110)
+    assert not house.hand.start(held, 30.0)  # in the database its lease ends in 10 s: others may take it then
+    assert house.hand.start(free, 30.0)
+    house.store.locked = set()
+    house.go(3)
+    assert house.hand.start(held, 30.0)
+    assert house.witness.of(LeaseLost) == []
+
+
+def test_a_statement_that_another_transaction_was_in_the_way_of_makes_no_outage() -> None:
+    house = House()
+    house.hold()
+    house.go(5)
+    house.store.dead = (3,)
+    house.store.refuse_extend = True
+    house.go(60)
+    assert house.outage.count == 0
+    assert house.keeper.dead == (3,)  # claims of the dead are taken all the same
+    assert [fact.where for fact in house.witness.of(Trouble)] == ["database"]
+    assert not house.hand.fenced

@@ -335,8 +335,30 @@ def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
     assert results == []
 
 
+def test_a_row_that_an_application_locks_is_given_back_once_it_may_be() -> None:
+    house = House()
+    locked, free = house.store.add(), house.store.add()
+    house.loop.poll()
+    house.store.locked = {locked}
+    for held in house.pool.begun:
+        house.loop.give_back(held)
+    house.pool.begun = []
+    house.loop.poll()
+    assert house.store.rows[locked].owner == 7
+    assert locked in {held.notification.notification_id for held in house.hand.rows()}  # its lease is kept up
+    for _ in range(10):
+        house.loop.poll()
+        house.clock.tick(0.01)
+    assert len(house.store.asked("release")) == 1  # nobody is hammered
+    house.store.locked = set()
+    house.clock.tick(0.2)
+    house.loop.poll()
+    assert house.store.asked("release") == [[locked, free], [locked]]
+    assert house.store.rows[locked].owner is None or house.begun() == [locked]
+
+
 def test_more_lanes_than_a_window_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noti_worker.worker.loop.WINDOW", 4)
+    monkeypatch.setattr("noti_worker.worker.lookout.WINDOW", 4)
     house = House(size=100)
     for number in range(10):
         house.store.add(tenant_id=f"t{number}")

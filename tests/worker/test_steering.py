@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from noti_worker.domain.facts import Result, Steered
-from noti_worker.domain.lanes import START
+from noti_worker.domain.lanes import END, START
 from noti_worker.domain.notification import Briefing, Channel, Notification
-from noti_worker.worker.loop import WINDOW
+from noti_worker.worker.lookout import WINDOW
 from noti_worker.worker.steering import LEARN_EVERY
 from tests.domain.rows import NOW
 from tests.worker import test_worker
@@ -111,13 +113,46 @@ def test_paused_rows_at_the_head_of_a_lane_are_walked_by_sweeps_only() -> None:
     house.store.add(template_id="welcome", due_at=NOW - timedelta(hours=1))
     house.store.paused = {("template", "welcome")}
     house.loop.poll()
-    house.loop._sweeps[Channel.EMAIL].took(0.0, house.clock.monotonic())  # a dear one: the next is long off
+    house.loop._lookout.spent(1000.0)  # a dear one: the next is long off
     before = len(house.store.asked("claim"))
     for _ in range(5):
         house.clock.tick(1.0)
         house.loop.poll()
     claims = [claim for claim in house.store.asked("claim")[before:] if not claim["solo"]]
     assert all(share.floor.due_at > START for claim in claims for share in claim["shares"])
+
+
+def test_a_million_paused_rows_are_passed_over_in_strides_and_what_is_behind_them_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("noti_worker.worker.loop.STRIDE", 3)
+    house = House()
+    for _ in range(20):
+        house.store.add(template_id="welcome", due_at=NOW - timedelta(hours=1))
+    behind = house.store.add()
+    house.store.paused = {("template", "welcome")}
+    for _ in range(6):
+        assert house.loop.poll() == 0.0  # it goes on at once, and others have their turn in between
+    house.loop.poll()
+    assert house.begun() == [behind]
+    walks = [claim["shares"][0] for claim in house.store.asked("claim") if not claim["solo"]]
+    assert all(share.until < END for share in walks[:6])
+    # A sweep goes on where the last one stopped, and so finds what came in among the rows that it passes over.
+    late = house.store.add(due_at=NOW - timedelta(minutes=59))
+    house.finish()
+    for _ in range(10):
+        house.clock.tick(1.0)
+        house.loop.poll()
+    assert house.begun() == [late]
+    sweeps = [claim["shares"][0].floor for claim in house.store.asked("claim")[len(walks) :] if not claim["solo"]]
+    assert len({floor for floor in sweeps if floor.due_at < NOW - timedelta(minutes=59)}) > 3
+    house.store.paused = set()
+    for _ in range(7):
+        house.finish()
+        house.clock.tick(1.0)
+        house.keeper.step()
+        house.loop.poll()
+    assert [row for row in house.store.rows.values() if not (row.finished or row.owner)] == []
 
 
 def test_a_paused_row_at_the_head_does_not_make_its_lane_look_old() -> None:

@@ -7,7 +7,8 @@
 -- NO KEY: an application's foreign key to this table must not hide a row.
 -- With :dead NULL no claim of another worker is taken, however old.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
--- Rows of paused templates and accounts are passed over; the arrays are empty unless something is paused.
+-- Rows of paused templates and accounts are passed over; the arrays are empty unless something is paused. How far
+-- a lane is walked then, or in search of suspects, `untils` says (strides.sql); else they stand behind every row.
 \set worker_id 1
 \set lease '''120 seconds'''
 \set dead 'array[]::bigint[]'
@@ -20,13 +21,16 @@
 \set tenants 'array[''default'', ''default'']'
 \set floors_at 'array[''1970-01-01 00:00+00'', ''1970-01-01 00:00+00'']'
 \set floors_id 'array[0, 0]'
+\set untils_at 'array[''9999-01-01 00:00+00'', ''9999-01-01 00:00+00'']'
+\set untils_id 'array[0, 0]'
 \set quotas 'array[5, 10]'
 WITH taken AS MATERIALIZED (
     SELECT row.*
       FROM unnest(
                cast(:channels AS text[]), cast(:priorities AS text[]), cast(:tenants AS text[]),
-               cast(:floors_at AS timestamptz[]), cast(:floors_id AS bigint[]), cast(:quotas AS int[])
-           ) AS lane (channel, priority, tenant_id, floor_at, floor_id, quota)
+               cast(:floors_at AS timestamptz[]), cast(:floors_id AS bigint[]),
+               cast(:untils_at AS timestamptz[]), cast(:untils_id AS bigint[]), cast(:quotas AS int[])
+           ) AS lane (channel, priority, tenant_id, floor_at, floor_id, until_at, until_id, quota)
      CROSS JOIN LATERAL (
            SELECT n.notification_id, n.claimed_by, n.claim_count, n.attempt_count, n.dispatched_at,
                   n.lease_until IS NOT NULL AS lost
@@ -38,6 +42,7 @@ WITH taken AS MATERIALIZED (
               AND n.held_at IS NULL
               AND n.due_at <= now()
               AND (n.due_at, n.notification_id) >= (lane.floor_at, lane.floor_id)
+              AND (n.due_at, n.notification_id) < (lane.until_at, lane.until_id)
               AND (n.lease_until IS NULL
                    OR cast(:dead AS bigint[]) IS NOT NULL
                       AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[]))))

@@ -1,6 +1,6 @@
--- Prolong the leases of rows in hand; gives the ids that are surely no longer ours.
+-- Prolong the leases of rows in hand; gives the ids that were not, and why.
 --
--- A row that somebody else has locked keeps its lease for now and still is ours: the next round extends it.
+-- fate: gone (surely no longer ours); busy (locked by somebody else: still ours, but its lease ends as before).
 \set worker_id 1
 \set ids 'array[1, 2]'
 \set claim_counts 'array[1, 1]'
@@ -26,14 +26,16 @@ extended AS (
        SET lease_until = now() + cast(:lease AS interval)
      WHERE n.notification_id = ANY (ARRAY(SELECT notification_id FROM ours))
 )
-SELECT wanted.id
+SELECT wanted.id, wanted.claim_count, CASE WHEN still.lease_until IS NULL THEN 'gone' ELSE 'busy' END AS fate
   FROM wanted
+  LEFT JOIN ours ON ours.notification_id = wanted.id
   LEFT JOIN LATERAL (
-       SELECT true AS yes
+       SELECT n.lease_until
          FROM noti.notifications_log n
         WHERE n.notification_id = wanted.id
           AND n.claimed_by = cast(:worker_id AS bigint)
           AND n.claim_count = wanted.claim_count
         LIMIT 1
        ) AS still ON true
- WHERE still.yes IS NULL;
+ WHERE ours.notification_id IS NULL
+   AND coalesce(still.lease_until < now() + cast(:lease AS interval), true);

@@ -18,7 +18,7 @@ WITH oldest AS MATERIALIZED (
                   FROM noti.notifications_log n
                  WHERE n.channel = channel.channel AND n.priority = priority.priority
                    AND n.finished_at IS NULL AND n.held_at IS NULL
-                 ORDER BY n.tenant_id
+                 ORDER BY n.tenant_id, n.due_at, n.notification_id
                  LIMIT 1)
                UNION ALL
                SELECT following.tenant_id
@@ -29,7 +29,7 @@ WITH oldest AS MATERIALIZED (
                        WHERE n.channel = channel.channel AND n.priority = priority.priority
                          AND n.tenant_id > lane.tenant_id
                          AND n.finished_at IS NULL AND n.held_at IS NULL
-                       ORDER BY n.tenant_id
+                       ORDER BY n.tenant_id, n.due_at, n.notification_id
                        LIMIT 1
                       ) AS following
            )
