@@ -1,22 +1,21 @@
-"""Roles with just the rights that each needs, and the erasure of a person."""
+"""The rules of an insert, said in fewer words: they are prepared anew for each statement."""
 
 from pathlib import Path
 
 from alembic import context, op
 
-revision = "0007"
+revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    for part in ("reading", "erase", "rights", "roles"):
-        _run(f"0007_{part}.sql")
+    _run("0005_inserts.sql")
 
 
 def downgrade() -> None:
-    _run("0007_down.sql")
+    _run("0005_down.sql")
 
 
 def _run(name: str) -> None:
