@@ -136,7 +136,11 @@ def through(url: str, port: int, host: str = "127.0.0.1") -> str:
 def _dial(target: str) -> socket.socket:
     if target.startswith("/"):
         far = socket.socket(socket.AF_UNIX)
-        far.connect(target)
+        try:
+            far.connect(target)
+        except OSError:
+            far.close()
+            raise
         return far
     host, _, port = target.rpartition(":")
     return socket.create_connection((host, int(port)))

@@ -360,7 +360,9 @@ class Life(RuleBasedStateMachine):
 
     def _give_back(self, claim: Claim) -> None:
         ours = claim.holds
-        assert self.world.queue.release(claim.worker, [claim.seen]) == {(claim.row.id, claim.token): "released" if ours else "stale"}
+        assert self.world.queue.release(claim.worker, [claim.seen]) == {
+            (claim.row.id, claim.token): "released" if ours else "stale"
+        }
         if ours:
             claim.row.give_back()
 
