@@ -48,6 +48,7 @@ def test_each_fault_test_leaves_one_line(pytester: pytest.Pytester) -> None:
     ]
     assert found["test_wrong"]["faults"] == ["F02", "F03"]
     assert (found["test_wrong"]["outcome"], found["test_not_here"]["outcome"]) == ("failed", "skipped")
+    assert found["test_wrong"]["reason"] == "assert 1 == 2"
     assert found["test_not_here"]["reason"] == "no such program"
     assert found["test_its_end_fails"]["outcome"] == "failed"
     assert "ZeroDivisionError" in found["test_its_end_fails"]["reason"]

@@ -79,7 +79,11 @@ class _Writer:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """Why it was skipped, or the last line of its failure."""
+    """Why it was skipped, or what it failed of, in one line."""
     if report.skipped and isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
-    return report.longreprtext.strip().splitlines()[-1] if report.failed and report.longreprtext.strip() else ""
+    if not report.failed:
+        return ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    words = report.longreprtext if crash is None else crash.message
+    return str(words).strip().partition("\n")[0]

@@ -200,13 +200,15 @@ def run(wanted: Sequence[str], *, fast: bool) -> list[dict[str, Any]]:
     """Run the tests; what they left behind."""
     with tempfile.TemporaryDirectory() as directory:
         verdicts = Path(directory, "verdicts.jsonl")
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "pytest", "-m", "fault and not slow" if fast else "fault", "--verdicts", verdicts]
             + [f"--fault={fault}" for fault in wanted],
             cwd=ROOT,
             check=False,  # the table tells
             stdout=sys.stderr,
         )
+        if done.returncode not in {0, 1}:
+            raise SystemExit(f"pytest broke off with {done.returncode}: see above")
         text = verdicts.read_text() if verdicts.exists() else ""
         return [json.loads(line) for line in text.splitlines()]
 
@@ -233,7 +235,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f" failed or without a test: {_named(bad)}; with something skipped: {_named(skipped)};"
         f" not yet there to be tested: {_named(unborn)}\n"
     )
-    if given.write:
+    if given.write and any(entry.bad and entry.shown for entry in table):
+        sys.stdout.write("not written: what failed does not go into the page\n")
+    elif given.write:
         PAGE.write_text(written(PAGE.read_text(), markdown(table, about())))
     return 1 if bad else 0
 

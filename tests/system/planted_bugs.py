@@ -97,7 +97,7 @@ BUGS = (
     ),
     Bug(
         "a floor without a sweep: what commits late is never found",
-        [Change("noti_worker/worker/loop.py", r"sweeping = self\._sweeps\b.*", "sweeping = False")],
+        [Change("noti_worker/worker/loop.py", r"\bsweeping = .*", "sweeping = False")],
         [
             "tests/worker/test_loop.py::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
             "tests/system/test_commits.py::test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too",
@@ -166,15 +166,19 @@ class Copy:
                 (self._tree / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, self._tree / name)
 
+        self._before: dict[Path, str] = {}
+
     def plant(self, bug: Bug) -> None:
         """Apply its changes."""
         for change in bug.changes:
+            path = self._tree / change.file
+            self._before.setdefault(path, path.read_text())
             change.apply(self._tree)
 
-    def mend(self, bug: Bug) -> None:
-        """Take them back."""
-        for change in bug.changes:
-            shutil.copy(ROOT / change.file, self._tree / change.file)
+    def mend(self) -> None:
+        """Take all changes back."""
+        for path, text in self._before.items():
+            path.write_text(text)
 
     def run(self, tests: Sequence[str]) -> Run:
         """Run the tests; RuntimeError when there was something else than green and red."""
@@ -219,7 +223,7 @@ def main(arguments: Sequence[str] | None = None, bugs: Sequence[Bug] = BUGS) -> 
                 missed |= not caught
                 words = f"{after.cases - len(after.green)} of {after.cases} red"
                 _say(bug.name, words if caught else f"{words}, NOT CAUGHT by {', '.join(after.green)}", after.seconds)
-            copy.mend(bug)
+            copy.mend()
     return 1 if missed or not chosen else 0
 
 
