@@ -11,7 +11,7 @@ from noti_worker.cli.show import plain, span
 from noti_worker.domain.notification import Channel, Priority
 
 if TYPE_CHECKING:
-    from noti_worker.store.overview import Overview
+    from noti_worker.store.overview import Overview, Waiting
     from noti_worker.store.reading import ChannelLine, WorkerLine
 
 _NARROWEST = 12
@@ -81,20 +81,7 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
     paper.block(
         "waits longest",
         ("channel", "priority", "tenant", "rows", "oldest", "id of the oldest"),
-        (
-            Row(
-                (
-                    w.channel,
-                    w.priority,
-                    w.tenant_id,
-                    _count(w.rows, w.bounded),
-                    span(w.oldest_due_seconds),
-                    w.oldest_id,
-                ),
-                w.why,
-            )
-            for w in now.waiting
-        ),
+        _waiting(now.waiting, repeat=sentence is None),
     )
     paper.block(
         f"tries not accepted (last {span(rates.seconds)}), by account",
@@ -177,6 +164,23 @@ class _Paper:
             self.lines.append(TextLine(aligned(line)))
             if note:
                 self.say(plain(note), indent=_INDENT, brief=brief)
+
+
+def _waiting(lanes: "Iterable[Waiting]", *, repeat: bool) -> Iterable[Row]:
+    """The lanes; unless `repeat`, one that waits for the same reason as the lane above does not say so again."""
+    above = None
+    for lane in lanes:
+        reason = lane.why.partition(": ")[2].partition("; due ")[0]  # without the try and its time
+        cells = (
+            lane.channel,
+            lane.priority,
+            lane.tenant_id,
+            _count(lane.rows, lane.bounded),
+            span(lane.oldest_due_seconds),
+            lane.oldest_id,
+        )
+        yield Row(cells, lane.why if repeat or reason != above else None)
+        above = reason
 
 
 def _count(count: int, bounded: bool) -> str:

@@ -48,7 +48,7 @@ _LINE: Mapping[str, str] = {
     "client_encoding": "utf8",
 }
 
-_RESOLVE_WITHIN = 5.0
+RESOLVE_WITHIN = 5.0
 """Seconds to find the addresses of all hosts; then each of them has `connect_timeout`."""
 
 ANSWER_WITHIN = 15.0
@@ -167,7 +167,7 @@ def connect(
             autocommit=True,
             row_factory=dict_row,
             prepare_threshold=None if pgbouncer else 5,
-            **with_addresses(parameters, min(patience.seconds if patience else math.inf, _RESOLVE_WITHIN)),
+            **with_addresses(parameters, min(patience.seconds if patience else math.inf, RESOLVE_WITHIN)),
         )
     except OSError as error:
         raise DatabaseAway(str(error)) from None

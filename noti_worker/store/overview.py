@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.store.connect import Connection, translated
 from noti_worker.store.pausing import PauseLine, pauses
 from noti_worker.store.reading import ChannelLine, Source, WorkerLine, by_index, rows, status
 from noti_worker.store.statements import statement
@@ -98,19 +99,21 @@ class Overview:
     pauses: tuple[PauseLine, ...]
 
 
-def overview(source: Source) -> Overview:
-    """Ask for all of it. Raises DatabaseAway or DatabaseRefused."""
-    now = status(source)
-    return Overview(
-        channels=now.channels,
-        rates=rates(source),
-        waiting=tuple(waiting(source)),
-        answers=tuple(answers(source)),
-        held=tuple(held(source)),
-        failures=tuple(failures(source)),
-        workers=now.workers,
-        pauses=tuple(pauses(source)),
-    )
+def overview(people: Connection) -> Overview:
+    """Ask for all of it, at one instant: no part contradicts another. Raises DatabaseAway or DatabaseRefused."""
+    with translated(), people.transaction():
+        people.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        now = status(people)
+        return Overview(
+            channels=now.channels,
+            rates=rates(people),
+            waiting=tuple(waiting(people)),
+            answers=tuple(answers(people)),
+            held=tuple(held(people)),
+            failures=tuple(failures(people)),
+            workers=now.workers,
+            pauses=tuple(pauses(people)),
+        )
 
 
 def waiting(source: Source, top: int = TOP, bound: int = WAITING_BOUND) -> list[Waiting]:

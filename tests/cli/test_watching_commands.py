@@ -192,6 +192,21 @@ def test_columns_stay_where_they_are_when_a_number_grows(connection: Connection,
     assert "123k+" in after[number + 2]
 
 
+def test_lanes_that_wait_for_one_reason_say_it_once_in_the_live_view(connection: Connection, database_url: str) -> None:
+    for priority in ("high", "normal", "low"):
+        queue(connection, tenant_id="acme", priority=priority)
+    queue(connection, tenant_id="free")
+    connection.execute("UPDATE noti.notifications_log SET send_at = now() - notification_id * interval '1 s'")
+    connection.execute("UPDATE noti.notifications_log SET send_at = now() - interval '1 s' WHERE tenant_id = 'free'")
+    connection.execute("SELECT noti.pause('tenant', 'acme', 'bill unpaid')")
+    with for_people(database_url) as people:
+        now = overview(people)
+    for sentence, told in ((None, 3), (2, 1)):
+        lines = [line.text for line in picture(now, 200, sentence)]
+        assert sum(line.startswith("    try 1 waits: the tenant acme is paused") for line in lines) == told
+        assert sum("the next free worker takes it" in line for line in lines) == 1
+
+
 def test_a_low_terminal_says_that_there_is_more() -> None:
     lines = [TextLine(f"line {number}") for number in range(30)]
     assert _text(lines, 30).plain.splitlines()[-1] == "line 29"

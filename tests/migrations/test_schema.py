@@ -101,18 +101,24 @@ def test_what_is_as_long_as_may_be_gets_in(connection: psycopg.Connection[Any]) 
     connection.execute(insert, [*values.values()])
 
 
-def test_only_trigger_functions_have_the_rights_of_their_owner(connection: psycopg.Connection[Any]) -> None:
+def test_only_triggers_and_the_erasure_have_the_rights_of_their_owner(connection: psycopg.Connection[Any]) -> None:
     functions = connection.execute(
         """
-        SELECT proname, prosecdef, prorettype = 'trigger'::regtype, proconfig
-          FROM pg_proc WHERE pronamespace = 'noti'::regnamespace
+        SELECT p.proname, p.prosecdef, p.prorettype = 'trigger'::regtype, p.proconfig, p.prosrc, l.lanname,
+               has_function_privilege('public', p.oid, 'EXECUTE'), p.proowner = n.nspowner
+          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+         WHERE n.nspname = 'noti'
         """
     ).fetchall()
-    assert {name for name, definer, _, _ in functions if definer} == {
-        "on_insert",
-        "on_update",
-        "on_truncate",
-        "on_pause",
-    }
-    assert all(trigger for _, definer, trigger, _ in functions if definer)
-    assert [name for name, _, _, settings in functions if "search_path=pg_catalog, pg_temp" not in settings] == []
+    triggers = {"on_insert", "on_update", "on_truncate", "on_pause"}
+    erasing = {"erase", "erase_inbox", "erase_lines"}
+    assert {name for name, definer, *_ in functions if definer} == triggers | erasing
+    # No name is looked up where others may put something: pg_temp comes last, and there is nothing else.
+    assert [name for name, _, _, settings, *_ in functions if "search_path=pg_catalog, pg_temp" not in settings] == []
+    for name, definer, trigger, _, source, language, public, owned in functions:
+        assert language in {"sql", "plpgsql"}
+        assert owned
+        if definer:
+            assert trigger == (name in triggers)
+            assert not public, name
+            assert "EXECUTE" not in source, f"{name} makes statements from texts"

@@ -115,7 +115,11 @@ class Recording:
 
     def numbers(self, span: int) -> str:
         """Every panel with its series over the last `span` seconds, and the alerts."""
-        lines = [f"Rates and ranges over the last {span} s. Panels that the database does not confirm are marked.", ""]
+        lines = [
+            f"Rates and ranges over the last {span} s. Panels that the database does not confirm are marked;",
+            "those of this moment are counted every 15 s, and compared with now.",
+            "",
+        ]
         shown, wrong = self.compared(span)
         for panel in panels():
             mark = " **the database says otherwise**" if panel.title in wrong else ""

@@ -1,9 +1,12 @@
 """What status and top ask for: bounded, by index, and right."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from noti_worker import enqueue_many
@@ -42,6 +45,27 @@ def test_the_lanes_that_wait_longest_come_first_whatever_their_priority(people: 
     assert found[0].oldest_due_seconds == pytest.approx(5400, abs=60)
     assert [lane.tenant_id for lane in overview.waiting(people, top=1, bound=2)] == ["c"]
     assert overview.waiting(people, top=1, bound=2)[0].bounded
+
+
+def test_all_parts_are_of_one_instant(people: Connection, connection: Plain, database_url: str) -> None:
+    rows, ended = insert(connection, 3000), threading.Event()
+
+    def fewer() -> None:
+        with psycopg.connect(database_url, autocommit=True) as application:
+            while rows and not ended.is_set():
+                application.execute("SELECT noti.cancel(%s)", [rows.pop()])
+
+    with ThreadPoolExecutor(1) as thread:
+        cancelling = thread.submit(fewer)
+        try:
+            seen = [overview.overview(people) for _ in range(10)]
+        finally:
+            ended.set()
+        cancelling.result()
+    assert [sum(line.due for line in now.channels) for now in seen] == [
+        sum(lane.rows for lane in now.waiting) for now in seen
+    ]
+    assert seen[0] != seen[-1]
 
 
 def test_rows_in_flight_do_not_wait(people: Connection, connection: Plain, queue: PostgresQueue) -> None:

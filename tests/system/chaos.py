@@ -26,6 +26,7 @@ import psycopg
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
 from tests.fault_proxy import FaultProxy, socket_of, through
+from tests.system.application import Application
 from tests.system.daemon import Daemon, Daemons
 from tests.system.judge import Judgement, Pause, gather, judge
 from tests.system.ledger_server import LedgerServer
@@ -113,7 +114,7 @@ class Storm:
         self._slots: list[Daemon] = []
         self._started: list[Daemon] = []
         self._pauses: list[Pause] = []
-        self._committed: list[int] = []
+        self._application = Application(self._url, ledger.url("r"), plan.rows, plan.seconds, plan.seed)
         self._lock = threading.Lock()
 
     def run(self) -> Story:
@@ -130,8 +131,8 @@ class Storm:
             self._monkey("faults of the line", (3, 8), self._break_line),
             self._monkey("moods of the provider", (2, 2), self._change_mood),
             self._monkey("kills of the provider", (10, 20), self._kill_ledger),
-            self._monkey("cancels", (0.1, 0.5), self._cancel),
-            threading.Thread(target=self._guarded, args=["application", self._insert], name="application"),
+            self._monkey("cancels", (0.1, 0.5), self._application.cancel),
+            threading.Thread(target=self._guarded, args=["application", self._application.run], name="application"),
         ]
         for monkey in monkeys:
             monkey.start()
@@ -226,37 +227,6 @@ class Storm:
             self._over.wait(dice.uniform(0, 1))
             self._ledger.start()
 
-    def _cancel(self, dice: random.Random) -> None:
-        if self._committed:
-            with self._connect() as connection:
-                chosen = dice.choice(self._committed[-200:])
-                connection.execute(
-                    "SELECT noti.cancel(notification_id) FROM noti.notifications_log"
-                    " WHERE notification_id = %s AND finished_at IS NULL",
-                    [chosen],
-                )
-
-    def _insert(self) -> None:
-        """The application: batches in transactions of their own, some of them rolled back."""
-        dice = random.Random(f"{self._plan.seed} application")
-        batches = max(int(self._plan.seconds / 0.25), 1)
-        size = -(-self._plan.rows // batches)
-        number = 0
-        while len(self._committed) < self._plan.rows:
-            number += size
-            rolled_back = dice.random() < 0.05
-            try:
-                with self._connect() as connection, connection.transaction(force_rollback=rolled_back):
-                    ids = connection.execute(
-                        _BATCH, {"url": self._ledger.url("r"), "from": number, "rows": size, "seed": dice.random()}
-                    ).fetchall()
-            except psycopg.OperationalError:
-                continue  # perhaps committed: then the table has it, else nobody may send it
-            finally:
-                self._over.wait(0.2)
-            if not rolled_back:
-                self._committed += [row[0] for row in ids]
-
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self._url, autocommit=True, connect_timeout=5)
 
@@ -289,29 +259,11 @@ class Storm:
                     story.broken.append(f"a worker said {line}")
         with self._connect() as connection:
             accepts = self._ledger.accepts()
-            story.judgement = judge(gather(connection, self._committed, accepts, self._pauses))
+            story.judgement = judge(gather(connection, self._application.committed, accepts, self._pauses))
             story.broken += [
                 f"invariant: {row}"
                 for row in connection.execute("SELECT * FROM noti.assert_invariants() LIMIT 20").fetchall()
             ]
-
-
-_BATCH = """
-WITH _ AS MATERIALIZED (SELECT setseed(%(seed)s)),
-     dice AS MATERIALIZED (SELECT n, random() AS fate FROM _, generate_series(1, %(rows)s) n)
-INSERT INTO noti.notifications_log
-       (channel, recipient, body, priority, tenant_id, max_retries, on_uncertain, expires_at, send_at)
-SELECT 'webhook', %(url)s || (%(from)s + n), '{}',
-       CASE WHEN fate < 0.1 THEN 'high' ELSE 'normal' END,
-       CASE WHEN n %% 10 = 0 THEN 'other' ELSE 'default' END,
-       CASE WHEN fate BETWEEN 0.2 AND 0.25 THEN 3 ELSE 1000 END,
-       CASE WHEN fate BETWEEN 0.3 AND 0.37 THEN 'hold' WHEN fate BETWEEN 0.4 AND 0.43 THEN 'fail' END,
-       CASE WHEN fate BETWEEN 0.5 AND 0.6 THEN clock_timestamp() + (1 + 50 * (fate - 0.5)) * interval '1 second' END,
-       CASE WHEN fate BETWEEN 0.7 AND 0.75 THEN clock_timestamp() + interval '2 seconds' END
-  FROM dice
-RETURNING notification_id
-"""
-"""The recipients are numbered from `from`; each row's fate is drawn: retries, policy, expiry, schedule."""
 
 
 def _epoch() -> float:

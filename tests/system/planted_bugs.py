@@ -108,7 +108,7 @@ BUGS = (
         [Change("noti_worker/worker/recorder.py", r"batch \+ self\._waiting\b", "self._waiting")],
         [
             f"{_RECORDER}::test_while_the_database_is_away_results_are_kept_and_one_line_a_minute_is_said",
-            "tests/system/test_faults_server.py::test_a_restart_of_the_database_in_the_middle_costs_nothing",
+            "tests/system/test_faults_server.py::test_an_end_of_the_database_in_the_middle_costs_nothing",
         ],
     ),
     Bug(

@@ -175,7 +175,7 @@ def test_beside_a_server_without_end_the_others_go_on(run: Run) -> None:
         for name, ending in run.endings.items()
         if CASES[name].blocks == "slot" and ending.tries and ending.tries[-1]["duration_ms"] >= 900 * LIMIT
     ]
-    assert len(waited) > 10
+    assert len(waited) > 5
     assert max(run.finished[number] for number in run.beside_slots) < min(waited)
 
 

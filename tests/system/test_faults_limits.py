@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,24 @@ def test_the_log_is_bounded_by_what_failed(scene: Scene, verdict: Verdict) -> No
     assert size < 400
     assert daemon.stop() == 0
     verdict.say(f"2,000 rows, a fifth of them failed: {len(lines)} lines, {size:.0f} B for each failure")
+
+
+@pytest.mark.fault("F48")
+def test_many_tenants_and_errors_are_few_series(scene: Scene, verdict: Verdict) -> None:
+    scene.house.configure('[accounts.box]\nprovider = "sandbox"\n' + BRISK + "[channels.email]\nconcurrency = 20\n")
+    daemon = scene.house.start_ready()
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, entity_type, entity_id)"
+        " SELECT 'email', CASE WHEN n % 5 = 0 THEN 'rejected' ELSE 'user' END || n || '@example.com', 'x',"
+        " 'tenant-' || n, 'order', n::text FROM generate_series(1, 3000) n"
+    )
+    scene.finished(60)
+    scene.wait_for(lambda: "notifications_queue_depth" in daemon.get("/metrics")[1], 30)
+    began = time.monotonic()
+    text = daemon.get("/metrics")[1]
+    seconds = time.monotonic() - began
+    series = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(series) < 2000
+    assert seconds < 1
+    assert daemon.stop() == 0
+    verdict.say(f"3,000 tenants, 600 failures: {len(series)} series, read in {seconds * 1000:.0f} ms")

@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.fault_proxy import FaultProxy, socket_of, through
+from tests.providers.misbehaving_http import MisbehavingServer
 from tests.system.scene import BRISK, SOON, Scene
 from tests.verdict import Verdict
 
-RECORDS = b'"attempt_status"'  # what every document of results holds
+RECORDS = b'"claim_count"'  # what every document of results holds
 
 
 @pytest.fixture
@@ -34,12 +35,15 @@ def test_an_answer_to_commit_that_is_lost_makes_no_second_try(
 
     proxy.answers = swallow
     daemon = scene.start(BRISK, NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port))
-    scene.insert("user#@example.com", 200)
-    scene.insert("slow#@example.com", 20)
-    scene.finished()
-    assert lost == 3
-    assert scene.count("status = 'sent'") == 220
-    assert scene.tries() == ["sent"] * 220
+    rows = 0
+    while lost < 3:
+        scene.insert("user#@example.com", 50)
+        scene.insert("slow#@example.com", 5)
+        rows += 55
+        scene.finished()
+        assert rows < 1000, "no answer to a record was seen"
+    assert scene.count("status = 'sent'") == rows
+    assert scene.tries() == ["sent"] * rows
     assert scene.repeats() == 0
     assert scene.sound()
     metrics = daemon.get("/metrics")[1]
@@ -198,3 +202,71 @@ def test_an_error_that_passes_is_tried_again_whichever_statement_it_hits(
     assert [line for line in daemon.log if line.get("level") == "error"] == []
     assert daemon.stop() == 0
     verdict.say(f"{what}: {min(raised, 2 * len(_STATES))} errors of {', '.join(_STATES)} tried again", repeats=0)
+
+
+_LIMIT = 1.0
+_HOOKS = (
+    '[accounts.hooks]\nprovider = "webhook"\nunsigned = true\nallow_http = true\nallow_networks = ["127.0.0.0/8"]\n'
+    f'[channels.webhook]\nsend_timeout = "{_LIMIT:g}s"\nconcurrency = 10\nretry = {{ max_retries = 0 }}\n'
+)
+
+
+def hang(proxy: FaultProxy) -> None:
+    proxy.hanging = True
+
+
+def trickle(proxy: FaultProxy) -> None:
+    proxy.trickle = 10
+
+
+def lag(proxy: FaultProxy) -> None:
+    proxy.latency = 0.7  # each way
+
+
+def refuse(proxy: FaultProxy) -> None:
+    proxy.refusing = True
+
+
+def lose_the_answer(proxy: FaultProxy) -> None:
+    proxy.answers = lambda _: False
+
+
+@pytest.mark.fault("F30")
+@pytest.mark.parametrize(
+    ("ill", "kinds"),
+    [
+        (hang, {"uncertain"}),
+        (trickle, {"uncertain"}),
+        (lag, {"uncertain"}),
+        (refuse, {"transient", "uncertain"}),
+        (lose_the_answer, {"uncertain"}),
+    ],
+)
+def test_no_send_outlives_its_limit_whatever_the_line_to_the_provider_does(
+    scene: Scene, receiver: MisbehavingServer, verdict: Verdict, ill: Callable[[FaultProxy], None], kinds: set[str]
+) -> None:
+    with FaultProxy(f"127.0.0.1:{receiver.port}") as line:
+        ill(line)
+        scene.house.configure(_HOOKS + '[worker]\npoll_interval = "100ms"\n')
+        daemon = scene.house.start_ready()
+        scene.connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body)"
+            " SELECT 'webhook', %s, '{}' FROM generate_series(1, 30)",
+            [f"http://127.0.0.1:{line.port}/ok"],
+        )
+        scene.finished(20)
+        tries = scene.ask("SELECT kind, duration_ms FROM noti.notification_attempts_log")
+        assert len(tries) == 30
+        assert {kind for kind, _ in tries} <= kinds
+        longest = max(milliseconds for _, milliseconds in tries) / 1000
+        assert longest < _LIMIT + 0.5
+        line.heal()
+        line.cut()
+        scene.connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('webhook', %s, '{}')",
+            [f"http://127.0.0.1:{line.port}/ok"],
+        )
+        scene.finished(10)
+        assert scene.count("status = 'sent'") == 1
+        assert daemon.stop() == 0
+    verdict.say(f"{ill.__name__.replace('_', ' ')}: 30 sends with a limit of 1 s, the longest took {longest:.2f} s")

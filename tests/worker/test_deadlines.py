@@ -9,9 +9,10 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.observe.health import LIMITS
 from noti_worker.settings.sections import SEND_TIMEOUT, WorkerSettings
-from noti_worker.store.connect import ANSWER_WITHIN
+from noti_worker.store.connect import ANSWER_WITHIN, RESOLVE_WITHIN
 from noti_worker.worker import stop, worker
 from noti_worker.worker.leases import BEAT_EVERY, FENCE_AFTER, LONGEST_SEND
+from noti_worker.worker.outage import LONGEST_WAIT
 from noti_worker.worker.systemd import STOP_MARGIN, check_watchdog
 
 
@@ -25,6 +26,11 @@ def dead_after() -> float:
 def test_a_worker_fences_itself_before_others_take_it_for_dead() -> None:
     assert 3 * BEAT_EVERY < FENCE_AFTER
     assert dead_after() > FENCE_AFTER + BEAT_EVERY
+
+
+def test_results_are_recorded_before_neighbours_take_what_looks_lost() -> None:
+    """Whoever waits longest after an outage still has the time to connect."""
+    assert dead_after() > 1.5 * LONGEST_WAIT + 2 * RESOLVE_WITHIN
 
 
 def test_a_lease_outlives_a_send_and_is_prolonged_for_longer_than_any() -> None:
