@@ -14,6 +14,7 @@ from noti_worker.cli.main import main as cli
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
+from tests.bench.report import scaling_table
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "noti_worker" / "docs").glob("*.md")))
@@ -23,7 +24,7 @@ _TABLE = re.compile(r"(?P<opens><!-- table: (?P<name>[a-z]+) -->\n).*?(?P<ends><
 
 def filled(text: str) -> str:
     """The page with its tables as the code has them."""
-    return _TABLE.sub(lambda found: found["opens"] + TABLES[found["name"]]() + found["ends"], text)
+    return _TABLE.sub(lambda found: found["opens"] + (TABLES | ELSEWHERE)[found["name"]]() + found["ends"], text)
 
 
 def names(text: str) -> list[str]:
@@ -103,6 +104,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
     "sandbox": _sandbox,
 }
+"""The tables of the README; pages may show some of them again."""
+
+ELSEWHERE: dict[str, Callable[[], str]] = {"benchmark": scaling_table}
+"""Those that stand on a page only."""
 
 
 def main() -> None:

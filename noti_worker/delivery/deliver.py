@@ -163,8 +163,9 @@ def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
         answer = sender.send(message, limit)
     except BadNotification as bad:
         return Outcome(Kind.PERMANENT, error=str(bad))
-    except Exception as broken:  # noqa: BLE001 - the one broad except of the house: a sender's bug harms one row
-        # Whether the payload went out nobody knows. Only the class: its text may hold content and secrets.
+    except (Exception, SystemExit) as broken:  # noqa: BLE001 - the one broad except of the house: a bug harms one row
+        # Whether the payload went out nobody knows. Only the class: its text may hold content and secrets. In a
+        # sender's thread sys.exit would end the thread alone, and cost its channel a slot for good.
         return Outcome(Kind.UNCERTAIN, error=type(broken).__name__)
     if not isinstance(answer, Outcome):
         return Outcome(Kind.UNCERTAIN, error=f"the sender gave no Outcome but {type(answer).__name__}")

@@ -39,7 +39,7 @@ def sql() -> str:
 
 def roles_sql() -> str:
     """The script that makes the roles and grants their rights, for psql; it can be run again at any time."""
-    return (_place() / "versions" / "0007_roles.sql").read_text(encoding="utf-8")
+    return (_place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
 
 
 def missing_roles(url: str) -> list[str]:

@@ -105,7 +105,7 @@ class Pool:
         while (task := self._tasks.get()) is not None:
             try:
                 self._work(task)
-            except Exception as error:  # noqa: BLE001 - a bug in one row must not cost the pool a thread
+            except BaseException as error:  # noqa: BLE001 - a bug in one row must not cost the pool a thread
                 self._observer.on(Trouble("send", type(error).__name__))
             now = self._clock.monotonic()
             with self._lock:

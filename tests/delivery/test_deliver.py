@@ -92,23 +92,14 @@ def test_a_row_that_cannot_be_sent_fails_without_a_try() -> None:
     assert (result.outcome, result.kind) == (None, "permanent")
 
 
-@pytest.mark.parametrize("broken", [ValueError, MemoryError, RecursionError, KeyError])
-def test_a_bug_of_a_sender_is_uncertain_and_shows_only_its_class(broken: type[Exception]) -> None:
+@pytest.mark.parametrize("broken", [ValueError, MemoryError, RecursionError, KeyError, SystemExit])
+def test_a_bug_of_a_sender_is_uncertain_and_shows_only_its_class(broken: type[BaseException]) -> None:
     def raises(_: Message) -> Outcome:
         raise broken("the password is hunter2")
 
     result = a_delivery({"relay": Courier(instead=raises)}).deliver(claimed(), NOTHING)
     assert result.outcome == Outcome(Kind.UNCERTAIN, error=broken.__name__)
     assert result.verdict.status is Status.RETRYING
-
-
-@pytest.mark.parametrize("ends", [SystemExit, KeyboardInterrupt])
-def test_the_end_of_the_process_is_not_an_outcome(ends: type[BaseException]) -> None:
-    def raises(_: Message) -> Outcome:
-        raise ends
-
-    with pytest.raises(ends):
-        a_delivery({"relay": Courier(instead=raises)}).deliver(claimed(), NOTHING)
 
 
 def test_a_sender_that_gives_no_outcome_is_uncertain() -> None:

@@ -456,7 +456,7 @@ def test_who_may_not_make_roles_migrates_all_the_same_and_an_administrator_adds_
 
 
 def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, database_url: str) -> None:
-    migrate.downgrade(database_url, "0004")
+    migrate.downgrade(database_url, "0005")
     assert connection.execute(
         "SELECT count(*) FROM pg_class, aclexplode(relacl) a JOIN pg_roles r ON r.oid = a.grantee"
         " WHERE relnamespace = 'noti'::regnamespace AND r.rolname = ANY (%s)",
@@ -471,10 +471,10 @@ def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, dat
 
 def test_down_gives_the_functions_back_as_they_were(connection: Connection, empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as other:
-        migrate.upgrade(empty_database_url, "0004")
+        migrate.upgrade(empty_database_url, "0005")
         before = describe(other)
         migrate.upgrade(empty_database_url)
-        migrate.downgrade(empty_database_url, "0004")
+        migrate.downgrade(empty_database_url, "0005")
         assert describe(other) == before
 
 

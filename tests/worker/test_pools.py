@@ -94,13 +94,13 @@ def test_a_bug_in_one_row_costs_the_pool_no_thread(wait_for: Callable[..., Any])
 
     def work(held: Held) -> None:
         if held.notification.notification_id == 0:
-            raise KeyError("alice@example.com")
+            raise GeneratorExit("alice@example.com")
         done.append(held.notification.notification_id)
 
     pool = Pool(Channel.EMAIL, 1, 500, work, lambda: None, FakeClock(), witness)
     pool.submit(tasks(3))
     wait_for(lambda: done == [1, 2])
-    assert [fact.error for fact in witness.of(Trouble)] == ["KeyError"]
+    assert [fact.error for fact in witness.of(Trouble)] == ["GeneratorExit"]
     pool.close()
 
 

@@ -1,4 +1,4 @@
--- Who may do what: the one list from which rights are granted (0007_roles.sql) and looked after (noti-worker doctor).
+-- Who may do what: the one list from which rights are granted (0006_roles.sql) and looked after (noti-worker doctor).
 --
 --   noti_app       inserts, and steers by status and times; reads the story. Writes no status at insert, no claim, no log.
 --   noti_worker    claims and records; may not change what is sent, nor to whom.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import context, op
 
-revision = "0007"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
@@ -12,11 +12,11 @@ depends_on = None
 
 def upgrade() -> None:
     for part in ("reading", "erase", "rights", "roles"):
-        _run(f"0007_{part}.sql")
+        _run(f"0006_{part}.sql")
 
 
 def downgrade() -> None:
-    _run("0007_down.sql")
+    _run("0006_down.sql")
 
 
 def _run(name: str) -> None:
