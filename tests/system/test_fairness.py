@@ -18,7 +18,7 @@ def test_quiet_tenants_do_not_wait_for_the_backlog_of_another_however_old_it_is(
     daemons: Daemons, connection: psycopg.Connection[Any], wait_for: Callable[..., Any], age: str
 ) -> None:
     insert = (
-        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, created_at)"
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, send_at)"
         " SELECT 'email', 'ada@example.com', 'x', %s || n %% %s, clock_timestamp() - %s::interval"
         " FROM generate_series(1, %s) n"
     )
