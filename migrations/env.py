@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 SCHEMA = "noti"
 
+# A member of noti_migrator makes everything that group's, so that any other member can migrate next time.
 # Two migrations at once: the second waits here and then finds nothing left to do. After that, waiting for a table
 # lock is short, because everybody who wants the table queues behind us; the work itself may take its time.
 PREPARE = """\
@@ -20,7 +21,15 @@ SET LOCAL lock_timeout = '60s';
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(7700150); END $$;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = 0;
-DO $$ BEGIN IF to_regnamespace('noti') IS NULL THEN CREATE SCHEMA noti; END IF; END $$;
+DO $$ BEGIN
+  IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
+     AND pg_has_role(current_user, to_regrole('noti_migrator'), 'USAGE')
+     AND NOT EXISTS (SELECT FROM pg_namespace n
+                      WHERE n.nspname = 'noti' AND n.nspowner <> to_regrole('noti_migrator')) THEN
+    SET LOCAL ROLE noti_migrator;
+  END IF;
+  IF to_regnamespace('noti') IS NULL THEN CREATE SCHEMA noti; END IF;
+END $$;
 """
 
 

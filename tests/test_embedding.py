@@ -17,6 +17,7 @@ import pytest
 
 from tests.needs import needs
 from tests.readme_tables import ROOT
+from tests.system.daemon import member_of
 
 PAGE = (ROOT / "noti_worker" / "docs" / "embedding.md").read_text(encoding="utf-8")
 _FENCE = re.compile(r"^```(?!sql)\w+\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -63,16 +64,17 @@ def port(connection: Connection) -> Iterator[int]:
 def run(connection: Connection, port: int, tmp_path: Path) -> Run:
     """`run("Ruby", "pay.rb", "ruby", "pay.rb")`: write the example, run it twice, and see one notification."""
     connection.execute("CREATE TABLE orders (id bigint PRIMARY KEY, paid boolean NOT NULL DEFAULT false)")
-    connection.execute("INSERT INTO orders (id) VALUES (17)")
-    name = connection.info.dbname
+    connection.execute("INSERT INTO orders (id) VALUES (17); GRANT SELECT, UPDATE ON orders TO noti_app")
+    name, user = connection.info.dbname, "noti_app_member"
+    member_of("noti_app", connection.info.dsn)
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", str(tmp_path)),
         "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{port}/{name}?sslmode=disable",
-        "JDBC_URL": f"jdbc:postgresql://127.0.0.1:{port}/{name}?user=postgres",
+        "DATABASE_URL": f"postgresql://{user}@127.0.0.1:{port}/{name}?sslmode=disable",
+        "JDBC_URL": f"jdbc:postgresql://127.0.0.1:{port}/{name}?user={user}",
         "PDO_DSN": f"pgsql:host=127.0.0.1;port={port};dbname={name}",
-        "PDO_USER": "postgres",
+        "PDO_USER": user,
     }
 
     def execute(heading: str, file: str, *command: str, before: str = "", after: str = "") -> None:

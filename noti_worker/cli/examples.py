@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker migrate",
         "noti-worker migrate --check    # for a deployment: exit code 1 when something is pending",
         "noti-worker migrate --sql > noti.sql",
+        "noti-worker migrate --roles-sql | psql -d app    # as an administrator of the server",
     ),
     "send": (
         "noti-worker send --channel email --recipient ada@example.com --subject Hello --body 'Hi Ada.' --wait",
@@ -47,6 +48,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker release --status unknown --channel email --dry-run",
     ),
     "retention": ("noti-worker retention --dry-run", "noti-worker retention"),
+    "erase": (
+        "noti-worker erase ada@example.com --dry-run",
+        "noti-worker erase user:17 --tenant acme --yes",
+        "pass-the-address | noti-worker erase - --yes --json",
+    ),
     "doctor": ("noti-worker doctor", "noti-worker --config noti-worker.toml doctor --json"),
     "config": ("noti-worker config show --origin",),
     "config show": (
@@ -72,6 +78,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
 EXITS: Mapping[str, str] = {
     "migrate": "0 up to date; with --check 1 when migrations are pending",
     "send": "0 queued; with --wait 0 when it was sent, 1 when it was not",
+    "erase": "0 done, or nothing found; 1 something was in flight: call again",
     "doctor": "0 no problem (warnings alone are none), 1 problems, 78 wrong configuration",
     "provider test": "0 accepted, 78 the account is refused, 1 anything else",
 }

@@ -11,6 +11,7 @@ from noti_worker.cli.completion import completion
 from noti_worker.cli.config import config
 from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
+from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
 from noti_worker.cli.moving import cancel, hold, release, requeue
 from noti_worker.cli.pausing import pause, resume
@@ -109,6 +110,7 @@ _ORDER = (
     pause,
     resume,
     retention,
+    erase,
     doctor,
     config,
     provider,

@@ -47,14 +47,20 @@ def demo(keep: bool) -> None:
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 when migrations are pending.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; list the migrations that would run.")
 @click.option("--sql", "as_sql", is_flag=True, help="Print the SQL of all migrations; needs no database.")
+@click.option(
+    "--roles-sql", is_flag=True, help="Print the SQL that makes the roles and grants their rights; needs no database."
+)
 @click.option("--revision", default="head", show_default=True, help="Migrate up to this revision only.")
 @click.pass_obj
-def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, revision: str) -> None:
+def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, roles_sql: bool, revision: str) -> None:
     """Create the schema noti in the database, or bring it up to date."""
     from noti_worker.store import migrate
 
     if as_sql:
         click.echo(migrate.sql())
+        return
+    if roles_sql:
+        click.echo(migrate.roles_sql(), nl=False)
         return
     with place.settings(migrated=False) as settings:
         url = database_url(settings).reveal()
@@ -67,3 +73,10 @@ def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, revision: st
             sys.exit(1 if check and pending else 0)
         migrate.upgrade(url, revision)
         click.echo(f"the schema is at revision {migrate.current(url)}")
+        if migrate.current(url) == migrate.head() and (missing := migrate.missing_roles(url)):
+            click.echo(
+                f"the roles {', '.join(missing)} are missing, and this role may not make them: nothing needs them, but "
+                "with them nobody has more rights than he uses; noti-worker migrate --roles-sql prints what an "
+                "administrator has to run",
+                err=True,
+            )

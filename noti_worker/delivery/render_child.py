@@ -220,7 +220,7 @@ def _children(parent: Any) -> Iterator[Any]:
 
 def answer(sources: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
     """The parts filled in, or `{"error": why}`; whatever a template raises is told, MemoryError apart."""
-    part = None
+    part, source = None, ""
     try:
         data = read_data(row["data"])
         data["notification"] = row["notification"]
@@ -230,11 +230,12 @@ def answer(sources: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]
     except MemoryError:
         raise
     except Exception as wrong:  # noqa: BLE001 - a template can raise anything, and harms its own row only
-        return {"error": f"{part}, {_said(wrong)}" if part else _said(wrong)}
+        said = _said(wrong, source)
+        return {"error": f"{part}, {said}" if part else said}
     return {"parts": parts}
 
 
-def _said(wrong: Exception) -> str:
+def _said(wrong: Exception, source: str) -> str:
     """What is wrong, for the template's author: sentences that may quote data are replaced by the class."""
     if isinstance(wrong, Refused):
         return str(wrong)
@@ -242,10 +243,21 @@ def _said(wrong: Exception) -> str:
         return f"line {wrong.lineno}: {wrong.message}"[:300]
     line = _line(wrong)
     if isinstance(wrong, UndefinedError | SecurityError):
-        return f"{line}{wrong.message}"[:300]
+        return f"{line}{_looked_up(wrong.message or '', source)}"[:300]
     if isinstance(wrong, RecursionError | SyntaxError):  # Python's own compiler: 200 parentheses, 20 blocks
         return f"{line}it is nested too deeply"
     return f"{line}{type(wrong).__name__}"
+
+
+def _looked_up(message: str, source: str) -> str:
+    """A name that the template does not spell out came from the data: `prices[name]`."""
+    for lead, end in ((" has no attribute ", ""), (" has no element ", ""), ("access to attribute ", " of ")):
+        before, found, named = message.partition(lead)
+        if found:
+            name, between, after = named.rpartition(end) if end else (named, "", "")
+            if name.strip("'\"") not in source:
+                return f"{before}{found}[…]{between}{after}"
+    return message
 
 
 def _line(wrong: Exception) -> str:

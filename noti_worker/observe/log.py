@@ -284,12 +284,14 @@ class LogObserver:
             log.debug("sent")
             return
         # A provider may quote what it was given: the redactor knows patterns, here the values are known.
+        # What a template made of its data is quoted in parts at best: the data are known.
         personal = (row.recipient, row.subject, row.body)
+        content = (*personal, row.template_data, row.options)
         log.warning(
             "try_failed",
             kind=str(outcome.kind),
-            code=words(outcome.code, *personal) if outcome.code else None,
-            error=words(outcome.error, *personal) if outcome.error else None,
+            code=words(outcome.code, *personal, content=content) if outcome.code else None,
+            error=words(outcome.error, *personal, content=content) if outcome.error else None,
             reason=verdict.reason,
             wait_s=None if verdict.wait is None else round(verdict.wait.total_seconds(), 1),
         )

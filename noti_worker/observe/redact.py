@@ -5,7 +5,7 @@ Words are free text that may quote a provider, so numbers and tokens are masked 
 """
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 NAMES = frozenset(
@@ -69,6 +69,11 @@ NUMBERS = frozenset(
 LONGEST_NAME = 120
 LONGEST_TEXT = 400
 
+MOST_CONTENT = 65_536
+"""Characters of each part of a message in which quotations are looked for."""
+
+_WORD = re.compile(r"[^\s<>\"'(),;:=\[\]{}/\\]+")
+_ORDINARY = re.compile("[a-z]+")
 _WORD_ENDS = " \t\r\n<>\"'(),;"
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
@@ -101,10 +106,11 @@ def name(text: str) -> str:
     return _capped(_without_places(_UNPRINTABLE.sub(" ", text[: 8 * LONGEST_NAME])), LONGEST_NAME)
 
 
-def words(text: str, *literals: str | None) -> str:
+def words(text: str, *literals: str | None, content: Sequence[str | None] = ()) -> str:
     """Free text on one line without anything personal or secret, capped.
 
     `literals` are values known to be personal (the recipient, the body): where the text quotes them they are masked.
+    `content` is what may be quoted in parts: masked are its names and numbers, and three words of it in a row.
     """
     for literal in literals:
         if literal and len(literal) >= 3:
@@ -114,13 +120,44 @@ def words(text: str, *literals: str | None) -> str:
     if len(text) > 4 * LONGEST_TEXT:
         text = text[: 4 * LONGEST_TEXT]
         text = f"{text[: max(text.rfind(end) for end in _WORD_ENDS) + 1]}…"
-    text = _without_places(_UNPRINTABLE.sub(" ", text))
+    text = _without_places(_UNPRINTABLE.sub(" ", _unquoted(text, content)))
     text = _NAMED_SECRET.sub(r"\1\2[secret]", text)
     text = _BEARER.sub(r"\1 [secret]", text)
     text = _PATH_OF_URL.sub(r"\1/[…]", text)
     text = _QUERY.sub("?[…]", text)
     text = _TOKEN.sub("[token]", text)
     return _capped(_NUMBER.sub(_masked_number, text), LONGEST_TEXT)
+
+
+def _unquoted(text: str, content: Sequence[str | None]) -> str:
+    """Without what also stands in `content`; an ordinary word by itself is no quotation."""
+    known = " ".join(part[:MOST_CONTENT] for part in content if part).lower()
+    if not known:
+        return text
+    known_words = {word.strip(".!?") for word in _WORD.findall(known)}
+
+    def shared(bare: str) -> bool:
+        return bare in known_words or (len(bare) >= 4 and bare in known)
+
+    found = [
+        (word, shared(bare.lower()), len(bare) < 3 or _ORDINARY.fullmatch(bare) is not None)
+        for word in _WORD.finditer(text)
+        for bare in [word.group().strip(".!?")]
+    ]
+    masked: list[re.Match[str]] = []
+    run: list[re.Match[str]] = []
+    for word, quoted, ordinary in [*found, (None, False, True)]:
+        if quoted and word is not None:
+            run.append(word)
+            if not ordinary:
+                masked.append(word)
+        else:
+            masked += run if len(run) >= 3 else []
+            run = []
+    spots = {word.span() for word in masked}
+    for begin, end in sorted(spots, reverse=True):
+        text = f"{text[:begin]}[…]{text[end:]}"
+    return text
 
 
 def _allowed(field: str, value: Any) -> Any:

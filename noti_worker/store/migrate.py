@@ -37,6 +37,25 @@ def sql() -> str:
     return out.getvalue()
 
 
+def roles_sql() -> str:
+    """The script that makes the roles and grants their rights, for psql; it can be run again at any time."""
+    return (_place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
+
+
+def missing_roles(url: str) -> list[str]:
+    """The roles of ours that the server lacks; errors as in `upgrade`."""
+    try:
+        with psycopg.connect(
+            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
+        ) as connection:
+            found = connection.execute(
+                "SELECT DISTINCT r.role FROM noti.rights_of_roles() r WHERE to_regrole(r.role) IS NULL ORDER BY 1"
+            )
+            return [row[0] for row in found]
+    except psycopg.Error as error:
+        raise _translated(error) from None
+
+
 def current(url: str) -> str | None:
     """The revision of the database, None before the first migration; errors as in `upgrade`."""
     try:
@@ -107,10 +126,15 @@ def _script() -> ScriptDirectory:
 
 
 def _config(output_buffer: io.StringIO | None = None) -> Config:
-    """A configuration without a file: the migrations lie inside the installed package, or beside it in the tree."""
-    package = Path(__file__).parents[1]
-    inside = package / "migrations"
+    """A configuration without a file."""
     config = Config(output_buffer=output_buffer)
-    config.set_main_option("script_location", str(inside if inside.is_dir() else package.parent / "migrations"))
+    config.set_main_option("script_location", str(_place()))
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _place() -> Path:
+    """The migrations lie inside the installed package, or beside it in the tree."""
+    package = Path(__file__).parents[1]
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"

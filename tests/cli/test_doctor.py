@@ -20,6 +20,7 @@ from tests.cli.conftest import Invoke
 from tests.pgbouncer import pgbouncer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.store.lives import claim, life
+from tests.system.daemon import member_of
 
 Connection = psycopg.Connection[Any]
 Told = list[tuple[str, str, str, str]]
@@ -64,7 +65,7 @@ def test_all_is_well_in_a_fresh_database_with_a_worker(doctor: Callable[..., Tol
     assert [finding for finding in findings if finding[0] != "ok"] == []
     assert {area for _, area, _, _ in findings} == {
         *("configuration", "database", "pgbouncer", "version", "encoding", "clock", "rights", "schema"),
-        *("snapshots", "autovacuum", "indexes", "workers", "rows"),
+        *("roles", "snapshots", "autovacuum", "indexes", "workers", "rows"),
     }
 
 
@@ -252,6 +253,35 @@ def test_a_right_that_is_missing_is_named(
     [lacking] = told(findings, "rights")
     assert lacking.startswith('the role "noti_small" lacks UPDATE ON noti.notifications_log → ')
     assert lacking.endswith('GRANT UPDATE ON noti.notifications_log TO "noti_small";')
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_member_of_the_workers_may_do_everything_and_others_are_no_workers(
+    doctor: Callable[..., Told], database_url: str
+) -> None:
+    findings = doctor("--database-url", member_of("noti_worker", database_url))
+    assert "may do all that a worker does" in told(findings, "rights", "ok")[0]
+    for role in ("noti_operator", "noti_readonly"):
+        findings = doctor("--database-url", member_of(role, database_url))
+        assert f"is a member of {role}: it is no worker's" in told(findings, "rights", "ok")[0]
+
+
+def test_a_right_that_one_of_our_roles_lacks_is_named(doctor: Callable[..., Told], connection: Connection) -> None:
+    connection.execute(
+        "REVOKE SELECT ON noti.pauses FROM noti_worker; REVOKE UPDATE (status) ON noti.notifications_log FROM noti_app"
+    )
+    connection.execute(
+        "REVOKE EXECUTE ON FUNCTION noti.erase FROM noti_operator; REVOKE USAGE ON SCHEMA noti FROM noti_readonly"
+    )
+    found = told(doctor(), "roles", "warning")
+    assert found[0].startswith(
+        "noti_app lacks UPDATE (status, requested, priority, send_at, expires_at, category, metadata)"
+    )
+    assert found[1].startswith("noti_operator lacks EXECUTE ON FUNCTION noti.erase(")
+    assert found[2].startswith("noti_readonly lacks USAGE ON SCHEMA noti →")
+    assert found[3].startswith("noti_worker lacks SELECT ON noti.pauses →")
+    connection.execute(migrate.roles_sql().encode())
+    assert told(doctor(), "roles", "warning") == []
 
 
 def test_a_guard_that_is_switched_off_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:

@@ -64,6 +64,7 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "pause",
         "resume",
         "retention",
+        "erase",
         "doctor",
         "config",
         "config show",

@@ -13,7 +13,8 @@ from noti_worker import embedded
 from noti_worker.store import migrate
 from tests.cli.conftest import Invoke, read
 
-PENDING = "".join(f"pending: {number:04}\n" for number in range(1, int(migrate.head()) + 1))
+VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+PENDING = "".join(f"pending: {file.name[:4]}\n" for file in sorted(VERSIONS.glob("0*.py")))
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The migrated schema is the committed one, and the SQLAlchemy tables say the same."""
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
+from psycopg import sql
 from sqlalchemy import create_engine
 
 from noti_worker.store.tables import metadata
@@ -43,31 +46,79 @@ def test_no_index_names_what_a_claim_writes(connection: psycopg.Connection[Any])
     assert [name for name, definition in indexes if claimed.search(definition)] == []
 
 
-def test_the_doorman_repeats_the_wall_word_for_word(connection: psycopg.Connection[Any]) -> None:
-    """What the CHECK refuses, the trigger must have refused before, in words and without the row."""
-    row = connection.execute(
-        """
-        SELECT pg_get_constraintdef((SELECT oid FROM pg_constraint WHERE conname = 'notifications_log_sane')),
-               pg_get_triggerdef((SELECT oid FROM pg_trigger WHERE tgname = 'notifications_log_odd'))
-        """
-    ).fetchone()
-    assert row is not None
-    wall, doorman = row
-    assert f"NOT {wall.removeprefix('CHECK (').removesuffix(')')}" in doorman.replace("new.", "")
+LIMITS = {
+    "tenant_id": 128, "entity_type": 128, "locale": 64, "recipient": 4096, "subject": 4096, "body": 1_048_576,
+    "error_message": 8192, "entity_id": 256, "template_id": 256, "idempotency_key": 256, "category": 256,
+    "provider": 256, "collapse_key": 256, "traceparent": 256,
+}  # fmt: skip
+COUNTS = ("claim_count", "attempt_count", "lost_count", "retry_count", "max_retries")
+TIMES = (
+    "created_at", "updated_at", "send_at", "expires_at", "next_retry_at", "finished_at", "held_at", "sent_at",
+    "failed_at", "lease_until", "dispatched_at",
+)  # fmt: skip
+DOCUMENT = json.dumps({"x": "".join(map(chr, range(0x4E00, 0x9000))) * 6})
+WRONG: list[tuple[str, object]] = [
+    *((name, "x" * (most + 1)) for name, most in LIMITS.items()),
+    *((name, "ä" * (most // 2) + "x") for name, most in LIMITS.items()),
+    *((name, DOCUMENT) for name in ("template_data", "options", "metadata")),
+    *((name, word) for name in TIMES for word in ("infinity", "-infinity", "1999-12-31", "2200-01-02")),
+    *((name, -1) for name in COUNTS),
+    *((name, "planet") for name in ("channel", "priority", "status", "on_uncertain", "requested")),
+    *((name, "") for name in ("tenant_id", "recipient")),
+    *((name, None) for name in ("body", "channel", "recipient")),
+    *((name, "2026-01-01") for name in ("held_at", "sent_at")),
+    ("max_retries", 1001),
+    ("entity_type", "x"),
+    ("entity_id", "1"),
+    ("claimed_by", 1),
+    ("status", "sending"),
+]
 
 
-def test_only_trigger_functions_have_the_rights_of_their_owner(connection: psycopg.Connection[Any]) -> None:
+def test_the_doorman_refuses_in_words_whatever_the_wall_would_refuse(connection: psycopg.Connection[Any]) -> None:
+    """The wall's error prints the whole row, to the client and into the server's log."""
+    heard = []
+    for name, wrong in WRONG:
+        values = {"channel": "email", "recipient": "ann@example.com", "body": "Hi", name: wrong}
+        if name.startswith("entity") and len(str(wrong)) > 1:
+            values |= {"entity_type": "x", "entity_id": "x", name: wrong}
+        insert = sql.SQL("INSERT INTO noti.notifications_log ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join([sql.Placeholder()] * len(values))
+        )
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            connection.execute(insert, [*values.values()])
+        heard.append((name, str(refused.value)[:6], refused.value.diag.message_detail))
+    assert [one for one in heard if one[1:] != ("noti: ", None)] == []
+
+
+def test_what_is_as_long_as_may_be_gets_in(connection: psycopg.Connection[Any]) -> None:
+    values = {"channel": "email", "max_retries": 1000, "send_at": "2200-01-01"} | {
+        n: "x" * m for n, m in LIMITS.items()
+    }
+    insert = sql.SQL("INSERT INTO noti.notifications_log ({}) VALUES ({})").format(
+        sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join([sql.Placeholder()] * len(values))
+    )
+    connection.execute(insert, [*values.values()])
+
+
+def test_only_triggers_and_the_erasure_have_the_rights_of_their_owner(connection: psycopg.Connection[Any]) -> None:
     functions = connection.execute(
         """
-        SELECT proname, prosecdef, prorettype = 'trigger'::regtype, proconfig
-          FROM pg_proc WHERE pronamespace = 'noti'::regnamespace
+        SELECT p.proname, p.prosecdef, p.prorettype = 'trigger'::regtype, p.proconfig, p.prosrc, l.lanname,
+               has_function_privilege('public', p.oid, 'EXECUTE'), p.proowner = n.nspowner
+          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+         WHERE n.nspname = 'noti'
         """
     ).fetchall()
-    assert {name for name, definer, _, _ in functions if definer} == {
-        "on_insert",
-        "on_update",
-        "on_truncate",
-        "on_pause",
-    }
-    assert all(trigger for _, definer, trigger, _ in functions if definer)
-    assert [name for name, _, _, settings in functions if "search_path=pg_catalog, pg_temp" not in settings] == []
+    triggers = {"on_insert", "on_update", "on_truncate", "on_pause"}
+    erasing = {"erase", "erase_inbox", "erase_lines"}
+    assert {name for name, definer, *_ in functions if definer} == triggers | erasing
+    # No name is looked up where others may put something: pg_temp comes last, and there is nothing else.
+    assert [name for name, _, _, settings, *_ in functions if "search_path=pg_catalog, pg_temp" not in settings] == []
+    for name, definer, trigger, _, source, language, public, owned in functions:
+        assert language in {"sql", "plpgsql"}
+        assert owned
+        if definer:
+            assert trigger == (name in triggers)
+            assert not public, name
+            assert "EXECUTE" not in source, f"{name} makes statements from texts"

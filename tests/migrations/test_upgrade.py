@@ -47,7 +47,8 @@ def described(url: str) -> str:
 
 def test_up_and_down_and_up_again(empty_database_url: str) -> None:
     assert migrate.current(empty_database_url) is None
-    assert migrate.pending(empty_database_url) == [f"{number:04}" for number in range(1, int(migrate.head()) + 1)]
+    pending = migrate.pending(empty_database_url)
+    assert (pending[0], pending[-1], sorted(pending)) == ("0001", migrate.head(), pending)
     migrate.upgrade(empty_database_url)
     first = described(empty_database_url)
     assert migrate.current(empty_database_url) == migrate.head()
@@ -63,7 +64,7 @@ def test_up_and_down_and_up_again(empty_database_url: str) -> None:
 def test_down_leaves_nothing_but_the_version_table(database_url: str) -> None:
     migrate.downgrade(database_url, "base")
     left = """
-    SELECT array_agg(relname::text ORDER BY 1) FROM pg_class WHERE relnamespace = 'noti'::regnamespace
+    SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'noti'::regnamespace
     """
     assert one(database_url, left) == ["alembic_version", "alembic_version_pkc"]
     assert one(database_url, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'noti'::regnamespace") == 0

@@ -108,3 +108,41 @@ def test_any_text_becomes_one_printable_line(text: str) -> None:
     line = words(text)
     assert re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", line) is None
     assert line.encode().decode() == line
+
+
+CONTENT = (
+    "Your code, Ada",
+    "Dear Ada, your code is 993211. It is for tonight only.",
+    '{"name": "Ada", "seat": "12B"}',
+    None,
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no mailbox for Ada here", "no mailbox for […] here"),
+        ("spam: 'your code is 993211.'", "spam: '[…] […] […] […]'"),
+        ("seat 12b: refused", "seat […]: refused"),
+        ("it is over quota", "it is over quota"),  # ordinary words, and not three in a row that were in it
+        ("for tonight only", "[…] […] […]"),
+        ("only tonight", "only tonight"),
+        ("550 5.1.1 no such user", "550 5.1.1 no such user"),
+        ("ADA!", "[…]"),
+    ],
+)
+def test_what_is_quoted_of_a_message_in_parts_is_masked(said: str, shown: str) -> None:
+    assert words(said, content=CONTENT) == shown
+    assert words(said) == said
+
+
+@given(st.text(max_size=3000), st.text(max_size=3000))
+def test_no_number_or_name_of_the_content_is_left(said: str, content: str) -> None:
+    shown = words(f"{said} ZQ7xv {said}"[-300:], content=(f"{content} ZQ7xv",))
+    assert "zq7xv" not in shown.lower()
+
+
+def test_looking_for_quotations_takes_no_time() -> None:
+    began = time.perf_counter()
+    words("word " * 100_000, content=["word other " * 100_000] * 5)
+    assert time.perf_counter() - began < 0.5

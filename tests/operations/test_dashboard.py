@@ -1,7 +1,9 @@
 """Every panel of the dashboard, asked of a real Prometheus that scrapes real workers."""
 
 import contextlib
+import json
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -14,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.operations.dashboard import load, panels
+from tests.operations.dashboard import filled, load, panels
 from tests.operations.prometheus import Prometheus
 from tests.operations.queries import unknown_metrics
 from tests.operations.rules import program, rules
@@ -108,6 +110,48 @@ def test_the_dashboard_can_be_imported_and_asks_for_what_is_exposed() -> None:
     assert dashboard["id"] is None
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
+
+
+def test_tenants_keep_their_count_when_a_worker_is_restarted(tmp_path: Path) -> None:
+    (panel,) = (panel for panel in panels() if panel.title == "Tenants that send most")
+    ((query, _),) = panel.queries
+    sent = 'notifications_sent_total{job="noti-worker", channel="email", provider="smtp"'
+    series = {
+        f'{sent}, instance="a", tenant_id="steady"}}': "1+1x60",  # 61 within the hour; 1 stood at its beginning
+        f'{sent}, instance="b", tenant_id="steady"}}': "_x10 5+1x30",  # its first 5 count
+        f'{sent}, instance="b", tenant_id="restarted"}}': "0+1x40 0+1x19",
+    }
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": [
+                    {
+                        "expr": f"round({filled(query, 2700)})",
+                        "eval_time": "40m",
+                        "exp_samples": [
+                            {"labels": '{tenant_id="steady"}', "value": 76},
+                            {"labels": '{tenant_id="restarted"}', "value": 40},
+                        ],
+                    },
+                    {
+                        "expr": f"round({filled(query, 2700)})",
+                        "eval_time": "44m",  # three minutes after the restart
+                        "exp_samples": [
+                            {"labels": '{tenant_id="steady"}', "value": 80},
+                            {"labels": '{tenant_id="restarted"}', "value": 43},
+                        ],
+                    },
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.json").write_text(json.dumps(test))
+    command = [program("promtool"), "test", "rules", str(tmp_path / "test.json")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_no_panel_covers_another_and_each_says_what_it_shows() -> None:

@@ -172,7 +172,12 @@ class Truth:
 
 
 def _is(expected: Numbers) -> Check:
-    return lambda shown: shown == expected
+    """Exactly; what is 0 may be shown or not."""
+
+    def some(numbers: Numbers) -> Numbers:
+        return {name: number for name, number in numbers.items() if number}
+
+    return lambda shown: some(shown) == some(expected)
 
 
 def _near(expected: Numbers) -> Check:

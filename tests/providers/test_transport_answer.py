@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.transport import Client, Http, Reply
+from noti_worker.transport import Client, Http, Reply, Request
 from noti_worker.transport.answer import Answer
 from noti_worker.transport.deadline import Call
 from tests.providers.misbehaving_http import MisbehavingServer, misbehaving
@@ -233,3 +233,15 @@ def test_it_is_read_as_the_standard_library_reads_it(
         # The standard library does not miss the empty line after the last chunk.
         assert framing == "chunked"
         assert cut <= 4
+
+
+def test_an_answer_that_comes_before_the_body_was_read_counts(client: Client) -> None:
+    def refuse(connection: socket.socket, stopping: Event) -> None:
+        connection.recv(10_000)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")  # and hangs up, most of it unread
+
+    with misbehaving() as server:
+        server.greeting = refuse
+        for size in (100_000, 20_000_000):  # the reset comes while we read, or while we write
+            request = Request("POST", server.url("/"), {}, bytes(size))
+            assert replied(client.send(request, 5.0)).status == 413

@@ -20,6 +20,11 @@ from tests.store.rows import LEASE, NORMAL, Connection, tried
 
 LANES = [Lane(Channel.EMAIL, priority, "default") for priority in (Priority.URGENT, Priority.NORMAL)]
 
+CLOSED = {
+    "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_templates": ["welcome"],
+    "closed_providers": ["email relay"],
+}  # fmt: skip
+
 PARAMETERS: dict[str, dict[str, Any]] = {
     "claim": {
         "worker_id": 1, "lease": LEASE, "dead": [7], "solo": False,
@@ -48,16 +53,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "attachment_tenants": ["default"], "attachment_ids": ["00000000-0000-0000-0000-000000000001"],
         "retried": [1, 2],
     },
-    "read_depth": {
-        "channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000,
-        "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_templates": ["welcome"],
-        "closed_providers": ["email relay"],
-    },
-    "read_oldest": {
-        "channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000, "bound": 1000,
-        "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_templates": ["welcome"],
-        "closed_providers": ["email relay"],
-    },
+    "read_depth": {"channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000, **CLOSED},
+    "read_oldest": {"channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000, "bound": 1000, **CLOSED},
 }  # fmt: skip
 
 INDEXES = {

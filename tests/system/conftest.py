@@ -8,13 +8,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
 from tests.certificates import Authority, make_authority
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
-from tests.system.daemon import Daemons, Ledger
+from tests.system.daemon import Daemons, Ledger, member_of
 from tests.system.scene import Scene
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -22,8 +23,31 @@ SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode
 
 @pytest.fixture
 def daemons(tmp_path: Path, database_url: str) -> Iterator[Daemons]:
-    with Daemons(tmp_path, database_url) as house:
+    """They run as a member of noti_worker."""
+    with Daemons(tmp_path, member_of("noti_worker", database_url)) as house:
         yield house
+
+
+class _Application(psycopg.Connection[Any]):
+    """Inserts notifications as noti_app, whoever is logged in; looks at everything and prepares as an administrator."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[Any]:
+        text = query.encode() if isinstance(query, str) else query
+        inserts = isinstance(text, bytes) and text.lstrip().startswith(b"INSERT INTO noti.notifications_log")
+        if not inserts or self.info.transaction_status is not TransactionStatus.IDLE:
+            return super().execute(query, params, **options)
+        super().execute("SET ROLE noti_app")
+        try:
+            return super().execute(query, params, **options)
+        finally:
+            super().execute("RESET ROLE")
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """An autocommit connection to the test's database."""
+    with _Application.connect(database_url, autocommit=True) as opened:
+        yield opened
 
 
 @pytest.fixture

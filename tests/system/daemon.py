@@ -11,9 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
+
+import psycopg
+from psycopg.conninfo import make_conninfo
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -126,6 +129,14 @@ class Ledger:
     def _lines(self) -> list[list[str]]:
         text = self.book.read_text() if self.book.exists() else ""
         return [line.split("\t") for line in text.splitlines()]
+
+
+def member_of(role: str, url: str) -> str:
+    """The URL or DSN of a login that may do just what `role` may; made when it is missing, and left to the server."""
+    login = f"{role}_member"
+    with psycopg.connect(url, autocommit=True) as administrator, suppress(psycopg.errors.DuplicateObject):
+        administrator.execute(f"CREATE ROLE {login} LOGIN IN ROLE {role}".encode())
+    return make_conninfo(url, user=login)
 
 
 class Daemons:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 
@@ -19,13 +18,15 @@ NEW = "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('in
 
 def test_old_rows_and_months_go_while_new_rows_are_delivered(
     daemons: Daemons,
+    database_url: str,
     connection: psycopg.Connection[Any],
     finished: Callable[..., None],
     invariants: Callable[[], list[Any]],
 ) -> None:
-    connection.execute(OLD.encode())
+    connection.cursor().execute(OLD.encode())
     connection.execute("SELECT noti.add_log_partitions('2020-01-01', 0)")
     connection.execute(NEW.encode())
+    daemons.database_url = database_url  # as the owner of the logs
     daemons.configure(KEEP)
     daemon = daemons.start_ready()
     finished()
@@ -42,15 +43,8 @@ def test_old_rows_and_months_go_while_new_rows_are_delivered(
 def test_a_worker_that_owns_nothing_delivers_deletes_and_says_what_others_have_to_do(
     daemons: Daemons, connection: psycopg.Connection[Any], finished: Callable[..., None]
 ) -> None:
-    name = f"noti_test_{uuid4().hex[:8]}"
-    connection.execute(
-        f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA noti TO {name};"
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA noti TO {name};"
-        f"GRANT USAGE ON SEQUENCE noti.worker_ids TO {name}".encode()
-    )
-    connection.execute(OLD.encode())
+    connection.cursor().execute(OLD.encode())
     connection.execute("SELECT noti.add_log_partitions('2020-01-01', 0)")
-    daemons.database_url = daemons.database_url.replace("//postgres@", f"//{name}@")
     daemons.configure(KEEP)
     daemon = daemons.start_ready()
     daemon.wait_for(lambda: daemon.said("trouble"), 30)
@@ -65,4 +59,3 @@ def test_a_worker_that_owns_nothing_delivers_deletes_and_says_what_others_have_t
     assert connection.execute("SELECT status FROM noti.notifications_log").fetchall() == [("sent",)]
     assert daemon.get("/health/ready")[0] == 200
     assert daemon.stop() == 0
-    connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())

@@ -1,6 +1,6 @@
 """The server and the schema: reach, pooler, version, encoding, clock, rights, triggers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -9,7 +9,7 @@ from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.domain.secret import Secret
 from noti_worker.store import migrate
-from noti_worker.store.connect import Connection, Patience, connect, translated
+from noti_worker.store.connect import Connection, Patience, Refusal, Row, connect, translated
 from noti_worker.store.doctor import ask
 
 OLDEST = 15
@@ -176,16 +176,51 @@ def schema(url: Secret, *, migrated: bool) -> Finding:
 
 
 def rights(connection: Connection) -> Iterator[Finding]:
-    """What the role may not do although a worker does it."""
+    """What the role may not do although a worker does it; and what our roles may not do although they should."""
     role = psycopg.sql.Identifier(ask(connection, "doctor_server")[0]["role"]).as_string(connection)
     lacking = [row["lacking"] for row in ask(connection, "doctor_rights")]
+    roles = _roles(connection)
     if not lacking:
         yield ok("rights", f"the role {role} may do all that a worker does")
-    for each in lacking:
-        yield problem("rights", f"the role {role} lacks {each}", f"as the owner of the schema: GRANT {each} TO {role};")
+    elif mine := [row["role"] for row in roles if row["member"] and row["role"] != "noti_worker"]:
+        yield ok("rights", f"the role {role} is a member of {', '.join(mine)}: it is no worker's")
+    else:
+        for each in lacking:
+            todo = f"as the owner of the schema: GRANT {each} TO {role};"
+            yield problem("rights", f"the role {role} lacks {each}", todo)
+    yield from _groups(roles)
     for row in ask(connection, "doctor_triggers"):
         yield problem(
             "schema",
             f"the trigger {row['trigger']} of noti.{row['relation']} is switched off: rows are not guarded or audited",
             f"ALTER TABLE noti.{row['relation']} ENABLE TRIGGER {row['trigger']};",
         )
+
+
+def _roles(connection: Connection) -> list[Row]:
+    """Our roles; none when the schema is older than they are, or when this role may not look into it."""
+    try:
+        with connection.transaction():  # its refusal must not end the transaction around it
+            return ask(connection, "doctor_roles")
+    except Refusal as refusal:
+        if refusal.sqlstate not in _NO_ROLES:
+            raise
+        return []
+
+
+_NO_ROLES = ("42501", "42883")  # SQLSTATE of a missing right and of a missing function
+_MEND = "as an administrator, then as the owner of the schema: noti-worker migrate --roles-sql | psql"
+
+
+def _groups(roles: Sequence[Row]) -> Iterator[Finding]:
+    there = [row for row in roles if row["exists"]]
+    if there and (missing := [row["role"] for row in roles if not row["exists"]]):
+        yield warning("roles", f"{', '.join(missing)} are missing", _MEND)
+    for row in there:
+        if row["lacking"]:
+            yield warning("roles", f"{row['role']} lacks {'; '.join(row['lacking'])}", _MEND)
+        if row["powerful"]:
+            todo = f"let people and programs log in as members: ALTER ROLE {row['role']} NOLOGIN NOSUPERUSER;"
+            yield warning("roles", f"{row['role']} can log in, or is a superuser", todo)
+    if there and not any(row["lacking"] or row["powerful"] for row in there) and len(there) == len(roles):
+        yield ok("roles", f"{', '.join(row['role'] for row in there)} have just their rights")

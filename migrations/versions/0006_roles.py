@@ -1,0 +1,28 @@
+"""Roles with just the rights that each needs, and the erasure of a person."""
+
+from pathlib import Path
+
+from alembic import context, op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for part in ("reading", "erase", "rights", "roles"):
+        _run(f"0006_{part}.sql")
+
+
+def downgrade() -> None:
+    _run("0006_down.sql")
+
+
+def _run(name: str) -> None:
+    sql = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    if context.is_offline_mode():
+        op.get_context().impl.static_output(sql)
+    else:
+        # As it stands: neither SQLAlchemy nor the driver looks for parameters in it.
+        op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

@@ -1,0 +1,85 @@
+"""`erase`: take a person's content out of everything that is kept."""
+
+import sys
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from noti_worker.cli.place import Place
+from noti_worker.cli.show import show_json
+
+if TYPE_CHECKING:
+    from noti_worker.store.erasure import Erased
+
+
+_HELP = """Erase the content of all that went to RECIPIENT, and keep the facts; what waits is cancelled.
+
+RECIPIENT is an address, or user:ID, as it stands in the notifications; e-mail addresses whatever the case. A - reads it
+from standard input, where no process list shows it. Copies (cc, bcc) are taken off, and those messages go on. Backups
+and providers keep what they have."""
+
+
+@click.command(help=_HELP)
+@click.argument("recipient", metavar="RECIPIENT")
+@click.option("--tenant", metavar="NAME", help="Of this tenant only; else of all.")
+@click.option("--dry-run", is_flag=True, help="Only tell how many; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask: nothing brings the content back.")
+@click.option(
+    "--wait", type=click.IntRange(0), default=60, show_default=True, metavar="SECONDS", help="For what is in flight."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON: the counts, and the ids that are still in flight.")
+@click.pass_obj
+def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: bool, wait: int, as_json: bool) -> None:
+    """Read the name, ask, erase, wait for what is in flight, and tell."""
+    from noti_worker.store import erasure
+
+    who = sys.stdin.readline().strip() if recipient == "-" else recipient
+    if not who:
+        raise click.UsageError("give the recipient")
+    with place.connection() as connection:
+        if not (dry_run or yes) and sys.stdin.isatty() and sys.stderr.isatty():
+            found = erasure.erase(connection, who, tenant, dry_run=True)
+            click.confirm(
+                f"{found.erased} notifications will lose their content for good. Go on?", abort=True, err=True
+            )
+        done = erasure.erase(connection, who, tenant, dry_run=dry_run, progress=_told)
+        never = threading.Event()
+        for _ in range(0 if dry_run else wait):
+            if not done.in_flight:
+                break
+            never.wait(1.0)
+            done = erasure.again(connection, who, tenant, done)
+    if as_json:
+        show_json({"dry_run": dry_run, **asdict(done)})
+    else:
+        _tell(done, dry_run=dry_run)
+    if done.in_flight and not dry_run:
+        raise SystemExit(1)
+
+
+def _told(what: str, seen: int) -> None:
+    if seen % 100_000 == 0:
+        click.echo(f"{what}: {seen} looked at", err=True)
+
+
+def _tell(done: "Erased", *, dry_run: bool) -> None:
+    if not done:
+        click.echo("nothing names this recipient", err=True)
+        return
+    would = "would be " if dry_run else ""
+    for count, words in (
+        (done.erased, f"notifications {would}erased"),
+        (done.cancelled, f"of them {would}cancelled first"),
+        (done.copies, f"copies {would}taken off the messages of others"),
+        (done.tries, f"tries {would}cleaned"),
+        (done.lines, f"audit lines {would}cleaned"),
+        (done.inbox, f"in-app messages {would}erased"),
+        (done.attachments, f"attachments {would}deleted"),
+    ):
+        if count:
+            click.echo(f"{count} {words}")
+    if done.in_flight:
+        shown = " ".join(map(str, done.in_flight[:20]))
+        click.echo(f"{len(done.in_flight)} in flight, not erased yet: {shown}; call again", err=True)
