@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import psycopg
 
-from noti_worker.domain.lanes import START
+from noti_worker.domain.lanes import Share
+from noti_worker.domain.notification import Priority
 from noti_worker.store.connect import connect
 from noti_worker.store.statements import statement
 from tests.bench.figures import Book
@@ -42,15 +44,8 @@ def run(bench: Bench, book: Book) -> None:
 def _claim(bench: Bench, book: Book, connection: psycopg.Connection[Any], url: str, what: str) -> float:
     """Milliseconds of the claim of a hundred rows, taken back each time."""
     settle(connection)
-    parameters = claim_parameters(
-        limit=_CLAIMED,
-        channels=[LANE.channel.value] * 2,
-        priorities=["urgent", LANE.priority.value],
-        tenants=[LANE.tenant_id] * 2,
-        floors_at=[START] * 2,
-        floors_id=[0, 0],
-        quotas=[_CLAIMED] * 2,
-    )
+    shares = [Share(replace(LANE, priority=Priority.URGENT), _CLAIMED), Share(LANE, _CLAIMED)]
+    parameters = claim_parameters(shares, _CLAIMED)
     took = []
     claim = statement("claim").sql.encode()
     with connect(url) as session:

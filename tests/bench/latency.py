@@ -7,7 +7,7 @@ from tests.bench.ours import pause, wait_for, workers
 from tests.bench.probe import Probe
 from tests.bench.server import Bench
 
-RATES = ((20, 15, 1), (500, 8, 1), (2000, 8, 2))
+RATES = ((20, 15, 1), (500, 8, 2), (2000, 8, 4))
 """Rows per second, seconds, producers."""
 
 POLLED = (20, 15, 1)

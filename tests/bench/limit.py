@@ -5,8 +5,9 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from noti_worker.domain.facts import Result
-from noti_worker.domain.lanes import START, Lane, Share
+from noti_worker.domain.lanes import Floor, Lane, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
@@ -24,7 +25,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import SETTINGS, Database, connect
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.record import entry
-from noti_worker.store.statements import statement
+from noti_worker.store.statements import Statement, statement
 from tests.bench.ours import Drained
 from tests.bench.rows import fill, settle, verify
 from tests.bench.server import Bench
@@ -37,23 +38,27 @@ WORKERS = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
 _LEASE = timedelta(minutes=2)
 
 
-def claim_parameters(**changes: Any) -> dict[str, Any]:
-    """The parameters of claim.sql for one lane."""
-    return {
-        "worker_id": 1,
-        "lease": _LEASE,
-        "dead": [],
-        "solo": False,
-        "limit": BATCH,
-        "closed_providers": [],
-        "closed_templates": [],
-        "channels": [LANE.channel.value],
-        "priorities": [LANE.priority.value],
-        "tenants": [LANE.tenant_id],
-        "floors_at": [START],
-        "floors_id": [0],
-        "quotas": [BATCH],
-    } | changes
+class _Asked:
+    """Stands where the database would, and takes down what the queue asks of it."""
+
+    def __init__(self) -> None:
+        self.parameters: Mapping[str, Any] = {}
+
+    def session(self, part: str) -> "_Asked":
+        return self
+
+    def run(self, asked: Statement, parameters: Mapping[str, Any]) -> list[Any]:
+        self.parameters = parameters
+        return []
+
+    tuples = run
+
+
+def claim_parameters(shares: Sequence[Share], limit: int) -> Mapping[str, Any]:
+    """What the worker's queue would give claim.sql to claim from these lanes."""
+    asked = _Asked()
+    PostgresQueue(asked).claim(1, shares, limit, _LEASE, ())  # type: ignore[arg-type]
+    return asked.parameters
 
 
 def sandbox_entry(url: str) -> dict[str, Any]:
@@ -92,17 +97,15 @@ def bare_loop(bench: Bench, url: str, rows: int) -> Drained:
 def _loop(bench: Bench, connection: psycopg.Connection[Any], told: dict[str, Any]) -> Drained:
     claim, record = statement("claim").sql.encode(), statement("record").sql.encode()
     rest = json.dumps({key: value for key, value in told.items() if key not in {"id", "claim_count"}})[1:]
-    parameters = claim_parameters()
-    done = 0
+    floor, done = Floor(), 0
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         began, client, server = time.monotonic(), time.process_time(), bench.server_cpu()
-        while claimed := cursor.execute(claim, parameters).fetchall():
+        while claimed := cursor.execute(claim, claim_parameters([Share(LANE, BATCH, floor)], BATCH)).fetchall():
             columns = [column.name for column in cursor.description or ()]
             due = columns.index("due_at")
-            last_due, last_id = max((row[due], row[0]) for row in claimed)
+            floor = Floor(*max((row[due], row[0]) for row in claimed))
             entries = ",".join(f'{{"id":{row[0]},"claim_count":{row[1]},{rest}' for row in sorted(claimed))
             cursor.execute(record, {"worker_id": 1, "document": f"[{entries}]"}).fetchall()
-            parameters["floors_at"], parameters["floors_id"] = [last_due], [last_id]
             done += len(claimed)
         seconds = time.monotonic() - began
     cpu, served = time.process_time() - client, bench.server_cpu() - server
@@ -163,23 +166,9 @@ def _script(told: dict[str, Any]) -> str:
         f" || cast('{rest}' AS jsonb) ORDER BY notification_id)::text AS document,"
         " floor(extract(epoch FROM max(due_at)))::bigint AS floor_at FROM claimed \\gset\n"
     )
-    sample = {
-        "worker_id": "1",
-        "lease": "interval '120 seconds'",
-        "dead": "array[]::bigint[]",
-        "solo": "false",
-        "limit": str(BATCH),
-        "closed_providers": "array[]::text[]",
-        "closed_templates": "array[]::text[]",
-        "channels": "array['email']",
-        "priorities": "array['normal']",
-        "tenants": "array['default']",
-        "floors_at": "array[to_timestamp(:floor_at)]",
-        "floors_id": "array[0]",
-        "quotas": f"array[{BATCH}]",
-    }
-    for name, value in sample.items():
-        claim = re.sub(rf"(?<!:):{name}\b", value, claim)
+    for name, value in claim_parameters([Share(LANE, BATCH)], BATCH).items():
+        literal = "array[to_timestamp(:floor_at)]" if name == "floors_at" else _literal(value)
+        claim = re.sub(rf"(?<!:):{name}\b", literal, claim)
     record = re.sub(r"(?<!:):worker_id\b", "1", _source("record"))
     return claim + record
 
@@ -187,3 +176,18 @@ def _script(told: dict[str, Any]) -> str:
 def _source(name: str) -> str:
     text = (files("noti_worker.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     return re.sub(r"^(\\set|--).*\n", "", text, flags=re.MULTILINE)
+
+
+def _literal(value: object) -> str:
+    """As SQL in which pgbench sees no variable: it takes any colon for one."""
+    match value:
+        case list():
+            return f"array[{', '.join(map(_literal, value))}]" if value else "'{}'"
+        case datetime():
+            return f"to_timestamp({value.timestamp():.0f})"
+        case timedelta():
+            return f"interval '{value.total_seconds():.0f} seconds'"
+        case bool() | int():
+            return str(value).lower()
+        case _:
+            return f"'{value}'"
