@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.pq import TransactionStatus
 
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
@@ -16,7 +15,7 @@ from tests.certificates import Authority, make_authority
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.daemon import Daemons, Ledger, member_of
-from tests.system.scene import Scene
+from tests.system.scene import ApplicationConnection, Scene
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
@@ -28,25 +27,10 @@ def daemons(tmp_path: Path, database_url: str) -> Iterator[Daemons]:
         yield house
 
 
-class _Application(psycopg.Connection[Any]):
-    """Inserts notifications as noti_app, whoever is logged in; looks at everything and prepares as an administrator."""
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[Any]:
-        text = query.encode() if isinstance(query, str) else query
-        inserts = isinstance(text, bytes) and text.lstrip().startswith(b"INSERT INTO noti.notifications_log")
-        if not inserts or self.info.transaction_status is not TransactionStatus.IDLE:
-            return super().execute(query, params, **options)
-        super().execute("SET ROLE noti_app")
-        try:
-            return super().execute(query, params, **options)
-        finally:
-            super().execute("RESET ROLE")
-
-
 @pytest.fixture
 def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """An autocommit connection to the test's database."""
-    with _Application.connect(database_url, autocommit=True) as opened:
+    with ApplicationConnection.connect(database_url, autocommit=True) as opened:
         yield opened
 
 
@@ -68,9 +52,9 @@ def own_server(open_directory: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def scene(daemons: Daemons, ledger: Ledger, wait_for: Callable[..., Any]) -> Iterator[Scene]:
+def scene(daemons: Daemons, ledger: Ledger, database_url: str, wait_for: Callable[..., Any]) -> Iterator[Scene]:
     """Daemons, a ledger and the test's database."""
-    scene = Scene(daemons, ledger, wait_for)
+    scene = Scene(daemons, ledger, database_url, wait_for)
     yield scene
     scene.close()
 
@@ -81,7 +65,7 @@ def own_scene(own_server: Server, tmp_path: Path, wait_for: Callable[..., Any]) 
     ledger = Ledger(tmp_path)
     with Daemons(tmp_path, own_server.url) as house:
         house.environ |= ledger.environ
-        scene = Scene(house, ledger, wait_for)
+        scene = Scene(house, ledger, own_server.url, wait_for)
         yield scene
         scene.close()
 

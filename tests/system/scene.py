@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from tests.system.daemon import Daemon, Daemons, Ledger
 
@@ -12,19 +13,35 @@ BRISK = '[worker]\nlease = "2s"\npoll_interval = "100ms"\n'
 SOON = '[channels.email]\nretry = { initial_delay = "100ms", jitter = 0.0 }\n'
 
 
-class Scene:
-    """`connection` is the application's, made anew when the server threw it out."""
+class ApplicationConnection(psycopg.Connection[Any]):
+    """Inserts notifications as noti_app, whoever is logged in; looks at everything and prepares as an administrator."""
 
-    def __init__(self, house: Daemons, ledger: Ledger, wait_for: Callable[..., Any]) -> None:
+    def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[Any]:
+        text = query.encode() if isinstance(query, str) else query
+        inserts = isinstance(text, bytes) and text.lstrip().startswith(b"INSERT INTO noti.notifications_log")
+        if not inserts or self.info.transaction_status is not TransactionStatus.IDLE:
+            return super().execute(query, params, **options)
+        super().execute("SET ROLE noti_app")
+        try:
+            return super().execute(query, params, **options)
+        finally:
+            super().execute("RESET ROLE")
+
+
+class Scene:
+    """`connection` is the application's, made anew when the server threw it out; `database_url` an administrator's."""
+
+    def __init__(self, house: Daemons, ledger: Ledger, database_url: str, wait_for: Callable[..., Any]) -> None:
         self.house = house
         self.ledger = ledger
+        self.database_url = database_url
         self.wait_for = wait_for
         self._connection: psycopg.Connection[Any] | None = None
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.broken:
-            self._connection = psycopg.connect(self.house.database_url, autocommit=True)
+            self._connection = ApplicationConnection.connect(self.database_url, autocommit=True)
         return self._connection
 
     def close(self) -> None:

@@ -202,7 +202,7 @@ def test_a_row_locked_by_an_application_waits_and_holds_up_nobody(scene: Scene) 
     daemon = scene.house.start_ready()
     scene.insert("gated@example.com")
     scene.wait_for(scene.ledger.begun)
-    with psycopg.connect(scene.house.database_url) as application:
+    with psycopg.connect(scene.database_url) as application:
         application.execute("SELECT FROM noti.notifications_log FOR UPDATE")
         scene.ledger.open_gate()
         scene.wait_for(scene.ledger.accepted)
@@ -224,7 +224,7 @@ def test_a_lock_on_the_whole_table_is_waited_for(scene: Scene, verdict: Verdict)
     daemon = scene.house.start_ready()
     scene.insert("gated@example.com")
     scene.wait_for(scene.ledger.begun)
-    with psycopg.connect(scene.house.database_url) as application:
+    with psycopg.connect(scene.database_url) as application:
         application.execute("LOCK TABLE noti.notifications_log")
         scene.ledger.open_gate()
         insert_in = (
@@ -242,7 +242,7 @@ def test_a_lock_on_the_whole_table_is_waited_for(scene: Scene, verdict: Verdict)
     assert scene.tries() == ["sent", "sent"]
     assert scene.sound()
     assert len(daemon.said("database_lost")) <= 1
-    assert daemon.said("trouble") == []
+    assert {line["where"] for line in daemon.said("trouble")} <= {"database"}, "the lock is told of, and nothing else"
     assert daemon.stop() == 0
     verdict.say(f"locked for 5 s: {waiting[0]} waited at a time, then all was sent", repeats=scene.repeats())
 
@@ -250,7 +250,7 @@ def test_a_lock_on_the_whole_table_is_waited_for(scene: Scene, verdict: Verdict)
 def test_an_application_that_refers_to_a_row_in_an_open_transaction_does_not_hide_it(scene: Scene) -> None:
     scene.connection.execute("CREATE TABLE orders (notification_id bigint REFERENCES noti.notifications_log)")
     scene.configure("")
-    with psycopg.connect(scene.house.database_url) as application:
+    with psycopg.connect(scene.database_url) as application:
         scene.insert("a@example.com")
         application.execute("INSERT INTO orders SELECT notification_id FROM noti.notifications_log")
         scene.house.start_ready()

@@ -43,7 +43,7 @@ def test_a_full_disk_of_the_database_loses_nothing(
     with Server(small_disk / "postgres", None, settings) as server, Daemons(tmp_path, server.url) as house:
         migrate.upgrade(server.url)
         house.environ |= ledger.environ
-        scene = Scene(house, ledger, wait_for)
+        scene = Scene(house, ledger, server.url, wait_for)
         daemon = scene.start(BRISK + "[channels.email]\nconcurrency = 20\n")
         scene.insert("user#@example.com", 1000)
         scene.insert("gated#@example.com", 10)
@@ -114,7 +114,7 @@ def test_too_few_connections_are_waited_for(scene: Scene, verdict: Verdict) -> N
             scene.connection.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA noti TO {role}".encode())
         scene.connection.execute(f"GRANT USAGE ON SCHEMA noti TO {role}".encode())
         scene.configure(BRISK)
-        daemon = scene.house.start(NOTI_DATABASE_URL=scene.house.database_url.replace("postgres@", f"{role}@"))
+        daemon = scene.house.start(NOTI_DATABASE_URL=scene.database_url.replace("postgres@", f"{role}@"))
         scene.insert("user#@example.com", 20)
         scene.wait_for(lambda: daemon.said("database_lost"), 20)
         threading.Event().wait(4)
@@ -206,7 +206,7 @@ def test_the_settings_of_a_database_change_no_instant(scene: Scene, verdict: Ver
     for setting in ("timezone = 'Asia/Kathmandu'", "datestyle = 'German'", "intervalstyle = 'sql_standard'"):
         scene.connection.execute(f"ALTER DATABASE {name} SET {setting}".encode())
     scene.close()
-    scene = Scene(scene.house, scene.ledger, scene.wait_for)
+    scene = Scene(scene.house, scene.ledger, scene.database_url, scene.wait_for)
     daemon = scene.start(BRISK + SOON)
     scene.connection.execute(
         "INSERT INTO noti.notifications_log (channel, recipient, body, send_at)"

@@ -177,6 +177,7 @@ def test_an_error_that_passes_is_tried_again_whichever_statement_it_hits(
     """Real errors of the server: a trigger raises each of them twice, the sequence counts on although it rolls back."""
     states = "{" + ",".join(_STATES) + "}"
     scene.connection.execute("CREATE SEQUENCE raised")
+    scene.connection.execute("GRANT USAGE ON SEQUENCE raised TO PUBLIC")
     scene.connection.execute(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := nextval('raised'); BEGIN"
         f" IF n <= {2 * len(_STATES)} THEN RAISE EXCEPTION 'as the test wants it' USING"
@@ -199,7 +200,8 @@ def test_an_error_that_passes_is_tried_again_whichever_statement_it_hits(
     assert scene.sound()
     raised = scene.ask("SELECT last_value FROM raised")[0]
     assert raised >= 2 if what == "extension" else raised > 2 * len(_STATES)
-    assert [line for line in daemon.log if line.get("level") == "error"] == []
+    # That another transaction was in the way is told once a minute.
+    assert {line.get("where") for line in daemon.log if line.get("level") == "error"} <= {"database"}
     assert daemon.stop() == 0
     verdict.say(f"{what}: {min(raised, 2 * len(_STATES))} errors of {', '.join(_STATES)} tried again", repeats=0)
 

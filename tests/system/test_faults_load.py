@@ -86,7 +86,7 @@ def test_migrations_down_and_up_under_two_workers_lose_nothing(scene: Scene, ver
     ends, inserted, refused = threading.Event(), [0], [0]
 
     def insert() -> None:
-        with psycopg.connect(scene.house.database_url, autocommit=True) as application:
+        with psycopg.connect(scene.database_url, autocommit=True) as application:
             while not ends.wait(0.01):
                 try:
                     application.execute(
@@ -100,7 +100,7 @@ def test_migrations_down_and_up_under_two_workers_lose_nothing(scene: Scene, ver
 
     def seconds(move: Callable[[str, str], None], revision: str) -> float:
         began = time.monotonic()
-        move(scene.house.database_url, revision)
+        move(scene.database_url, revision)
         return time.monotonic() - began
 
     thread = threading.Thread(target=insert)
@@ -115,7 +115,7 @@ def test_migrations_down_and_up_under_two_workers_lose_nothing(scene: Scene, ver
         ends.set()
         thread.join()
     scene.finished(40)
-    assert migrate.pending(scene.house.database_url) == []
+    assert migrate.pending(scene.database_url) == []
     assert scene.count("status = 'sent'") == inserted[0]
     assert scene.repeats() == 0
     assert scene.sound()
@@ -138,7 +138,7 @@ def test_an_old_snapshot_that_is_held_open_does_not_slow_the_claims_down(scene: 
         values = dict(line.rsplit(" ", 1) for line in daemon.get("/metrics")[1].splitlines() if line[:1] != "#")
         return float(values["noti_worker_claim_seconds_sum"]), float(values["noti_worker_claim_seconds_count"])
 
-    with psycopg.connect(scene.house.database_url) as reader:
+    with psycopg.connect(scene.database_url) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM noti.notifications_log")
         for _ in range(5):

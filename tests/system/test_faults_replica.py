@@ -34,7 +34,7 @@ def test_after_a_failover_the_worker_goes_on_at_the_new_primary(
     own_scene: Scene, own_server: Server, replica: Replica, verdict: Verdict
 ) -> None:
     own_scene.wait_for(lambda: answers(replica.url()), 20, "the replica answers")
-    own_scene.house.database_url = replica.either()
+    own_scene.house.database_url = own_scene.database_url = replica.either()
     daemon = own_scene.start(BRISK)
     own_scene.insert("user#@example.com", 300)
     own_scene.insert("slow#@example.com", 30)

@@ -45,7 +45,7 @@ BAD_TEMPLATES = {
     "type": "{{ name + 1 }}",
     "attribute": "{{ name.upper.lower.strip }}{{ name.missing() }}",
     "filter": "{{ name | round }}",
-    "endless": "{{ name }}" + "{% for a in range(1000) %}" * 3 + "{{ name }}" + "{% endfor %}" * 3,
+    "endless": "{{ name }}" + "{% for a in range(1000) %}" * 3 + "{% if a == name %}{% endif %}" + "{% endfor %}" * 3,
 }
 
 
