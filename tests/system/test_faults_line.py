@@ -46,13 +46,15 @@ def test_an_answer_to_commit_that_is_lost_makes_no_second_try(
     assert scene.tries() == ["sent"] * rows
     assert scene.repeats() == 0
     assert scene.sound()
-    metrics = daemon.get("/metrics")[1]
-    again = sum(
-        float(line.split()[-1])
-        for line in metrics.splitlines()
-        if line.startswith('noti_worker_results_total{fate="again"')
-    )
-    assert again > 0, "what had been written already was recognized"
+
+    def again() -> float:
+        lines = daemon.get("/metrics")[1].splitlines()
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith('noti_worker_results_total{fate="again"')
+        )
+
+    # The rows are finished with the first answer that was lost; the worker knows it with the first that was not.
+    scene.wait_for(lambda: again() > 0, 10, "what had been written already was recognized")
     assert daemon.stop() == 0
     verdict.say("3 answers to COMMIT lost: each try stands in the books once", repeats=scene.repeats())
 
