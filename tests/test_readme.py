@@ -69,7 +69,7 @@ def test_the_readme_has_every_table() -> None:
 def test_each_way_of_setting_up_is_one_line_that_can_be_pasted(command: str) -> None:
     first = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if command in line)
     assert first.startswith("python3 -m venv .venv && .venv/bin/pip install ")
-    assert first.endswith((" && .venv/bin/noti-worker demo", " && .venv/bin/pytest"))
+    assert first.endswith((" && .venv/bin/noti-worker demo", " && .venv/bin/pytest -n 2"))
 
 
 @pytest.mark.usefixtures("app_user")
