@@ -18,8 +18,9 @@ _CHECK = statement("check_wake")
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 
-_APART = 0.025
-"""Seconds between two hints: whoever may connect may NOTIFY, and a storm of it must not keep the loop busy."""
+_APART = 0.005
+"""Seconds between two hints: whoever may connect may NOTIFY, and a storm of it must not keep the loop busy. Rows that
+come in by the hundred wait half of it on the average."""
 
 
 class PostgresWake:
