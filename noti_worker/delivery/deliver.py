@@ -14,6 +14,7 @@ from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, Verdict, decide
 from noti_worker.domain.notification import Briefing, Channel, Drop, Hold, Message, Notification, Status
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Clock, Sender
 
 
@@ -65,13 +66,7 @@ class Delivery:
             # Not the row's fault and not a try: it waits as after a first failure, and is not charged.
             wait = self._policy(notification.channel).backoff.wait(0, self._dice())
             return Result(notification, Verdict(Status.RETRYING, str(away), wait=wait))
-        match prepared:
-            case Message():
-                return self._try(notification, prepared)
-            case Hold(reason=reason, status=status):
-                return Result(notification, Verdict(status, reason))
-            case Drop(reason=reason, status=status, kind=kind):
-                return Result(notification, Verdict(status, reason), kind=kind)
+        return self._try(notification, prepared) if isinstance(prepared, Message) else _not_sent(notification, prepared)
 
     def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:
         """Everything before the send: previews and dry runs stop here. Raises RendererAway, AccountPaused."""
@@ -94,7 +89,10 @@ class Delivery:
         """
         message = self._sending.setdefault(_claim(notification), None)
         if message is None:
-            return _not_begun(notification)
+            # What an earlier claim may have sent must not lose that mark by being put back.
+            policy = self._policy(notification.channel)
+            stop = permit(notification, self._clock.now(), policy.on_uncertain) if notification.dispatched else None
+            return _not_begun(notification) if stop is None else _not_sent(notification, stop)
         outcome = Outcome(Kind.UNCERTAIN, error="the worker stopped before the answer came")
         return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
 
@@ -170,6 +168,11 @@ def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
     if not isinstance(answer, Outcome):
         return Outcome(Kind.UNCERTAIN, error=f"the sender gave no Outcome but {type(answer).__name__}")
     return answer
+
+
+def _not_sent(notification: Notification, stop: Hold | Drop) -> Result:
+    kind = stop.kind if isinstance(stop, Drop) else None
+    return Result(notification, Verdict(stop.status, stop.reason), kind=kind)
 
 
 def _not_begun(notification: Notification) -> Result:

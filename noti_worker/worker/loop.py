@@ -137,13 +137,21 @@ class Loop:
             return self._pace.poll_interval
 
     def release(self) -> int:
-        """Give back what was not started, uncharged; gives how many rows were still ours."""
+        """Give back what was not started, uncharged; gives how many rows were still ours.
+
+        Rows with the dispatch mark of an earlier claim are left to their lease.
+        """
         rows: list[Held] = []
         now = self._clock.monotonic()
         if now >= self._busy_until:
             rows, self._busy = self._busy, []
         while self._give_back:
-            rows.append(self._give_back.popleft())
+            held = self._give_back.popleft()
+            if held.notification.dispatched:
+                # An earlier claim may have sent it. Released it would lose that mark, and be sent again.
+                self._hand.drop([held])
+            else:
+                rows.append(held)
         if not rows:
             return 0
         try:

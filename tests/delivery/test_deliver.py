@@ -369,3 +369,13 @@ def test_an_uncertain_row_waits_for_its_paused_account_uncharged() -> None:
     assert (result.outcome, result.verdict.status, result.verdict.charge) == (None, Status.RETRYING, False)
     assert "the account relay is paused" in result.verdict.reason
     assert couriers["spare"].sent == []
+
+
+@pytest.mark.parametrize(
+    ("on_uncertain", "status"), [(OnUncertain.HOLD, Status.UNKNOWN), (OnUncertain.FAIL, Status.FAILED)]
+)
+def test_giving_up_what_an_earlier_claim_may_have_sent_does_not_put_it_back(
+    on_uncertain: OnUncertain, status: Status
+) -> None:
+    result = a_delivery().give_up(claimed(dispatched=True, on_uncertain=on_uncertain), 3.0)
+    assert (result.verdict.status, result.verdict.wait) == (status, None)

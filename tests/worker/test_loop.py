@@ -335,6 +335,18 @@ def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
     assert results == []
 
 
+def test_a_row_that_an_earlier_claim_may_have_sent_is_left_to_its_lease_with_its_mark() -> None:
+    house = House()
+    house.store.add(dispatched=True)
+    house.loop.poll()
+    [held] = house.pool.begun
+    house.loop.give_back(held)
+    house.loop.poll()
+    assert house.store.asked("release") == []
+    assert len(house.hand) == 0
+    assert house.store.recorded == []
+
+
 def test_a_row_that_an_application_locks_is_given_back_once_it_may_be() -> None:
     house = House()
     locked, free = house.store.add(), house.store.add()
