@@ -159,11 +159,12 @@ class Loop:
         except DatabaseAway:
             self._give_back.extend(rows)
             raise
-        busy = [held for held in rows if fates.get(held.token) == "busy"]
-        if busy:  # locked by an application: left to its lease it would count as lost
-            self._busy += busy
-            self._busy_until = now + BUSY_PAUSE
-        self._hand.drop(held for held in rows if held not in busy)
+        for held in rows:
+            if fates.get(held.token) == "busy":  # locked by an application: left to its lease it would count as lost
+                self._busy.append(held)
+                self._busy_until = now + BUSY_PAUSE
+            else:
+                self._hand.drop([held])
         return sum(fate == "released" for fate in fates.values())
 
     def abandon_suspect(self) -> None:
