@@ -1,8 +1,10 @@
 """Migrates the database by alembic, from the source tree and from an installed wheel."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command
@@ -44,31 +46,21 @@ def roles_sql() -> str:
 
 def missing_roles(url: str) -> list[str]:
     """The roles of ours that the server lacks; errors as in `upgrade`."""
-    try:
-        with psycopg.connect(
-            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
-        ) as connection:
-            found = connection.execute(
-                "SELECT DISTINCT r.role FROM noti.rights_of_roles() r WHERE to_regrole(r.role) IS NULL ORDER BY 1"
-            )
-            return [row[0] for row in found]
-    except psycopg.Error as error:
-        raise _translated(error) from None
+    with _connected(url) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT r.role FROM noti.rights_of_roles() r WHERE to_regrole(r.role) IS NULL ORDER BY 1"
+        )
+        return [row[0] for row in found]
 
 
 def current(url: str) -> str | None:
     """The revision of the database, None before the first migration; errors as in `upgrade`."""
-    try:
-        with psycopg.connect(
-            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
-        ) as connection:
-            known = connection.execute("SELECT to_regclass('noti.alembic_version') IS NOT NULL").fetchone()
-            if known != (True,):
-                return None
-            row = connection.execute("SELECT version_num FROM noti.alembic_version").fetchone()
-            return None if row is None else str(row[0])
-    except psycopg.Error as error:
-        raise _translated(error) from None
+    with _connected(url) as connection:
+        known = connection.execute("SELECT to_regclass('noti.alembic_version') IS NOT NULL").fetchone()
+        if known != (True,):
+            return None
+        row = connection.execute("SELECT version_num FROM noti.alembic_version").fetchone()
+        return None if row is None else str(row[0])
 
 
 def head() -> str:
@@ -90,6 +82,17 @@ def pending(url: str) -> list[str]:
     if now not in newest_first:
         raise _unknown(now)
     return newest_first[: newest_first.index(now)][::-1]
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    try:
+        with psycopg.connect(
+            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
+        ) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise _translated(error) from None
 
 
 def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
