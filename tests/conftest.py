@@ -17,6 +17,7 @@ import pytest
 from psycopg import sql
 
 from noti_worker.embedded import Server
+from tests.certificates import Authority, make_authority
 
 pytest_plugins = ["tests.verdict"]
 
@@ -81,6 +82,12 @@ def open_directory() -> Iterator[Path]:
     """An empty directory with a short path below which an embedded server can run, as root too."""
     with _new_directory() as directory:
         yield directory
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority for the whole run."""
+    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from noti_worker.cli.main import main
+from tests.certificates import Authority
+from tests.providers.smtp_server import Inbox
 
 Invoke = Callable[..., Result]
 
@@ -38,6 +40,13 @@ def noti(bare: Invoke, database_url: str, monkeypatch: pytest.MonkeyPatch) -> In
     """`noti("list", "--json")`: a command on the test's database."""
     monkeypatch.setenv("NOTI_DATABASE_URL", database_url)
     return bare
+
+
+@pytest.fixture
+def inbox(authority: Authority) -> Iterator[Inbox]:
+    """An SMTP server that demands STARTTLS and login."""
+    with Inbox(authority.server_context("127.0.0.1"), auth=True) as opened:
+        yield opened
 
 
 def read(result: Result) -> Any:

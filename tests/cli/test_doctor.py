@@ -15,7 +15,7 @@ from noti_worker import __version__
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
 from noti_worker.store.doctor import PATIENCE, server, stuck, upkeep
-from tests.certificates import Authority, make_authority
+from tests.certificates import Authority
 from tests.cli.conftest import Invoke
 from tests.pgbouncer import pgbouncer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
@@ -383,17 +383,6 @@ def test_invalid_missing_and_bloated_indexes_are_told(
 
 
 # ---------------------------------------------------------------- accounts
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def inbox(authority: Authority) -> Iterator[Inbox]:
-    with Inbox(authority.server_context("127.0.0.1"), auth=True) as opened:
-        yield opened
 
 
 def accounts(tmp_path: Path, inbox: Inbox, authority: Authority, password: str = PASSWORD) -> str:

@@ -1,29 +1,17 @@
 """`provider list` and `provider test`: real messages to real servers on this machine."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from noti_worker import providers
 from noti_worker.domain.notification import Channel
-from tests.certificates import Authority, make_authority
+from tests.certificates import Authority
 from tests.cli.conftest import Invoke, read
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.conftest import SECRET
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def inbox(authority: Authority) -> Iterator[Inbox]:
-    with Inbox(authority.server_context("127.0.0.1"), auth=True) as opened:
-        yield opened
 
 
 @pytest.fixture

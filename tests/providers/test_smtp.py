@@ -26,11 +26,6 @@ HOST = "127.0.0.1"
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest.fixture
 def starttls(authority: Authority) -> Iterator[Inbox]:
     with Inbox(authority.server_context(HOST), auth=True) as inbox:

@@ -22,7 +22,7 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.transport import Client, Http, Reply, Request, retry_after
 from noti_worker.transport.lookup import Addresses, system_lookup
-from tests.certificates import Authority, make_authority
+from tests.certificates import Authority
 from tests.providers.misbehaving_http import (
     MisbehavingServer,
     closes_at_once,
@@ -46,11 +46,6 @@ def client() -> Iterator[Client]:
     client = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True)
     yield client
     client.close()
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 def post(client: Client, url: str, limit: float = 5.0, **headers: str) -> Reply | Outcome:

@@ -11,7 +11,7 @@ import pytest
 
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
-from tests.certificates import Authority, make_authority
+from tests.certificates import Authority
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.daemon import Daemons, Ledger, member_of
@@ -68,11 +68,6 @@ def own_scene(own_server: Server, tmp_path: Path, wait_for: Callable[..., Any]) 
         scene = Scene(house, ledger, own_server.url, wait_for)
         yield scene
         scene.close()
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
