@@ -1,5 +1,6 @@
 """What a fault test works with: daemons, a provider that keeps book, a database, and questions to them."""
 
+import signal
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,31 @@ class Scene:
             " SELECT 'email', replace(%s, '#', n::text), 'x', %s FROM generate_series(1, %s) n",
             [recipient, on_uncertain, rows],
         )
+
+    def stall(self, when: str) -> None:
+        """Updates of notifications for which the condition on `old` and `new` holds wait until `kill_stalled`."""
+        self.connection.execute(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM pg_advisory_xact_lock(77); RETURN new; END $$"
+        )
+        self.connection.execute(
+            "CREATE TRIGGER stall BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
+            f" WHEN ({when}) EXECUTE FUNCTION wait()".encode()
+        )
+        self.connection.execute("SELECT pg_advisory_lock(77)")
+
+    def kill_stalled(self, victim: Daemon) -> None:
+        """Kill a daemon in the middle of such an update, which is rolled back; others go on from here."""
+        self.wait_for(
+            lambda: self.ask("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"),
+            what="the worker waits with its update",
+        )
+        victim.signal(signal.SIGKILL)
+        victim.wait()
+        self.connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^noti-worker'"
+        )
+        self.connection.execute("SELECT pg_advisory_unlock(77)")
 
     def ask(self, sql: str) -> list[Any]:
         """The rows of a query; of those with one column its values."""

@@ -70,28 +70,11 @@ def test_after_a_kill_what_must_not_go_out_twice_does_not(scene: Scene, verdict:
 def test_a_row_whose_worker_died_before_the_mark_was_surely_not_sent_and_is_sent_now(
     scene: Scene, verdict: Verdict
 ) -> None:
-    scene.connection.execute(
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " PERFORM pg_advisory_xact_lock(77); RETURN new; END $$"
-    )
-    scene.connection.execute(
-        "CREATE TRIGGER mark BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
-        " WHEN (old.dispatched_at IS NULL AND new.dispatched_at IS NOT NULL) EXECUTE FUNCTION wait()"
-    )
     scene.configure()
     victim = scene.house.start_ready()
-    scene.connection.execute("SELECT pg_advisory_lock(77)")
+    scene.stall("old.dispatched_at IS NULL AND new.dispatched_at IS NOT NULL")
     scene.insert("once@example.com", 1, "hold")
-    scene.wait_for(
-        lambda: scene.connection.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchall(),
-        what="the worker is about to write its mark",
-    )
-    victim.signal(signal.SIGKILL)
-    victim.wait()
-    scene.connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^noti-worker'"
-    )
-    scene.connection.execute("SELECT pg_advisory_unlock(77)")
+    scene.kill_stalled(victim)
     scene.house.start_ready()
     scene.finished()
     assert scene.statuses() == {"once@example.com": "sent"}
@@ -106,27 +89,13 @@ def test_a_row_whose_worker_died_before_the_mark_was_surely_not_sent_and_is_sent
 def test_what_was_accepted_and_not_recorded_goes_out_again_with_the_same_key_or_is_parked(
     scene: Scene, verdict: Verdict
 ) -> None:
-    scene.connection.execute(
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " PERFORM pg_advisory_xact_lock(77); RETURN new; END $$"
-    )
-    scene.connection.execute(
-        "CREATE TRIGGER record BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
-        " WHEN (old.claimed_by IS NOT NULL AND new.claimed_by IS NULL) EXECUTE FUNCTION wait()"
-    )
     scene.configure()
     victim = scene.house.start_ready()
-    scene.connection.execute("SELECT pg_advisory_lock(77)")
+    scene.stall("old.claimed_by IS NOT NULL AND new.claimed_by IS NULL")
     for policy in ("retry", "hold"):
         scene.insert(f"{policy}@example.com", 1, policy)
     scene.wait_for(lambda: len(scene.ledger.accepted()) == 2)
-    scene.wait_for(lambda: scene.ask("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
-    victim.signal(signal.SIGKILL)
-    victim.wait()
-    scene.connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^noti-worker'"
-    )
-    scene.connection.execute("SELECT pg_advisory_unlock(77)")
+    scene.kill_stalled(victim)
     scene.house.start_ready()
     scene.finished()
     assert scene.statuses() == {"retry@example.com": "sent", "hold@example.com": "unknown"}

@@ -9,6 +9,7 @@ import pytest
 
 from noti_worker.embedded import Server
 from tests.replica import Replica, frozen
+from tests.system.daemon import Daemon
 from tests.system.scene import BRISK, Scene
 from tests.verdict import Verdict
 
@@ -27,6 +28,18 @@ def answers(url: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def start_beside_a_synchronous_standby(scene: Scene, more: str) -> Daemon:
+    """A daemon with three sends under way; from here on each COMMIT waits for the replica."""
+    scene.wait_for(lambda: scene.ask("SELECT FROM pg_stat_replication WHERE state = 'streaming'"), 20)
+    daemon = scene.start(more)
+    scene.insert("gated#@example.com", 3)
+    scene.wait_for(lambda: len(scene.ledger.begun()) == 3)
+    scene.connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    scene.connection.execute("SELECT pg_reload_conf()")
+    scene.wait_for(lambda: scene.ask("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    return daemon
 
 
 @pytest.mark.fault("F15")
@@ -82,13 +95,7 @@ def test_a_worker_that_was_led_to_a_standby_waits_and_says_why(
 def test_a_commit_that_hangs_for_a_frozen_standby_hangs_nobody(
     own_scene: Scene, replica: Replica, verdict: Verdict
 ) -> None:
-    own_scene.wait_for(lambda: own_scene.ask("SELECT FROM pg_stat_replication WHERE state = 'streaming'"), 20)
-    daemon = own_scene.start(BRISK)
-    own_scene.insert("gated#@example.com", 3)
-    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) == 3)
-    own_scene.connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    own_scene.connection.execute("SELECT pg_reload_conf()")
-    own_scene.wait_for(lambda: own_scene.ask("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    daemon = start_beside_a_synchronous_standby(own_scene, BRISK)
     with frozen(replica.pid):
         own_scene.ledger.open_gate()
         own_scene.wait_for(
@@ -111,13 +118,7 @@ def test_a_commit_that_hangs_for_a_frozen_standby_hangs_nobody(
 
 @pytest.mark.fault("F16")
 def test_a_stop_while_a_commit_hangs_ends_soon(own_scene: Scene, replica: Replica, verdict: Verdict) -> None:
-    own_scene.wait_for(lambda: own_scene.ask("SELECT FROM pg_stat_replication WHERE state = 'streaming'"), 20)
-    daemon = own_scene.start('[worker]\ndrain_deadline = "1s"\n')
-    own_scene.insert("gated#@example.com", 3)
-    own_scene.wait_for(lambda: len(own_scene.ledger.begun()) == 3)
-    own_scene.connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    own_scene.connection.execute("SELECT pg_reload_conf()")
-    own_scene.wait_for(lambda: own_scene.ask("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    daemon = start_beside_a_synchronous_standby(own_scene, '[worker]\ndrain_deadline = "1s"\n')
     with frozen(replica.pid):
         own_scene.ledger.open_gate()
         own_scene.wait_for(lambda: own_scene.ask("SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'"), 10)
