@@ -1,8 +1,9 @@
 """The composition root: from settings to a running worker."""
 
+import gc
 import random
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.facts import DeliveryModes
+from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel, Status
@@ -37,6 +38,7 @@ from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
 from noti_worker.settings.coercion import written
 from noti_worker.store.connect import ANSWER_WITHIN, Database
+from noti_worker.store.duties import Duties
 from noti_worker.store.limits import check_limits
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.retention import Ages
@@ -48,6 +50,7 @@ from noti_worker.worker.leases import LONGEST_SEND
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
 from noti_worker.worker.steering import Steering
+from noti_worker.worker.stop import Stop
 from noti_worker.worker.systemd import Systemd, check_watchdog
 from noti_worker.worker.worker import Worker
 
@@ -185,26 +188,14 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue, workers = PostgresQueue(database), PostgresWorkers(database)
-        counting = database.session("gauges")
-        cleaning = database.session("retention")
-        for each in (queue, workers, counting, cleaning):
-            stack.callback(each.close)
+        queue = PostgresQueue(database)
+        stack.callback(queue.close)
+        workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
+        stack.callback(workers.close)
 
         def begun(worker_id: int) -> None:
-            retention = Retention(worker_id, workers, cleaning, ages(settings.retention), observers, metrics.show_stray)
-            stack.callback(retention.stop)
-            timetable = Timetable(
-                {
-                    "gauges": (CountQueue(worker_id, workers, counting, metrics.show), GAUGES_EVERY),
-                    "departed": (ForgetDeparted(worker_id, workers), DEPARTED_EVERY),
-                    "modes": (TellModes(lambda: reading.modes, observers), MODES_EVERY),
-                    "retention": (retention, RETENTION_EVERY),
-                },
-                observers,
-            )
-            timetable.start()
-            stack.callback(timetable.stop)
+            tell = TellModes(lambda: reading.modes, observers)
+            stack.enter_context(_chores(worker_id, settings, database, tell, observers, metrics, worker.stop))
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
             nonlocal reading
@@ -241,7 +232,45 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         stack.callback(worker.close)
         metrics.watch(lambda: worker.in_flight, lambda: worker.unrecorded, lambda: worker.silent)
         systemd.watch(lambda: worker.in_flight)
+        # What stands now stands for good: the garbage collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
         return worker.run()
+
+
+@contextmanager
+def _chores(
+    worker_id: int,
+    settings: Settings,
+    database: Database,
+    tell: TellModes,
+    observers: Observers,
+    metrics: MetricsObserver,
+    stop: Stop,
+) -> Iterator[None]:
+    """Have what recurs done beside the deliveries."""
+    session = database.session("chores")
+    cleaning = database.session("retention")
+    duties = Duties(session, worker_id)
+    retention = Retention(duties, cleaning, ages(settings.retention), observers, metrics.show_stray)
+    timetable = Timetable(
+        {
+            "gauges": (CountQueue(duties, session, metrics.show), GAUGES_EVERY),
+            "departed": (ForgetDeparted(duties, session), DEPARTED_EVERY),
+            "modes": (tell, MODES_EVERY),
+            "retention": (retention, RETENTION_EVERY),
+        },
+        observers,
+        lambda: stop.asked is not None,
+    )
+    timetable.start()
+    try:
+        yield
+    finally:
+        timetable.stop()
+        retention.stop()
+        session.close()
+        cleaning.close()
 
 
 def _read(

@@ -109,13 +109,14 @@ class FaultProxy:
 
     def _send(self, target: socket.socket, data: bytes, back: bool) -> None:
         self.carried += len(data)
-        if not back or self.trickle is None:
+        trickle = self.trickle  # a test may end it meanwhile
+        if not back or trickle is None:
             target.sendall(data)
             return
-        piece = max(1, int(self.trickle / 100))
+        piece = max(1, int(trickle / 100))
         for at in range(0, len(data), piece):
             target.sendall(data[at : at + piece])
-            threading.Event().wait(piece / self.trickle)
+            threading.Event().wait(piece / trickle)
 
 
 class _Line:

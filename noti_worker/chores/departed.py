@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.connect import Session
+from noti_worker.store.duties import Duties
+from noti_worker.store.workers import forget_departed
 
 EVERY = timedelta(hours=1)
 DUTY = "departed"
@@ -12,15 +14,15 @@ KEPT = timedelta(days=1)
 class ForgetDeparted:
     """Deletes register rows without a heartbeat for a day."""
 
-    def __init__(self, worker_id: int, workers: PostgresWorkers) -> None:
+    def __init__(self, duties: Duties, session: Session) -> None:
         """Nothing happens before `run_once`."""
-        self._worker_id = worker_id
-        self._workers = workers
+        self._duties = duties
+        self._session = session
 
     def run_once(self) -> int:
         """Delete if it is due; gives how many rows went. Raises DatabaseAway, DatabaseRefused."""
-        if not self._workers.take_duty(self._worker_id, DUTY, EVERY):
+        if not self._duties.take(DUTY, EVERY):
             return 0
-        count = self._workers.forget(KEPT)
-        self._workers.finish_duty(DUTY, self._worker_id, {"forgotten": count})
+        count = forget_departed(self._session, KEPT)
+        self._duties.finish(DUTY, {"forgotten": count})
         return count

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from noti_worker.store.connect import Session
+from noti_worker.store.duties import Duties
 from noti_worker.store.reading import Gauges, gauges
-from noti_worker.store.workers import PostgresWorkers
 
 EVERY = timedelta(seconds=15)
 DUTY = "gauges"
@@ -15,20 +15,17 @@ DUTY = "gauges"
 class CountQueue:
     """Counts when it is this worker's turn, and shows the latest count, whoever took it."""
 
-    def __init__(
-        self, worker_id: int, workers: PostgresWorkers, session: Session, show: Callable[[Gauges], None]
-    ) -> None:
+    def __init__(self, duties: Duties, session: Session, show: Callable[[Gauges], None]) -> None:
         """`show` gets the snapshot; nothing happens before `run_once`."""
-        self._worker_id = worker_id
-        self._workers = workers
+        self._duties = duties
         self._session = session
         self._show = show
 
     def run_once(self) -> int:
         """Count if it is due; gives how many series are shown. Raises DatabaseAway, DatabaseRefused."""
-        if self._workers.take_duty(self._worker_id, DUTY, EVERY):
-            self._workers.finish_duty(DUTY, self._worker_id, _written(gauges(self._session)))
-        snapshot = _read(self._workers.duty_state(DUTY))
+        if self._duties.take(DUTY, EVERY):
+            self._duties.finish(DUTY, _written(gauges(self._session)))
+        snapshot = _read(self._duties.state(DUTY))
         self._show(snapshot)
         return len(snapshot.depth) + len(snapshot.oldest)
 

@@ -8,8 +8,8 @@ from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Retained
 from noti_worker.domain.ports import Observer
 from noti_worker.store.connect import Session
+from noti_worker.store.duties import Duties
 from noti_worker.store.retention import Ages, run
-from noti_worker.store.workers import PostgresWorkers
 
 EVERY = timedelta(minutes=10)
 DUTY = "retention"
@@ -22,16 +22,14 @@ class Retention:
 
     def __init__(
         self,
-        worker_id: int,
-        workers: PostgresWorkers,
+        duties: Duties,
         session: Session,
         ages: Ages,
         observer: Observer,
         show: Callable[[Mapping[str, int]], None],
     ) -> None:
         """`show` gets the lines in default partitions by log, whoever counted them."""
-        self._worker_id = worker_id
-        self._workers = workers
+        self._duties = duties
         self._session = session
         self._ages = ages
         self._observer = observer
@@ -42,18 +40,18 @@ class Retention:
         """Do what is due; gives how many rows and partitions that were. Raises DatabaseAway, DatabaseRefused."""
         count = 0
         refusal = None
-        if self._workers.take_duty(self._worker_id, DUTY, EVERY):
+        if self._duties.take(DUTY, EVERY):
             try:
                 done = run(self._session, self._ages, wait=self._stopped.wait, seconds=SECONDS)
             finally:
                 self._session.close()  # no connection stands idle until the next time
-            self._workers.finish_duty(DUTY, self._worker_id, {"stray": done.stray})
+            self._duties.finish(DUTY, {"stray": done.stray})
             count, refusal = done.count, done.refusal
             if count or done.stray or done.postponed:
                 self._observer.on(
                     Retained(done.deleted, done.made + done.settled, done.dropped, done.postponed, done.stray)
                 )
-        state = self._workers.duty_state(DUTY) or {}
+        state = self._duties.state(DUTY) or {}
         self._show(state.get("stray", {}))
         if refusal is not None:
             raise DatabaseRefused(refusal)

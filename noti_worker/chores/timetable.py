@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -27,17 +27,25 @@ class Timetable:
     unpickle whatever stands in its table.
     """
 
-    def __init__(self, chores: Mapping[str, tuple[Chore, timedelta]], observer: Observer) -> None:
-        """`chores` by name, with the period of their tries."""
+    def __init__(
+        self,
+        chores: Mapping[str, tuple[Chore, timedelta]],
+        observer: Observer,
+        stopping: Callable[[], bool],
+    ) -> None:
+        """`chores` by name, with the period of their tries; none begins while `stopping`."""
         # Its own lines say nothing that a Trouble does not.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         )
         for name, (chore, every) in chores.items():
-            run = _guarded(name, chore, observer)
-            self._scheduler.add_job(run)  # once at the start
-            self._scheduler.add_job(run, "interval", seconds=every.total_seconds(), id=name, jitter=1)
+            run = _guarded(name, chore, observer, stopping)
+            # The first try is due at once. A job of its own for it would end, and one that ends during `stop` raises.
+            at_once = datetime.now(UTC)  # noqa: TID251 - the scheduler goes by this clock
+            self._scheduler.add_job(
+                run, "interval", seconds=every.total_seconds(), id=name, jitter=1, next_run_time=at_once
+            )
 
     def start(self) -> None:
         """Try each chore from now on."""
@@ -48,8 +56,10 @@ class Timetable:
         self._scheduler.shutdown(wait=False)
 
 
-def _guarded(name: str, chore: Chore, observer: Observer) -> Callable[[], None]:
+def _guarded(name: str, chore: Chore, observer: Observer, stopping: Callable[[], bool]) -> Callable[[], None]:
     def run() -> None:
+        if stopping():  # the process waits for what is at work
+            return
         try:
             chore.run_once()
         except DatabaseAway:

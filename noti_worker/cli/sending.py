@@ -17,7 +17,7 @@ from noti_worker.domain.notification import Channel, OnUncertain, Priority, Stat
 
 if TYPE_CHECKING:
     from noti_worker.store.connect import Connection
-    from noti_worker.store.reading import Line
+    from noti_worker.store.listing import Line
 
 _LOOK_EVERY = timedelta(seconds=0.25)
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> str:
 
 def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":
     """Look until it is finished or parked; the line as it stands at the end, also when the time is over."""
-    from noti_worker.store import reading
+    from noti_worker.store import listing, reading
     from noti_worker.store.filters import Filter
 
     if not any(worker.alive for worker in reading.status(connection).workers):
@@ -132,7 +132,7 @@ def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":
     pause = threading.Event()
     looks = int(timeout / _LOOK_EVERY)
     for _ in range(looks):
-        line = reading.list_notifications(connection, Filter(ids=(line.notification_id,)))[0]
+        line = listing.list_notifications(connection, Filter(ids=(line.notification_id,)))[0]
         if line.finished_at is not None or line.status in {Status.HELD, Status.UNKNOWN}:
             return line
         pause.wait(_LOOK_EVERY.total_seconds())

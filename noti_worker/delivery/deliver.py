@@ -66,6 +66,9 @@ class Delivery:
             # Not the row's fault and not a try: it waits as after a first failure, and is not charged.
             wait = self._policy(notification.channel).backoff.wait(0, self._dice())
             return Result(notification, Verdict(Status.RETRYING, str(away), wait=wait))
+        if notification.expires_at is not None and isinstance(prepared, Message):  # it may have expired while rendered
+            on_uncertain = self._policy(notification.channel).on_uncertain
+            prepared = permit(notification, self._clock.now(), on_uncertain) or prepared
         return self._try(notification, prepared) if isinstance(prepared, Message) else _not_sent(notification, prepared)
 
     def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:

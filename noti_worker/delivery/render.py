@@ -4,14 +4,13 @@ The line to the child stands in `render_process.py`; what the child may do and h
 `render_child.py`.
 """
 
-import json
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from noti_worker.delivery.render_process import Ended, Process, RendererAway, Request
+from noti_worker.delivery.render_process import Answer, Ended, Process, RendererAway, Request
 from noti_worker.domain.errors import BadNotification, NotiError
 from noti_worker.domain.facts import RendererKilled
 from noti_worker.domain.notification import Template
@@ -56,7 +55,7 @@ class Renderer:
         """
         if template.subject is None and template.body is None and template.html is None:
             return Rendered()
-        job = _Job(Request(template, json.dumps({"data": data, "notification": notification})))
+        job = _Job(Request(template, data, notification))
         with self._lock:
             self._waiting.append(job)
             somebody, self._under_way = self._under_way, True
@@ -67,10 +66,9 @@ class Renderer:
         if isinstance(job.answer, NotiError):
             raise job.answer
         assert job.answer is not None
-        if "error" in job.answer:
-            raise BadNotification(f"template {template.template_id!r}: {job.answer['error']}")
-        parts = job.answer["parts"]
-        return Rendered(parts.get("subject"), parts.get("body"), parts.get("html"))
+        if job.answer.error is not None:
+            raise BadNotification(f"template {template.template_id!r}: {job.answer.error}")
+        return Rendered(job.answer.subject, job.answer.body, job.answer.html)
 
     def close(self) -> None:
         """End the child."""
@@ -114,7 +112,7 @@ class Renderer:
                 while left:
                     left.popleft().tell(RendererAway(str(away)))
 
-    def _judge(self, job: "_Job", ended: Ended) -> "dict[str, Any] | NotiError":
+    def _judge(self, job: "_Job", ended: Ended) -> Answer | NotiError:
         """The answer to the job under which the child ended."""
         template_id = job.request.template.template_id
         if ended.guilty:
@@ -151,7 +149,7 @@ class _Job:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.answer: dict[str, Any] | NotiError | None = None
+        self.answer: Answer | NotiError | None = None
         self._turn = threading.Lock()
         self._turn.acquire()
 
@@ -163,7 +161,7 @@ class _Job:
         """Let the thread go on."""
         self._turn.release()
 
-    def tell(self, answer: dict[str, Any] | NotiError) -> None:
+    def tell(self, answer: Answer | NotiError) -> None:
         """Give the answer, and let the thread go on."""
         self.answer = answer
         self.wake()

@@ -1,46 +1,60 @@
 """The render process as its parent sees it: start it, ask it, find out why it ended."""
 
 import importlib.util
-import json
+import marshal
 import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from noti_worker.domain.errors import NotiError
 from noti_worker.domain.notification import Template
+from noti_worker.domain.value import value
 
 _BOOT = "import sys; sys.path += sys.argv[2:]; import render_child; render_child.main(float(sys.argv[1]))"
 _START_LIMIT = 15.0
 _PATIENCE = 10  # wall time per second of CPU time: a busy or suspended machine is not the template's fault
-_LONGEST_REPLY = 16 * 1024 * 1024
+_LONGEST_TEXT = 4 * 1024 * 1024
 _MOST_KNOWN = 128  # templates whose sources the child keeps
-_OUT_OF_MEMORY = 9  # render_child.OUT_OF_MEMORY; importing it here would import Jinja2
+# As in render_child.py; importing it here would import Jinja2.
+_OUT_OF_MEMORY = 9
+_SIZES = struct.Struct("!4i")
 
 
 class RendererAway(NotiError):
     """The render process cannot be had for now; no row is to blame."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
-    """A template to fill in; `row` is what it is filled in with, as JSON: `data` (JSON text) and `notification`."""
+    """A template to fill in with `data` (JSON text) and the variable `notification`."""
 
     template: Template
-    row: str = field(repr=False)
+    data: str | None = field(repr=False)
+    notification: Mapping[str, Any] = field(repr=False)
 
     @property
     def size(self) -> int:
         """Characters, about what it takes on the line."""
         template = self.template
-        return sum(len(source or "") for source in (self.row, template.subject, template.body, template.html))
+        return sum([len(text) for text in (self.data, template.subject, template.body, template.html) if text])
+
+
+@value
+class Answer:
+    """What the child said: the parts filled in, or what is wrong with them."""
+
+    error: str | None
+    subject: str | None = field(repr=False)
+    body: str | None = field(repr=False)
+    html: str | None = field(repr=False)
 
 
 class Ended(Exception):
@@ -76,19 +90,20 @@ class Process:
             self._line.close()
             raise RendererAway(f"the render process cannot be started: {type(refused).__name__}") from None
         try:
+            self._line.settimeout(_START_LIMIT)
             self._receive(monotonic() + _START_LIMIT)
-        except (OSError, EOFError) as silent:
+        except (OSError, EOFError, ValueError) as silent:
             self.end()
             raise RendererAway(f"the render process does not start: {type(silent).__name__}") from None
 
-    def ask(self, requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
+    def ask(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """One trip; gives the answers one by one, in order, and raises Ended when the next one does not come."""
-        content = b"[" + b",".join([self._encoded(request) for request in requests]) + b"]"
+        content = marshal.dumps([self._told(request) for request in requests])
         try:
             self._line.settimeout(self._timeout * _PATIENCE)
             self._line.sendall(struct.pack("!I", len(content)) + content)
             for _ in requests:
-                yield _reply(self._receive(monotonic() + self._timeout * _PATIENCE))
+                yield self._receive(monotonic() + self._timeout * _PATIENCE)
         except TimeoutError:
             raise Ended(f"had no answer within {self._timeout * _PATIENCE:g} s", innocent=True) from None
         except (OSError, EOFError):
@@ -96,18 +111,17 @@ class Process:
         except ValueError:
             raise Ended("made the render process talk nonsense", guilty=True) from None
 
-    def _encoded(self, request: Request) -> bytes:
-        """The request as JSON, with the sources only when the child does not have them yet."""
+    def _told(self, request: Request) -> tuple[int, dict[str, str] | None, str | None, Mapping[str, Any]]:
+        """The request, with the sources only when the child does not have them yet."""
         template = request.template
-        number = self._known.get(template)
-        if number is not None:
-            return f'{{"template": {number}, "row": {request.row}}}'.encode()
-        if len(self._known) == _MOST_KNOWN:
-            self._known.clear()  # the child overwrites them one by one
-        number = self._known[template] = len(self._known)
-        parts = {"subject": template.subject, "body": template.body, "html": template.html}
-        sources = json.dumps({part: source for part, source in parts.items() if source is not None})
-        return f'{{"template": {number}, "parts": {sources}, "row": {request.row}}}'.encode()
+        number, sources = self._known.get(template), None
+        if number is None:
+            if len(self._known) == _MOST_KNOWN:
+                self._known.clear()  # the child overwrites them one by one
+            number = self._known[template] = len(self._known)
+            parts = {"subject": template.subject, "body": template.body, "html": template.html}
+            sources = {part: source for part, source in parts.items() if source is not None}
+        return number, sources, request.data, request.notification
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -115,18 +129,21 @@ class Process:
         self._process.kill()
         self._process.wait()
 
-    def _receive(self, until: float) -> bytes:
-        (size,) = struct.unpack("!I", self._read(4, until))
-        if size > _LONGEST_REPLY:
-            raise EOFError
-        return self._read(size, until)
+    def _receive(self, until: float) -> Answer:
+        """An answer of the child, whom nobody trusts; raises ValueError when it is none."""
+        sizes = _SIZES.unpack(self._read(_SIZES.size, until))
+        if not all(-1 <= size <= _LONGEST_TEXT for size in sizes):
+            raise ValueError
+        texts = [None if size < 0 else self._read(size, until).decode(errors="surrogatepass") for size in sizes]
+        return Answer(*texts)
 
     def _read(self, size: int, until: float) -> bytes:
         while len(self._buffer) < size:
-            self._line.settimeout(max(0.001, until - monotonic()))
             piece = self._line.recv(65536)
             if not piece:
                 raise EOFError
+            if monotonic() > until:
+                raise TimeoutError
             self._buffer += piece
         read = bytes(self._buffer[:size])
         del self._buffer[:size]
@@ -142,18 +159,6 @@ class Process:
         if status == _OUT_OF_MEMORY:
             return Ended("took too much memory")
         return Ended(f"ended the render process (status {status})")
-
-
-def _reply(content: bytes) -> dict[str, Any]:
-    """An answer of the child, whom nobody trusts; raises ValueError when it is none."""
-    reply = json.loads(content)
-    if isinstance(reply, dict):
-        parts = reply.get("parts")
-        if isinstance(reply.get("error"), str):
-            return reply
-        if isinstance(parts, dict) and all(isinstance(text, str) for text in parts.values()):
-            return reply
-    raise ValueError
 
 
 def _import_paths() -> list[str]:

@@ -41,6 +41,14 @@ class WorkerStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaNewer:
+    """The database is at a `revision` that this version does not know: it goes as far as `known`. It works with it."""
+
+    revision: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryModes:
     """How far messages go, by account (live, redirect, dry); told at the start and every ten minutes.
 
@@ -115,6 +123,13 @@ class DatabaseBack:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseHeldUp:
+    """A lock, a deadlock or a time limit kept a statement from its end; it is tried again. Told once a minute."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fenced:
     """No heartbeat for too long: the worker starts no more sends until one succeeds (`on` = False)."""
 
@@ -183,6 +198,7 @@ class Trouble:
 
 Fact = (
     WorkerStarted
+    | SchemaNewer
     | DeliveryModes
     | WorkerStopping
     | WorkerStopped
@@ -192,6 +208,7 @@ Fact = (
     | RecordRefused
     | DatabaseLost
     | DatabaseBack
+    | DatabaseHeldUp
     | Fenced
     | LeaseLost
     | RendererKilled

@@ -56,6 +56,9 @@ class Floor:
 NOWHERE: Mapping[Lane, Floor] = MappingProxyType({})
 
 
+NO_LIMITS: Mapping[str, int] = MappingProxyType({})
+
+
 END = Floor(datetime(9999, 1, 1, tzinfo=UTC))
 """Behind every row."""
 
@@ -85,6 +88,7 @@ def share_out(
     floors: Mapping[Lane, Floor],
     now: datetime,
     turn: int = 1,
+    room: Mapping[str, int] = NO_LIMITS,
 ) -> list[Share]:
     """Divide the free slots of one channel among its due lanes, the most urgent first.
 
@@ -92,13 +96,22 @@ def share_out(
     ones leave; the tenants of one share evenly, the oldest head first. What a lane does not use is handed on
     by asking again without it. Every tenth `turn` belongs to the lanes whose heads waited for a minute or
     more, whatever their priority: nothing starves, and the others lose no more than a tenth by an old backlog.
+    A tenant of `room` gets at most so many rows, all its lanes together.
     """
-    due = sorted((head for head in heads if head.due_at <= now + BEHIND), key=lambda head: head.due_at)
+    left = dict(room)
+    due = sorted(
+        (head for head in heads if head.due_at <= now + BEHIND and left.get(head.lane.tenant_id, 1) > 0),
+        key=lambda head: head.due_at,
+    )
     old = [head for head in due if now - head.due_at >= AGEING] if turn % OLD_TURN == 0 else []
     ranks = [old, *([head for head in due if head.lane.priority is rank] for rank in _RANKS)]
     shares: dict[Lane, Share] = {}
     for tenants in ranks:
         for head in tenants:
-            quota = max(1, -(-slots // len(tenants)))
-            shares.setdefault(head.lane, Share(head.lane, quota, floor_for(floors.get(head.lane), now)))
+            tenant, quota = head.lane.tenant_id, max(1, -(-slots // len(tenants)))
+            quota = min(quota, left.get(tenant, quota))
+            if quota > 0 and head.lane not in shares:
+                shares[head.lane] = Share(head.lane, quota, floor_for(floors.get(head.lane), now))
+                if tenant in left:
+                    left[tenant] -= quota
     return list(shares.values())

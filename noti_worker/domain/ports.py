@@ -94,14 +94,16 @@ class Queue(Protocol):
         lease: timedelta,
         dead: Sequence[int] | None,
         *,
+        in_hand: Sequence[int] | None = None,
         solo: bool = False,
         skip: Skip = NOTHING,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
         The claims of `dead` workers and expired leases are taken too, and written down as lost; with
-        `dead` = None no claim of another worker is taken, not even an expired one. With `solo` only
-        suspects are taken (rows lost twice or more), without it only the others. The rows of `skip` stay.
+        `dead` = None no claim of another worker is taken, not even an expired one. With the ids `in_hand`
+        our own claims of other rows, whose answer was lost, are taken and written down likewise. With `solo`
+        only suspects are taken (rows lost twice or more), without it only the others. The rows of `skip` stay.
         """
         ...
 
@@ -168,8 +170,8 @@ class Wake(Protocol):
         """Whether a hint would arrive now."""
         ...
 
-    def wait(self, timeout: float) -> bool:
-        """True when a hint arrived within `timeout` seconds."""
+    def wait(self, timeout: float, apart: float = 0.0) -> bool:
+        """True when a hint arrived within `timeout` seconds, at least `apart` seconds after the one before."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,7 @@
 """Is the worker alive, is it ready; and the small HTTP server that says so and serves /metrics."""
 
 import time
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from noti_worker.domain.facts import (
     DatabaseBack,
@@ -14,7 +13,7 @@ from noti_worker.domain.facts import (
     WorkerStopping,
 )
 
-LIMITS: Mapping[str, float] = MappingProxyType({"loop": 60.0, "recorder": 60.0, "leases": 60.0})
+STUCK_AFTER = 60.0
 """Seconds after which a loop that did not tick is stuck. Statements end by their own time limits long before."""
 
 REACHABLE_WITHIN = 5.0
@@ -27,9 +26,8 @@ BEAT_EVERY = 2.0
 class Health:
     """Learns from facts and ticks; `live` and `ready` give what is wrong, and nothing when all is well. Thread-safe."""
 
-    def __init__(self, limits: Mapping[str, float] = LIMITS, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`limits` are seconds by the name of a loop; a loop is judged from its first tick on."""
-        self._limits = limits
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """A loop is judged from its first tick on."""
         self._monotonic = monotonic
         self._ticks: dict[str, float] = {}
         self._started = False
@@ -63,7 +61,7 @@ class Health:
     def live(self) -> list[str]:
         """The loops that are stuck. A database that is away is no reason to be restarted."""
         now = self._monotonic()
-        return [f"loop {loop} is stuck" for loop, last in sorted(self._ticks.items()) if now - last > self._limit(loop)]
+        return [f"loop {loop} is stuck" for loop, last in sorted(self._ticks.items()) if now - last > STUCK_AFTER]
 
     def ready(self) -> list[str]:
         """Why this worker delivers nothing now."""
@@ -87,6 +85,3 @@ class Health:
         # A call that hangs is not reported before its time limit; the loop that makes it does not tick meanwhile.
         beat = self._ticks.get("leases")
         return beat is None or self._draining or now - beat < BEAT_EVERY + REACHABLE_WITHIN
-
-    def _limit(self, loop: str) -> float:
-        return self._limits.get(loop, max(self._limits.values()))

@@ -15,6 +15,7 @@ import structlog
 from noti_worker.domain.facts import (
     Claimed,
     DatabaseBack,
+    DatabaseHeldUp,
     DatabaseLost,
     DeliveryModes,
     Fact,
@@ -28,6 +29,7 @@ from noti_worker.domain.facts import (
     RendererKilled,
     Result,
     Retained,
+    SchemaNewer,
     Steered,
     Trouble,
     WorkerStarted,
@@ -40,6 +42,8 @@ from noti_worker.observe.redact import redact, words
 
 EVENTS: dict[str, str] = {
     "worker_started": "the worker is registered and begins to claim (info)",
+    "schema_newer": "the schema is at `revision`, this version goes as far as `known`: install the newer one here, too;"
+    " until then this one goes on (warning)",
     "safe_mode": "messages do not reach their recipients: accounts in `dry` and `redirect` mode, `unsent` channels"
     " that are redirected to nowhere; at the start and every 10 minutes (warning)",
     "worker_stopping": "no new claim from here on; `why` is the signal (info)",
@@ -57,6 +61,8 @@ EVENTS: dict[str, str] = {
     "record_refused": "the database refuses one result; its row stays claimed until the lease ends (error)",
     "database_lost": "the database does not answer; once a minute, `waiting` results are in hand (warning)",
     "database_back": "the database answers again (info)",
+    "database_busy": "a lock, a deadlock or a time limit kept a statement from its end, which is tried again; at most"
+    " once a minute (warning)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
     "paused": "other pauses are in force than before: `pauses` lists them (info)",
@@ -181,7 +187,7 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | RecordRefused() | RendererKilled() | Steered() | Trouble():
+            case LeaseLost() | DatabaseHeldUp() | RecordRefused() | RendererKilled() | Steered() | Trouble():
                 self._mishap(fact)
             case Retained():
                 self._retained(fact)
@@ -206,6 +212,8 @@ class LogObserver:
         match fact:
             case WorkerStarted(worker_id, version, channels):
                 self._log.info("worker_started", worker_id=worker_id, version=version, channels=channels)
+            case SchemaNewer(revision, known):
+                self._log.warning("schema_newer", revision=revision, known=known)
             case DeliveryModes():
                 self._modes(fact)
             case WorkerStopping(why, in_flight):
@@ -243,6 +251,8 @@ class LogObserver:
         match fact:
             case LeaseLost(notification_id):
                 self._log.warning("lease_lost", notification_id=notification_id)
+            case DatabaseHeldUp(error):
+                self._log.warning("database_busy", error=error)
             case RecordRefused(notification_id, error):
                 self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):

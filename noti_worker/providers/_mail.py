@@ -9,12 +9,14 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Attachment, Message
+from noti_worker.domain.value import value
 from noti_worker.providers._mailbox import Mailbox, header_text, read_mailbox
 
 MOST_RECIPIENTS = 100
@@ -40,7 +42,6 @@ _ASCII_TEXT = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _PLAIN = "[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]*"
 _HEAD = re.compile(rf"(?:[A-Za-z][A-Za-z0-9-]*: {_PLAIN}(?:\r\n[ \t]+(?=[^ \t\r]){_PLAIN})*\r\n)+")
 _FIELD_NAME = re.compile(r"^([^ \t:]+):", re.MULTILINE)
-_ONCE = ("From", "To", "Subject", "Message-ID")
 _ADDRESS = r"[^\s<>(),:;@\"\[\]\\]+@[^\s<>(),:;@\"\[\]\\]+"
 _ONE_ADDRESS = re.compile(
     rf"""(?: (?P<bare>{_ADDRESS})
@@ -50,10 +51,10 @@ _ONE_ADDRESS = re.compile(
 )
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
-_Headers = Sequence[tuple[str, str]]
+_Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mail:
     """Ready for the wire: the envelope and the content (CRLF lines, not dot-stuffed).
 
@@ -78,7 +79,8 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     cc = _mailboxes(options, "cc", intranet=intranet)
     bcc = _mailboxes(options, "bcc", intranet=intranet)
     reply_to = options.get("reply_to")
-    headers = [
+    inner, body = _content(message)
+    headers = (
         ("From", _written([sender])),
         ("To", _written([to])),
         *([("Cc", _written(cc))] if cc else []),
@@ -88,13 +90,12 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
             else []
         ),
         ("Subject", _subject(message.subject)),
-        ("Date", format_datetime(message.created_at)),
+        ("Date", _date(message.created_at.replace(microsecond=0))),
         ("Message-ID", f"<{message.message_id}@{sender.domain}>"),
         *_custom(options.get("headers")),
         ("MIME-Version", "1.0"),
-    ]
-    inner, body = _content(message)
-    headers.extend(inner)
+        *inner,
+    )
     content = _block(headers) + body
     _check(content, dict(headers)["To"], to)
     return Mail(
@@ -124,6 +125,8 @@ def _mailboxes(options: Mapping[str, Any], key: str, *, intranet: bool) -> list[
 
 def _envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tuple[tuple[str, str], ...]:
     """Everyone once, whoever stands twice; the recipient first."""
+    if not cc and not bcc:
+        return (("recipient", to.address),)
     named = {"recipient": to}
     named |= {f"cc[{index}]": box for index, box in enumerate(cc, 1)}
     named |= {f"bcc[{index}]": box for index, box in enumerate(bcc, 1)}
@@ -148,7 +151,7 @@ def _custom(given: object) -> list[tuple[str, str]]:
         raise BadNotification("options.headers is not a table of texts")
     headers: list[tuple[str, str]] = []
     seen: set[str] = set()
-    for index, (name, value) in enumerate(given.items(), 1):
+    for index, (name, given_text) in enumerate(given.items(), 1):
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise BadNotification(f"options.headers: the name of header {index} is not one of letters, digits and -")
         if _RESERVED.fullmatch(name):
@@ -156,7 +159,7 @@ def _custom(given: object) -> list[tuple[str, str]]:
         if name.lower() in seen:
             raise BadNotification(f"options.headers: {name} is given twice")
         seen.add(name.lower())
-        text = header_text(value, f"options.headers: {name}").strip()
+        text = header_text(given_text, f"options.headers: {name}").strip()
         folded = _folded(name, text)
         if folded is None and text.isascii():
             raise BadNotification(f"options.headers: {name} has a word that is too long for one line: shorten it")
@@ -171,8 +174,10 @@ def _written(boxes: Sequence[Mailbox]) -> str:
 def _phrase(name: str) -> str:
     if not name.isascii():
         return f"{_encoded(name)}\r\n "
+    if _ATOMS.fullmatch(name):
+        return f"{name} "
     quoted = re.sub(r'(["\\])', r"\\\1", name)
-    return f"{name} " if _ATOMS.fullmatch(name) else f'"{quoted}" '
+    return f'"{quoted}" '
 
 
 def _folded(name: str, text: str) -> str | None:
@@ -238,8 +243,7 @@ def _text(text: str, subtype: str, where: str, boundary: str) -> tuple[_Headers,
         encoding, body = (
             ("quoted-printable", quoted) if len(quoted) <= len(body) * 3 // 2 else ("base64", _base64(body))
         )
-    headers = [("Content-Type", f"text/{subtype}; charset=utf-8"), ("Content-Transfer-Encoding", encoding)]
-    return headers, body
+    return (("Content-Type", f"text/{subtype}; charset=utf-8"), ("Content-Transfer-Encoding", encoding)), body
 
 
 def _fits(body: bytes, boundary: str) -> bool:
@@ -253,11 +257,11 @@ def _file(attachment: Attachment, where: str) -> tuple[_Headers, bytes]:
         raise BadNotification(f"{where}: its content type is not like text/plain")
     if content_type.lower().startswith(("message/", "multipart/")):
         content_type = "application/octet-stream"  # RFC 2046: these may not be base64
-    headers = [
+    headers = (
         ("Content-Type", content_type),
         ("Content-Disposition", f"attachment;\r\n {_filename(attachment.filename, where)}"),
         ("Content-Transfer-Encoding", "base64"),
-    ]
+    )
     return headers, _base64(attachment.content)
 
 
@@ -283,9 +287,9 @@ def _base64(content: bytes) -> bytes:
 
 def _multipart(subtype: str, boundary: str, parts: Sequence[tuple[_Headers, bytes]]) -> tuple[_Headers, bytes]:
     delimiter = f"--{boundary}\r\n".encode("ascii")
-    body = b"\r\n".join(delimiter + _block(headers) + content for headers, content in parts)
+    body = b"\r\n".join([delimiter + _part_block(headers) + content for headers, content in parts])
     body += f"\r\n--{boundary}--\r\n".encode("ascii")
-    return [("Content-Type", f'multipart/{subtype};\r\n boundary="{boundary}"')], body
+    return (("Content-Type", f'multipart/{subtype};\r\n boundary="{boundary}"'),), body
 
 
 def _block(headers: _Headers) -> bytes:
@@ -293,13 +297,18 @@ def _block(headers: _Headers) -> bytes:
 
     Raises BadNotification when they, read back, would be others than were meant.
     """
-    block = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    block = "".join([f"{name}: {text}\r\n" for name, text in headers])
     found = _FIELD_NAME.findall(block) if _HEAD.fullmatch(block) else []
     if found != [name for name, _ in headers]:
         raise BadNotification("the built mail would have other headers than were meant")
-    if any(found.count(name) > 1 for name in _ONCE):
+    if len(set(found)) != len(found):
         raise BadNotification("the built mail does not have each of its headers once")
     return f"{block}\r\n".encode()
+
+
+# The same for many mails: the heads of texts, and the seconds in which rows were inserted.
+_part_block = lru_cache(maxsize=32)(_block)
+_date = lru_cache(maxsize=32)(format_datetime)
 
 
 def _check(content: bytes, named: str, to: Mailbox) -> None:

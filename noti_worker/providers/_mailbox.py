@@ -2,23 +2,25 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.value import value
 
 _MAILBOX = re.compile(
-    r"""\s* (?: (?P<name> "(?:[^"\\]|\\.)*" | [^"<>,;:@\\]*? ) \s* <(?P<angle>[^<>]*)> | (?P<bare>[^<>\s]+) ) \s*""",
+    r"""\s* (?: (?P<bare>[^<>\s]+) | (?P<name> "(?:[^"\\]|\\.)*" | [^"<>,;:@\\]*? ) \s* <(?P<angle>[^<>]*)> ) \s*""",
     re.VERBOSE,
 )
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a1-\U0010ffff]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TEXT_CATEGORIES = frozenset("LMN")
 _LONGEST = 512  # a display name and an address
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mailbox:
     """`address` is local@domain with the domain in ASCII; `name` is the display name, as a person reads it."""
 
@@ -88,11 +90,12 @@ def _ascii_domain(domain: str, where: str, *, intranet: bool) -> str:
     # Each label on its own, as IDNA 2008 has it: the standard library's codec (IDNA 2003) turns ß into
     # ss, and the mail would go to somebody else's domain.
     labels = [_ascii_label(label) for label in unicodedata.normalize("NFKC", domain).lower().split(".")]
-    if not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdecimal():
+    ascii_domain = ".".join(labels)
+    if not _DOMAIN.fullmatch(ascii_domain) or labels[-1].isdecimal():
         raise BadNotification(f"{where} has no valid domain after the @")
     if not intranet and (len(labels) < 2 or labels[-1] in {"localhost", "localdomain"}):
         raise BadNotification(f"{where} has a domain that is not known on the internet")
-    return ".".join(labels)
+    return ascii_domain
 
 
 def _ascii_label(label: str) -> str:

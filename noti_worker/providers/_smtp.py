@@ -1,7 +1,8 @@
 """One SMTP conversation, stage by stage: who said what and when, and where it broke (RFC 5321, 3207, 4954).
 
-Nothing here waits longer than its deadline, an instant of `time.monotonic()`: every single read
-and write gets what is left of it, so a server that trickles its answer gains nothing.
+Nothing here waits longer than its deadline, an instant of `time.monotonic()`: every single wait
+gets what is left of it, so a server that trickles its answer gains nothing. The socket itself never blocks: one
+that has a time limit asks the kernel thrice for each read or write, and lets go of the interpreter each time.
 """
 
 import base64
@@ -10,96 +11,31 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from select import POLLIN, poll
+from select import POLLIN, POLLOUT, poll
 from threading import Thread
 from time import monotonic
 from typing import Any, NoReturn
+
+from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
 
 CONNECT_AT_MOST = 15.0
 STEP_AT_MOST = 60.0
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
 _CHUNK = 65536
-_ROOM = ((6_000, 300), (10_000, 40))  # until so many bytes are used, a text may have so many characters
+_LONGEST_WAIT = 2**31 - 1  # milliseconds, of poll
 _ANSWER = re.compile(r"[2-5]\d\d([ -]|$)")
-_ENHANCED = re.compile(r"[(#]{0,2}([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
-_ENHANCED_LATER = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})(?!\d)")
-
-
-class Broken(Exception):
-    """The conversation ended without an answer at `stage`.
-
-    `closed`: the other side hung up (rather than kept silent). `ours`: it can only be mended in our
-    configuration.
-    """
-
-    def __init__(self, stage: str, reason: str, *, closed: bool = False, ours: bool = False) -> None:
-        super().__init__(reason)
-        self.stage, self.reason, self.closed, self.ours = stage, reason, closed, ours
-
-
-class Refused(Exception):
-    """The server answered `reply` at `stage`, and that is not a yes."""
-
-    def __init__(self, stage: str, reply: "Reply") -> None:
-        super().__init__(f"{stage}: {reply.code}")
-        self.stage, self.reply = stage, reply
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A server's answer, all its lines."""
-
-    code: int
-    lines: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The words on one line, control characters taken out."""
-        text = " ".join(self.lines)
-        if not text.isprintable():
-            text = "".join(char if char.isprintable() else " " for char in text)
-        return " ".join(text.split())
-
-    @property
-    def enhanced(self) -> str:
-        """The RFC 3463 code, as `5.1.1`; empty when there is none. Some write it as `(#5.1.1)`, at the end."""
-        text = self.text
-        found = _ENHANCED.match(text) or _ENHANCED_LATER.search(text)
-        return found[1] if found else ""
-
-
-@dataclass(slots=True)
-class Transcript:
-    """What was said, for the attempts log; `hidden` never gets in, even if the server says it back."""
-
-    hidden: tuple[str, ...] = field(default=(), repr=False)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    _used: int = 0
-
-    def add(self, stage: str, code: int | None, text: str, since: float) -> None:
-        """Write down one step that began at the monotonic instant `since`."""
-        # A hundred recipients, each with its refusal, must fit as well.
-        longest = next((longest for bound, longest in _ROOM if self._used < bound), 0)
-        text = self.clean(text)[:longest]
-        self._used += len(text.encode())
-        ms = round((monotonic() - since) * 1000, 1)
-        self.steps.append({"stage": stage, "code": code, "text": text, "ms": ms})
-
-    def clean(self, text: str) -> str:
-        """`text` without what must be hidden."""
-        for secret in self.hidden:
-            text = text.replace(secret, "***")
-        return text
 
 
 class Line:
     """A connection to an SMTP server, between conversations or in one. Not for two threads at once."""
 
     def __init__(self, connection: socket.socket, transcript: Transcript) -> None:
+        connection.setblocking(False)
         self._socket = connection
+        self._events = poll()
+        self._events.register(connection)
         self._buffer = b""
         self._owed: deque[str] = deque()
         self.transcript = transcript
@@ -132,6 +68,7 @@ class Line:
             self._socket = secured
             secured.settimeout(_left("tls", deadline))
             secured.do_handshake()
+            secured.setblocking(False)
         except ssl.SSLCertVerificationError as error:
             self._broke("tls", f"the server's certificate is not accepted: {error.verify_message}", ours=True)
         except TimeoutError:
@@ -264,11 +201,10 @@ class Line:
 
         A word too many would be taken for the answer to the next command.
         """
-        if self._buffer or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+        if self._buffer or self._pending():
             return False
-        poller = poll()
-        poller.register(self._socket, POLLIN)
-        return not poller.poll(0)
+        self._events.modify(self._socket, POLLIN)
+        return not self._events.poll(0)
 
     def quit(self, patience: float = 0.0) -> None:
         """Say goodbye, wait at most `patience` seconds for the answer, hang up; failing to is no failure."""
@@ -291,9 +227,8 @@ class Line:
             if len(self._buffer) > _LONGEST_LINE:
                 self._broke(stage, "the server's answer has no end", since=since)
             try:
-                self._socket.settimeout(_left(stage, deadline))
-                received = self._socket.recv(4096)
-            except (TimeoutError, Broken):
+                received = self._receive(deadline)
+            except TimeoutError:
                 self._broke(stage, "no answer in time", since=since)
             except OSError:
                 received = b""
@@ -304,15 +239,47 @@ class Line:
         return line.rstrip(b"\r").decode("utf-8", "replace")
 
     def _write(self, stage: str, content: bytes | memoryview, deadline: float, since: float) -> None:
-        rest = memoryview(content)
+        try:
+            self._send(memoryview(content), deadline)
+        except TimeoutError:
+            self._broke(stage, "the server does not read", since=since)
+        except OSError:
+            self._broke(stage, "the server closed the connection", since=since, closed=True)
+
+    def _send(self, rest: memoryview, deadline: float) -> None:
+        """Hand all to the kernel; raises TimeoutError or OSError."""
         while rest:
+            if monotonic() >= deadline:
+                raise TimeoutError
             try:
-                self._socket.settimeout(_left(stage, deadline))
                 rest = rest[self._socket.send(rest) :]
-            except (TimeoutError, Broken):
-                self._broke(stage, "the server does not read", since=since)
-            except OSError:
-                self._broke(stage, "the server closed the connection", since=since, closed=True)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._wait(POLLOUT, deadline)
+            except ssl.SSLWantReadError:
+                self._wait(POLLIN, deadline)
+
+    def _receive(self, deadline: float) -> bytes:
+        """What comes next, or nothing when the other side hung up; raises TimeoutError or OSError."""
+        waits_for = 0 if self._pending() else POLLIN
+        while True:
+            if waits_for:
+                self._wait(waits_for, deadline)
+            try:
+                return self._socket.recv(4096)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                waits_for = POLLIN
+            except ssl.SSLWantWriteError:
+                waits_for = POLLOUT
+
+    def _wait(self, event: int, deadline: float) -> None:
+        left = deadline - monotonic()
+        self._events.modify(self._socket, event)
+        if left <= 0 or not self._events.poll(min(left * 1000, _LONGEST_WAIT)):
+            raise TimeoutError
+
+    def _pending(self) -> bool:
+        """True when something was read off the socket already and decrypted."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def _broke(
         self, stage: str, reason: str, *, since: float | None = None, closed: bool = False, ours: bool = False

@@ -7,7 +7,8 @@ from threading import Lock
 from time import monotonic
 
 from noti_worker.domain.secret import Secret
-from noti_worker.providers._smtp import Line, Transcript, credentials
+from noti_worker.providers._smtp import Line, credentials
+from noti_worker.providers._smtp_said import Transcript
 
 IDLE_AT_MOST = 60.0
 MAILS_AT_MOST = 100

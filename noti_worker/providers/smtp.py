@@ -21,9 +21,10 @@ from noti_worker.domain.rules import Answer, Rule, classify
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._mail import Mail, compose
 from noti_worker.providers._mailbox import Mailbox, read_mailbox
-from noti_worker.providers._smtp import Broken, Line, Refused, Reply, Transcript
+from noti_worker.providers._smtp import Line
 from noti_worker.providers._smtp_pool import Access, Pool
 from noti_worker.providers._smtp_rules import ANSWERS
+from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
 
 CHANNELS = frozenset({Channel.EMAIL})
 RULES: tuple[Rule, ...] = ANSWERS

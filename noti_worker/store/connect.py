@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, dict_row, tuple_row
 
-from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
+from noti_worker.domain.errors import BadNotification, ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.secret import Secret
 from noti_worker.store.names import with_addresses
 from noti_worker.store.statements import Statement
@@ -161,13 +161,15 @@ def connect(
         ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
     parameters |= named
+    at_most = patience.seconds if patience else math.inf
+    parameters["connect_timeout"] = str(math.ceil(min(int(parameters["connect_timeout"]), at_most)))
     try:
         connection = _Impatient.connect(
             "",
             autocommit=True,
             row_factory=dict_row,
             prepare_threshold=None if pgbouncer else 5,
-            **with_addresses(parameters, min(patience.seconds if patience else math.inf, RESOLVE_WITHIN)),
+            **with_addresses(parameters, min(at_most, RESOLVE_WITHIN)),
         )
     except OSError as error:
         raise DatabaseAway(str(error)) from None
@@ -191,6 +193,10 @@ def named_in(url: str) -> dict[str, Any]:
         raise ConfigurationError(f"database.url cannot be read: {_FORM}") from None
     if not named:
         raise ConfigurationError(f"database.url names no database: {_FORM}")
+    for name in ("connect_timeout", "tcp_user_timeout"):
+        given = str(named.get(name, _LINE[name]))
+        if re.fullmatch(r"-?\d{1,9}", given) is None:
+            raise ConfigurationError(f"database.url: {name} is {given!r}; give a whole number, like {_LINE[name]}")
     return named
 
 
@@ -204,6 +210,21 @@ def translated() -> Iterator[None]:
         raise _translate(error) from None
     except (UnicodeError, OverflowError) as error:
         raise Refusal(f"the driver refused a value ({type(error).__name__})", None) from None
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Let the words of our own checks and triggers through, which never show content; else as `translated`."""
+    with translated():
+        try:
+            yield
+        except psycopg.Error as error:
+            words = error.diag.message_primary or ""
+            if words.startswith("noti: "):
+                raise BadNotification(words.removeprefix("noti: ")) from None
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadNotification(str(error)) from None
 
 
 def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
@@ -241,9 +262,12 @@ class Session:
         return self._run(statement, parameters, tuple_row)
 
     def close(self) -> None:
-        """Close the connection; a later call opens another."""
-        with self._lock:
-            self._drop()
+        """Close the connection; a later call opens another. One that hangs in a call is left to it."""
+        if self._lock.acquire(timeout=self._database.patience.seconds):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:

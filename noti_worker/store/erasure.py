@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from noti_worker.domain.errors import DatabaseError
-from noti_worker.store.connect import Connection
-from noti_worker.store.moves import in_words
+from noti_worker.store.connect import Connection, in_words
 from noti_worker.store.statements import statement
 
 STEP = 1000

@@ -19,7 +19,7 @@ def check_limits(url: Secret) -> None:
     named = named_in(url.reveal())
     for name, unit in (("connect_timeout", 1.0), ("tcp_user_timeout", 0.001)):
         if name in named:
-            _check(name, str(named[name]), float(named[name]) * unit)
+            _check(name, str(named[name]), int(named[name]) * unit)
     limits = {**SETTINGS}
     for name, number, unit_ in _OPTION.findall(str(named.get("options") or "")):
         limits[name.replace("-", "_")] = f"{number}{unit_ or 'ms'}"

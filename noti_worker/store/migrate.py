@@ -3,18 +3,17 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.exc import DBAPIError
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
+from noti_worker.store import revisions
 from noti_worker.store.connect import named_in
 
 
@@ -41,7 +40,7 @@ def sql() -> str:
 
 def roles_sql() -> str:
     """The script that makes the roles and grants their rights, for psql; it can be run again at any time."""
-    return (_place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
+    return (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
 
 
 def missing_roles(url: str) -> list[str]:
@@ -65,9 +64,7 @@ def current(url: str) -> str | None:
 
 def head() -> str:
     """The newest revision that this version of noti-worker brings."""
-    found = _script().get_current_head()
-    assert found is not None
-    return found
+    return revisions.known()[-1]
 
 
 def pending(url: str) -> list[str]:
@@ -75,13 +72,12 @@ def pending(url: str) -> list[str]:
 
     Raises DatabaseRefused when the database is at a revision that this version does not know; else as `upgrade`.
     """
-    now = current(url)
-    newest_first = [step.revision for step in _script().walk_revisions()]
+    now, known = current(url), revisions.known()
     if now is None:
-        return newest_first[::-1]
-    if now not in newest_first:
+        return known
+    if now not in known:
         raise _unknown(now)
-    return newest_first[: newest_first.index(now)][::-1]
+    return known[known.index(now) + 1 :]
 
 
 @contextmanager
@@ -124,20 +120,9 @@ def _translated(error: psycopg.Error) -> DatabaseError:
     return DatabaseAway(text) if away else DatabaseRefused(text)
 
 
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
 def _config(output_buffer: io.StringIO | None = None) -> Config:
     """A configuration without a file."""
     config = Config(output_buffer=output_buffer)
-    config.set_main_option("script_location", str(_place()))
+    config.set_main_option("script_location", str(revisions.place()))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def _place() -> Path:
-    """The migrations lie inside the installed package, or beside it in the tree."""
-    package = Path(__file__).parents[1]
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parent / "migrations"

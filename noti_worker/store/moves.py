@@ -5,21 +5,20 @@ Each batch is one transaction of plain UPDATEs, so that the guard of the table k
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-import psycopg
 from sqlalchemy import func, select, update
 
-from noti_worker.domain.errors import BadNotification, DatabaseError
+from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.notification import Status
 from noti_worker.store.client import enqueue
-from noti_worker.store.connect import Connection, translated
+from noti_worker.store.connect import Connection, in_words, translated
 from noti_worker.store.filters import Filter, where
-from noti_worker.store.reading import Line, compiled, list_notifications, rows
+from noti_worker.store.listing import Line, compiled, list_notifications
+from noti_worker.store.reading import rows
 from noti_worker.store.statements import Statement
 from noti_worker.store.tables import notifications_log as log
 
@@ -107,21 +106,6 @@ def send(connection: Connection, fields: Mapping[str, Any], *, dry_run: bool = F
         instants = {name: now + value for name, value in fields.items() if isinstance(value, timedelta)}
         given: Any = {**fields, **instants}
         return list_notifications(connection, Filter(ids=(enqueue(connection, **given),)))[0]
-
-
-@contextmanager
-def in_words() -> Iterator[None]:
-    """Let the words of our own checks and triggers through, which never show content; else as `translated`."""
-    with translated():
-        try:
-            yield
-        except psycopg.Error as error:
-            words = error.diag.message_primary or ""
-            if words.startswith("noti: "):
-                raise BadNotification(words.removeprefix("noti: ")) from None
-            raise
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadNotification(str(error)) from None
 
 
 def meant(move: Move, chosen: Filter) -> Filter:

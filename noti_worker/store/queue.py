@@ -2,9 +2,12 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from noti_worker.domain.facts import Result
@@ -12,7 +15,7 @@ from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
 from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.store.briefing import Needs
-from noti_worker.store.connect import Database
+from noti_worker.store.connect import Database, Session
 from noti_worker.store.record import record
 from noti_worker.store.statements import statement
 
@@ -31,12 +34,17 @@ _BEHIND_ALL = chr(0x10FFFF) * 33
 
 
 class PostgresQueue:
-    """Ports Queue and Leases. Three connections, so that a slow record holds up neither claims nor leases."""
+    """Ports Queue and Leases. Connections of their own, so that a slow record holds up neither claims nor leases.
+
+    For results as many as threads record at a time.
+    """
 
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
+        self._database = database
         self._claims = database.session("claims")
-        self._results = database.session("results")
+        self._results = deque[Session]()  # those that nobody uses
+        self._numbers = count(1)
         self._leases = database.session("leases")
 
     def heads(
@@ -114,12 +122,14 @@ class PostgresQueue:
         lease: timedelta,
         dead: Sequence[int] | None,
         *,
+        in_hand: Sequence[int] | None = None,
         solo: bool = False,
         skip: Skip = NOTHING,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
-        `dead` None: no claim of another worker is taken, not even an expired one. The rows of `skip` stay.
+        `dead` None: no claim of another worker is taken, not even an expired one. With the ids `in_hand` our own
+        claims of other rows are. The rows of `skip` stay.
         """
         if not shares or limit <= 0:
             return []
@@ -130,6 +140,7 @@ class PostgresQueue:
                 "worker_id": worker_id,
                 "lease": lease,
                 "dead": None if dead is None else list(dead),
+                "in_hand": None if in_hand is None else list(in_hand),
                 "solo": solo,
                 "limit": limit,
                 "closed_providers": list(skip.providers),
@@ -159,7 +170,9 @@ class PostgresQueue:
 
         def write(document: str) -> Mapping[int, str]:
             fates: dict[int, str] = {}
-            for notification_id, fate in self._results.tuples(_RECORD, {"worker_id": worker_id, "document": document}):
+            with self._recording() as session:
+                rows = session.tuples(_RECORD, {"worker_id": worker_id, "document": document})
+            for notification_id, fate in rows:
                 # Two claims of one row may end in one flush (we lost it and took it again): busy must be seen.
                 if fates.get(notification_id) != "busy":
                     fates[notification_id] = fate
@@ -174,7 +187,8 @@ class PostgresQueue:
         """
         if not notifications:
             return {}
-        rows = self._results.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)})
+        with self._recording() as session:
+            rows = session.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)})
         return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
 
     def extend(
@@ -193,8 +207,20 @@ class PostgresQueue:
 
     def close(self) -> None:
         """Close the connections."""
-        for session in (self._claims, self._results, self._leases):
+        for session in (self._claims, self._leases, *self._results):
             session.close()
+
+    @contextmanager
+    def _recording(self) -> Iterator[Session]:
+        """Give a session for results that nobody uses."""
+        try:
+            session = self._results.pop()
+        except IndexError:
+            session = self._database.session(f"results {next(self._numbers)}")
+        try:
+            yield session
+        finally:
+            self._results.append(session)
 
 
 def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:

@@ -18,10 +18,6 @@ _CHECK = statement("check_wake")
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 
-_APART = 0.005
-"""Seconds between two hints: whoever may connect may NOTIFY, and a storm of it must not keep the loop busy. Rows that
-come in by the hundred wait half of it on the average."""
-
 
 class PostgresWake:
     """Port Wake: hears `noti_wake`. Polling stays the truth, so no trouble here is ever raised.
@@ -44,27 +40,30 @@ class PostgresWake:
         self._check_at = 0.0
         self._token = ""
         self._hinted = False
-        self._quiet_until = 0.0
+        self._gave = float("-inf")  # when `wait` told of a hint last
 
     @property
     def listening(self) -> bool:
         """Whether a hint would arrive now."""
         return self._connection is not None
 
-    def wait(self, timeout: float) -> bool:
-        """True when a hint arrived since the last call or within `timeout` seconds; False at once when closed."""
+    def wait(self, timeout: float, apart: float = 0.0) -> bool:
+        """True when a hint arrived since the last call or within `timeout` seconds; False at once when closed.
+
+        It is told of no earlier than `apart` seconds after the one before.
+        """
         until = time.monotonic() + timeout
         with self._turn:
             while not self._closing.is_set():
                 self._tend()
                 now = time.monotonic()
-                if self._hinted and now >= self._quiet_until:
+                if self._hinted and now >= self._gave + apart:
                     self._hinted = False
-                    self._quiet_until = now + _APART
+                    self._gave = now
                     return True
                 if now >= until:
                     return False
-                self._hear(min(until, self._quiet_until if self._hinted else until) - now)
+                self._hear(min(until, self._gave + apart if self._hinted else until) - now)
         return False
 
     def close(self) -> None:

@@ -1,42 +1,62 @@
-"""The register of living workers and the duties that only one of them does at a time."""
+"""The register of living workers."""
 
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.ports import Beat
-from noti_worker.store.connect import Database
+from noti_worker.store import revisions
+from noti_worker.store.connect import Database, Refusal, Session
 from noti_worker.store.record import compact
 from noti_worker.store.statements import statement
 
-DUTY_LEASE = timedelta(minutes=5)
-"""How long a duty stays with a worker that took it and was never heard of again."""
-
+_REVISION = statement("revision")
 _REGISTER = statement("register")
 _BEAT = statement("beat")
 _REENTER = statement("reenter")
 _LEAVE = statement("leave")
-_TAKE_DUTY = statement("take_duty")
-_FINISH_DUTY = statement("finish_duty")
-_DUTY_STATE = statement("duty_state")
 _FORGET = statement("forget_workers")
 
 
 class PostgresWorkers:
-    """Port Workers on `noti.workers`, and the lease rows of `noti.duties`."""
+    """Port Workers on `noti.workers`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, newer: Callable[[str, str], object] = lambda revision, known: None) -> None:
+        """Work with `database`; `newer` hears of a revision of the schema that goes beyond those known here."""
+        self._newer = newer
         self._session = database.session("workers")
         self._myself: dict[str, object] = {}
 
     def register(self, version: str) -> int:
-        """Enter the register with a new worker_id, with this host and process."""
+        """Enter the register with a new worker_id, with this host and process.
+
+        Raises ConfigurationError when the schema is missing or older than this version needs it.
+        """
+        self._look_at_schema()
         self._myself = {"host": socket.gethostname(), "pid": os.getpid(), "version": version}
         rows = self._session.run(_REGISTER, self._myself)
         return int(rows[0]["worker_id"])
+
+    def _look_at_schema(self) -> None:
+        """Refuse an older schema. A newer one is worked with: migrations let the version before them go on."""
+        try:
+            rows = self._session.run(_REVISION, {})
+        except Refusal as error:
+            if error.sqlstate not in {"42P01", "3F000"}:
+                raise
+            rows = []
+        revision = str(rows[0]["version_num"]) if rows else "none"
+        *older, newest = revisions.known()
+        if revision in {"none", *older}:
+            raise ConfigurationError(
+                f"the schema of the database is at revision {revision}, and this version needs {newest}:"
+                " run noti-worker migrate"
+            )
+        if revision != newest:
+            self._newer(revision, newest)
 
     def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
         """Say that we live, with `state` for the operator; learn who has not said so for 15 seconds.
@@ -53,31 +73,11 @@ class PostgresWorkers:
         """Leave the register."""
         self._session.run(_LEAVE, {"worker_id": worker_id})
 
-    def take_duty(self, worker_id: int, duty: str, every: timedelta) -> bool:
-        """Take `duty` if it is due, `every` so often, and nobody has it in hand.
-
-        It is due once nine tenths of the period have passed since it was last taken and finished. A duty
-        that is not finished within DUTY_LEASE, or whose worker is dead, can be taken by another.
-        """
-        parameters = {"worker_id": worker_id, "duty": duty, "every": every, "lease": DUTY_LEASE}
-        return bool(self._session.run(_TAKE_DUTY, parameters))
-
-    def finish_duty(self, duty: str, worker_id: int, state: Mapping[str, object]) -> None:
-        """Give `duty` back, with `state` for the operator; nothing happens when it is no longer ours."""
-        self._session.run(
-            _FINISH_DUTY,
-            {"worker_id": worker_id, "duty": duty, "lease": DUTY_LEASE, "state": json.dumps(compact(state))},
-        )
-
-    def duty_state(self, duty: str) -> Mapping[str, Any] | None:
-        """What the last run of `duty` left for everybody; None before the first."""
-        rows = self._session.run(_DUTY_STATE, {"duty": duty})
-        return rows[0]["state"] if rows else None
-
-    def forget(self, after: timedelta) -> int:
-        """Delete register rows without a heartbeat for `after`; gives how many."""
-        return len(self._session.run(_FORGET, {"after": after}))
-
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
+
+
+def forget_departed(session: Session, after: timedelta) -> int:
+    """Delete register rows without a heartbeat for `after`; gives how many."""
+    return len(session.run(_FORGET, {"after": after}))

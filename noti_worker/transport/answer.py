@@ -154,9 +154,9 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
             headers[name] += " " + text.strip()
             continue
         name, colon, value = text.partition(":")
-        name = name.strip().lower()
-        if not colon:
+        name, value = name.strip().lower(), value.strip()
+        if not colon or (name == "content-length" and headers.get(name, value) != value):
             headers["connection"] = "close"  # who writes such headers is not trusted with another request
             break
-        headers[name] = value.strip()
+        headers[name] = value
     return headers

@@ -188,10 +188,10 @@ class Keeper:
         """Begin to beat."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Beat no more."""
+    def stop(self, seconds: float) -> None:
+        """Beat no more; a beat under way is waited for up to `seconds`."""
         self._stopped.set()
-        self._thread.join(timeout=5)
+        self._thread.join(seconds)
 
     @property
     def silent(self) -> float:

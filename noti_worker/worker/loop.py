@@ -10,7 +10,8 @@ from operator import attrgetter
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
 from noti_worker.domain.lanes import BEHIND, END, Floor, Lane, Share, share_out
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import Channel, Notification
+from noti_worker.domain.pauses import Skip
 from noti_worker.domain.ports import Clock, Observer, Queue
 from noti_worker.worker.leases import Hand, Held, Keeper
 from noti_worker.worker.lookout import EARLIEST, Lookout
@@ -24,6 +25,12 @@ STRIDE = 10_000
 
 SECOND_LOOK = 0.015
 """After a hint a commit may land just behind the first look."""
+
+HINTS_APART = 0.005
+VAIN_HINTS = 3
+VAIN_APART = 0.05
+"""Seconds between two hints: rows that come in by the hundred wait half of the first on the average. Whoever may
+connect may NOTIFY: after so many hints without a row to claim it is the second, until there is one."""
 
 IDLE_AFTER = 60.0
 IDLE_FACTOR = 5
@@ -95,6 +102,7 @@ class Loop:
         self._searched: dict[Lane, Floor] = {}
         self._search_from = 0.0
         self._known_dead: frozenset[int] = frozenset()
+        self._vain_hints = 0
         self._look_again = False
         self._unsearched = False
         self._suspect: Suspect | None = None
@@ -108,7 +116,13 @@ class Loop:
         """A row came in, or something was paused: look at once, and once more a moment later."""
         self._steering.hint()
         self._lookout.hasten()
-        self._look_again = True
+        self._vain_hints += 1
+        self._look_again = self._vain_hints <= VAIN_HINTS
+
+    @property
+    def hints_apart(self) -> float:
+        """Seconds that the next hint is to come after this one, at least. Asked for by any thread."""
+        return HINTS_APART if self._vain_hints <= VAIN_HINTS else VAIN_APART
 
     def recorded(self, results: Iterable[Result]) -> None:
         """Rows were written that may be due again before the next look; called from any thread."""
@@ -126,7 +140,8 @@ class Loop:
             self.release()
             if self._hand.fenced or self._must_flush():
                 return FLUSH_PAUSE
-            self._steer()
+            if self._steering.due(self._clock.monotonic(), idle=not (self._lookout.heads or len(self._hand))):
+                self._steer()
             if self._suspect is not None:
                 return self._run_alone(self._suspect)
             return self._round()
@@ -184,6 +199,9 @@ class Loop:
     def _round(self) -> float:
         self._mourn()
         self._look()
+        if self._lookout.heads and self._steering.due(self._clock.monotonic()):
+            self._steer()
+            self._look()
         hungry: list[Pool] = []  # more may wait for them
         for channel, pool in self._pools.items():
             want = pool.want
@@ -199,8 +217,6 @@ class Loop:
     def _steer(self) -> None:
         """Learn what is paused; news count from this round on."""
         now = self._clock.monotonic()
-        if not self._steering.due(now):
-            return
         pauses = self._queue.pauses()
         if self._steering.learn(pauses, now):
             self._swept.clear()
@@ -228,19 +244,10 @@ class Loop:
         began, look = self._clock.monotonic(), self._lookout
         sweeping = look.sweeps(channel)
         skip, asked = self._steering.skip(channel), self._clock.now()
-        lanes = [head for lane, head in look.heads.items() if lane.channel is channel]
-        if not sweeping:
-            lanes = [head for head in lanes if head.lane not in look.dry]
-        if skip:  # a paused row at the head of its lane must not make the others look old
-            lanes = [replace(head, due_at=max(head.due_at, look.floor(head.lane).due_at)) for head in lanes]
-        self._turns[channel] += 1
-        floors = {lane: look.floor(lane) for lane in look.carried} | self._swept if sweeping else look.floors
-        shares = share_out(lanes, want, floors, asked, self._turns[channel])
+        shares = self._divide(channel, pool, want, asked, skip=bool(skip), sweeping=sweeping)
         if not shares:
             return False
-        if skip:
-            shares = self._in_strides(shares)
-        batch = self._queue.claim(self._worker_id, shares, want, self._pace.lease, self._keeper.dead, skip=skip)
+        batch = self._take(shares, want, skip)
         taken = dict.fromkeys((share.lane for share in shares), 0)
         for of, rows in groupby(batch, key=attrgetter("channel", "priority", "tenant_id")):
             lane, of_lane = Lane(*of), list(rows)
@@ -260,10 +267,38 @@ class Loop:
         if sweeping:
             look.spent(self._clock.monotonic() - began, done=not self._swept)
         if batch:
+            self._vain_hints = 0
             held = self._hand.take(batch, began)
             self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - began))
             pool.submit(self._briefed(held))
         return len(batch) >= want or any(lane not in look.dry for lane in taken)
+
+    def _take(self, shares: Sequence[Share], limit: int, skip: Skip, *, solo: bool = False) -> Sequence[Notification]:
+        """Claim; after an outage also what we hold and know nothing of: the answer to its claim may have been lost."""
+        dead = self._keeper.dead
+        in_hand = [held.notification.notification_id for held in self._hand.rows()] if dead is None else None
+        lease = self._pace.lease
+        return self._queue.claim(self._worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo, skip=skip)
+
+    def _divide(
+        self, channel: Channel, pool: Pool, want: int, asked: datetime, *, skip: bool, sweeping: bool
+    ) -> list[Share]:
+        """What to ask each lane of a channel for."""
+        look = self._lookout
+        lanes = [head for lane, head in look.heads.items() if lane.channel is channel]
+        due = {head.lane for head in lanes if head.due_at <= asked + BEHIND}
+        room = pool.room({lane.tenant_id for lane in due})
+        if not sweeping:
+            lanes = [head for head in lanes if head.lane not in look.dry]
+        if skip:  # a paused row at the head of its lane must not make the others look old
+            lanes = [replace(head, due_at=max(head.due_at, look.floor(head.lane).due_at)) for head in lanes]
+        self._turns[channel] += 1
+        floors = {lane: look.floor(lane) for lane in look.carried} | self._swept if sweeping else look.floors
+        shares = share_out(lanes, want, floors, asked, self._turns[channel], room)
+        if sweeping and room:
+            for lane in due - {share.lane for share in shares}:  # its tenant has enough in hand: swept when it has not
+                look.floors.pop(lane, None)
+        return self._in_strides(shares) if skip and shares else shares
 
     def _in_strides(self, shares: Sequence[Share]) -> list[Share]:
         """Bound how far each lane is walked: there may be a million rows to pass over."""
@@ -305,15 +340,7 @@ class Loop:
             if not shares:
                 continue
             shares = self._in_strides(shares)
-            batch = self._queue.claim(
-                self._worker_id,
-                shares,
-                1,
-                self._pace.lease,
-                self._keeper.dead,
-                solo=True,
-                skip=self._steering.skip(channel),
-            )
+            batch = self._take(shares, 1, self._steering.skip(channel), solo=True)
             if batch:
                 [held] = self._hand.take(batch, now)
                 self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - now))

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy
-from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Trouble
+from noti_worker.domain.facts import DatabaseBack, DatabaseHeldUp, DatabaseLost
 from noti_worker.domain.ports import Clock, Observer
 
 FIRST_WAIT = 0.1
@@ -51,7 +51,7 @@ class Outage:
                 say = now - self._busy_said >= SAY_EVERY
                 self._busy_said = now if say else self._busy_said
             if say:
-                self._observer.on(Trouble("database", str(error)))
+                self._observer.on(DatabaseHeldUp(str(error)))
             return FIRST_WAIT * (0.5 + self._dice())
         with self._lock:
             say = self._since is None or now - self._said >= SAY_EVERY

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
@@ -16,10 +16,14 @@ LARGEST_FLUSH = 500
 """A statement costs the database two thirds a row at 500 of what it costs at 100, and no more beyond."""
 
 BUSY_PAUSE = 0.05
+IDLE_PAUSE = 1.0
+
+WRITERS = 2
+"""While the database works on one batch the next one is gathered and written: with one writer a worker waits for it."""
 
 
 class Recorder:
-    """A thread that writes results in batches; while the database is away it keeps them."""
+    """Threads that write results in batches; while the database is away they keep them."""
 
     def __init__(
         self,
@@ -42,20 +46,24 @@ class Recorder:
         self._flushed = flushed
         self._tick = tick
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
+        self._gathering = threading.Lock()  # held by the writer whose turn it is to gather
+        self._moving = threading.Lock()
         self._waiting: list[Result] = []
-        self._batch: list[Result] = []  # gathered, and not written yet
+        self._batches: list[list[Result]] = []  # gathered, and not written yet
         self._stop_at: float | None = None
         self._pause = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        names = [f"recorder {number}" for number in range(1, WRITERS + 1)]
+        self._threads = [threading.Thread(target=self._run, args=[name], name=name, daemon=True) for name in names]
 
     @property
     def alive(self) -> bool:
-        """False once the thread has died of an error."""
-        return self._thread.is_alive()
+        """False once a thread has died of an error."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
         """Begin to record."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def put(self, result: Result) -> None:
         """Take a result; it is recorded soon."""
@@ -64,37 +72,40 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """How many results are not recorded yet."""
-        return self._incoming.qsize() + len(self._waiting) + len(self._batch)
+        with self._moving:
+            return self._incoming.qsize() + len(self._waiting) + sum(map(len, self._batches))
 
     def stop(self, seconds: float) -> int:
         """Record what is left within `seconds`; gives how many results could not be recorded."""
         self._stop_at = self._clock.monotonic() + seconds
         self._pause.set()
         self._incoming.put(None)
-        self._thread.join(timeout=seconds + 1)
+        for thread in self._threads:
+            thread.join(timeout=max(self._stop_at + 1 - self._clock.monotonic(), 0))
         return self.waiting
 
     def gather(self) -> list[Result]:
         """Wait for a first result, then a moment for its company: 500 results, 20 ms, or the last one at work."""
-        batch = self._batch = self._waiting
-        self._waiting = []
-        known = len(batch)
-        if not batch:
-            try:
-                first = self._incoming.get(timeout=1.0)
-            except Empty:
-                return []
-            if first is not None:
-                batch.append(first)
-        ends = self._clock.monotonic() + FLUSH_AFTER
-        while len(batch) < LARGEST_FLUSH:
-            patience = ends - self._clock.monotonic() if self._hand.open else 0.0
-            try:
-                result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
-            except Empty:
-                break
-            if result is not None:
-                batch.append(result)
+        with self._gathering:
+            batch = self._begin()
+            known = len(batch)
+            if not batch:
+                try:
+                    first = self._incoming.get(timeout=IDLE_PAUSE if self._stop_at is None else FLUSH_AFTER)
+                except Empty:
+                    self._end(batch)
+                    return []
+                if first is not None:
+                    batch.append(first)
+            ends = self._clock.monotonic() + FLUSH_AFTER
+            while len(batch) < LARGEST_FLUSH:
+                patience = ends - self._clock.monotonic() if self._hand.open else 0.0
+                try:
+                    result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
+                except Empty:
+                    break
+                if result is not None:
+                    batch.append(result)
         if len(batch) > known:
             self._observer.on(Finished(tuple(batch[known:])))
         return batch
@@ -110,22 +121,22 @@ class Recorder:
         try:
             fates = self._queue.record(self._worker_id, list(first.values()))
         except DatabaseAway as error:
-            self._keep(batch)
+            self._end(batch, batch)
             return self._outage.lost(error)
-        self._batch = []
+        again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
+        self._end(batch, again)
         self._outage.over()
-        self._waiting += [result for id_, result in first.items() if fates[id_] == "busy"] + later
         self._hand.recorded(result for id_, result in first.items() if fates[id_] != "busy")
         for id_, fate in fates.items():
             if fate == "refused":
                 self._observer.on(RecordRefused(id_, "the database refuses the result"))
         self._observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
         self._flushed(first.values())
-        return BUSY_PAUSE if self._waiting else 0.0
+        return BUSY_PAUSE if again else 0.0
 
-    def _run(self) -> None:
+    def _run(self, name: str) -> None:
         while True:
-            self._tick("recorder")
+            self._tick(name)
             batch = self.gather()
             pause = self._try(batch) if batch else 0.0
             if self._stop_at is not None and (not self.waiting or self._clock.monotonic() >= self._stop_at):
@@ -142,8 +153,18 @@ class Recorder:
         except DatabaseRefused as error:
             # The store has tried each result by itself already: what is refused as a whole is the statement.
             self._observer.on(Trouble("recorder", str(error)))
-            self._keep(batch)
+            self._end(batch, batch)
             return 1.0
 
-    def _keep(self, batch: list[Result]) -> None:
-        self._waiting, self._batch = batch + self._waiting, []
+    def _begin(self) -> list[Result]:
+        """Make the next batch of what has to be written once more."""
+        with self._moving:
+            batch, self._waiting = self._waiting, []
+            self._batches.append(batch)
+        return batch
+
+    def _end(self, batch: list[Result], again: Sequence[Result] = ()) -> None:
+        """Forget a batch but for what has to be written once more."""
+        with self._moving:
+            self._batches = [other for other in self._batches if other is not batch]
+            self._waiting = [*again, *self._waiting]

@@ -9,6 +9,9 @@ from noti_worker.domain.pauses import NOTHING, Pauses, Route, Scope, Skip
 LEARN_EVERY = 0.9
 """Seconds: with the look itself a pause is known within a second."""
 
+LEARN_IDLE = 10.0
+"""While nothing waits and nothing is paused. The first row that is found is asked for before it is claimed."""
+
 LEARN_SOON = 0.1
 """After a hint; most hints tell of rows, and there may be many."""
 
@@ -21,19 +24,19 @@ class Steering:
         self.routes = routes
         self.pauses = Pauses()
         self._learned = float("-inf")
-        self._due = float("-inf")
+        self._due = self._due_idle = float("-inf")
 
-    def due(self, now: float) -> bool:
-        """Tell whether it is time to ask again."""
-        return now >= self._due
+    def due(self, now: float, *, idle: bool = False) -> bool:
+        """Tell whether it is time to ask again; `idle` when there is nothing that a pause could hold back."""
+        return now >= (self._due_idle if idle and not self.pauses else self._due)
 
     def hint(self) -> None:
         """Something changed somewhere: ask a little earlier."""
-        self._due = min(self._due, self._learned + LEARN_SOON)
+        self._due = self._due_idle = min(self._due, self._learned + LEARN_SOON)
 
     def learn(self, pauses: Pauses, now: float) -> bool:
         """Take over what was read; True when it is news."""
-        self._learned, self._due = now, now + LEARN_EVERY
+        self._learned, self._due, self._due_idle = now, now + LEARN_EVERY, now + LEARN_IDLE
         news = pauses != self.pauses
         self.pauses = pauses
         return news

@@ -41,6 +41,10 @@ class Stop:
         self.asked = self.asked or why
         self._bell.ring()
 
+    def part(self) -> None:
+        """Wait briefly for the database from now on: what was to be recorded is, or is given up."""
+        self._shorten(ANSWER_QUICKLY)
+
     def ask_to_reload(self) -> None:
         """Ask for the configuration to be read anew."""
         self.reload = True

@@ -26,17 +26,17 @@ STOP_MARGIN = 30.0
 
 
 def check_watchdog(call: float, environ: Mapping[str, str] = os.environ) -> None:
-    """Raise ConfigurationError when WatchdogSec= would kill a worker that waits for one `call` of the database.
+    """Raise ConfigurationError when WatchdogSec= would kill a worker that connects to the database and asks it.
 
-    `call` in seconds. systemd.service(5): the watchdog is meant for us when WATCHDOG_PID is our own.
+    Each may take `call` seconds. systemd.service(5): the watchdog is meant for us when WATCHDOG_PID is our own.
     """
     if environ.get("WATCHDOG_PID") not in {None, str(os.getpid())}:
         return
     usec = environ.get("WATCHDOG_USEC", "")
-    if usec.isdigit() and 0 < int(usec) <= call * 1_000_000:
+    if usec.isdigit() and 0 < int(usec) <= 2 * call * 1_000_000:
         raise ConfigurationError(
-            f"WatchdogSec of the unit is {int(usec) / 1_000_000:g}s, and a call of the database may take {call:g}s:"
-            " the watchdog would end a worker that waits; the unit as shipped has 60s"
+            f"WatchdogSec of the unit is {int(usec) / 1_000_000:g}s, and to connect to the database and ask it may take"
+            f" {2 * call:g}s: the watchdog would end a worker that waits; the unit as shipped has 60s"
         )
 
 

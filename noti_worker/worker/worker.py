@@ -26,7 +26,7 @@ from noti_worker.worker.plans import Plan, Plans
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import Steering
-from noti_worker.worker.stop import Stop
+from noti_worker.worker.stop import ANSWER_WITHIN, Stop
 
 FLUSH_WITHIN = 5.0
 """Seconds for the last results after the drain deadline."""
@@ -239,7 +239,7 @@ class Worker:
 
     def _listen(self) -> None:
         while self.stop.asked is None:
-            if self._wake.wait(1.0):
+            if self._wake.wait(1.0, self._loop.hints_apart):
                 self._hinted = True
                 self._bell.ring()
 
@@ -305,14 +305,20 @@ class Worker:
                 seconds = self._clock.monotonic() - held.started
                 self._report(held, held.plan.delivery.give_up(held.notification, seconds))
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
-        keeper.stop()
-        if not self._outage.on:  # our heart stops beating: the others see it soon enough
+        self.stop.part()
+        released += self._release()
+        if self._outage.on or self.in_flight:
+            keeper.stop(0)  # our heart stops beating, and the others take what we leave after 15 s, not after a lease
+        else:
+            keeper.stop(ANSWER_WITHIN)  # a later beat would enter the register again
             with suppress(DatabaseAway, DatabaseRefused):
                 self._workers.leave(worker_id)
         self._wake.close()
         self._observer.on(WorkerStopped(released, left_over))
 
     def _release(self) -> int:
+        if self._outage.on:  # only keeper and recorder knock
+            return 0
         try:
             return self._loop.release()
         except (DatabaseAway, DatabaseRefused):

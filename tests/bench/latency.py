@@ -7,10 +7,10 @@ from tests.bench.ours import pause, wait_for, workers
 from tests.bench.probe import Probe
 from tests.bench.server import Bench
 
-RATES = ((20, 15, 1), (500, 8, 2), (2000, 8, 4))
-"""Rows per second, seconds, producers."""
+RATES = ((20, 15, 1, 1), (500, 8, 2, 1), (2000, 8, 4, 4))
+"""Rows per second, seconds, producers, rows per insert: 2,000 single inserts a second take most of two cores."""
 
-POLLED = (20, 15, 1)
+POLLED = (20, 15, 1, 1)
 _POLL_ONLY = '[database]\nurl = "{url}"\npgbouncer = true\n'
 _SETTLED = 2.0
 _ENOUGH = 0.95
@@ -26,14 +26,14 @@ def run(bench: Bench, book: Book) -> None:
             _measure(bench, book, url, _POLL_ONLY.format(url=url), {"latency.poll_only": POLLED})
 
 
-def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str, tuple[int, int, int]]) -> None:
+def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str, tuple[int, int, int, int]]) -> None:
     probe = Probe(bench, "latency")
     with workers(bench, url, database + probe.account, environ=probe.environ):
         pause(_SETTLED)
         first = 0
-        for key, (rate, seconds, producers) in rates.items():
+        for key, (rate, seconds, producers, together) in rates.items():
             count = rate * bench.number(seconds, 2) // producers
-            stamps = _produce(bench, url, first, count, rate / producers, producers)
+            stamps = _produce(bench, url, first, count, rate / producers, producers, together)
             first += count * producers
             wait_for(lambda: stamps.keys() <= probe.began().keys(), 60.0, "all are picked up")  # noqa: B023
             began = probe.began()
@@ -50,12 +50,16 @@ def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str,
     probe.remove()
 
 
-def _produce(bench: Bench, url: str, first: int, count: int, rate: float, producers: int) -> dict[str, float]:
+def _produce(
+    bench: Bench, url: str, first: int, count: int, rate: float, producers: int, together: int
+) -> dict[str, float]:
     """Let the producers insert; the instant before each insert, by recipient."""
     command = [sys.executable, "-m", "tests.bench.producer", url]
     running = [
         bench.children.start(
-            [*command, str(first + number * count), str(count), str(rate)], f"producer-{number}", piped=True
+            [*command, str(first + number * count), str(count), str(rate), str(together)],
+            f"producer-{number}",
+            piped=True,
         )
         for number in range(producers)
     ]

@@ -187,6 +187,8 @@ def _literal(value: object) -> str:
             return f"to_timestamp({value.timestamp():.0f})"
         case timedelta():
             return f"interval '{value.total_seconds():.0f} seconds'"
+        case None:
+            return "NULL"
         case bool() | int():
             return str(value).lower()
         case _:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.bench.figures import Book, shown
+from tests.bench.reasons import WHY
 from tests.bench.targets import FIGURES, Bound, Figure
 
 HERE = Path(__file__).parent
@@ -121,6 +122,7 @@ def markdown(result: Result) -> str:
             _HOW + note,
             "## Targets\n",
             _markdown(("figure", "median", "spread", "target", "aim", "verdict"), lines(result, with_targets)),
+            *_missed(result, with_targets),
             "## Other figures\n",
             _markdown(("figure", "median", "spread"), [line[:3] for line in lines(result, others)]),
             "## Machine\n",
@@ -130,6 +132,17 @@ def markdown(result: Result) -> str:
             _markdown(("part", "took", ""), parts),
         ]
     )
+
+
+def missed(result: Result, figures: Iterable[Figure] = FIGURES) -> list[Figure]:
+    """The figures that miss their target."""
+    book = result.book()
+    return [figure for figure in figures if verdict(figure, book.median(figure.key)) == "NOT met"]
+
+
+def _missed(result: Result, figures: Iterable[Figure]) -> list[str]:
+    rows = [(figure.what, WHY.get(figure.key, "not explained yet")) for figure in missed(result, figures)]
+    return ["## Not met, and why\n", _markdown(("figure", "why, and what was tried"), rows)] if rows else []
 
 
 SCALING = (

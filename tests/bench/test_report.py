@@ -7,7 +7,8 @@ import pytest
 from tests.bench import report
 from tests.bench.figures import Book, percentile, shown
 from tests.bench.parts import PARTS
-from tests.bench.report import Outcome, Result, lines, markdown, table, verdict
+from tests.bench.reasons import WHY
+from tests.bench.report import Outcome, Result, lines, markdown, missed, table, verdict
 from tests.bench.targets import FIGURES, Figure, least, most
 
 RESULT = Result(
@@ -83,6 +84,17 @@ def test_the_pages_show_the_last_full_run() -> None:
         return
     result = Result.load(report.RESULTS.read_text(encoding="utf-8"))
     assert (report.HERE / "RESULTS.md").read_text(encoding="utf-8") == markdown(result)
+
+
+def test_every_miss_of_the_last_full_run_is_explained() -> None:
+    if report.RESULTS.exists():
+        result = Result.load(report.RESULTS.read_text(encoding="utf-8"))
+        assert [figure.key for figure in missed(result) if figure.key not in WHY] == []
+
+
+def test_a_miss_that_nobody_explained_says_so() -> None:
+    slow = replace(RESULT, samples={"idle.statements": [9.0]})
+    assert "| idle worker, statements | not explained yet |" in markdown(slow)
 
 
 def test_a_full_run_fits_into_its_time() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,10 +18,12 @@ from noti_worker.chores.timetable import Timetable
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import DeliveryModes, Retained, Trouble
 from noti_worker.domain.secret import Secret
-from noti_worker.store.connect import Database
+from noti_worker.store.connect import Database, Session
+from noti_worker.store.duties import Duties
 from noti_worker.store.reading import Gauges
 from noti_worker.store.retention import NOT_OURS, Ages
 from noti_worker.store.workers import PostgresWorkers
+from tests.store.rows import silence
 from tests.worker.fakes import Witness
 
 Connection = psycopg.Connection[Any]
@@ -32,10 +35,10 @@ def database(database_url: str) -> Database:
 
 
 @pytest.fixture
-def workers(database: Database) -> Iterator[PostgresWorkers]:
-    workers = PostgresWorkers(database)
-    yield workers
-    workers.close()
+def session(database: Database) -> Iterator[Session]:
+    session = database.session("chores")
+    yield session
+    session.close()
 
 
 def test_safe_mode_is_told_again_and_again() -> None:
@@ -45,33 +48,32 @@ def test_safe_mode_is_told_again_and_again() -> None:
     assert witness.facts == [modes, modes]
 
 
-def test_one_worker_counts_and_all_show_the_same(
-    database: Database, workers: PostgresWorkers, connection: Connection
-) -> None:
+def test_one_worker_counts_and_all_show_the_same(session: Session, connection: Connection) -> None:
     connection.execute(
         "INSERT INTO noti.notifications_log (channel, recipient, body, send_at) VALUES ('email', 'a', 'x', NULL),"
         " ('email', 'b', 'x', NULL), ('sms', 'c', 'x', now() + interval '1 hour')"
     )
     connection.execute("SELECT noti.pause('tenant', 'acme')")
     shown: dict[int, Gauges] = {}
-    session = database.session("gauges")
-    first = CountQueue(1, workers, session, lambda gauges: shown.update({1: gauges}))
-    second = CountQueue(2, workers, session, lambda gauges: shown.update({2: gauges}))
+    first = CountQueue(Duties(session, 1), session, lambda gauges: shown.update({1: gauges}))
+    second = CountQueue(Duties(session, 2), session, lambda gauges: shown.update({2: gauges}))
     first.run_once()
     connection.execute("INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('email', 'd', 'x')")
     second.run_once()
-    session.close()
     assert shown[1] == shown[2]
     assert shown[1].depth == {("email", "due"): 2, ("sms", "scheduled"): 1}
     assert shown[1].oldest[("email", "normal")] >= 0
     assert (shown[1].pauses["tenant"][0], shown[1].pauses["tenant"][1] > 0) == (1, True)
 
 
-def test_workers_that_were_killed_are_forgotten_after_a_day(workers: PostgresWorkers, connection: Connection) -> None:
-    gone, recent, alive = (workers.register("1.0") for _ in range(3))
-    connection.execute("UPDATE noti.workers SET heartbeat = now() - interval '25 h' WHERE worker_id = %s", [gone])
-    connection.execute("UPDATE noti.workers SET heartbeat = now() - interval '23 h' WHERE worker_id = %s", [recent])
-    chore = ForgetDeparted(alive, workers)
+def test_workers_that_were_killed_are_forgotten_after_a_day(
+    database: Database, session: Session, connection: Connection
+) -> None:
+    with closing(PostgresWorkers(database)) as workers:
+        gone, recent, alive = (workers.register("1.0") for _ in range(3))
+    silence(connection, gone, 25 * 60 * 60)
+    silence(connection, recent, 23 * 60 * 60)
+    chore = ForgetDeparted(Duties(session, alive), session)
     assert chore.run_once() == 1
     left = connection.execute("SELECT worker_id FROM noti.workers ORDER BY 1").fetchall()
     assert left == [(recent,), (alive,)]
@@ -89,16 +91,13 @@ STRAY = (
 )
 
 
-def test_one_worker_deletes_and_all_tell_of_stray_lines(
-    database: Database, workers: PostgresWorkers, connection: Connection
-) -> None:
+def test_one_worker_deletes_and_all_tell_of_stray_lines(session: Session, connection: Connection) -> None:
     connection.execute(OLD.encode(), [3])
     connection.execute(STRAY.encode())
     witness = Witness()
-    session = database.session("retention")
     shown: list[object] = []
     first, second = (
-        Retention(number, workers, session, Ages({"sent": DAY}), witness, shown.append) for number in (1, 2)
+        Retention(Duties(session, number), session, Ages({"sent": DAY}), witness, shown.append) for number in (1, 2)
     )
     assert first.run_once() == 3
     assert second.run_once() == 0
@@ -109,35 +108,32 @@ def test_one_worker_deletes_and_all_tell_of_stray_lines(
     assert first.run_once() == 0
     assert len(witness.of(Retained)) == 1  # nothing done is no line
     assert shown[-1] == {}
-    session.close()
 
 
-def test_a_run_ends_with_the_worker(database: Database, workers: PostgresWorkers, connection: Connection) -> None:
+def test_a_run_ends_with_the_worker(session: Session, connection: Connection) -> None:
     connection.execute(OLD.encode(), [2000])
-    session = database.session("retention")
-    chore = Retention(1, workers, session, Ages({"sent": DAY}), Witness(), lambda stray: None)
+    chore = Retention(Duties(session, 1), session, Ages({"sent": DAY}), Witness(), lambda stray: None)
     chore.stop()
     assert 0 < chore.run_once() < 2000
-    session.close()
 
 
 def test_what_a_worker_may_not_do_and_is_urgent_is_told_after_the_rest(
-    database_url: str, workers: PostgresWorkers, connection: Connection
+    database_url: str, session: Session, connection: Connection
 ) -> None:
     connection.execute(OLD.encode(), [3])
     connection.execute(STRAY.encode())
     name = f"noti_test_{uuid4().hex[:8]}"
     connection.execute(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA noti TO {name}".encode())
     connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA noti TO {name}".encode())
-    session = Database(Secret(database_url.replace("//postgres@", f"//{name}@"))).session("retention")
-    chore = Retention(1, workers, session, Ages({"sent": DAY}), Witness(), lambda stray: None)
+    stranger = Database(Secret(database_url.replace("//postgres@", f"//{name}@"))).session("retention")
+    chore = Retention(Duties(session, 1), stranger, Ages({"sent": DAY}), Witness(), lambda stray: None)
     with pytest.raises(DatabaseRefused) as caught:
         chore.run_once()
     assert str(caught.value) == f"audit_log has lines in its default partition; but {NOT_OURS}"
     assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (0,)
     assert chore.run_once() == 0  # said once in each period, and the duty is given back
     assert connection.execute("SELECT held_by FROM noti.duties WHERE duty = 'retention'").fetchone() == (None,)
-    session.close()
+    stranger.close()
     connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
 
 
@@ -159,7 +155,8 @@ def test_chores_run_at_once_and_one_that_fails_stops_no_other(wait_for: Callable
     refused = Chore(DatabaseRefused("42501 InsufficientPrivilege"))
     good = Chore()
     hour = timedelta(hours=1)
-    timetable = Timetable({"away": (away, hour), "refused": (refused, hour), "good": (good, hour)}, witness)
+    chores = {"away": (away, hour), "refused": (refused, hour), "good": (good, hour)}
+    timetable = Timetable(chores, witness, lambda: False)
     timetable.start()
     try:
         wait_for(lambda: all(chore.ran.is_set() for chore in (away, refused, good)))
@@ -167,3 +164,20 @@ def test_chores_run_at_once_and_one_that_fails_stops_no_other(wait_for: Callable
         assert [fact.where for fact in witness.of(Trouble)] == ["chore refused"]
     finally:
         timetable.stop()
+
+
+def test_a_worker_that_is_stopping_begins_no_chore() -> None:
+    asked = threading.Event()
+    late = Chore()
+
+    def stopping() -> bool:
+        asked.set()
+        return True
+
+    timetable = Timetable({"late": (late, timedelta(hours=1))}, Witness(), stopping)
+    timetable.start()
+    try:
+        assert asked.wait(20)
+    finally:
+        timetable.stop()
+    assert not late.ran.is_set()

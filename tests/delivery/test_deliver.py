@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.delivery.render import RendererAway
+from noti_worker.delivery.render import Rendered, RendererAway
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.lifecycle import Backoff, Policy
 from noti_worker.domain.notification import (
@@ -83,6 +83,23 @@ def test_what_is_not_permitted_is_not_sent(fields: dict[str, Any], status: Statu
     assert result.verdict.status is status
     assert result.verdict.reason
     assert (result.outcome, result.account, courier.sent) == (None, None, [])
+
+
+def test_what_expires_while_it_is_rendered_is_not_sent() -> None:
+    clock, courier = StillClock(), Courier()
+
+    class Slow(Marker):
+        def render(self, *given: Any) -> Rendered:
+            clock.wall += timedelta(seconds=1)
+            return super().render(*given)
+
+    delivery = a_delivery({"relay": courier}, renderer=Slow(), clock=clock)
+    template = Briefing(template=Template("hello", body="hello"))
+    for seconds, status in ((0.9, Status.EXPIRED), (60, Status.SENT)):
+        row = claimed(template_id="hello", body=None, expires_at=clock.wall + timedelta(seconds=seconds))
+        result = delivery.deliver(row, template)
+        assert result.verdict.status is status
+        assert len(courier.sent) == (status is Status.SENT)
 
 
 def test_a_row_that_cannot_be_sent_fails_without_a_try() -> None:

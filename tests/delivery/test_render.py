@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 
 from noti_worker.delivery.render import Rendered, Renderer, RendererAway
 from noti_worker.delivery.render_child import FILTERS
-from noti_worker.delivery.render_process import Process, Request
+from noti_worker.delivery.render_process import Answer, Process, Request
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.facts import RendererKilled
 from noti_worker.domain.notification import Template
@@ -72,6 +73,22 @@ def test_each_part_is_rendered_and_html_alone_is_escaped(renderer: Renderer) -> 
     template = Template("t", subject="For {{ name }}", body="Hi {{ name }}", html="<b>{{ name }}</b>")
     rendered = renderer.render(template, json.dumps(DATA), ABOUT)
     assert rendered == Rendered("For <Ada>", "Hi <Ada>", "<b>&lt;Ada&gt;</b>")
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("{{ a }}{{ b }}{{ 7 }}{{ c }}", "plain&lt;&amp;&gt;&#34;&#39;7[&#39;&lt;&#39;]"),
+        ("{{ b | safe }}{{ b | escape }}{{ 'x' | e }}", "<&>\"'&lt;&amp;&gt;&#34;&#39;x"),
+        ("{% set block %}{{ a }}{{ b }}<i>{% endset %}{{ block }}", "plain&lt;&amp;&gt;&#34;&#39;<i>"),
+        ("{% filter upper %}{{ a }}{{ b }}<i>{% endfilter %}", "PLAIN&LT;&AMP;&GT;&#34;&#39;<I>"),
+        ("{{ '<b>' | safe ~ b ~ a }}", "<b>&lt;&amp;&gt;&#34;&#39;plain"),
+        ("{{ [a, b] | join('<') }}", "plain&lt;&lt;&amp;&gt;&#34;&#39;"),
+    ],
+)
+def test_every_value_is_escaped_once_in_html(renderer: Renderer, html: str, expected: str) -> None:
+    data = json.dumps({"a": "plain", "b": "<&>\"'", "c": ["<"]})
+    assert renderer.render(Template("t", html=html), data, ABOUT).html == expected
 
 
 def test_a_part_that_the_template_lacks_stays_out(renderer: Renderer) -> None:
@@ -351,6 +368,28 @@ def test_a_renderer_that_cannot_start_blames_no_row(
     assert filled(own, "x") == "x"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        struct.pack("!4i", -1, -1, 2, -1) + b"\xff\xff",
+        struct.pack("!4i", -1, -1, -2, -1),
+        struct.pack("!4i", 2**31 - 1, -1, -1, -1),
+    ],
+    ids=["no text", "no size", "too long"],
+)
+def test_a_child_that_was_taken_over_is_not_believed(
+    own: Renderer, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    ready = struct.pack("!4i", -1, -1, -1, -1)
+    speaks = f"line.sendall({ready!r}); line.recv(9); line.sendall({said!r}); line.recv(9999)"
+    boot = f"import socket; line = socket.socket(fileno=0); {speaks}"
+    monkeypatch.setattr("noti_worker.delivery.render_process._BOOT", boot)
+    with pytest.raises(BadNotification, match="'t' made the render process talk nonsense"):
+        filled(own, "x")
+    monkeypatch.undo()
+    assert filled(own, "x") == "x"
+
+
 def test_many_threads_share_one_child(renderer: Renderer) -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda n: filled(renderer, "{{ n }}", {"n": n}), range(400)))
@@ -393,7 +432,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows went on each trip."""
     ask, seen = Process.ask, []
 
-    def counted(process: Process, requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
+    def counted(process: Process, requests: Sequence[Request]) -> Iterator[Answer]:
         seen.append(len(requests))
         return ask(process, requests)
 
@@ -460,7 +499,7 @@ def test_a_child_that_cannot_start_is_told_to_all_who_wait(own: Renderer, monkey
 
 
 def test_a_bug_on_the_way_leaves_nobody_waiting(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> Iterator[dict[str, Any]]:
+    def broken(*_: object) -> Iterator[Answer]:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Process, "ask", broken)
@@ -473,14 +512,14 @@ def test_a_bug_on_the_way_leaves_nobody_waiting(own: Renderer, monkeypatch: pyte
 
 def test_the_sources_of_a_template_go_to_the_child_once(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noti_worker.delivery.render_process._MOST_KNOWN", 3)
-    encode, sent = Process._encoded, []
+    tell, sent = Process._told, []
 
-    def noted(process: Process, request: Request) -> bytes:
-        content = encode(process, request)
-        sent.append("parts" in json.loads(content))
-        return content
+    def noted(process: Process, request: Request) -> tuple[Any, ...]:
+        told = tell(process, request)
+        sent.append("body" in (told[1] or {}))
+        return told
 
-    monkeypatch.setattr(Process, "_encoded", noted)
+    monkeypatch.setattr(Process, "_told", noted)
     assert [filled(own, body) for body in "aabab"] == list("aabab")
     assert sent == [True, False, True, False, False]
     sent.clear()

@@ -42,6 +42,23 @@ def test_an_old_backlog_takes_no_more_than_its_turn_from_the_urgent_and_from_the
     assert [(share.lane, share.quota) for share in shares] == [(noisy.lane, 10), (urgent.lane, 10), (quiet.lane, 5)]
 
 
+def test_a_tenant_with_little_room_gets_no_more_and_the_others_share_what_it_leaves() -> None:
+    slow, brisk, other = (head(Priority.NORMAL, tenant) for tenant in ("slow", "brisk", "other"))
+    shares = share_out([slow, brisk, other], 30, {}, NOW, room={"slow": 2, "brisk": 50})
+    assert {share.lane.tenant_id: share.quota for share in shares} == {"slow": 2, "brisk": 10, "other": 10}
+    shares = share_out([slow, brisk, other], 30, {}, NOW, room={"slow": 0, "brisk": -3})
+    assert [(share.lane.tenant_id, share.quota) for share in shares] == [("other", 30)]
+
+
+def test_the_room_of_a_tenant_is_for_all_its_lanes_together_the_most_urgent_first() -> None:
+    urgent, normal, low = head(Priority.URGENT, "slow"), head(Priority.NORMAL, "slow"), head(Priority.LOW, "brisk")
+    shares = share_out([low, normal, urgent], 10, {}, NOW, room={"slow": 5})
+    assert [(share.lane, share.quota) for share in shares] == [(urgent.lane, 5), (low.lane, 10)]
+    old = head(Priority.NORMAL, "slow", waited=300)
+    shares = share_out([urgent, old], 10, {}, NOW, OLD_TURN, {"slow": 15})
+    assert [(share.lane, share.quota) for share in shares] == [(old.lane, 10), (urgent.lane, 5)]
+
+
 def test_the_turn_of_the_old_is_shared_by_them_all_the_oldest_first() -> None:
     low, noisy = head(Priority.LOW, "a", waited=300), head(Priority.URGENT, "b", waited=100)
     shares = share_out([noisy, low], 10, {}, NOW, OLD_TURN)

@@ -29,6 +29,9 @@ def test_the_sqlalchemy_tables_make_the_same_tables(
 ) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as other:
         other.execute("CREATE SCHEMA noti")
+        other.execute(
+            "CREATE FUNCTION noti.sound(record) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END'"
+        )  # the CHECK names it
         engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(empty_database_url))
         metadata.create_all(engine)
         engine.dispose()
@@ -89,6 +92,60 @@ def test_the_doorman_refuses_in_words_whatever_the_wall_would_refuse(connection:
             connection.execute(insert, [*values.values()])
         heard.append((name, str(refused.value)[:6], refused.value.diag.message_detail))
     assert [one for one in heard if one[1:] != ("noti: ", None)] == []
+
+
+WALL: list[dict[str, object]] = [
+    *({name: wrong} for name, wrong in WRONG if wrong is not None or name == "body"),
+    {"claim_count": 1_000_000_001},
+    {"attempt_count": 1_000_000_001},
+    {"lost_count": 1_000_001},
+    {"retry_count": 1_000_001},
+    {"lease_until": "2026-01-01"},
+    {"dispatched_at": "2026-01-01"},
+    {"requested": "held"},
+    {"status": "sending", "claimed_by": 1},
+    {"status": "sending", "claimed_by": 1, "lease_until": "infinity"},
+    {"status": "sending", "claimed_by": 1, "lease_until": "2026-01-01", "dispatched_at": "infinity"},
+    {"status": "sending", "claimed_by": 1, "lease_until": "2026-01-01", "requested": "sent"},
+    {"status": "sending", "claimed_by": 1, "lease_until": "2026-01-01", "held_at": "2026-01-01"},
+    {"status": "pending", "claimed_by": 1, "lease_until": "2026-01-01"},
+    {"status": "sent", "finished_at": "2026-01-01"},
+    {"status": "failed", "finished_at": "2026-01-01", "sent_at": "2026-01-01"},
+    {"status": "unknown"},
+]
+
+
+def test_the_wall_stands_without_the_doorman_and_does_not_show_the_row(connection: psycopg.Connection[Any]) -> None:
+    heard = []
+    connection.execute("SET session_replication_role = replica")  # no triggers
+    for wrong in WALL:
+        values = {"channel": "email", "recipient": "ann@example.com", "body": "Hi"} | wrong
+        if any(name.startswith("entity") and len(str(word)) > 1 for name, word in wrong.items()):
+            values = {"entity_type": "x", "entity_id": "x"} | values
+        insert = sql.SQL("INSERT INTO noti.notifications_log ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join([sql.Placeholder()] * len(values))
+        )
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            connection.execute(insert, [*values.values()])
+        heard.append((wrong, str(refused.value)[:6], refused.value.diag.message_detail))
+    assert [one for one in heard if one[1:] != ("noti: ", None)] == []
+
+
+def test_the_wall_lets_in_what_is_only_unusual(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("SET session_replication_role = replica")  # no triggers
+    claim = "'sending', 1, now(), now()"
+    for names, values in (
+        ("claim_count, attempt_count", "1000000000, 1000000000"),
+        ("lost_count, retry_count, max_retries", "1000000, 1000000, 1000"),
+        ("status, claimed_by, lease_until, dispatched_at, requested", f"{claim}, 'cancelled'"),
+        ("status, claimed_by, lease_until, dispatched_at, requested, on_uncertain", f"{claim}, 'held', 'fail'"),
+        ("error_message", "repeat('x', 8192)"),
+    ):
+        columns = f"channel, recipient, body, {names}"
+        statement = f"INSERT INTO noti.notifications_log ({columns}) VALUES ('sms', 'a', 'b', {values})"
+        connection.execute(statement.encode())
+    connection.execute("UPDATE noti.notifications_log SET updated_at = now()")
+    assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (5,)
 
 
 def test_what_is_as_long_as_may_be_gets_in(connection: psycopg.Connection[Any]) -> None:

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.embedded import Server
-from noti_worker.store import migrate
+from noti_worker.store import migrate, revisions
 from tests.migrations.describe import describe
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,8 @@ def described(url: str) -> str:
 def test_up_and_down_and_up_again(empty_database_url: str) -> None:
     assert migrate.current(empty_database_url) is None
     pending = migrate.pending(empty_database_url)
+    newest_first = ScriptDirectory.from_config(migrate._config()).walk_revisions()
+    assert pending == revisions.known() == [step.revision for step in newest_first][::-1]
     assert (pending[0], pending[-1], sorted(pending)) == ("0001", migrate.head(), pending)
     migrate.upgrade(empty_database_url)
     first = described(empty_database_url)
@@ -68,6 +71,15 @@ def test_down_leaves_nothing_but_the_version_table(database_url: str) -> None:
     """
     assert one(database_url, left) == ["alembic_version", "alembic_version_pkc"]
     assert one(database_url, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'noti'::regnamespace") == 0
+
+
+def test_a_step_down_brings_back_what_was(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url, "0006")
+    before = described(empty_database_url)
+    migrate.upgrade(empty_database_url, "0007")
+    assert described(empty_database_url) != before
+    migrate.downgrade(empty_database_url, "0006")
+    assert described(empty_database_url) == before
 
 
 def test_the_version_stands_in_our_schema(database_url: str) -> None:
@@ -144,6 +156,19 @@ def test_other_defaults_of_the_database_change_nothing(empty_database_url: str, 
             connection.execute(f"ALTER DATABASE {name} SET {setting}".encode())
     migrate.upgrade(empty_database_url)
     assert described(empty_database_url) == described(database_url)
+
+
+def test_whoever_may_insert_may_call_what_the_check_calls(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+        migrate.upgrade(empty_database_url)
+        connection.execute("SET ROLE noti_app")
+        insert = (
+            "INSERT INTO noti.notifications_log (channel, recipient, body, max_retries) VALUES ('sms', 'a', 'b', %s)"
+        )
+        connection.execute(insert, [1000])
+        with pytest.raises(psycopg.errors.CheckViolation, match="noti: max_retries is out of range"):
+            connection.execute(insert, [1001])
 
 
 # ------------------------------------------------------------------------------------ refusals

@@ -121,6 +121,7 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         ),
         (f.Fenced(on=True, seconds=10.0), "warning", "fenced", {"seconds": 10.0}),
         (f.Fenced(on=False, seconds=0.0), "info", "unfenced", {}),
+        (f.DatabaseHeldUp("55P03"), "warning", "database_busy", {"error": "55P03"}),
         (f.LeaseLost(17), "warning", "lease_lost", {"notification_id": 17}),
         (f.Recorded({"applied": 3, "stale": 2}, 0.1), "warning", "late_result", {"count": 2}),
         (f.Reloaded(("email",), ()), "info", "reloaded", {"channels": ["email"], "restart": []}),
@@ -137,6 +138,7 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
         (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),
         (f.Retained({}, (), (), ("dropping a",), {}), "warning", "retention", {"postponed": ["dropping a"]}),
+        (f.SchemaNewer("0009", "0006"), "warning", "schema_newer", {"revision": "0009", "known": "0006"}),
         (f.Trouble("loop", "KeyError"), "error", "trouble", {"where": "loop", "error": "KeyError"}),
     ],
 )

@@ -280,8 +280,8 @@ class Peer:
 
 
 @contextmanager
-def scripted(script: Script) -> Iterator[int]:
-    """A server that runs `script` on each connection, one after the other; gives its port."""
+def scripted(script: Script, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server that runs `script` on each connection (over TLS with `context`), one after the other; gives its port."""
     stopping = Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -293,6 +293,8 @@ def scripted(script: Script) -> Iterator[int]:
             except TimeoutError:
                 continue
             connection.settimeout(10)
+            if context is not None:
+                connection = context.wrap_socket(connection, server_side=True)
             peer = Peer(connection, stopping)
             try:
                 script(peer)

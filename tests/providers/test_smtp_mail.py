@@ -383,7 +383,7 @@ LINES = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 def test_what_the_check_lets_through_is_read_the_same_by_others(values: list[str]) -> None:
     names = [f"X-{index}" for index, _ in enumerate(values)]
     try:
-        block = _mail._block(list(zip(names, values, strict=True))) + b"body"
+        block = _mail._block(tuple(zip(names, values, strict=True))) + b"body"
     except BadNotification:
         return
     for read in (message_from_bytes(block), message_from_string(block.decode())):

@@ -12,7 +12,7 @@ from noti_worker.domain.notification import Channel, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.rules import Answer, classify
 from noti_worker.providers import smtp
-from noti_worker.providers._smtp import Refused, Reply, Transcript
+from noti_worker.providers._smtp_said import Refused, Reply, Transcript
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

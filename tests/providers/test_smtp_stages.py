@@ -1,5 +1,6 @@
 """Every stage of an SMTP conversation fails in every way: what becomes of the mail, and by when."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import _smtp_pool, smtp
+from tests.certificates import Authority
 from tests.providers.contract import LIMIT, a_message
 from tests.providers.smtp_server import CLOSE, SILENCE, Inbox, Peer, scripted
 
@@ -29,7 +31,7 @@ def inbox(request: pytest.FixtureRequest) -> Iterator[Inbox]:
 
 def build(port: int, **changes: Any) -> Sender:
     settings = smtp.Settings(host="127.0.0.1", port=port, from_=("a@example.com",), tls="none")
-    return smtp.build(replace(settings, dot_timeout=timedelta(seconds=0.4), **changes), None)
+    return smtp.build(replace(settings, **{"dot_timeout": timedelta(seconds=0.4), **changes}), None)
 
 
 @pytest.fixture
@@ -237,17 +239,53 @@ def test_a_hostile_server_costs_no_more_than_the_limit(
     assert words in (outcome.error or "")
 
 
-def test_a_server_that_does_not_read_costs_no_more_than_the_limit() -> None:
-    file = Attachment("big.bin", "application/octet-stream", bytes(10_000_000))  # more than any socket buffers
-    with scripted(_never_reads) as port:
-        sender = build(port)
+BIG = Attachment("big.bin", "application/octet-stream", bytes(10_000_000))  # more than any socket buffers
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def secured(request: pytest.FixtureRequest, authority: Authority) -> tuple[ssl.SSLContext | None, dict[str, Any]]:
+    """How a scripted server speaks, and the settings for it."""
+    if request.param == "plain":
+        return None, {}
+    return authority.server_context("127.0.0.1"), {"tls": "implicit", "ca_file": str(authority.ca_file)}
+
+
+def test_a_server_that_does_not_read_costs_no_more_than_the_limit(
+    secured: tuple[ssl.SSLContext | None, dict[str, Any]],
+) -> None:
+    context, settings = secured
+    with scripted(_never_reads, context) as port:
+        sender = build(port, **settings)
         began = monotonic()
-        outcome = sender.send(replace(MESSAGE, attachments=(file,)), 1.0)
+        outcome = sender.send(replace(MESSAGE, attachments=(BIG,)), 1.0)
         took = monotonic() - began
         sender.close()
     assert took < 1.5
     assert outcome.kind is Kind.TRANSIENT, "the final dot was never written"
     assert "it ended at data: the server does not read" in (outcome.error or "")
+
+
+def test_a_big_mail_reaches_a_server_that_is_slow(secured: tuple[ssl.SSLContext | None, dict[str, Any]]) -> None:
+    context, settings = secured
+    lines = []
+
+    def script(peer: Peer) -> None:
+        peer.say("220 mail.test")
+        for answer in ("250 mail.test", "250 Ok", "250 Ok", "354 Go on"):
+            peer.hear()
+            peer.say(answer)
+        peer.stopping.wait(0.3)  # until nothing more fits into what lies between
+        while (line := peer.hear()) != ".":
+            lines.append(line)
+        peer.trickle("250 2.0.0 Ok: queued as 1234\r\n", pause=0.005)
+
+    with scripted(script, context) as port:
+        sender = build(port, dot_timeout=timedelta(seconds=30), **settings)
+        outcome = sender.send(replace(MESSAGE, attachments=(BIG,)), 30)
+        sender.close()
+    assert outcome.kind is Kind.OK, outcome
+    assert outcome.provider_message_id == "1234"
+    assert sum(line.count("A") for line in lines) > 13_000_000, "base64 of NULs"
 
 
 @pytest.mark.fault("F37")

@@ -76,6 +76,8 @@ SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
         (b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 4\r\n\r\nfine", b"fine", 2),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nfine", b"fine", 2),
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nfine", b"fine", 1),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nfine", b"fine", 1),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 45\r\n\r\nfine", b"fine", 2),
         (SIZED + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b"fine", 2),
         (b"HTTP/1.1 204 No Content\r\n\r\nevil", b"", 2),
     ],
@@ -238,7 +240,8 @@ def test_it_is_read_as_the_standard_library_reads_it(
 def test_an_answer_that_comes_before_the_body_was_read_counts(client: Client) -> None:
     def refuse(connection: socket.socket, stopping: Event) -> None:
         connection.recv(10_000)
-        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")  # and hangs up, most of it unread
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        # and hangs up, most of it unread
 
     with misbehaving() as server:
         server.greeting = refuse

@@ -15,6 +15,7 @@ from noti_worker.domain.notification import Channel, Drop, Notification, OnUncer
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from tests.store.model import ACCOUNTS, FINISHED, PARKED, Claim, End, Row
+from tests.store.rows import silence
 from tests.store.world import AUDIT, CHANGE, DUE, MEDDLING, ROWS, SEND, TRIES, World, shown
 
 LANES = (
@@ -217,23 +218,28 @@ class Life(RuleBasedStateMachine):
         pauses = self.world.queue.pauses()
         assert pauses.all == self.paused
         shares = [Share(lane, limit) for lane in LANES if not pauses.closes_lane(lane, ROUTE)]
-        expected = self._next(limit, claimed_from, solo, held if mode == "UPDATE" else None)
+        # The answer to the claim of the first one did not come.
+        in_hand = None if calm else sorted({claim.row.id for claim in self.open if claim.worker == worker_id})[1:]
+        unanswered = [row for row in self.model.values() if row.owner == worker_id and row.id not in (in_hand or ())]
+        expected = self._next(limit, claimed_from, [] if calm else unanswered, solo, held if mode == "UPDATE" else None)
         with self.world.application.transaction():
             if held is not None:
                 self._lock(held, mode)
             taken = self.world.queue.claim(
-                worker_id, shares, limit, HOUR, claimed_from, solo=solo, skip=pauses.skips(ROUTE)
+                worker_id, shares, limit, HOUR, claimed_from, in_hand=in_hand, solo=solo, skip=pauses.skips(ROUTE)
             )
         assert [n.notification_id for n in taken] == [row.id for row in expected]
         return [self._taken(worker_id, n) for n in taken]
 
-    def _next(self, limit: int, dead: list[int] | None, solo: bool, locked: Row | None) -> list[Row]:
+    def _next(
+        self, limit: int, dead: list[int] | None, unanswered: list[Row], solo: bool, locked: Row | None
+    ) -> list[Row]:
         """Lane by lane, the oldest first."""
         order = {one["id"]: one["due_at"] for one in self.world.read(DUE)}
         able = [
             row
             for row in self.model.values()
-            if row is not locked and row.claimable(dead, solo=solo) and not row.paused(self.paused)
+            if row is not locked and row.claimable(dead, row in unanswered, solo=solo) and not row.paused(self.paused)
         ]
         able.sort(key=lambda row: (LANES.index(row.lane), order[row.id], row.id))
         return able[:limit]
@@ -379,9 +385,7 @@ class Life(RuleBasedStateMachine):
             self.registered.clear()
             self.dead.clear()
             return
-        self.world.outside.execute(
-            "UPDATE noti.workers SET heartbeat = now() - interval '20 seconds' WHERE worker_id = %s", [self.ids[worker]]
-        )
+        silence(self.world.outside, self.ids[worker], 20)
         self.dead |= {self.ids[worker]} & self.registered
 
     def _beat(self, worker_id: int) -> list[int]:

@@ -69,10 +69,12 @@ class Row:
             or ("account", self.provider) in pauses
         )
 
-    def claimable(self, dead: Collection[int] | None, *, solo: bool) -> bool:
+    def claimable(self, dead: Collection[int] | None, unanswered: bool, *, solo: bool) -> bool:
+        """`unanswered`: the worker that claims has it already, and knows nothing of it."""
         if self.rests or not self.due:
             return False
-        if self.owner is not None and (dead is None or not (self.lease_over or self.owner in dead)):
+        lost = dead is not None and (self.lease_over or self.owner in dead)
+        if self.owner is not None and not lost and not (unanswered and not self.dispatched):
             return False
         return (self.lost_count + (self.owner is not None) >= 2) == solo
 

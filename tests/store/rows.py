@@ -40,10 +40,20 @@ def claim(
     lanes: Sequence[Lane] = (NORMAL,),
     lease: timedelta = LEASE,
     dead: Sequence[int] | None = (),
+    in_hand: Sequence[int] | None = None,
     solo: bool = False,
 ) -> list[Notification]:
     """Claim from the lanes, each of which may use the whole limit."""
-    return list(queue.claim(worker_id, [Share(lane, limit) for lane in lanes], limit, lease, dead, solo=solo))
+    shares = [Share(lane, limit) for lane in lanes]
+    return list(queue.claim(worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo))
+
+
+def silence(connection: Connection, worker_id: int, seconds: float) -> None:
+    """Make the last heartbeat of a worker that many seconds old."""
+    connection.execute(
+        "UPDATE noti.workers SET heartbeat = clock_timestamp() - %s WHERE worker_id = %s",
+        [timedelta(seconds=seconds), worker_id],
+    )
 
 
 def ids(notifications: Sequence[Notification]) -> list[int]:

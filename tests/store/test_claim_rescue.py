@@ -6,7 +6,7 @@ from noti_worker.domain.lanes import Floor, Share
 from noti_worker.domain.notification import Status
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.workers import PostgresWorkers
-from tests.store.rows import AT_ONCE, LEASE, NORMAL, Connection, attempts, claim, ids, insert, row, tried
+from tests.store.rows import AT_ONCE, LEASE, NORMAL, Connection, attempts, claim, ids, insert, row, silence, tried
 
 
 def test_an_expired_lease_is_taken_again_and_the_loss_is_written_down(
@@ -38,9 +38,7 @@ def test_the_rows_of_a_dead_worker_are_claimable_at_once(
     everything = insert(connection, 5)
     claim(queue, 3, worker_id=dead)
     claim(queue, 1, worker_id=99)  # unknown is not dead: its lease decides
-    connection.execute(
-        "UPDATE noti.workers SET heartbeat = heartbeat - interval '16 seconds' WHERE worker_id = %s", [dead]
-    )
+    silence(connection, dead, 16)
     heart = workers.beat(alive, {})
     assert heart.dead == (dead,)
     assert ids(claim(queue, worker_id=alive, dead=heart.dead)) == everything[:3] + everything[4:]
@@ -53,6 +51,18 @@ def test_right_after_an_outage_no_claim_of_anybody_is_taken(queue: PostgresQueue
     claim(queue, 1, worker_id=8, dead=None)
     assert ids(claim(queue, worker_id=9, dead=None)) == [free]
     assert ids(claim(queue, worker_id=9, dead=[8])) == [expired, of_the_dead]
+
+
+def test_a_worker_takes_its_own_rows_whose_claim_was_not_answered(queue: PostgresQueue, connection: Connection) -> None:
+    in_hand, marked, unanswered, of_another = insert(connection, 4)
+    claimed = claim(queue, 3, worker_id=7)
+    queue.dispatch(7, claimed[1])  # it may be on its way: left to its lease
+    claim(queue, 1, worker_id=8)
+    assert claim(queue, worker_id=7, dead=None) == []
+    assert claim(queue, worker_id=7, dead=None, in_hand=[in_hand, unanswered]) == []
+    [again] = claim(queue, worker_id=7, dead=None, in_hand=[in_hand])
+    assert (again.notification_id, again.claim_count, again.lost_count, again.dispatched) == (unanswered, 2, 1, False)
+    assert [len(attempts(connection, id_)) for id_ in (in_hand, marked, unanswered, of_another)] == [0, 0, 1, 0]
 
 
 def test_a_row_that_was_lost_after_its_dispatch_mark_says_so(queue: PostgresQueue, connection: Connection) -> None:

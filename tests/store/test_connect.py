@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -128,6 +129,12 @@ def test_a_url_that_names_nothing_leads_to_no_server_that_happens_to_run(enter: 
         enter(url)
 
 
+@pytest.mark.parametrize("word", ["connect_timeout=soon", "tcp_user_timeout=1.5"])
+def test_a_time_limit_that_is_no_number_is_a_configuration_error(word: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{word.replace('=', ' is .')}.; give a whole number, like"):
+        connect(f"postgresql://noti:hunter2@db/app?{word}")
+
+
 def test_nobody_listening_is_a_database_that_is_away() -> None:
     with pytest.raises(DatabaseAway, match="refused"):
         connect("postgresql://noti:hunter2@127.0.0.1:1/noti")
@@ -237,6 +244,39 @@ def test_a_call_under_way_ends_when_the_patience_is_shortened(
     threading.Timer(0.2, lambda: through._database.patience.shorten(0.3)).start()
     with pytest.raises(DatabaseAway, match="lost"):
         through.run(ONE, {})
+
+
+def test_a_session_whose_worker_stops_connects_within_its_patience(
+    connection: Connection, frozen: threading.Event, through: Session
+) -> None:
+    frozen.set()  # the line opens, and nobody speaks
+    through._database.patience.shorten(0.3)
+    began = time.monotonic()
+    with pytest.raises(DatabaseAway, match="timeout"):
+        through.run(ONE, {})
+    assert time.monotonic() - began < 4  # libpq counts in whole seconds, two at least; it was five
+
+
+def test_closing_a_session_does_not_wait_for_a_connection_that_hangs(
+    connection: Connection, frozen: threading.Event, through: Session, wait_for: Callable[..., Any]
+) -> None:
+    frozen.set()
+    said: list[str] = []
+
+    def call() -> None:
+        try:
+            through.run(ONE, {})
+        except DatabaseAway as error:
+            said.append(str(error))
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    wait_for(through._lock.locked)
+    through._database.patience.shorten(0.2)
+    through.close()
+    assert said == []
+    frozen.clear()
+    caller.join(20)
 
 
 def test_a_long_answer_is_waited_for(through: Session, monkeypatch: pytest.MonkeyPatch) -> None:

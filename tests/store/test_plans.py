@@ -27,7 +27,7 @@ CLOSED = {
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "claim": {
-        "worker_id": 1, "lease": LEASE, "dead": [7], "solo": False,
+        "worker_id": 1, "lease": LEASE, "dead": [7], "in_hand": [1], "solo": False,
         "closed_providers": ["relay"], "closed_templates": ["welcome"], "limit": 100,
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
         "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0],

@@ -11,7 +11,7 @@ from noti_worker import enqueue_many
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, NotFound
 from noti_worker.domain.notification import Status
 from noti_worker.domain.secret import Secret
-from noti_worker.store import reading
+from noti_worker.store import listing, reading
 from noti_worker.store.connect import Connection, Database, Session
 from noti_worker.store.filters import Filter
 from noti_worker.store.statements import statement
@@ -26,7 +26,7 @@ def people(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def ids(lines: list[reading.Line]) -> list[int]:
+def ids(lines: list[listing.Line]) -> list[int]:
     return [line.notification_id for line in lines]
 
 
@@ -214,7 +214,7 @@ def test_failures_older_than_an_hour_are_not_of_the_last_hour(people: Connection
 
 def test_a_list_gives_the_newest_first_and_no_content(people: Connection) -> None:
     made = [queue(people, subject="Private", body="Secret") for _ in range(5)]
-    lines = reading.list_notifications(people, Filter(), limit=3)
+    lines = listing.list_notifications(people, Filter(), limit=3)
     assert ids(lines) == made[:1:-1]
     assert "Secret" not in str(lines)
     assert "Private" not in str(lines)
@@ -238,15 +238,15 @@ def test_a_filter_finds_what_it_names(people: Connection, columns: dict[str, Any
     queue(people)
     wanted = queue(people, **columns)
     queue(people)
-    assert ids(reading.list_notifications(people, Filter(**conditions))) == [wanted]
+    assert ids(listing.list_notifications(people, Filter(**conditions))) == [wanted]
 
 
 @pytest.mark.parametrize("status", [*Status])
 def test_a_filter_finds_each_status(people: Connection, status: Status) -> None:
     made = {wanted: life(people, wanted.value) for wanted in Status}
-    assert ids(reading.list_notifications(people, Filter(status=(status,)))) == [made[status]]
+    assert ids(listing.list_notifications(people, Filter(status=(status,)))) == [made[status]]
     pair = Filter(status=(status, Status.SENT))
-    assert set(ids(reading.list_notifications(people, pair))) == {made[status], made[Status.SENT]}
+    assert set(ids(listing.list_notifications(people, pair))) == {made[status], made[Status.SENT]}
 
 
 def test_account_and_kind_are_those_of_the_latest_try(people: Connection) -> None:
@@ -260,9 +260,9 @@ def test_account_and_kind_are_those_of_the_latest_try(people: Connection) -> Non
         "VALUES (%s, 2, 'lost', 'uncertain', 1)",
         (first,),
     )
-    assert ids(reading.list_notifications(people, Filter(account=("relay",)))) == [first]
-    assert ids(reading.list_notifications(people, Filter(kind=("dead",)))) == [second]
-    assert reading.list_notifications(people, Filter(account=("spare",), kind=("transient",))) == []
+    assert ids(listing.list_notifications(people, Filter(account=("relay",)))) == [first]
+    assert ids(listing.list_notifications(people, Filter(kind=("dead",)))) == [second]
+    assert listing.list_notifications(people, Filter(account=("spare",), kind=("transient",))) == []
 
 
 def test_one_that_failed_without_a_try_is_found_by_why(people: Connection) -> None:
@@ -280,10 +280,10 @@ def test_one_that_failed_without_a_try_is_found_by_why(people: Connection) -> No
         " finished_at = now(), failed_at = now() WHERE notification_id = ANY (%s)",
         [[gone, refused]],
     )
-    assert ids(reading.list_notifications(people, Filter(kind=("lost",)))) == [gone]
-    assert ids(reading.list_notifications(people, Filter(kind=("lost", "permanent")))) == [refused, gone]
+    assert ids(listing.list_notifications(people, Filter(kind=("lost",)))) == [gone]
+    assert ids(listing.list_notifications(people, Filter(kind=("lost", "permanent")))) == [refused, gone]
     people.execute("SELECT noti.requeue(%s)", [gone])
-    assert reading.list_notifications(people, Filter(kind=("lost",))) == []
+    assert listing.list_notifications(people, Filter(kind=("lost",))) == []
 
 
 def test_the_words_of_an_error_are_found_in_any_case_and_taken_literally(people: Connection) -> None:
@@ -291,7 +291,7 @@ def test_the_words_of_an_error_are_found_in_any_case_and_taken_literally(people:
     claim(people, full, plain)
     end(people, "failed", full, error="Mailbox 100% FULL")
     end(people, "failed", plain, error="Mailbox 100 times full")
-    assert ids(reading.list_notifications(people, Filter(error="100% full"))) == [full]
+    assert ids(listing.list_notifications(people, Filter(error="100% full"))) == [full]
 
 
 def test_times_are_before_the_databases_now_or_absolute(people: Connection) -> None:
@@ -301,17 +301,17 @@ def test_times_are_before_the_databases_now_or_absolute(people: Connection) -> N
     )
     new = queue(people)
     hour = timedelta(hours=1)
-    assert ids(reading.list_notifications(people, Filter(created_since=hour))) == [new]
-    assert ids(reading.list_notifications(people, Filter(created_before=hour))) == [1]
-    assert ids(reading.list_notifications(people, Filter(failed_since=2.5 * hour))) == [1]
-    assert reading.list_notifications(people, Filter(failed_since=hour)) == []
-    assert ids(reading.list_notifications(people, Filter(created_since=datetime(2001, 1, 1, tzinfo=UTC)))) == [new, 1]
-    assert reading.list_notifications(people, Filter(created_since=LATER)) == []
+    assert ids(listing.list_notifications(people, Filter(created_since=hour))) == [new]
+    assert ids(listing.list_notifications(people, Filter(created_before=hour))) == [1]
+    assert ids(listing.list_notifications(people, Filter(failed_since=2.5 * hour))) == [1]
+    assert listing.list_notifications(people, Filter(failed_since=hour)) == []
+    assert ids(listing.list_notifications(people, Filter(created_since=datetime(2001, 1, 1, tzinfo=UTC)))) == [new, 1]
+    assert listing.list_notifications(people, Filter(created_since=LATER)) == []
 
 
 def test_a_story_has_its_events_in_order_and_their_columns(people: Connection) -> None:
     told = life(people, "failed")
-    story = reading.why(people, told)
+    story = listing.why(people, told)
     assert story.line.status == "failed"
     assert len(story.events) >= 2
     assert [event.at for event in story.events] == sorted(event.at for event in story.events)
@@ -322,7 +322,7 @@ def test_a_story_has_its_events_in_order_and_their_columns(people: Connection) -
 
 def test_an_unknown_id_has_no_story(people: Connection) -> None:
     with pytest.raises(NotFound, match="17"):
-        reading.why(people, 17)
+        listing.why(people, 17)
 
 
 def test_a_database_without_the_schema_refuses_with_its_sqlstate(empty_database_url: str) -> None:

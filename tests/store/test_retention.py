@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from noti_worker.domain.secret import Secret
 from noti_worker.store import retention
@@ -158,7 +159,7 @@ def test_attachments_go_when_they_are_old_and_nobody_names_them(session: Session
             [attachment, days * DAY],
         )
     for name in names:
-        finished(connection, "sent", 30, options=psycopg.types.json.Jsonb({"attachments": [str(uuid4()), name]}))
+        finished(connection, "sent", 30, options=Jsonb({"attachments": [str(uuid4()), name]}))
     ages = Ages(attachments=10 * DAY)
     assert run(session, ages, dry_run=True).deleted == run(session, ages).deleted == {"attachments": 1}
     assert left(connection, "attachments", "attachment_id") == [*made[:5], made[6]]

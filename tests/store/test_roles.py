@@ -17,7 +17,7 @@ from noti_worker.domain.notification import Status
 from noti_worker.domain.pauses import Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.embedded import Server
-from noti_worker.store import migrate, moves, overview, pausing, reading
+from noti_worker.store import listing, migrate, moves, overview, pausing, reading
 from noti_worker.store.connect import Database
 from noti_worker.store.filters import Filter
 from noti_worker.store.moves import Move
@@ -100,8 +100,8 @@ def test_an_application_sends_steers_and_reads_the_story(connection: Connection,
 @pytest.mark.parametrize("role", PEOPLE)
 def test_people_read_what_happened_without_its_content(database_url: str, history: dict[str, int], role: str) -> None:
     with reading.for_people(member_of(role, database_url)) as person:
-        assert len(reading.list_notifications(person, Filter())) == 4
-        assert [event.event for event in reading.why(person, history["failed"]).events][:3] == [
+        assert len(listing.list_notifications(person, Filter())) == 4
+        assert [event.event for event in listing.why(person, history["failed"]).events][:3] == [
             "queued",
             "try 1",
             "failed",

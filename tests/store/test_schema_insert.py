@@ -246,6 +246,24 @@ def test_an_audit_line_has_neither_address_nor_body(connection: Connection) -> N
     assert not any(word in found[0] for word in ("ann@", "secret", "hidden", "c@x"))
 
 
+def test_an_audit_line_says_what_was_asked_for(connection: Connection) -> None:
+    connection.execute("SET timezone = 'Asia/Kolkata'")
+    insert(connection)
+    insert(connection, entity_type='a "quoted" \\ word', entity_id="\u2028{},\n", template_id="NULL", body=None)
+    insert(connection, send_at="2030-01-01 00:00:00.5+00", expires_at="2031-01-01 00:00+00", priority="low")
+    insert(connection, status="sent", entity_type="", entity_id="17")
+    found = connection.execute(
+        """
+        SELECT a.metadata = jsonb_strip_nulls(jsonb_build_object(
+                 'status', n.status, 'channel', n.channel, 'priority', n.priority, 'entity_type', n.entity_type,
+                 'entity_id', n.entity_id, 'template_id', n.template_id, 'send_at', n.send_at,
+                 'expires_at', n.expires_at))
+          FROM noti.audit_log a JOIN noti.notifications_log n ON a.entity_id = n.notification_id::text
+        """
+    ).fetchall()
+    assert found == [(True,)] * 4
+
+
 def test_a_used_key_is_a_unique_violation_or_nothing(connection: Connection) -> None:
     insert(connection, idempotency_key="k")
     with pytest.raises(psycopg.errors.UniqueViolation):

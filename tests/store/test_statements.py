@@ -1,10 +1,13 @@
 """The named statements: they run in psql as they stand, and are read without surprises."""
 
+import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import psycopg
 
 from noti_worker.embedded import Server
 from noti_worker.store.statements import parse, statement
@@ -44,6 +47,16 @@ def test_a_parameter_without_sample_is_refused() -> None:
 def test_a_sample_without_parameter_is_refused() -> None:
     with pytest.raises(ValueError, match=r"odd\.sql.*first"):
         parse("odd", "\\set first 1\nSELECT 1;")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_statement_is_read_as_sqlalchemy_reads_it(name: str) -> None:
+    source = re.sub(r"^\\set .*\n|--.*", "", (FOLDER / f"{name}.sql").read_text(), flags=re.MULTILINE)
+    dialect = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+    compiled = text(source).compile(dialect=dialect)
+    ours = statement(name)
+    assert re.sub(r"--.*", "", ours.sql).split() == str(compiled).split()
+    assert ours.parameters == frozenset(compiled.params)
 
 
 def test_casts_and_percent_signs_are_left_alone() -> None:

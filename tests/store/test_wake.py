@@ -47,7 +47,7 @@ def test_a_hint_that_came_while_nobody_waited_is_kept(wake: PostgresWake, connec
 
 
 @pytest.mark.fault("F53")
-def test_a_storm_of_notifications_is_two_hundred_hints_a_second(wake: PostgresWake, connection: Connection) -> None:
+def test_a_storm_of_notifications_is_no_more_hints_than_asked_for(wake: PostgresWake, connection: Connection) -> None:
     ends = threading.Event()
 
     def storm() -> None:
@@ -58,10 +58,10 @@ def test_a_storm_of_notifications_is_two_hundred_hints_a_second(wake: PostgresWa
     thread.start()
     began, hints = time.monotonic(), 0
     while time.monotonic() - began < 0.5:
-        hints += wake.wait(0.5)
+        hints += wake.wait(0.5, apart=0.02)
     ends.set()
     thread.join()
-    assert 2 < hints <= 101
+    assert 2 < hints <= 26
 
 
 def test_another_channel_is_no_hint(wake: PostgresWake, connection: Connection) -> None:

@@ -131,6 +131,15 @@ class Ledger:
         return [line.split("\t") for line in text.splitlines()]
 
 
+def of_the_unit() -> dict[str, str]:
+    """The environment that the unit of systemd gives a worker, but for the place of its configuration."""
+    unit = (ROOT / "systemd" / "noti-worker.service").read_text()
+    lines = [line.removeprefix("Environment=") for line in unit.splitlines() if line.startswith("Environment=")]
+    given = dict(line.split("=", 1) for line in lines)
+    del given["NOTI_CONFIG"]
+    return given
+
+
 def member_of(role: str, url: str) -> str:
     """The URL or DSN of a login that may do just what `role` may; made when it is missing, and left to the server."""
     login = f"{role}_member"
@@ -158,7 +167,7 @@ class Daemons:
         daemon = Daemon(
             self.directory / "noti-worker.toml",
             self.directory / f"worker-{len(self._started)}.log",
-            {"NOTI_DATABASE_URL": self.database_url, **self.environ, **environ},
+            {**of_the_unit(), "NOTI_DATABASE_URL": self.database_url, **self.environ, **environ},
             prefix,
         )
         self._started.append(daemon)

@@ -1,7 +1,7 @@
 """A provider from outside that keeps book: its lines outlive whatever happens to the worker.
 
 The recipient says what happens: `gated…` waits for the gate when it is sent for the first time, `deadly…` kills
-the process, `slow…` takes 0.3 s. Else the account's `answer` comes at once.
+the process, `hungry…` takes 400 MB, `slow…` 0.3 s, `slower…` 1 s. Else the account's `answer` comes at once.
 """
 
 import os
@@ -41,11 +41,13 @@ class _Ledger:
         self._write("begun", message)
         if word.startswith("deadly"):
             os._exit(9)
+        if word.startswith("hungry"):
+            bytes(b"x" * (400 << 20))
         if first:
             while not self._book.with_suffix(".gate").exists() and not self._closed.wait(0.02):
                 pass
         if word.startswith("slow"):
-            self._closed.wait(0.3)
+            self._closed.wait(1.0 if word.startswith("slower") else 0.3)
         if self._answer.kind is Kind.OK:
             self._write("accepted", message)
         return self._answer

@@ -53,8 +53,12 @@ class Bug:
 
 
 _CLAIM = "noti_worker/store/sql/claim.sql"
+_LEASES = "tests/worker/test_leases.py"
+_LOOP = "tests/worker/test_loop.py"
+_RECORD = "tests/store/test_record.py"
 _RECORDER = "tests/worker/test_recorder.py"
 _FAULTS = "tests/system/test_faults.py"
+_FAULTS_SERVER = "tests/system/test_faults_server.py"
 
 BUGS = (
     Bug(
@@ -68,7 +72,7 @@ BUGS = (
             )
         ],
         [
-            "tests/store/test_record.py::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
+            f"{_RECORD}::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
             f"{_FAULTS}::test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more",
         ],
     ),
@@ -99,16 +103,16 @@ BUGS = (
         "a floor without a sweep: what commits late is never found",
         [Change("noti_worker/worker/loop.py", r"\bsweeping = .*", "sweeping = False")],
         [
-            "tests/worker/test_loop.py::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
+            f"{_LOOP}::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
             "tests/system/test_commits.py::test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too",
         ],
     ),
     Bug(
         "results are dropped when the database is away",
-        [Change("noti_worker/worker/recorder.py", r"batch \+ self\._waiting\b", "self._waiting")],
+        [Change("noti_worker/worker/recorder.py", r"\[\*again, \*self\._waiting\]", "self._waiting")],
         [
             f"{_RECORDER}::test_while_the_database_is_away_results_are_kept_and_one_line_a_minute_is_said",
-            "tests/system/test_faults_server.py::test_an_end_of_the_database_in_the_middle_costs_nothing",
+            f"{_FAULTS_SERVER}::test_an_end_of_the_database_in_the_middle_costs_nothing",
         ],
     ),
     Bug(
@@ -122,7 +126,7 @@ BUGS = (
     Bug(
         "the lease is not looked at before a send",
         [Change("noti_worker/worker/leases.py", r"held\.lease_ends - now < margin", "False")],
-        ["tests/worker/test_leases.py::test_a_send_is_not_started_with_too_little_lease_left"],
+        [f"{_LEASES}::test_a_send_is_not_started_with_too_little_lease_left"],
     ),
     Bug(
         "no mark before a send that must not go out twice",
@@ -136,6 +140,75 @@ BUGS = (
         [
             "tests/worker/test_worker.py::test_a_row_that_must_not_go_out_twice_is_marked_before_its_send",
             f"{_FAULTS}::test_after_a_kill_what_must_not_go_out_twice_does_not",
+        ],
+    ),
+    Bug(
+        "no fence of its own: a worker whose heart stands still sends on",
+        [Change("noti_worker/worker/leases.py", r"\S+ - self\._heard >= FENCE_AFTER", "False")],
+        [
+            f"{_LEASES}::test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows",
+            f"{_LEASES}::test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own",
+        ],
+    ),
+    Bug(
+        "what was lost twice is claimed among the others",
+        [Change(_CLAIM, r"AND \(n\.lost_count \+ .* = cast\(:solo AS boolean\)", "AND NOT cast(:solo AS boolean)")],
+        [
+            "tests/store/test_claim_rescue.py::test_a_row_lost_twice_is_only_taken_alone",
+            f"{_FAULTS}::test_a_row_that_kills_its_worker_five_times_ends_alone_and_its_mates_are_sent",
+        ],
+    ),
+    Bug(
+        "what was lost twice is sent beside the others",
+        [Change("noti_worker/worker/loop.py", r" and len\(self\._hand\) <= 1", "")],
+        [f"{_LOOP}::test_a_row_lost_twice_is_sent_alone"],
+    ),
+    Bug(
+        "a result is forgotten when its row is locked",
+        [Change("noti_worker/worker/recorder.py", r'\[.* if fates\[id_\] == "busy"\] \+ later', "later")],
+        [
+            f"{_RECORDER}::test_a_locked_row_is_flushed_again_and_holds_up_nobody",
+            f"{_FAULTS}::test_a_row_locked_by_an_application_waits_and_holds_up_nobody",
+        ],
+    ),
+    Bug(
+        "a result that is flushed again is written again",
+        [Change("noti_worker/store/sql/record.sql", r"THEN 'again'", "THEN 'stale'")],
+        [
+            f"{_RECORD}::test_a_result_that_is_flushed_again_writes_nothing",
+            f"{_RECORD}::test_a_try_that_is_flushed_again_after_the_next_claim_is_again_too",
+        ],
+    ),
+    Bug(
+        "a late result is thrown away although nobody else took the row",
+        [
+            Change(
+                "noti_worker/store/sql/record.sql",
+                r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
+                "AND n.claim_count = entry.claim_count AND n.lease_until > now() FOR NO KEY UPDATE",
+            )
+        ],
+        [f"{_RECORD}::test_a_late_result_counts_while_nobody_else_took_the_row"],
+    ),
+    Bug(
+        "a stale try leaves no trace",
+        [Change("noti_worker/store/sql/record.sql", r" OR fate = 'stale' AND exists", "")],
+        [
+            f"{_RECORD}::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
+            f"{_FAULTS}::test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more",
+        ],
+    ),
+    Bug(
+        "after an outage rows are claimed before results are written",
+        [Change("noti_worker/worker/loop.py", r"return self\._outage\.on or .*", "return self._outage.on")],
+        [f"{_LOOP}::test_after_an_outage_results_in_hand_go_before_new_claims"],
+    ),
+    Bug(
+        "after an outage the rows of others are taken at once",
+        [Change("noti_worker/worker/outage.py", r"return ended is not None and .*", "return False")],
+        [
+            f"{_LEASES}::test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken",
+            f"{_FAULTS_SERVER}::test_after_an_outage_nobody_sends_again_what_a_neighbour_has_yet_to_record",
         ],
     ),
 )

@@ -41,7 +41,7 @@ class Scene:
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.broken:
+        if self._connection is None or self._connection.closed:
             self._connection = ApplicationConnection.connect(self.database_url, autocommit=True)
         return self._connection
 
@@ -111,7 +111,8 @@ class Scene:
         return self.ask("SELECT status FROM noti.notification_attempts_log ORDER BY log_id")
 
     def answers(self) -> bool:
-        """Whether the server lets us in."""
+        """Whether the server lets us in; a session from before may have a moment to live."""
+        self.close()
         try:
             self.connection.execute("SELECT")
         except psycopg.OperationalError:

@@ -1,7 +1,8 @@
 """A soak: `python -m tests.system.soak` sends a million rows and shows what one worker takes meanwhile.
 
 Sandbox provider, two channels, tenants, templates, retries and refusals. After each tenth: memory, file descriptors and
-threads of the worker, and memory of its render child. They must be flat from the first tenth to the last.
+threads of the worker, and memory of its render child. They must be flat from the first tenth to the last. The worker
+has the environment that its unit of systemd gives it, which bounds what glibc keeps of freed memory.
 """
 
 import argparse

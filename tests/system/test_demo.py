@@ -155,7 +155,7 @@ def test_a_demo_that_is_told_to_end_takes_everything_with_it(
 def test_of_a_killed_demo_nothing_goes_on_running(demo: Callable[..., Demo], wait_for: Callable[..., Any]) -> None:
     shown = demo()
     wait_for(lambda: "#1 " in shown.text, timeout=60, what="the first row is shown")
-    assert any("postgres" in line for line in shown.running())
-    assert any("run" in line for line in shown.running())
+    wait_for(lambda: any("postgres" in line for line in shown.running()), what="the database runs")
+    wait_for(lambda: any("run" in line for line in shown.running()), what="the worker runs")
     shown.process.kill()
     wait_for(lambda: not shown.running(), timeout=20, what="everything ended")

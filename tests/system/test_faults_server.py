@@ -52,7 +52,7 @@ def one_backend_killed(server: Server) -> None:
     """The postmaster throws everybody out, recovers, and goes on."""
     with closing(psycopg.connect(server.url, autocommit=True)) as connection:
         [(pid,)] = connection.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'noti-worker results'"
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'noti-worker results 1'"
         ).fetchall()
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(psycopg.OperationalError):  # until we are thrown out

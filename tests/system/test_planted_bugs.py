@@ -54,6 +54,6 @@ def test_the_command_tells_caught_from_missed(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_planted_bug_is_caught() -> None:
     assert main([]) == 0

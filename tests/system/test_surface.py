@@ -13,9 +13,12 @@ import psycopg
 import pytest
 
 from noti_worker.settings import load
+from noti_worker.store import migrate, revisions
 from tests.promtool import complaints
 from tests.system.conftest import SANDBOX
 from tests.system.daemon import ROOT, Daemons
+from tests.system.scene import Scene
+from tests.verdict import Verdict
 
 FAST = """\
 [channels.email]
@@ -155,7 +158,11 @@ def test_when_the_default_port_is_in_use_a_free_one_is_taken_and_said(daemons: D
             {"NOTI_DATABASE_URL": "postgresql://me:hunter2@host/x?connect_timeout=0"},
             "connect_timeout is 0; it must",
         ),
-        ("", {"WATCHDOG_USEC": "9000000"}, "WatchdogSec of the unit is 9s, and a call of the database may take 15s"),
+        (
+            "",
+            {"WATCHDOG_USEC": "9000000"},
+            "WatchdogSec of the unit is 9s, and to connect to the database and ask it may take 30s",
+        ),
     ],
 )
 def test_a_wrong_configuration_ends_the_worker_with_78_and_names_the_setting(
@@ -211,3 +218,28 @@ def test_a_worker_without_a_configured_database_makes_one_that_others_join_and_t
     finally:
         worker.kill()
         worker.wait()
+
+
+@pytest.mark.fault("F45")
+def test_an_older_schema_is_refused_and_a_newer_one_is_worked_with(scene: Scene, verdict: Verdict) -> None:
+    scene.configure()
+    for revision in (revisions.known()[-2], "base"):
+        migrate.downgrade(scene.database_url, revision)
+        daemon = scene.house.start(NOTI_DATABASE_URL=scene.database_url)  # the rights of the role are gone with them
+        assert daemon.wait() == 78, daemon.log_file.read_text()
+        [line] = [line["line"] for line in daemon.log if line["event"] == "raw"]
+        at = "none" if revision == "base" else revision
+        assert line == (
+            f"Error: the schema of the database is at revision {at}, and this version needs {migrate.head()}:"
+            " run noti-worker migrate"
+        )
+    migrate.upgrade(scene.database_url)
+    scene.connection.execute("UPDATE noti.alembic_version SET version_num = '9999'")
+    daemon = scene.house.start_ready()
+    [told] = daemon.said("schema_newer")
+    assert (told["level"], told["revision"], told["known"]) == ("warning", "9999", migrate.head())
+    scene.insert("user@example.com")
+    scene.finished()
+    assert scene.tries() == ["sent"]
+    assert daemon.stop() == 0
+    verdict.say("an older schema or none: exit 78 and a line with both revisions; a newer one: a warning, and it sends")

@@ -69,6 +69,7 @@ class FakeStore:
         self.away = False
         self.refuse_extend = False
         self.refuse_brief = False
+        self.lose_claims = 0
         self.busy: set[int] = set()
         self.gone: set[int] = set()
         self.locked: set[int] = set()
@@ -125,6 +126,7 @@ class FakeStore:
         lease: timedelta,
         dead: Sequence[int] | None,
         *,
+        in_hand: Sequence[int] | None = None,
         solo: bool = False,
         skip: Skip = NOTHING,
     ) -> Sequence[Notification]:
@@ -134,9 +136,9 @@ class FakeStore:
             for share in shares:
                 free = [
                     row
-                    for row in self.rows.values()
+                    for id_, row in self.rows.items()
                     if not row.finished
-                    and row.owner is None
+                    and (row.owner is None or (row.owner == worker_id and in_hand is not None and id_ not in in_hand))
                     and row.notification.due_at <= self.clock.now()
                     and _lane(row.notification) == share.lane
                     and (row.notification.lost_count >= 2) == solo
@@ -150,6 +152,9 @@ class FakeStore:
                     count = row.notification.claim_count + 1
                     row.notification = replace(row.notification, claim_count=count)
                     taken.append(row.notification)
+        if self.lose_claims:
+            self.lose_claims -= 1
+            raise DatabaseAway("08006")
         return taken
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
@@ -240,7 +245,7 @@ class NoWake:
     def __init__(self) -> None:
         self.closed = threading.Event()
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float, apart: float = 0.0) -> bool:
         self.closed.wait(timeout)
         return False
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 
 from noti_worker.domain.errors import ConfigurationError
-from noti_worker.observe.health import LIMITS
+from noti_worker.observe.health import STUCK_AFTER
 from noti_worker.settings.sections import SEND_TIMEOUT, WorkerSettings
 from noti_worker.store.connect import ANSWER_WITHIN, RESOLVE_WITHIN
 from noti_worker.worker import stop, worker
@@ -40,18 +40,18 @@ def test_a_lease_outlives_a_send_and_is_prolonged_for_longer_than_any() -> None:
 
 def test_a_stop_asks_for_more_time_than_it_takes() -> None:
     assert stop.ANSWER_QUICKLY < stop.ANSWER_WITHIN < ANSWER_WITHIN
-    # The last flush, the last beat and the leaving, each of which may wait for one call.
-    assert worker.FLUSH_WITHIN + 1 + 3 * stop.ANSWER_WITHIN < STOP_MARGIN
+    # The last claim and the release each wait for one call at most, then the last flush, a last beat and the leaving.
+    assert 2 * stop.ANSWER_WITHIN + worker.FLUSH_WITHIN + 1 + 2 * stop.ANSWER_QUICKLY < 20 < STOP_MARGIN
 
 
 def test_a_loop_that_waits_for_the_database_is_not_called_stuck() -> None:
-    assert min(LIMITS.values()) > 2 * ANSWER_WITHIN
+    assert STUCK_AFTER > 2 * ANSWER_WITHIN
 
 
 def test_a_watchdog_that_would_bite_a_waiting_worker_is_refused() -> None:
     ours = {"WATCHDOG_PID": str(os.getpid())}
-    with pytest.raises(ConfigurationError, match=r"WatchdogSec of the unit is 10s, .* may take 15s"):
-        check_watchdog(15.0, ours | {"WATCHDOG_USEC": "10000000"})
-    check_watchdog(15.0, ours | {"WATCHDOG_USEC": "20000000"})
+    with pytest.raises(ConfigurationError, match=r"WatchdogSec of the unit is 20s, .* may take 30s"):
+        check_watchdog(15.0, ours | {"WATCHDOG_USEC": "20000000"})
+    check_watchdog(15.0, ours | {"WATCHDOG_USEC": "40000000"})
     check_watchdog(15.0, {"WATCHDOG_PID": "1", "WATCHDOG_USEC": "10000000"})
     check_watchdog(15.0, {})

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from noti_worker.domain.facts import Fenced, LeaseLost, Trouble
+from noti_worker.domain.facts import DatabaseHeldUp, Fenced, LeaseLost, Trouble
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
@@ -214,5 +214,6 @@ def test_a_statement_that_another_transaction_was_in_the_way_of_makes_no_outage(
     house.go(60)
     assert house.outage.count == 0
     assert house.keeper.dead == (3,)  # claims of the dead are taken all the same
-    assert [fact.where for fact in house.witness.of(Trouble)] == ["database"]
+    assert house.witness.of(Trouble) == []
+    assert [fact.error for fact in house.witness.of(DatabaseHeldUp)] == ["55P03 LockNotAvailable"]
     assert not house.hand.fenced

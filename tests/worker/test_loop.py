@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,16 @@ from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
-from noti_worker.worker.loop import ALONE_PAUSE, ALONE_WITHIN, SECOND_LOOK, Loop, Pace
+from noti_worker.worker.loop import (
+    ALONE_PAUSE,
+    ALONE_WITHIN,
+    HINTS_APART,
+    SECOND_LOOK,
+    VAIN_APART,
+    VAIN_HINTS,
+    Loop,
+    Pace,
+)
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.pools import PATIENCE
 from noti_worker.worker.recorder import Recorder
@@ -26,6 +36,7 @@ class Slots:
         self.size = size
         self.begun: list[Held] = []
         self.patient = False  # little room waits a moment for more
+        self.limits: dict[str, int] = {}  # rows in hand by tenant
 
     @property
     def free(self) -> int:
@@ -34,6 +45,10 @@ class Slots:
     @property
     def want(self) -> int:
         return 0 if self.patient else self.free
+
+    def room(self, waiting: set[str]) -> dict[str, int]:
+        in_hand = Counter(held.notification.tenant_id for held in self.begun)
+        return {tenant: most - in_hand[tenant] for tenant, most in self.limits.items() if tenant in waiting}
 
     def submit(self, rows: list[Held]) -> None:
         for held in rows:
@@ -128,6 +143,42 @@ def test_a_pool_that_waits_for_more_room_is_asked_again_in_a_moment_and_others_m
     house.pool.patient = False
     house.loop.poll()
     assert house.begun() == [1, 2, 3, 4]
+
+
+def test_a_tenant_that_has_enough_in_hand_leaves_room_to_the_others_and_the_loop_rests() -> None:
+    house = House(size=20)
+    house.pool.limits = {"slow": 2}
+    for _ in range(10):
+        house.store.add(tenant_id="slow", priority=Priority.URGENT)
+    for _ in range(3):
+        house.store.add()
+    house.loop.poll()
+    assert house.begun() == [1, 2, 11, 12, 13]
+    while house.loop.poll() == 0.0:
+        pass
+    calls = len(house.store.asked("claim"))
+    assert house.loop.poll() > 0.5
+    assert len(house.store.asked("claim")) == calls
+    looks = len(house.store.asked("heads"))
+    house.finish()
+    house.loop.poll()
+    assert house.begun() == [3, 4]  # the lane was not taken for empty
+    assert len(house.store.asked("heads")) == looks
+
+
+def test_what_lies_behind_the_floor_of_a_tenant_that_has_enough_is_found_once_it_has_not() -> None:
+    house = House(size=20)
+    house.store.add(tenant_id="slow")
+    house.store.add(tenant_id="slow")
+    house.pool.limits = {"slow": 1}
+    house.loop.poll()
+    assert house.begun() == [1]
+    late = house.store.add(tenant_id="slow", due_at=NOW - timedelta(minutes=5))
+    house.clock.tick(1.2)
+    house.loop.poll()  # sweeps in vain
+    house.finish()
+    house.loop.poll()
+    assert house.begun() == [late]
 
 
 def test_urgent_rows_go_first_whatever_their_age() -> None:
@@ -288,6 +339,22 @@ def test_after_an_outage_results_in_hand_go_before_new_claims() -> None:
     house.loop.poll()
     assert len(house.begun()) == 3
     assert house.store.asked("claim")[-1]["dead"] is None
+
+
+def test_rows_whose_claim_was_not_answered_are_taken_again_and_those_in_hand_are_not() -> None:
+    house = House(size=4)
+    first = house.store.add()
+    house.loop.poll()
+    unanswered = [house.store.add(), house.store.add()]
+    house.clock.tick(2)
+    house.store.lose_claims = 1
+    house.loop.poll()
+    assert house.begun() == [first]
+    house.outage.over()
+    for _ in range(2):
+        house.clock.tick(2)
+        house.loop.poll()
+    assert house.begun() == [first, *unanswered]
 
 
 def test_a_row_lost_twice_is_sent_alone() -> None:
@@ -460,3 +527,18 @@ def test_many_suspects_follow_each_other_without_long_pauses() -> None:
         if house.pool.begun:
             house.finish()
     assert house.clock.monotonic() - 1000 < 20
+
+
+def test_hints_without_rows_are_heard_more_seldom_until_there_is_one_to_claim() -> None:
+    house = House()
+    for _ in range(VAIN_HINTS):
+        house.loop.hint()
+        assert house.loop.poll() == SECOND_LOOK
+        assert house.loop.hints_apart == HINTS_APART
+    house.loop.hint()
+    assert house.loop.hints_apart == VAIN_APART
+    assert house.loop.poll() > SECOND_LOOK
+    house.store.add()
+    house.loop.hint()
+    house.loop.poll()
+    assert house.loop.hints_apart == HINTS_APART

@@ -1,7 +1,9 @@
+import threading
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseRefused
-from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Trouble
+from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Result, Trouble
 from noti_worker.worker.leases import Hand
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
@@ -128,3 +130,33 @@ def test_a_result_counts_as_waiting_until_it_is_written() -> None:
     assert desk.recorder.waiting == 3
     desk.recorder.flush(batch)
     assert desk.recorder.waiting == 0
+
+
+def test_two_batches_are_written_at_a_time() -> None:
+    desk = Desk()
+    together = threading.Barrier(2, timeout=5)
+    record = desk.store.record
+
+    def meet(worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+        together.wait()
+        return record(worker_id, results)
+
+    desk.store.record = meet  # type: ignore[method-assign]
+    desk.finish(2 * LARGEST_FLUSH)
+    desk.recorder.start()
+    assert desk.recorder.stop(10) == 0
+    assert desk.store.asked("record") == [LARGEST_FLUSH] * 2
+
+
+def test_what_two_writers_could_not_write_is_written_once_the_database_is_back() -> None:
+    desk = Desk()
+    desk.finish(2 * LARGEST_FLUSH)
+    first, second = desk.recorder.gather(), desk.recorder.gather()
+    desk.store.away = True
+    desk.recorder.flush(first)
+    desk.recorder.flush(second)
+    assert desk.recorder.waiting == 2 * LARGEST_FLUSH
+    desk.store.away = False
+    desk.recorder.flush(desk.recorder.gather())
+    assert desk.recorder.waiting == 0
+    assert len(desk.store.recorded) == 2 * LARGEST_FLUSH

@@ -12,7 +12,7 @@ from noti_worker.domain.facts import Result, Steered
 from noti_worker.domain.lanes import END, START
 from noti_worker.domain.notification import Briefing, Channel, Notification
 from noti_worker.worker.lookout import WINDOW
-from noti_worker.worker.steering import LEARN_EVERY
+from noti_worker.worker.steering import LEARN_EVERY, LEARN_SOON
 from tests.domain.rows import NOW
 from tests.worker import test_worker
 from tests.worker.fakes import sent
@@ -72,6 +72,34 @@ def test_closed_lanes_do_not_spin_the_loop() -> None:
         house.clock.tick(pause)
     assert house.store.asked("claim") == []
     assert len(house.store.asked("heads")) <= 10
+
+
+def test_an_idle_worker_hardly_asks_for_pauses() -> None:
+    house = House()
+    for _ in range(20):
+        house.clock.tick(house.loop.poll())
+        house.hand.heard(house.clock.monotonic())
+    assert len(house.store.asked("heads")) == 20
+    assert len(house.store.asked("pauses")) == 2
+    house.store.paused = {("channel", "sms")}
+    house.clock.tick(2 * LEARN_SOON)
+    house.loop.hint()
+    house.loop.poll()
+    assert house.witness.of(Steered) == [Steered(frozenset({("channel", "sms")}))]
+
+
+def test_what_was_paused_while_the_worker_was_idle_is_known_before_the_first_claim() -> None:
+    house = House()
+    house.loop.poll()
+    house.clock.tick(LEARN_EVERY + 0.1)
+    house.store.paused = {("tenant", "default")}
+    house.store.add()
+    house.loop.poll()
+    assert house.store.asked("claim") == []
+    house.store.paused = set()
+    house.clock.tick(LEARN_EVERY + 0.1)
+    house.loop.poll()
+    assert len(house.begun()) == 1
 
 
 def test_a_scheduled_row_of_a_closed_lane_wakes_nobody() -> None:

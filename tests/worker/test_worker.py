@@ -8,15 +8,24 @@ from typing import Any
 
 import pytest
 
-from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.facts import DatabaseLost, Reloaded, ReloadRefused, Result, WorkerStarted, WorkerStopped
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway
+from noti_worker.domain.facts import (
+    DatabaseLost,
+    Reloaded,
+    ReloadRefused,
+    Result,
+    WorkerStarted,
+    WorkerStopped,
+)
 from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Beat
 from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.pools import _Tenant
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.worker import Worker
@@ -54,6 +63,7 @@ class House:
         self.gate = Gate()
         self.witness = Witness()
         self.store = FakeStore(FakeClock())
+        self.patience: list[float] = []  # the seconds that a call may take, as it is told to the database
         self.worker = Worker(
             "1.0",
             self.store,
@@ -70,7 +80,7 @@ class House:
             lambda name: None,
             lambda worker_id: None,
             Steering({Channel.EMAIL: {"relay": "smtp"}}),
-            lambda seconds: None,
+            self.patience.append,
         )
         self.code: int | None = None
         self.on_disk: Plan | Exception = ConfigurationError("nothing on disk")
@@ -127,21 +137,55 @@ def test_a_stop_finishes_what_is_in_flight_and_claims_no_more(wait_for: Callable
     assert house.store.rows[3].status is Status.PENDING
 
 
-def test_rows_that_were_not_started_are_released_uncharged(wait_for: Callable[..., Any]) -> None:
-    house = House()
+def hang_with_one_waiting(house: House, wait_for: Callable[..., Any]) -> None:
     for _ in range(3):
         house.store.add()
     house.thread.start()
     wait_for(lambda: len(house.gate.begun) == 2)
     # A fast moment makes the pool ask ahead; here the third row is queued behind two that hang.
-    house.worker._loop._pools[Channel.EMAIL]._finished.extend([1e12] * 5)
+    house.worker._loop._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
     wait_for(lambda: house.store.rows[3].owner is not None)
+
+
+def test_rows_that_were_not_started_are_released_uncharged(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    hang_with_one_waiting(house, wait_for)
     house.worker.stop.ask("asked")
     wait_for(lambda: house.store.asked("release") == [[3]])
     house.gate.open.set()
     house.end()
     assert house.store.rows[3].status is Status.PENDING
     assert [fact.released for fact in house.witness.of(WorkerStopped)] == [1]
+
+
+def test_a_database_that_comes_back_for_the_last_results_gets_the_rest_back_too(wait_for: Callable[..., Any]) -> None:
+    house = House(drain_deadline=0.3)
+    hang_with_one_waiting(house, wait_for)
+    house.store.away = True
+    wait_for(lambda: house.witness.of(DatabaseLost))
+    house.worker.stop.ask("asked")
+    wait_for(lambda: house.worker._loop._give_back)
+    house.gate.open.set()
+    threading.Timer(1.0, lambda: setattr(house.store, "away", False)).start()
+    house.end()
+    assert len(house.store.recorded) == 2
+    assert house.store.rows[3].status is Status.PENDING
+    assert [(fact.released, fact.left) for fact in house.witness.of(WorkerStopped)] == [(1, 0)]
+    assert house.store.asked("leave") == [7]
+
+
+def test_a_worker_that_leaves_rows_behind_stays_in_the_register_until_it_counts_as_dead(
+    wait_for: Callable[..., Any],
+) -> None:
+    house = House(drain_deadline=0.3)
+    hang_with_one_waiting(house, wait_for)
+    house.store.locked = {3}  # by an application
+    house.worker.stop.ask("asked")
+    wait_for(lambda: house.store.asked("release"))
+    house.gate.open.set()
+    house.end()
+    assert house.store.rows[3].owner == 7
+    assert house.store.asked("leave") == []
 
 
 def test_a_send_that_hangs_past_the_drain_deadline_is_recorded_as_uncertain(wait_for: Callable[..., Any]) -> None:
@@ -192,6 +236,26 @@ def test_a_stop_while_the_database_is_away_ends_and_says_what_is_unrecorded(wait
     house.worker.stop.ask("asked")
     house.end()
     assert [fact.left for fact in house.witness.of(WorkerStopped)] == [1]
+
+
+def test_a_heartbeat_that_hangs_does_not_hold_up_the_end(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.thread.start()
+    wait_for(lambda: house.witness.of(WorkerStarted))
+    hanging, ended = threading.Event(), threading.Event()
+
+    def hangs(worker_id: int, state: object) -> Beat:
+        hanging.set()
+        wait_for(lambda: house.patience and house.patience[-1] == ANSWER_QUICKLY)
+        ended.set()
+        raise DatabaseAway("no answer")
+
+    house.store.beat = hangs  # type: ignore[method-assign]
+    assert hanging.wait(20)
+    house.worker.stop.ask("asked")
+    house.end()
+    assert ended.is_set()
+    assert house.patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
 
 
 def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Callable[..., Any]) -> None:
@@ -298,7 +362,7 @@ def test_a_reload_may_add_a_channel_and_take_one_away(wait_for: Callable[..., An
         house.store.add()
     house.thread.start()
     wait_for(lambda: len(house.gate.begun) == 2)
-    house.worker._pools[Channel.EMAIL]._finished.extend([1e12] * 5)
+    house.worker._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
     wait_for(lambda: house.store.rows[4].owner is not None)  # claimed, and in no hand yet
     house.on_disk = plan(new, Channel.SMS)
     house.worker.stop.ask_to_reload()

@@ -5,13 +5,15 @@
 -- by the update and then takes more rows than its LIMIT. The update reaches its rows through an array,
 -- not a join, whose plan would hang on statistics that a fresh table does not have.
 -- NO KEY: an application's foreign key to this table must not hide a row.
--- With :dead NULL no claim of another worker is taken, however old.
+-- With :dead NULL no claim of another worker is taken, however old. With :in_hand, what this worker holds and is not among
+-- these is taken: the answer to its claim was lost. What carries a dispatch mark is left to its lease.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
 -- Rows of paused templates and accounts are passed over; the arrays are empty unless something is paused. How far
 -- a lane is walked then, or in search of suspects, `untils` says (strides.sql); else they stand behind every row.
 \set worker_id 1
 \set lease '''120 seconds'''
 \set dead 'array[]::bigint[]'
+\set in_hand 'NULL::bigint[]'
 \set solo false
 \set limit 10
 \set closed_providers 'array[]::text[]'
@@ -45,7 +47,9 @@ WITH taken AS MATERIALIZED (
               AND (n.due_at, n.notification_id) < (lane.until_at, lane.until_id)
               AND (n.lease_until IS NULL
                    OR cast(:dead AS bigint[]) IS NOT NULL
-                      AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[]))))
+                      AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[])))
+                   OR n.claimed_by = cast(:worker_id AS bigint) AND n.dispatched_at IS NULL
+                      AND n.notification_id <> ALL (cast(:in_hand AS bigint[])))
               AND (n.template_id IS NULL OR n.template_id <> ALL (cast(:closed_templates AS text[])))
               AND (n.provider IS NULL OR n.provider <> ALL (cast(:closed_providers AS text[])))
               AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
@@ -60,7 +64,7 @@ lost AS (
            (notification_id, attempt_number, status, kind, error_message, worker, claim_count)
     SELECT notification_id, attempt_count + 1, 'lost', 'uncertain',
            CASE WHEN dispatched_at IS NULL
-                THEN 'the worker was lost or its lease ran out: it is not known how far it came'
+                THEN 'the worker was lost, its lease ran out, or its claim was not answered: it is not known how far it came'
                 ELSE 'the worker was lost or its lease ran out after the dispatch mark: it may have been sent'
            END,
            claimed_by::text, claim_count

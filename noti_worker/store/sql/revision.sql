@@ -1,0 +1,2 @@
+-- The revision of the schema.
+SELECT version_num FROM noti.alembic_version;
