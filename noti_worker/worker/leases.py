@@ -14,9 +14,6 @@ from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan
 
 BEAT_EVERY = 2.0
-PROMPT = 0.5
-"""Seconds; what the database said longer ago may be old, as after a pause of this process in the middle of a beat."""
-
 FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
 
@@ -239,8 +236,7 @@ class Keeper:
             return False, min(self._outage.lost(error), BEAT_EVERY)
         self._outage.over()
         self._last_beat = self._clock.monotonic()
-        if self._last_beat - asked <= PROMPT or beat.now > self._clock.now():
-            self._clock.set(beat.now)
+        self._clock.hear(beat.now, asked)
         self._beats = self._beats + 1 if beat.known else 0
         self._dead = beat.dead
         return True, BEAT_EVERY

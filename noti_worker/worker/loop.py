@@ -12,7 +12,8 @@ from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
 from noti_worker.domain.lanes import BEHIND, END, Floor, Lane, Share, share_out
 from noti_worker.domain.notification import Channel, Notification
 from noti_worker.domain.pauses import Skip
-from noti_worker.domain.ports import Clock, Observer, Queue
+from noti_worker.domain.ports import Observer, Queue
+from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.leases import Hand, Held, Keeper
 from noti_worker.worker.lookout import EARLIEST, Lookout
 from noti_worker.worker.outage import Outage
@@ -74,7 +75,7 @@ class Loop:
         keeper: Keeper,
         recorder: Recorder,
         pace: Pace,
-        clock: Clock,
+        clock: DatabaseClock,
         outage: Outage,
         observer: Observer,
         dice: Callable[[], float],
@@ -277,8 +278,11 @@ class Loop:
         """Claim; after an outage also what we hold and know nothing of: the answer to its claim may have been lost."""
         dead = self._keeper.dead
         in_hand = [held.notification.notification_id for held in self._hand.rows()] if dead is None else None
-        lease = self._pace.lease
-        return self._queue.claim(self._worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo, skip=skip)
+        lease, asked = self._pace.lease, self._clock.monotonic()
+        batch = self._queue.claim(self._worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo, skip=skip)
+        if batch:  # what had expired by then must be seen to have, however late the last heartbeat's answer was
+            self._clock.hear(batch[0].claimed_at, asked)
+        return batch
 
     def _divide(
         self, channel: Channel, pool: Pool, want: int, asked: datetime, *, skip: bool, sweeping: bool

@@ -220,7 +220,8 @@ class Worker:
             self._tick("loop")
             try:
                 worker_id = self._workers.register(self._version)
-                self._clock.set(self._workers.beat(worker_id, self._state()).now)
+                asked = self._clock.monotonic()
+                self._clock.hear(self._workers.beat(worker_id, self._state()).now, asked)
             except DatabaseAway as error:
                 self._rest(self._outage.lost(error))
             else:

@@ -12,6 +12,7 @@ from tests.system.scene import BRISK, SOON, Scene
 from tests.verdict import Verdict
 
 RECORDS = b'"claim_count"'  # what every document of results holds
+BEATS = b'"in_flight"'  # what the state of a worker holds that each heartbeat writes
 CLAIMS = b"WITH taken AS MATERIALIZED"  # stands in the first claims of a connection, before they are prepared
 
 
@@ -158,6 +159,28 @@ def test_a_line_with_latency_is_slower_and_correct(scene: Scene, proxy: FaultPro
     assert daemon.said("database_lost") == []
     assert daemon.stop() == 0
     verdict.say(f"60 ms there and back, answers trickling at 50 kB/s: 200 rows in {seconds:.1f} s", repeats=0)
+
+
+@pytest.mark.fault("F18")
+def test_heartbeats_that_are_answered_late_let_nothing_expired_go_out(
+    scene: Scene, proxy: FaultProxy, verdict: Verdict
+) -> None:
+    def late(asked: bytes) -> bool:
+        if BEATS in asked:
+            threading.Event().wait(0.2)
+        return True
+
+    proxy.answers = late
+    daemon = scene.start(BRISK, NOTI_DATABASE_URL=through(scene.house.database_url, proxy.port))
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, expires_at)"
+        " SELECT 'email', 'late@example.com', 'x', now() FROM generate_series(1, 20)"
+    )
+    scene.finished()
+    assert scene.count("status = 'expired'") == 20
+    assert scene.tries() == []
+    assert daemon.stop() == 0
+    verdict.say("heartbeats answered 0.2 s late: 20 rows that expired as they came were not sent", repeats=0)
 
 
 @pytest.mark.fault("F53")

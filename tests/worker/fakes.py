@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
@@ -22,21 +22,15 @@ class FakeClock(DatabaseClock):
     """Stands still until `tick` moves it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seconds = 1000.0
-        self.wall = NOW
-
-    def set(self, now: datetime) -> None:
-        self.wall = now
-
-    def now(self) -> datetime:
-        return self.wall
+        self.hear(NOW, self.seconds)
 
     def monotonic(self) -> float:
         return self.seconds
 
     def tick(self, seconds: float) -> None:
         self.seconds += seconds
-        self.wall += timedelta(seconds=seconds)
 
 
 class Witness:
@@ -150,7 +144,7 @@ class FakeStore:
                 for row in free[: min(share.quota, limit - len(taken))]:
                     row.owner, row.status = worker_id, Status.SENDING
                     count = row.notification.claim_count + 1
-                    row.notification = replace(row.notification, claim_count=count)
+                    row.notification = replace(row.notification, claim_count=count, claimed_at=self.clock.now())
                     taken.append(row.notification)
         if self.lose_claims:
             self.lose_claims -= 1

@@ -8,7 +8,7 @@ import pytest
 from noti_worker.domain.facts import Result, Trouble
 from noti_worker.domain.lanes import START
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Channel, Priority, Status
+from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
 from noti_worker.worker.loop import (
@@ -355,6 +355,20 @@ def test_rows_whose_claim_was_not_answered_are_taken_again_and_those_in_hand_are
         house.clock.tick(2)
         house.loop.poll()
     assert house.begun() == [first, *unanswered]
+
+
+def test_a_claim_tells_a_clock_that_lags_what_has_expired_by_then() -> None:
+    house = House()
+    house.store.add()
+    claim, later = house.store.claim, NOW + timedelta(milliseconds=300)
+
+    def ahead(*args: Any, **options: Any) -> list[Notification]:
+        return [replace(row, claimed_at=later) for row in claim(*args, **options)]
+
+    house.store.claim = ahead  # type: ignore[method-assign]
+    house.loop.poll()
+    assert house.begun() == [1]
+    assert house.clock.now() == later
 
 
 def test_a_row_lost_twice_is_sent_alone() -> None:
