@@ -143,6 +143,6 @@ def test_no_number_or_name_of_the_content_is_left(said: str, content: str) -> No
 
 
 def test_looking_for_quotations_takes_no_time() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     words("word " * 100_000, content=["word other " * 100_000] * 5)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

@@ -40,6 +40,8 @@ from noti_worker.transport import Http
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
+BUSY = 2.0
+"""Seconds by which a busy machine may pass any limit; what disregards one does so for longer."""
 
 
 def _nothing() -> None:
@@ -83,8 +85,6 @@ class ProviderContract:
     """Texts in the settings and messages of the fixtures that must never be shown."""
     refused: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
     """Changes of the settings that `Settings` or `build` refuses, each with the key that it must name."""
-    overshoot: ClassVar[float] = 0.5
-    """By how many seconds a send may pass its limit."""
 
     @pytest.fixture
     def settings(self) -> Any:
@@ -175,7 +175,7 @@ class ProviderContract:
         hanging.before()
         began = monotonic()
         outcome = sender.send(hanging.message, 1.0)
-        assert monotonic() - began < 1.0 + self.overshoot
+        assert monotonic() - began < 1.0 + BUSY
         assert outcome.kind is hanging.kind
 
     def test_several_threads_send_at_once(self, sender: Sender, situations: Sequence[Situation]) -> None:

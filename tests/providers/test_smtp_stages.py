@@ -17,7 +17,7 @@ from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import _smtp_pool, smtp
 from tests.certificates import Authority
-from tests.providers.contract import LIMIT, a_message
+from tests.providers.contract import BUSY, LIMIT, a_message
 from tests.providers.smtp_server import CLOSE, SILENCE, Inbox, Peer, scripted
 
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
@@ -93,7 +93,7 @@ def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Sender, 
     inbox.behaviour.answers[stage] = [SILENCE]
     began = monotonic()
     outcome = sender.send(MESSAGE, 0.3)
-    assert 0.3 <= monotonic() - began < 0.8
+    assert 0.3 <= monotonic() - began < 0.3 + BUSY
     assert (outcome.kind, outcome.scope) == (Kind.TRANSIENT, Scope.ACCOUNT)
     assert outcome.error == f"nothing was sent, it ended at {stage.lower()}: no answer in time"
 
@@ -105,7 +105,7 @@ def test_the_answer_to_the_dot_has_a_time_of_its_own(inbox: Inbox) -> None:
     began = monotonic()
     outcome = sender.send(MESSAGE, 0.2)
     sender.close()
-    assert 0.4 <= monotonic() - began < 1.0, "longer than the limit, as long as dot_timeout says"
+    assert 0.4 <= monotonic() - began < 0.4 + BUSY, "longer than the limit, as long as dot_timeout says"
     assert outcome.kind is Kind.UNCERTAIN
     assert outcome.error == "the mail went out, but the server did not confirm it: no answer in time"
     assert outcome.response is not None
@@ -119,7 +119,7 @@ def test_a_mail_that_was_accepted_is_sent_whatever_happens_to_the_goodbye(inbox:
         assert sender.send(MESSAGE, LIMIT).kind is Kind.OK
         began = monotonic()
         sender.close()
-        assert monotonic() - began < 1.5
+        assert monotonic() - began < 1 + BUSY
     assert len(inbox.mails) == 3
 
 
@@ -234,7 +234,7 @@ def test_a_hostile_server_costs_no_more_than_the_limit(
         outcome = sender.send(MESSAGE, 0.5)
         took = monotonic() - began
         sender.close()
-    assert took < 1.0
+    assert took < 0.5 + BUSY
     assert (outcome.kind, outcome.scope) == (kind, scope), outcome
     assert words in (outcome.error or "")
 
@@ -260,7 +260,7 @@ def test_a_server_that_does_not_read_costs_no_more_than_the_limit(
         outcome = sender.send(replace(MESSAGE, attachments=(BIG,)), 1.0)
         took = monotonic() - began
         sender.close()
-    assert took < 1.5
+    assert took < 1 + BUSY
     assert outcome.kind is Kind.TRANSIENT, "the final dot was never written"
     assert "it ended at data: the server does not read" in (outcome.error or "")
 
@@ -299,7 +299,7 @@ def test_a_server_that_trickles_after_the_dot_leaves_us_uncertain() -> None:
         began = monotonic()
         outcome = sender.send(MESSAGE, 1.0)
         took = monotonic() - began
-    assert took < 1.0
+    assert took < 1 + BUSY
     assert outcome.kind is Kind.UNCERTAIN
 
 
@@ -317,7 +317,7 @@ def test_a_tls_handshake_that_hangs_ends_at_the_limit() -> None:
         with scripted(server) as port:
             began = monotonic()
             outcome = build(port, tls=tls).send(MESSAGE, 0.4)
-            assert monotonic() - began < 0.9
+            assert monotonic() - began < 0.4 + BUSY
         assert (outcome.kind, outcome.scope) == (Kind.TRANSIENT, Scope.ACCOUNT)
         assert outcome.error == "nothing was sent, it ended at tls: no answer in time"
 
@@ -350,7 +350,7 @@ def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.Mon
     outcome = build(25).send(MESSAGE, 0.2)
     took = monotonic() - began
     answered.set()
-    assert took < 0.7
+    assert took < 0.2 + BUSY
     assert outcome.kind is Kind.TRANSIENT
     assert "where 127.0.0.1 is" in (outcome.error or "")
 

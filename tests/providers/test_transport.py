@@ -23,6 +23,7 @@ from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.transport import Client, Http, Reply, Request, retry_after
 from noti_worker.transport.lookup import Addresses, system_lookup
 from tests.certificates import Authority
+from tests.providers.contract import BUSY
 from tests.providers.misbehaving_http import (
     MisbehavingServer,
     closes_at_once,
@@ -218,7 +219,7 @@ def test_no_call_outlives_its_limit(
         stack.callback(ours.close)
         began = monotonic()
         answer = post(ours, server.url(path), limit=1.0)
-        assert 0.9 < monotonic() - began < 1.5
+        assert 0.9 < monotonic() - began < 1 + BUSY
     if kind is None:
         assert replied(answer).truncated
     else:
@@ -232,7 +233,7 @@ def test_a_kept_connection_obeys_the_limit_too(authority: Authority, server: Mis
             replied(post(client, one.url("/ok")))
             began = monotonic()
             assert failed(post(client, one.url("/trickled-header"), limit=0.5)).code == "timeout"
-            assert monotonic() - began < 1.0
+            assert monotonic() - began < 0.5 + BUSY
             assert one.connections == 1
     client.close()
 
@@ -243,7 +244,7 @@ def test_a_peer_that_does_not_read_costs_no_more_than_the_limit(client: Client) 
         began = monotonic()
         request = Request("POST", f"http://127.0.0.1:{port}/", {}, bytes(20_000_000))  # more than any socket buffers
         outcome = failed(client.send(request, 0.5))
-        assert 0.5 <= monotonic() - began < 1.0
+        assert 0.5 <= monotonic() - began < 0.5 + BUSY
     assert (outcome.kind, outcome.code) == (Kind.UNCERTAIN, "timeout")
 
 
@@ -254,7 +255,7 @@ def test_tls_that_never_answers_ends_in_time_and_was_not_sent() -> None:
         client = Http(now=lambda: NOW).client(allow_networks=LOCAL)
         began = monotonic()
         outcome = failed(post(client, f"https://127.0.0.1:{server.port}/", limit=0.5))
-        assert monotonic() - began < 1.0
+        assert monotonic() - began < 0.5 + BUSY
         assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "timeout")
         client.close()
 
@@ -270,7 +271,7 @@ def test_a_name_that_is_never_resolved_ends_in_time() -> None:
     client = Http(now=lambda: NOW, lookup=hanging).client()
     began = monotonic()
     outcome = failed(post(client, "https://slow.test/", limit=0.5))
-    assert monotonic() - began < 1.0
+    assert monotonic() - began < 0.5 + BUSY
     assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "timeout")
     with ThreadPoolExecutor(20) as threads:
         outcomes = list(threads.map(lambda _: failed(post(client, "https://slow.test/", limit=0.2)), range(50)))
@@ -300,7 +301,7 @@ def test_fifty_hung_calls_leave_nothing_behind(server: MisbehavingServer, client
     began = monotonic()
     with ThreadPoolExecutor(25) as threads:
         outcomes = list(threads.map(lambda _: failed(post(client, server.url("/hang"), limit=0.5)), range(50)))
-    assert monotonic() - began < 3
+    assert monotonic() - began < 1 + 2 * BUSY
     assert {outcome.kind for outcome in outcomes} == {Kind.UNCERTAIN}
     names = [thread.name for thread in threads_alive() if thread.name.startswith("noti-")]
     assert len(names) <= len(before) + 1, "one lookup for all of them"

