@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -128,15 +130,23 @@ def test_a_configured_port_in_use_is_a_wrong_configuration(daemons: Daemons, occ
     assert f"http.listen: 127.0.0.1:{occupied} cannot be used" in daemon.log_file.read_text()
 
 
+def occupy(address: str, patience: float = 20.0) -> socket.socket:
+    """Listen there, or nowhere when somebody else does so for longer than a test lasts."""
+    host, _, port = address.rpartition(":")
+    ends = time.monotonic() + patience
+    while True:
+        try:
+            return socket.create_server((host, int(port)))
+        except OSError:
+            if time.monotonic() > ends:
+                return socket.socket()
+        threading.Event().wait(0.1)
+
+
 def test_when_the_default_port_is_in_use_a_free_one_is_taken_and_said(daemons: Daemons) -> None:
     (daemons.directory / "noti-worker.toml").write_text(SANDBOX)
     default = load(None, {}).http.listen
-    host, _, port = default.rpartition(":")
-    try:
-        taken = socket.create_server((host, int(port)))
-    except OSError:
-        taken = socket.socket()  # somebody on this machine has it already
-    with taken:
+    with occupy(default):
         daemon = daemons.start_ready()
         [said] = daemon.said("http_listening")
         assert (said["wanted"], said["level"]) == (default, "warning")
@@ -180,6 +190,8 @@ def test_a_wrong_configuration_ends_the_worker_with_78_and_names_the_setting(
 # Root's place for the embedded database is the system's, which is not for tests.
 ELSEWHERE = """
 import sys
+import threading
+import time
 from pathlib import Path
 from noti_worker import embedded
 directory = Path(sys.argv.pop(1))
