@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from psycopg.rows import namedtuple_row
 
 from noti_worker.cli.demo_lives import CONFIG, INSERTS, STATES
 from noti_worker.cli.demo_servers import HOST, Inbox, Receiver, certificate
+from noti_worker.cli.rest import rest
 from noti_worker.cli.show import plain, span
 from noti_worker.domain.errors import ConfigurationError, NotiError
 from noti_worker.embedded import Server
@@ -251,14 +251,13 @@ def _watch_drawn(connection: psycopg.Connection[Any], lives: Sequence[Life], hou
 
 def _rounds(connection: psycopg.Connection[Any], house: House) -> Iterator[Sequence[Any]]:
     """The rows as they stand, five times a second, until the demo has lasted too long."""
-    pause = threading.Event()
     ends = time.monotonic() + LIMIT
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         while time.monotonic() < ends:
             if house.worker.poll() is not None:
                 raise NotiError(f"the worker ended: {house.log.read_text()[-2000:]}")
             yield cursor.execute(STATES).fetchall()
-            pause.wait(0.2)
+            rest(0.2)
 
 
 def _what(row: Any) -> str:

@@ -1,13 +1,13 @@
 """`erase`: take a person's content out of everything that is kept."""
 
 import sys
-import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from noti_worker.cli.place import Place
+from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
 
 if TYPE_CHECKING:
@@ -45,11 +45,10 @@ def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: 
                 f"{found.erased} notifications will lose their content for good. Go on?", abort=True, err=True
             )
         done = erasure.erase(connection, who, tenant, dry_run=dry_run, progress=_told)
-        never = threading.Event()
         for _ in range(0 if dry_run else wait):
             if not done.in_flight:
                 break
-            never.wait(1.0)
+            rest(1.0)
             done = erasure.again(connection, who, tenant, done)
     if as_json:
         show_json({"dry_run": dry_run, **asdict(done)})

@@ -1,6 +1,5 @@
 """`retention`: let old things go now, and make the months of the logs; or tell what would go."""
 
-import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from noti_worker.cli.place import Place, database_url
+from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show, show_json, table
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ class _Progress:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._never = threading.Event()
         self._told = time.monotonic()
         self._batches = 0
 
@@ -57,7 +56,8 @@ class _Progress:
         if not self._quiet and time.monotonic() - self._told > 10:
             self._told = time.monotonic()
             click.echo(f"{self._batches} batches done, it goes on", err=True)
-        return self._never.wait(seconds)
+        rest(seconds)
+        return False
 
 
 def _tell(done: "Done", *, dry_run: bool) -> None:

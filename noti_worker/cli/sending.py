@@ -1,7 +1,6 @@
 """`send`: queue one notification from the command line, and wait for its end if asked."""
 
 import sys
-import threading
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from noti_worker.cli import kinds
 from noti_worker.cli.filters import entity
 from noti_worker.cli.place import Place
+from noti_worker.cli.rest import rest
 from noti_worker.cli.show import moment, plain, show_json, span
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
 
@@ -129,12 +129,11 @@ def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":
 
     if not any(worker.alive for worker in reading.status(connection).workers):
         click.echo("no worker is running: start one with noti-worker run", err=True)
-    pause = threading.Event()
     looks = int(timeout / _LOOK_EVERY)
     for _ in range(looks):
         line = listing.list_notifications(connection, Filter(ids=(line.notification_id,)))[0]
         if line.finished_at is not None or line.status in {Status.HELD, Status.UNKNOWN}:
             return line
-        pause.wait(_LOOK_EVERY.total_seconds())
+        rest(_LOOK_EVERY.total_seconds())
     click.echo(f"it is not finished after {span(timeout.total_seconds())}", err=True)
     return line

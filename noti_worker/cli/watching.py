@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ import click
 
 from noti_worker.cli.picture import TextLine, picture
 from noti_worker.cli.place import Place
+from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
 from noti_worker.domain.errors import DatabaseAway
 
@@ -83,11 +83,10 @@ def _looks(connection: "Connection") -> "Iterator[Overview]":
     """An overview every now and then, without end."""
     from noti_worker.store.overview import overview
 
-    pause = threading.Event()
     while True:
         began = time.monotonic()
         yield overview(connection)
-        pause.wait(max(_EVERY, _COST * (time.monotonic() - began)))
+        rest(max(_EVERY, _COST * (time.monotonic() - began)))
 
 
 def _live(place: Place) -> None:
@@ -106,7 +105,7 @@ def _live(place: Place) -> None:
                         live.update(_text(shown, console.height), refresh=True)
             except DatabaseAway as error:
                 live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
-                threading.Event().wait(_EVERY)
+                rest(_EVERY)
 
 
 def _text(lines: list[TextLine], height: int) -> "Text":

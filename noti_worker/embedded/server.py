@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 60.0
 _GUESTS_SECONDS = 10.0
+_rest = time.sleep  # noqa: TID251 - a signal that raises in the midst of Event.wait may leave its lock half released
 _PASSES_BY_ITSELF = ("shared memory block", "lock file")  # what a killed postmaster leaves vanishes in a moment
 
 
@@ -100,7 +100,7 @@ class Server:
             with self._locked():
                 deadline = time.monotonic() + _START_SECONDS
                 while not (self._find_running(deadline) or self._launch(user, deadline)):
-                    threading.Event().wait(0.1)
+                    _rest(0.1)
                 if self._child is None:
                     self._guest = self._guests()
                     fcntl.flock(self._guest, fcntl.LOCK_SH)
@@ -178,7 +178,7 @@ class Server:
                     raise ConfigurationError(
                         f"the PostgreSQL that runs in {self.data} does not answer: {error}"
                     ) from None
-                threading.Event().wait(0.02)
+                _rest(0.02)
             else:
                 self._socket = socket
                 return True
@@ -266,7 +266,7 @@ class Server:
             except psycopg.OperationalError:
                 late = time.monotonic() > deadline
                 if child.alive() and not late:
-                    threading.Event().wait(0.01)
+                    _rest(0.01)
                     continue
                 said = log.read_text(errors="replace")[-2000:].strip()
                 if not late and any(words in said for words in _PASSES_BY_ITSELF):
@@ -301,7 +301,7 @@ def _wait_for_lock(file: IO[str], seconds: float) -> None:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        threading.Event().wait(0.02)
+        _rest(0.02)
 
 
 def _postmaster_socket(data: Path) -> Path | None:
