@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from time import monotonic
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import pytest
@@ -40,8 +40,23 @@ from noti_worker.transport import Http
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
+LATE = 0.5
+"""Seconds by which a send may pass its limit."""
+
 BUSY = 2.0
-"""Seconds by which a busy machine may pass any limit; what disregards one does so for longer."""
+"""Seconds by which it may while others use the machine; what disregards a limit does so for longer."""
+
+_T = TypeVar("_T")
+
+
+def prompt(call: Callable[[], _T], limit: float) -> _T:
+    """What it gives; it ends in time at least once in three times, since the machine may stall in the others."""
+    for _ in range(3):
+        began = monotonic()
+        answer = call()
+        if (took := monotonic() - began) < limit + LATE:
+            return answer
+    raise AssertionError(f"it took {took:.2f} s, and its limit is {limit} s")
 
 
 def _nothing() -> None:
@@ -172,11 +187,12 @@ class ProviderContract:
     def test_a_send_obeys_its_limit(self, sender: Sender, hanging: Situation | None) -> None:
         if hanging is None:
             return
-        hanging.before()
-        began = monotonic()
-        outcome = sender.send(hanging.message, 1.0)
-        assert monotonic() - began < 1.0 + BUSY
-        assert outcome.kind is hanging.kind
+
+        def send() -> Outcome:
+            hanging.before()
+            return sender.send(hanging.message, 1.0)
+
+        assert prompt(send, 1.0).kind is hanging.kind
 
     def test_several_threads_send_at_once(self, sender: Sender, situations: Sequence[Situation]) -> None:
         fine = next(situation for situation in situations if situation.kind is Kind.OK)
