@@ -160,9 +160,9 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[..., Any]:
-    """`wait_for(predicate, timeout=10, what="…")`: ask until the answer is true and return it, else fail the test."""
+    """`wait_for(predicate, timeout=20, what="…")`: ask until the answer is true and return it, else fail the test."""
 
-    def wait(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
+    def wait(predicate: Callable[[], Any], timeout: float = 20.0, what: str = "") -> Any:
         deadline = time.monotonic() + timeout
         while not (answer := predicate()):
             if time.monotonic() > deadline:
