@@ -12,6 +12,7 @@ import pytest
 from noti_worker.embedded import Server
 from tests.system.conftest import SANDBOX
 from tests.system.daemon import Daemons
+from tests.system.scene import Scene
 
 EMAIL = SANDBOX + '[routes]\nemail = ["box"]\n'
 
@@ -26,12 +27,6 @@ def insert(connection: psycopg.Connection[Any], recipient: str, rows: int = 1, o
 
 def in_flight(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute("SELECT count(*) FROM noti.notifications_log WHERE claimed_by IS NOT NULL").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def sent(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT count(*) FROM noti.notifications_log WHERE status = 'sent'").fetchone()
     assert row is not None
     return int(row[0])
 
@@ -77,25 +72,17 @@ def test_a_busy_worker_finishes_what_it_began_and_gives_back_the_rest(
 @pytest.mark.parametrize(("on_uncertain", "status"), [("hold", "unknown"), ("retry", "retrying"), ("fail", "failed")])
 @pytest.mark.fault("F08")
 def test_a_hanging_send_is_recorded_as_uncertain_at_the_drain_deadline(
-    daemons: Daemons,
-    connection: psycopg.Connection[Any],
-    wait_for: Callable[..., Any],
-    invariants: Callable[[], list[Any]],
-    on_uncertain: str,
-    status: str,
+    scene: Scene, on_uncertain: str, status: str
 ) -> None:
-    daemons.configure(EMAIL + '[worker]\ndrain_deadline = "1s"\n')
-    daemon = daemons.start_ready()
-    insert(connection, "hanging@example.com", 1, on_uncertain)
-    wait_for(lambda: in_flight(connection) == 1)
+    daemon = scene.start('[worker]\ndrain_deadline = "1s"\n')
+    scene.insert("gated@example.com", 1, on_uncertain)
+    scene.wait_for(scene.ledger.begun)
     began = time.monotonic()
     assert daemon.stop() == 0
     assert 0.8 < time.monotonic() - began < 10
-    row = connection.execute("SELECT status FROM noti.notifications_log").fetchone()
-    assert row == (status,)
-    tries = connection.execute("SELECT kind, account FROM noti.notification_attempts_log").fetchall()
-    assert tries == [("uncertain", "box")]
-    assert invariants() == []
+    assert scene.ask("SELECT status FROM noti.notifications_log") == [status]
+    assert scene.ask("SELECT kind, account FROM noti.notification_attempts_log") == [("uncertain", "book")]
+    assert scene.sound()
 
 
 @pytest.mark.fault("F07")
@@ -120,34 +107,31 @@ def test_a_second_sigterm_ends_it_quickly(
 
 @pytest.mark.fault("F14")
 def test_a_database_that_goes_away_is_normal_weather(
-    own_server: Server, tmp_path: Path, wait_for: Callable[..., Any]
+    own_scene: Scene, own_server: Server, wait_for: Callable[..., Any]
 ) -> None:
-    with Daemons(tmp_path, own_server.url) as house:
-        house.configure(EMAIL + '[worker]\npoll_interval = "200ms"\n')
-        daemon = house.start_ready()
-        with psycopg.connect(own_server.url, autocommit=True) as connection:
-            insert(connection, "slow@example.com", 3)
-            wait_for(lambda: in_flight(connection) == 3)
-        assert daemon.get("/health/ready")[0] == 200
-        own_server.stop()
-        wait_for(lambda: daemon.said("database_lost"))
-        wait_for(lambda: daemon.get("/health/ready")[0] == 503, timeout=15)
-        assert daemon.get("/health/live")[0] == 200
-        # Long enough for the sends to end, and for a worker that logged each failed call to say so often.
-        with pytest.raises(AssertionError, match="not within"):
-            daemon.wait_for(lambda: len(daemon.said("database_lost")) > 1, 6)
-        assert "noti_worker_unrecorded_results 3.0\n" in daemon.get("/metrics")[1]
-        own_server.start()
-        with psycopg.connect(own_server.url, autocommit=True) as connection:
-            wait_for(lambda: sent(connection) == 3, timeout=20)
-            insert(connection, "later@example.com")
-            wait_for(lambda: sent(connection) == 4, timeout=20)
-            assert connection.execute("SELECT DISTINCT attempt_count FROM noti.notifications_log").fetchall() == [(1,)]
-            assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
-        assert len(daemon.said("database_lost")) == 1
-        assert len(daemon.said("database_back")) == 1
-        wait_for(lambda: daemon.get("/health/ready")[0] == 200)
-        assert daemon.stop() == 0
+    daemon = own_scene.start('[worker]\npoll_interval = "200ms"\n')
+    own_scene.insert("gated#@example.com", 3)
+    wait_for(lambda: len(own_scene.ledger.begun()) == 3)
+    assert daemon.get("/health/ready")[0] == 200
+    own_server.stop()
+    wait_for(lambda: daemon.said("database_lost"))
+    wait_for(lambda: daemon.get("/health/ready")[0] == 503)
+    assert daemon.get("/health/live")[0] == 200
+    own_scene.ledger.open_gate()
+    # Long enough for a worker that logged each failed call to say so often.
+    with pytest.raises(AssertionError, match="not within"):
+        daemon.wait_for(lambda: len(daemon.said("database_lost")) > 1, 6)
+    assert "noti_worker_unrecorded_results 3.0\n" in daemon.get("/metrics")[1]
+    own_server.start()
+    own_scene.finished()
+    own_scene.insert("later@example.com")
+    own_scene.finished()
+    assert own_scene.tries() == ["sent"] * 4
+    assert own_scene.sound()
+    assert len(daemon.said("database_lost")) == 1
+    assert len(daemon.said("database_back")) == 1
+    wait_for(lambda: daemon.get("/health/ready")[0] == 200)
+    assert daemon.stop() == 0
 
 
 @pytest.mark.fault("F07")
