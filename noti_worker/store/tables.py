@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -150,6 +151,7 @@ notifications_log = Table(
     Column("options", JSONB),
     Column("metadata", JSONB),
     Column("traceparent", Text),
+    Column("retries_said", Boolean, nullable=False, server_default=text("true")),
     PrimaryKeyConstraint("notification_id", name="notifications_log_pkey"),
     CheckConstraint(_sane(), name="notifications_log_sane"),
     postgresql_with={
@@ -211,6 +213,9 @@ notification_attempts_log = Table(
     Column("worker", Text),
     Column("claim_count", Integer, nullable=False),
     _stamp("created_at"),
+    Column("stage", Text),
+    Column("scope", Text),
+    Column("rule", Text),
     PrimaryKeyConstraint("created_at", "log_id", name="notification_attempts_log_pkey"),
     CheckConstraint(
         "status IN ('sent', 'retrying', 'failed', 'held', 'unknown', 'lost', 'stale')",
@@ -305,6 +310,19 @@ workers = Table(
     Column("version", Text),
     Column("state", JSONB),
     PrimaryKeyConstraint("worker_id", name="workers_pkey"),
+    prefixes=["UNLOGGED"],
+)
+
+worker_routes = Table(
+    "worker_routes",
+    metadata,
+    Column("worker_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    PrimaryKeyConstraint("worker_id", "channel", "position", name="worker_routes_pkey"),
     prefixes=["UNLOGGED"],
 )
 
