@@ -46,7 +46,7 @@ from noti_worker.store.wake import PostgresWake
 from noti_worker.store.workers import PostgresWorkers
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.leases import LONGEST_SEND
+from noti_worker.worker.inflight import LONGEST_SEND
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
 from noti_worker.worker.steering import Steering

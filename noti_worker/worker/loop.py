@@ -14,11 +14,12 @@ from noti_worker.domain.notification import Channel, Notification
 from noti_worker.domain.pauses import Skip
 from noti_worker.domain.ports import Observer, Queue
 from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.leases import Hand, Held, Keeper
-from noti_worker.worker.lookout import EARLIEST, Lookout
+from noti_worker.worker.heartbeat import Heartbeat
+from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.pools import PATIENCE, Pool
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.scanner import EARLIEST, LaneScanner
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 
 STRIDE = 10_000
@@ -56,9 +57,9 @@ class Pace:
 
 @dataclass(slots=True)
 class Suspect:
-    """A row that was lost twice, taken at `taken`: sent once the hand holds nothing else, or given back."""
+    """A row that was lost twice, taken at `taken`: sent once nothing else is in flight, or given back."""
 
-    held: Held
+    claim: Claim
     taken: float
     submitted: bool = False
 
@@ -70,9 +71,9 @@ class Loop:
         self,
         worker_id: int,
         queue: Queue,
-        hand: Hand,
+        in_flight: InFlight,
         pools: Mapping[Channel, Pool],
-        keeper: Keeper,
+        heartbeat: Heartbeat,
         recorder: Recorder,
         pace: Pace,
         clock: DatabaseClock,
@@ -85,9 +86,9 @@ class Loop:
         """Prepare; nothing is claimed before the first `poll`. `listening` tells whether hints arrive."""
         self._worker_id = worker_id
         self._queue = queue
-        self._hand = hand
+        self._in_flight = in_flight
         self._pools = pools
-        self._keeper = keeper
+        self._heartbeat = heartbeat
         self._recorder = recorder
         self._pace = pace
         self._clock = clock
@@ -97,7 +98,7 @@ class Loop:
         self._listening = listening
         self._steering = steering
         self._busy_at = clock.monotonic()
-        self._lookout = Lookout(queue, steering, clock, pace.poll_interval)
+        self._scanner = LaneScanner(queue, steering, clock, pace.poll_interval)
         self._turns: Counter[Channel] = Counter()
         self._swept: dict[Lane, Floor] = {}  # how far a sweep came that passes over paused rows
         self._searched: dict[Lane, Floor] = {}
@@ -107,8 +108,8 @@ class Loop:
         self._look_again = False
         self._unsearched = False
         self._suspect: Suspect | None = None
-        self._give_back: deque[Held] = deque()
-        self._busy: list[Held] = []  # to be given back, but locked just now
+        self._give_back: deque[Claim] = deque()
+        self._busy: list[Claim] = []  # to be given back, but locked just now
         self._busy_until = 0.0
         self._flush_due = False
         self._outages = 0
@@ -116,7 +117,7 @@ class Loop:
     def hint(self) -> None:
         """A row came in, or something was paused: look at once, and once more a moment later."""
         self._steering.hint()
-        self._lookout.hasten()
+        self._scanner.hasten()
         self._vain_hints += 1
         self._look_again = self._vain_hints <= VAIN_HINTS
 
@@ -129,25 +130,25 @@ class Loop:
         """Rows were written that may be due again before the next look; called from any thread."""
         soon = timedelta(seconds=self._pace.poll_interval)
         if any(result.verdict.wait is not None and result.verdict.wait < soon for result in results):
-            self._lookout.hasten()
+            self._scanner.hasten()
 
-    def give_back(self, held: Held) -> None:
+    def give_back(self, claim: Claim) -> None:
         """Release a row that was not started, with the next poll. Called from any thread."""
-        self._give_back.append(held)
+        self._give_back.append(claim)
 
     def poll(self) -> float:
-        """One round; gives the seconds until the next one is due, ring or not."""
+        """One round; gives the seconds until the next one is due, called or not."""
         try:
             self.release()
-            if self._hand.fenced or self._must_flush():
+            if self._in_flight.fenced or self._must_flush():
                 return FLUSH_PAUSE
-            if self._steering.due(self._clock.monotonic(), idle=not (self._lookout.heads or len(self._hand))):
+            if self._steering.due(self._clock.monotonic(), idle=not (self._scanner.heads or len(self._in_flight))):
                 self._steer()
             if self._suspect is not None:
                 return self._run_alone(self._suspect)
             return self._round()
         except DatabaseAway as error:
-            return self._outage.lost(error)
+            return self._outage.failed(error)
         except DatabaseRefused as error:
             self._observer.on(Trouble("loop", str(error)))
             return self._pace.poll_interval
@@ -157,40 +158,40 @@ class Loop:
 
         Rows with the dispatch mark of an earlier claim are left to their lease.
         """
-        rows: list[Held] = []
+        rows: list[Claim] = []
         now = self._clock.monotonic()
         if now >= self._busy_until:
             rows, self._busy = self._busy, []
         while self._give_back:
-            held = self._give_back.popleft()
-            if held.notification.dispatched:
+            claim = self._give_back.popleft()
+            if claim.notification.dispatched:
                 # An earlier claim may have sent it. Released it would lose that mark, and be sent again.
-                self._hand.drop([held])
+                self._in_flight.drop([claim])
             else:
-                rows.append(held)
+                rows.append(claim)
         if not rows:
             return 0
         try:
-            fates = self._queue.release(self._worker_id, [held.notification for held in rows])
+            fates = self._queue.release(self._worker_id, [claim.notification for claim in rows])
         except DatabaseAway:
             self._give_back.extend(rows)
             raise
-        for held in rows:
-            if fates.get(held.token) == "busy":  # locked by an application: left to its lease it would count as lost
-                self._busy.append(held)
+        for claim in rows:
+            if fates.get(claim.token) == "busy":  # locked by an application: left to its lease it would count as lost
+                self._busy.append(claim)
                 self._busy_until = now + BUSY_PAUSE
             else:
-                self._hand.drop([held])
+                self._in_flight.drop([claim])
         return sum(fate == "released" for fate in fates.values())
 
     def abandon_suspect(self) -> None:
         """Put a waiting suspect among the rows to give back."""
         if self._suspect is not None and not self._suspect.submitted:
-            self._give_back.append(self._suspect.held)
+            self._give_back.append(self._suspect.claim)
         self._suspect = None
 
     def _must_flush(self) -> bool:
-        """While the database is away only keeper and recorder knock; then results in hand go first."""
+        """While the database is away only heartbeat and recorder knock; then results in hand go first."""
         if self._outages != self._outage.count:
             self._outages, self._flush_due = self._outage.count, True
         if self._recorder.waiting == 0 and not self._outage.on:
@@ -198,9 +199,9 @@ class Loop:
         return self._outage.on or self._flush_due or self._recorder.waiting > MOST_UNRECORDED
 
     def _round(self) -> float:
-        self._mourn()
+        self._sweep_if_a_worker_died()
         self._look()
-        if self._lookout.heads and self._steering.due(self._clock.monotonic()):
+        if self._scanner.heads and self._steering.due(self._clock.monotonic()):
             self._steer()
             self._look()
         hungry: list[Pool] = []  # more may wait for them
@@ -208,10 +209,10 @@ class Loop:
             want = pool.want
             if self._claim(channel, pool, want) if want > 0 else pool.free > 0:
                 hungry.append(pool)
-        if self._lookout.heads and self._unsearched and self._clock.monotonic() >= self._search_from:
+        if self._scanner.heads and self._unsearched and self._clock.monotonic() >= self._search_from:
             self._search_suspect()
-        if self._lookout.more and not hungry:
-            self._lookout.pass_on()
+        if self._scanner.more and not hungry:
+            self._scanner.pass_on()
             hungry = list(self._pools.values())
         return self._pause(hungry)
 
@@ -221,28 +222,28 @@ class Loop:
         pauses = self._queue.pauses()
         if self._steering.learn(pauses, now):
             self._swept.clear()
-            self._lookout.forget_floors()  # what was passed over while it was paused lies before them
+            self._scanner.forget_floors()  # what was passed over while it was paused lies before them
             self._observer.on(Steered(pauses.all))
 
-    def _mourn(self) -> None:
+    def _sweep_if_a_worker_died(self) -> None:
         """Sweep at once when another worker died: its rows lie behind the floors."""
-        dead = frozenset(self._keeper.dead or ())
+        dead = frozenset(self._heartbeat.dead or ())
         if dead - self._known_dead:
-            self._lookout.sweep()
+            self._scanner.sweep()
         self._known_dead = dead
 
     def _look(self) -> None:
         """See which lanes have rows, if it is time; what came in while nothing can start is seen when something can."""
-        if len(self._hand) and not any(pool.want > 0 for pool in self._pools.values()):
+        if len(self._in_flight) and not any(pool.want > 0 for pool in self._pools.values()):
             return
-        seen = self._lookout.heads
-        self._lookout.look([channel for channel in self._pools if not self._steering.closes_channel(channel)])
-        if self._lookout.heads is not seen:
-            self._unsearched = self._lookout.from_start
+        seen = self._scanner.heads
+        self._scanner.look([channel for channel in self._pools if not self._steering.closes_channel(channel)])
+        if self._scanner.heads is not seen:
+            self._unsearched = self._scanner.from_start
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait."""
-        began, look = self._clock.monotonic(), self._lookout
+        began, look = self._clock.monotonic(), self._scanner
         sweeping = look.sweeps(channel)
         skip, asked = self._steering.skip(channel), self._clock.now()
         shares = self._divide(channel, pool, want, asked, skip=bool(skip), sweeping=sweeping)
@@ -269,15 +270,15 @@ class Loop:
             look.spent(self._clock.monotonic() - began, done=not self._swept)
         if batch:
             self._vain_hints = 0
-            held = self._hand.take(batch, began)
+            claims = self._in_flight.take(batch, began)
             self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - began))
-            pool.submit(self._briefed(held))
+            pool.submit(self._briefed(claims))
         return len(batch) >= want or any(lane not in look.dry for lane in taken)
 
     def _take(self, shares: Sequence[Share], limit: int, skip: Skip, *, solo: bool = False) -> Sequence[Notification]:
-        """Claim; after an outage also what we hold and know nothing of: the answer to its claim may have been lost."""
-        dead = self._keeper.dead
-        in_hand = [held.notification.notification_id for held in self._hand.rows()] if dead is None else None
+        """Claim; after an outage also what is ours and not in flight: the answer to its claim may be lost."""
+        dead = self._heartbeat.dead
+        in_hand = [claim.notification.notification_id for claim in self._in_flight.rows()] if dead is None else None
         lease, asked = self._pace.lease, self._clock.monotonic()
         batch = self._queue.claim(self._worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo, skip=skip)
         if batch:  # what had expired by then must be seen to have, however late the last heartbeat's answer was
@@ -288,7 +289,7 @@ class Loop:
         self, channel: Channel, pool: Pool, want: int, asked: datetime, *, skip: bool, sweeping: bool
     ) -> list[Share]:
         """What to ask each lane of a channel for."""
-        look = self._lookout
+        look = self._scanner
         lanes = [head for lane, head in look.heads.items() if lane.channel is channel]
         due = {head.lane for head in lanes if head.due_at <= asked + BEHIND}
         room = pool.room({lane.tenant_id for lane in due})
@@ -311,7 +312,7 @@ class Loop:
 
     def _walked(self, share: Share, asked: datetime, *, skip: bool, sweeping: bool) -> None:
         """Note that the lane has no more rows for us before the end of the share: they need not be walked again."""
-        look, lane = self._lookout, share.lane
+        look, lane = self._scanner, share.lane
         self._swept.pop(lane, None)
         if share.until is END:
             look.dry.add(lane)
@@ -322,16 +323,16 @@ class Loop:
         else:
             look.reached(lane, share.until)
 
-    def _briefed(self, rows: Sequence[Held]) -> list[Held]:
+    def _briefed(self, rows: Sequence[Claim]) -> list[Claim]:
         """Add what the rows refer to; rows that cannot be looked up now are given back."""
         try:
-            briefings = self._queue.brief([held.notification for held in rows])
+            briefings = self._queue.brief([claim.notification for claim in rows])
         except (DatabaseAway, DatabaseRefused):
             self._give_back.extend(rows)
             raise
-        for held in rows:
-            if (briefing := briefings.get(held.notification.notification_id)) is not None:
-                held.briefing = briefing
+        for claim in rows:
+            if (briefing := briefings.get(claim.notification.notification_id)) is not None:
+                claim.briefing = briefing
         return list(rows)
 
     def _search_suspect(self) -> None:
@@ -339,33 +340,33 @@ class Loop:
         now = self._clock.monotonic()
         self._unsearched = False
         for channel in self._pools:
-            lanes = [head for lane, head in self._lookout.heads.items() if lane.channel is channel]
+            lanes = [head for lane, head in self._scanner.heads.items() if lane.channel is channel]
             shares = share_out(lanes, 1, self._searched, self._clock.now())
             if not shares:
                 continue
             shares = self._in_strides(shares)
             batch = self._take(shares, 1, self._steering.skip(channel), solo=True)
             if batch:
-                [held] = self._hand.take(batch, now)
+                [claim] = self._in_flight.take(batch, now)
                 self._observer.on(Claimed(tuple(batch), self._clock.monotonic() - now))
-                self._suspect = Suspect(held, now)
+                self._suspect = Suspect(claim, now)
                 break
             self._searched = {lane: floor for lane, floor in self._searched.items() if lane.channel is not channel}
             self._searched |= {share.lane: share.until for share in shares if share.until is not END}
-        self._lookout.spent(self._clock.monotonic() - now)
+        self._scanner.spent(self._clock.monotonic() - now)
 
     def _run_alone(self, suspect: Suspect) -> float:
         """Wait until nothing else is in hand, then send the suspect; nothing is claimed meanwhile."""
         now = self._clock.monotonic()
-        if suspect.held.reported:
+        if suspect.claim.reported:
             self._suspect = None
             # After a storm there are many: the next one has its turn when the others had as long as this one.
             self._search_from = 2 * now - suspect.taken
-            self._lookout.sweep()
+            self._scanner.sweep()
             return 0.0
-        if not suspect.submitted and len(self._hand) <= 1:
+        if not suspect.submitted and len(self._in_flight) <= 1:
             suspect.submitted = True
-            self._pools[suspect.held.notification.channel].submit(self._briefed([suspect.held]))
+            self._pools[suspect.claim.notification.channel].submit(self._briefed([suspect.claim]))
         elif not suspect.submitted and now - suspect.taken >= ALONE_WITHIN:
             self.abandon_suspect()
             self._search_from = now + 20 * (
@@ -378,21 +379,21 @@ class Loop:
         """Seconds to wait: none while more may wait for a pool with much room, few for one with little."""
         if self._look_again:
             self._look_again = False
-            self._lookout.hasten()
+            self._scanner.hasten()
             return SECOND_LOOK
         if any(pool.want > 0 for pool in hungry):
             return 0.0
         if any(pool.free > 0 for pool in hungry):
             return PATIENCE
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
-        if self._steering.pauses or len(self._hand):
+        if self._steering.pauses or len(self._in_flight):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
-        if self._lookout.heads or self._steering.pauses:
+        if self._scanner.heads or self._steering.pauses:
             self._busy_at = self._clock.monotonic()
         elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._listening():
             return pause * IDLE_FACTOR
-        ahead = min((head.next_at for head in self._lookout.heads.values() if head.next_at is not None), default=None)
+        ahead = min((head.next_at for head in self._scanner.heads.values() if head.next_at is not None), default=None)
         if ahead is not None and (seconds := (ahead - self._clock.now()).total_seconds()) < pause:
-            self._lookout.hasten()
+            self._scanner.hasten()
             return max(seconds, 0.001)
         return pause

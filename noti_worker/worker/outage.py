@@ -40,7 +40,7 @@ class Outage:
         """True while the database is away."""
         return self._since is not None
 
-    def lost(self, error: DatabaseAway) -> float:
+    def failed(self, error: DatabaseAway) -> float:
         """Note a failed call; gives the seconds to wait before the next one.
 
         A call that another transaction was in the way of makes no outage: the neighbours' leases still count.
@@ -67,7 +67,7 @@ class Outage:
             self._observer.on(DatabaseLost(str(error), now - since, self._waiting()))
         return wait
 
-    def over(self) -> None:
+    def answered(self) -> None:
         """Note a call that went through."""
         if self._since is None:
             return

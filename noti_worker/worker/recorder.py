@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Finished, Recorded, RecordRefused, Result, Trouble
 from noti_worker.domain.ports import Clock, Observer, Queue
-from noti_worker.worker.leases import Hand
+from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.outage import Outage
 
 FLUSH_AFTER = 0.02
@@ -29,7 +29,7 @@ class Recorder:
         self,
         worker_id: int,
         queue: Queue,
-        hand: Hand,
+        in_flight: InFlight,
         clock: Clock,
         outage: Outage,
         observer: Observer,
@@ -39,14 +39,14 @@ class Recorder:
         """Prepare; `start` runs it. `flushed` is told what each flush wrote."""
         self._worker_id = worker_id
         self._queue = queue
-        self._hand = hand
+        self._in_flight = in_flight
         self._clock = clock
         self._outage = outage
         self._observer = observer
         self._flushed = flushed
         self._tick = tick
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
-        self._gathering = threading.Lock()  # held by the writer whose turn it is to gather
+        self._gathering = threading.Lock()  # taken by the writer whose turn it is to gather
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
         self._batches: list[list[Result]] = []  # gathered, and not written yet
@@ -99,7 +99,7 @@ class Recorder:
                     batch.append(first)
             ends = self._clock.monotonic() + FLUSH_AFTER
             while len(batch) < LARGEST_FLUSH:
-                patience = ends - self._clock.monotonic() if self._hand.open else 0.0
+                patience = ends - self._clock.monotonic() if self._in_flight.open else 0.0
                 try:
                     result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
                 except Empty:
@@ -122,11 +122,11 @@ class Recorder:
             fates = self._queue.record(self._worker_id, list(first.values()))
         except DatabaseAway as error:
             self._end(batch, batch)
-            return self._outage.lost(error)
+            return self._outage.failed(error)
         again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
         self._end(batch, again)
-        self._outage.over()
-        self._hand.recorded(result for id_, result in first.items() if fates[id_] != "busy")
+        self._outage.answered()
+        self._in_flight.recorded(result for id_, result in first.items() if fates[id_] != "busy")
         for id_, fate in fates.items():
             if fate == "refused":
                 self._observer.on(RecordRefused(id_, "the database refuses the result"))

@@ -17,9 +17,9 @@ from noti_worker.domain.facts import (
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Channel, Notification, OnUncertain
 from noti_worker.domain.ports import Leases, Observer, Queue, Wake, Workers
-from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.leases import Hand, Held, Keeper
+from noti_worker.worker.heartbeat import Heartbeat
+from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.loop import Loop, Pace
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan, Plans
@@ -27,6 +27,7 @@ from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_WITHIN, Stop
+from noti_worker.worker.wakeup import WakeUp
 
 FLUSH_WITHIN = 5.0
 """Seconds for the last results after the drain deadline."""
@@ -81,19 +82,19 @@ class Worker:
         self._tick = tick
         self._begun = begun
         self._steering = steering
-        self._bell = Bell()
-        self._hand = Hand(clock, pace.lease, observer)
+        self._wake_up = WakeUp()
+        self._in_flight = InFlight(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
         self._recorder: Recorder | None = None
-        self._keeper: Keeper | None = None
+        self._heartbeat: Heartbeat | None = None
         self._hinted = False
-        self.stop = Stop(self._bell, shorten)
+        self.stop = Stop(self._wake_up, shorten)
         self.worker_id: int | None = None
 
     @property
     def in_flight(self) -> int:
         """Rows in hand: claimed and not recorded yet."""
-        return len(self._hand)
+        return len(self._in_flight)
 
     @property
     def unrecorded(self) -> int:
@@ -103,7 +104,7 @@ class Worker:
     @property
     def silent(self) -> float:
         """Seconds since the last heartbeat that went through."""
-        return self._keeper.silent if self._keeper else 0.0
+        return self._heartbeat.silent if self._heartbeat else 0.0
 
     def run(self) -> int:
         """Register, deliver, drain; 0 after a clean stop. Raises DatabaseRefused when the schema is not there."""
@@ -113,11 +114,18 @@ class Worker:
             return 0
         self.worker_id = worker_id
         recorder = self._recorder = Recorder(
-            worker_id, self._queue, self._hand, self._clock, self._outage, self._observer, self._flushed, self._tick
-        )
-        keeper = self._keeper = Keeper(
             worker_id,
-            self._hand,
+            self._queue,
+            self._in_flight,
+            self._clock,
+            self._outage,
+            self._observer,
+            self._flushed,
+            self._tick,
+        )
+        heartbeat = self._heartbeat = Heartbeat(
+            worker_id,
+            self._in_flight,
             self._workers,
             self._leases,
             self._pace.lease,
@@ -131,9 +139,9 @@ class Worker:
         self._loop = Loop(
             worker_id,
             self._queue,
-            self._hand,
+            self._in_flight,
             self._pools,
-            keeper,
+            heartbeat,
             recorder,
             self._pace,
             self._clock,
@@ -144,7 +152,7 @@ class Worker:
             self._steering,
         )
         self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
-        keeper.start()
+        heartbeat.start()
         recorder.start()
         self._begun(worker_id)
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
@@ -155,11 +163,11 @@ class Worker:
             if self._hinted:
                 self._hinted = False
                 self._loop.hint()
-            if not (keeper.alive and recorder.alive):
+            if not (heartbeat.alive and recorder.alive):
                 # Nothing that it sends would be kept or written: better the others take over.
                 raise RuntimeError("a thread of the worker has died; its last words are in the log")
             self._rest(self._loop.poll())
-        self._drain(worker_id, recorder, keeper)
+        self._drain(worker_id, recorder, heartbeat)
         return 0
 
     def close(self) -> None:
@@ -167,9 +175,9 @@ class Worker:
         self._plans.close()
 
     def _rest(self, seconds: float) -> None:
-        """Wait for a ring."""
+        """Wait for a call."""
         ends = self._clock.monotonic() + seconds
-        while not self._bell.wait(min(ends - self._clock.monotonic(), TICK_EVERY)):
+        while not self._wake_up.wait(min(ends - self._clock.monotonic(), TICK_EVERY)):
             if self._clock.monotonic() >= ends:
                 return
             self._tick("loop")
@@ -200,7 +208,7 @@ class Worker:
                     serve.concurrency,
                     self._pace.batch_size,
                     self._work,
-                    self._bell.ring,
+                    self._wake_up.call,
                     self._clock,
                     self._observer,
                 )
@@ -210,8 +218,8 @@ class Worker:
 
     def _dismiss(self, pool: Pool) -> None:
         """Give back what the pool has not begun; what it has begun ends."""
-        for held in pool.take_back():
-            self._loop.give_back(held)
+        for claim in pool.take_back():
+            self._loop.give_back(claim)
         pool.close()
 
     def _register(self) -> int | None:
@@ -223,9 +231,9 @@ class Worker:
                 asked = self._clock.monotonic()
                 self._clock.hear(self._workers.beat(worker_id, self._state()).now, asked)
             except DatabaseAway as error:
-                self._rest(self._outage.lost(error))
+                self._rest(self._outage.failed(error))
             else:
-                self._outage.over()
+                self._outage.answered()
                 return worker_id
         return None
 
@@ -234,7 +242,7 @@ class Worker:
             **self._plans.current.about,
             "channels": sorted(self._plans.current.channels),
             "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
-            "in_flight": len(self._hand),
+            "in_flight": len(self._in_flight),
             "stopping": self.stop.asked is not None,
         }
 
@@ -242,30 +250,30 @@ class Worker:
         while self.stop.asked is None:
             if self._wake.wait(1.0, self._loop.hints_apart):
                 self._hinted = True
-                self._bell.ring()
+                self._wake_up.call()
 
-    def _work(self, held: Held) -> None:
+    def _work(self, claim: Claim) -> None:
         """One row on a sender thread: still ours, mark it where it must not go out twice, deliver, report."""
-        plan = held.plan = self._plans.enter()
+        plan = claim.plan = self._plans.enter()
         try:
-            serve = plan.channels.get(held.notification.channel)  # gone when a reload took the channel away
-            paused = self._steering.closes(held.notification)  # since the claim
-            if serve is None or paused or not self._may_start(held, serve.policy):
-                self._loop.give_back(held)
+            serve = plan.channels.get(claim.notification.channel)  # gone when a reload took the channel away
+            paused = self._steering.closes(claim.notification)  # since the claim
+            if serve is None or paused or not self._may_start(claim, serve.policy):
+                self._loop.give_back(claim)
                 return
             try:
-                result = plan.delivery.deliver(held.notification, held.briefing)
+                result = plan.delivery.deliver(claim.notification, claim.briefing)
             except BaseException:
                 # A bug, or the interpreter ends: nobody knows whether it was sent. The lease tells the others.
-                self._hand.drop([held])
+                self._in_flight.drop([claim])
                 raise
-            self._report(held, result)
+            self._report(claim, result)
         finally:
             self._plans.leave(plan)
 
-    def _may_start(self, held: Held, policy: Policy) -> bool:
+    def _may_start(self, claim: Claim, policy: Policy) -> bool:
         margin = min(policy.send_timeout, self._pace.lease.total_seconds() / 2)
-        return self._hand.start(held, margin) and self._marked(held.notification, policy)
+        return self._in_flight.start(claim, margin) and self._marked(claim.notification, policy)
 
     def _marked(self, notification: Notification, policy: Policy) -> bool:
         """Write the dispatch mark where the row asks for it; True when the send may begin."""
@@ -281,44 +289,44 @@ class Worker:
 
     def _flushed(self, results: Iterable[Result]) -> None:
         self._loop.recorded(results)
-        self._bell.ring()
+        self._wake_up.call()
 
-    def _report(self, held: Held, result: Result) -> None:
-        if self._recorder is not None and self._hand.report(held):
+    def _report(self, claim: Claim, result: Result) -> None:
+        if self._recorder is not None and self._in_flight.report(claim):
             self._recorder.put(result)
 
-    def _drain(self, worker_id: int, recorder: Recorder, keeper: Keeper) -> None:
+    def _drain(self, worker_id: int, recorder: Recorder, heartbeat: Heartbeat) -> None:
         """Release what was not started, wait for what is in flight, record the rest as uncertain."""
         began = self.stop.asked_at
-        self._observer.on(WorkerStopping(self.stop.asked or "asked", len(self._hand)))
+        self._observer.on(WorkerStopping(self.stop.asked or "asked", len(self._in_flight)))
         self._loop.abandon_suspect()
         for pool in self._pools.values():
             self._dismiss(pool)
         released = self._release()
         while (left := self._drain_deadline - (self._clock.monotonic() - began)) > 0 and not self.stop.quickly:
             self._tick("loop")
-            if not self._hand.open and not recorder.waiting:
+            if not self._in_flight.open and not recorder.waiting:
                 break
-            self._bell.wait(min(left, 0.1))
+            self._wake_up.wait(min(left, 0.1))
             released += self._release()
-        for held in self._hand.rows():
-            if held.started is not None and held.plan is not None and not held.reported:
-                seconds = self._clock.monotonic() - held.started
-                self._report(held, held.plan.delivery.give_up(held.notification, seconds))
+        for claim in self._in_flight.rows():
+            if claim.started is not None and claim.plan is not None and not claim.reported:
+                seconds = self._clock.monotonic() - claim.started
+                self._report(claim, claim.plan.delivery.give_up(claim.notification, seconds))
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         self.stop.part()
         released += self._release()
         if self._outage.on or self.in_flight:
-            keeper.stop(0)  # our heart stops beating, and the others take what we leave after 15 s, not after a lease
+            heartbeat.stop(0)  # no more beats: the others take what we leave after 15 s, not after a lease
         else:
-            keeper.stop(ANSWER_WITHIN)  # a later beat would enter the register again
+            heartbeat.stop(ANSWER_WITHIN)  # a later beat would enter the register again
             with suppress(DatabaseAway, DatabaseRefused):
                 self._workers.leave(worker_id)
         self._wake.close()
         self._observer.on(WorkerStopped(released, left_over))
 
     def _release(self) -> int:
-        if self._outage.on:  # only keeper and recorder knock
+        if self._outage.on:  # only heartbeat and recorder knock
             return 0
         try:
             return self._loop.release()

@@ -53,7 +53,7 @@ class Bug:
 
 
 _CLAIM = "noti_worker/store/sql/claim.sql"
-_LEASES = "tests/worker/test_leases.py"
+_HEARTBEAT = "tests/worker/test_heartbeat.py"
 _LOOP = "tests/worker/test_loop.py"
 _RECORD = "tests/store/test_record.py"
 _RECORDER = "tests/worker/test_recorder.py"
@@ -125,8 +125,8 @@ BUGS = (
     ),
     Bug(
         "the lease is not looked at before a send",
-        [Change("noti_worker/worker/leases.py", r"held\.lease_ends - now < margin", "False")],
-        [f"{_LEASES}::test_a_send_is_not_started_with_too_little_lease_left"],
+        [Change("noti_worker/worker/inflight.py", r"claim\.lease_ends - now < margin", "False")],
+        [f"{_HEARTBEAT}::test_a_send_is_not_started_with_too_little_lease_left"],
     ),
     Bug(
         "no mark before a send that must not go out twice",
@@ -144,10 +144,10 @@ BUGS = (
     ),
     Bug(
         "no fence of its own: a worker whose heart stands still sends on",
-        [Change("noti_worker/worker/leases.py", r"\S+ - self\._heard >= FENCE_AFTER", "False")],
+        [Change("noti_worker/worker/inflight.py", r"\S+ - self\._heard >= FENCE_AFTER", "False")],
         [
-            f"{_LEASES}::test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows",
-            f"{_LEASES}::test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own",
+            f"{_HEARTBEAT}::test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows",
+            f"{_HEARTBEAT}::test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own",
         ],
     ),
     Bug(
@@ -160,7 +160,7 @@ BUGS = (
     ),
     Bug(
         "what was lost twice is sent beside the others",
-        [Change("noti_worker/worker/loop.py", r" and len\(self\._hand\) <= 1", "")],
+        [Change("noti_worker/worker/loop.py", r" and len\(self\._in_flight\) <= 1", "")],
         [f"{_LOOP}::test_a_row_lost_twice_is_sent_alone"],
     ),
     Bug(
@@ -207,7 +207,7 @@ BUGS = (
         "after an outage the rows of others are taken at once",
         [Change("noti_worker/worker/outage.py", r"return ended is not None and .*", "return False")],
         [
-            f"{_LEASES}::test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken",
+            f"{_HEARTBEAT}::test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken",
             f"{_FAULTS_SERVER}::test_after_an_outage_nobody_sends_again_what_a_neighbour_has_yet_to_record",
         ],
     ),

@@ -10,7 +10,8 @@ from noti_worker.domain.lanes import START
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
+from noti_worker.worker.heartbeat import Heartbeat
+from noti_worker.worker.inflight import FENCE_AFTER, Claim, InFlight
 from noti_worker.worker.loop import (
     ALONE_PAUSE,
     ALONE_WITHIN,
@@ -34,7 +35,7 @@ class Slots:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.begun: list[Held] = []
+        self.begun: list[Claim] = []
         self.patient = False  # little room waits a moment for more
         self.limits: dict[str, int] = {}  # rows in hand by tenant
 
@@ -47,12 +48,12 @@ class Slots:
         return 0 if self.patient else self.free
 
     def room(self, waiting: set[str]) -> dict[str, int]:
-        in_hand = Counter(held.notification.tenant_id for held in self.begun)
+        in_hand = Counter(claim.notification.tenant_id for claim in self.begun)
         return {tenant: most - in_hand[tenant] for tenant, most in self.limits.items() if tenant in waiting}
 
-    def submit(self, rows: list[Held]) -> None:
-        for held in rows:
-            held.started = 0.0
+    def submit(self, rows: list[Claim]) -> None:
+        for claim in rows:
+            claim.started = 0.0
         self.begun += rows
 
 
@@ -61,21 +62,21 @@ class House:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.witness = Witness()
-        self.hand = Hand(self.clock, timedelta(minutes=2), self.witness)
+        self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
         self.recorder = Recorder(
             7,
             self.store,
-            self.hand,
+            self.in_flight,
             self.clock,
             self.outage,
             self.witness,
             lambda results: None,
             lambda name: None,
         )
-        self.keeper = Keeper(
+        self.heartbeat = Heartbeat(
             7,
-            self.hand,
+            self.in_flight,
             self.store,
             self.store,
             timedelta(minutes=2),
@@ -91,9 +92,9 @@ class House:
         self.loop = Loop(
             7,
             self.store,
-            self.hand,
+            self.in_flight,
             pools,
-            self.keeper,
+            self.heartbeat,
             self.recorder,
             pace,
             self.clock,
@@ -111,14 +112,14 @@ class House:
         return self.pools[Channel.EMAIL]
 
     def begun(self) -> list[int]:
-        return [held.notification.notification_id for held in self.pool.begun]
+        return [claim.notification.notification_id for claim in self.pool.begun]
 
     def finish(self) -> None:
         """Let everything in work end well and be recorded."""
         for pool in self.pools.values():
-            for held in pool.begun:
-                self.hand.report(held)
-                self.recorder.put(sent(held.notification))
+            for claim in pool.begun:
+                self.in_flight.report(claim)
+                self.recorder.put(sent(claim.notification))
             pool.begun = []
         self.recorder.flush(self.recorder.gather())
 
@@ -262,13 +263,13 @@ def test_a_retry_that_is_due_before_the_next_poll_is_not_late() -> None:
     house = House()
     number = house.store.add()
     house.loop.poll()
-    [held] = house.pool.begun
+    [claim] = house.pool.begun
     house.pool.begun = []
     wait = timedelta(milliseconds=200)
     row = house.store.rows[number]
     row.owner, row.notification = None, replace(row.notification, due_at=NOW + wait)
     verdict = Verdict(Status.RETRYING, "a passing fault", wait=wait, charge=True)
-    house.loop.recorded([Result(held.notification, verdict, Outcome(Kind.TRANSIENT))])
+    house.loop.recorded([Result(claim.notification, verdict, Outcome(Kind.TRANSIENT))])
     assert house.loop.poll() == pytest.approx(0.2)
 
 
@@ -297,7 +298,7 @@ def test_a_long_idle_worker_polls_less_often_as_long_as_hints_arrive() -> None:
     house = House()
     assert house.loop.poll() == pytest.approx(1.0)
     house.clock.tick(61)
-    house.keeper.step()
+    house.heartbeat.step()
     assert house.loop.poll() == pytest.approx(5.0)
     house.listening = False
     assert house.loop.poll() == pytest.approx(1.0)
@@ -328,11 +329,11 @@ def test_after_an_outage_results_in_hand_go_before_new_claims() -> None:
     house.store.away = True
     house.pool.size = 3
     house.loop.poll()
-    [held] = house.pool.begun
-    house.hand.report(held)
-    house.recorder.put(sent(held.notification))
+    [claim] = house.pool.begun
+    house.in_flight.report(claim)
+    house.recorder.put(sent(claim.notification))
     house.store.away = False
-    house.outage.over()
+    house.outage.answered()
     house.loop.poll()
     assert len(house.begun()) == 1
     house.recorder.flush(house.recorder.gather())
@@ -350,7 +351,7 @@ def test_rows_whose_claim_was_not_answered_are_taken_again_and_those_in_hand_are
     house.store.lose_claims = 1
     house.loop.poll()
     assert house.begun() == [first]
-    house.outage.over()
+    house.outage.answered()
     for _ in range(2):
         house.clock.tick(2)
         house.loop.poll()
@@ -398,7 +399,7 @@ def test_a_suspect_is_given_back_when_its_company_does_not_end() -> None:
     poison = house.store.add(lost_count=2)
     house.loop.poll()
     house.clock.tick(ALONE_WITHIN + 1)
-    house.keeper.step()
+    house.heartbeat.step()
     house.loop.poll()
     house.loop.poll()
     assert house.store.asked("release") == [[poison]]
@@ -408,8 +409,8 @@ def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
     house = House()
     house.store.add()
     house.loop.poll()
-    [held] = house.pool.begun
-    house.loop.give_back(held)
+    [claim] = house.pool.begun
+    house.loop.give_back(claim)
     house.loop.poll()
     assert house.store.asked("release") == [[1]]
     results: list[Result] = house.store.recorded
@@ -420,11 +421,11 @@ def test_a_row_that_an_earlier_claim_may_have_sent_is_left_to_its_lease_with_its
     house = House()
     house.store.add(dispatched=True)
     house.loop.poll()
-    [held] = house.pool.begun
-    house.loop.give_back(held)
+    [claim] = house.pool.begun
+    house.loop.give_back(claim)
     house.loop.poll()
     assert house.store.asked("release") == []
-    assert len(house.hand) == 0
+    assert len(house.in_flight) == 0
     assert house.store.recorded == []
 
 
@@ -433,12 +434,12 @@ def test_a_row_that_an_application_locks_is_given_back_once_it_may_be() -> None:
     locked, free = house.store.add(), house.store.add()
     house.loop.poll()
     house.store.locked = {locked}
-    for held in house.pool.begun:
-        house.loop.give_back(held)
+    for claim in house.pool.begun:
+        house.loop.give_back(claim)
     house.pool.begun = []
     house.loop.poll()
     assert house.store.rows[locked].owner == 7
-    assert locked in {held.notification.notification_id for held in house.hand.rows()}  # its lease is kept up
+    assert locked in {claim.notification.notification_id for claim in house.in_flight.rows()}  # its lease is kept up
     for _ in range(10):
         house.loop.poll()
         house.clock.tick(0.01)
@@ -451,7 +452,7 @@ def test_a_row_that_an_application_locks_is_given_back_once_it_may_be() -> None:
 
 
 def test_more_lanes_than_a_window_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noti_worker.worker.lookout.WINDOW", 4)
+    monkeypatch.setattr("noti_worker.worker.scanner.WINDOW", 4)
     house = House(size=100)
     for number in range(10):
         house.store.add(tenant_id=f"t{number}")
@@ -465,13 +466,13 @@ def test_the_rows_of_a_worker_that_died_are_looked_for_at_once() -> None:
     house = House(size=1)
     house.store.add()
     house.store.add()
-    house.keeper.step()
-    house.keeper.step()
+    house.heartbeat.step()
+    house.heartbeat.step()
     house.loop.poll()
     house.finish()
     house.store.dead = (3,)
     house.clock.tick(0.1)
-    house.keeper.step()
+    house.heartbeat.step()
     house.loop.poll()
     last = [claim for claim in house.store.asked("claim") if not claim["solo"]][-1]
     assert last["dead"] == (3,)
@@ -498,7 +499,7 @@ def test_a_fenced_worker_claims_nothing() -> None:
     house.clock.tick(FENCE_AFTER)
     assert house.loop.poll() > 0
     assert house.store.asked("claim") == []
-    house.keeper.step()
+    house.heartbeat.step()
     house.loop.poll()
     assert house.begun() == [1]
 
@@ -524,7 +525,7 @@ def test_a_suspect_that_waited_in_vain_leaves_the_worker_to_the_others_for_long(
     stopped = 0
     for _ in range(600):
         house.clock.tick(1.0)
-        house.keeper.step()
+        house.heartbeat.step()
         pause = house.loop.poll()
         stopped += pause == ALONE_PAUSE
     assert stopped < 60
@@ -536,8 +537,8 @@ def test_many_suspects_follow_each_other_without_long_pauses() -> None:
         house.store.add(lost_count=2)
     while len(house.store.recorded) < 20:
         house.loop.poll()
-        house.clock.tick(0.05)  # a flush rings the bell
-        house.keeper.step()
+        house.clock.tick(0.05)  # a flush wakes the loop
+        house.heartbeat.step()
         if house.pool.begun:
             house.finish()
     assert house.clock.monotonic() - 1000 < 20

@@ -11,7 +11,7 @@ import pytest
 from noti_worker.domain.facts import Result, Steered
 from noti_worker.domain.lanes import END, START
 from noti_worker.domain.notification import Briefing, Channel, Notification
-from noti_worker.worker.lookout import WINDOW
+from noti_worker.worker.scanner import WINDOW
 from noti_worker.worker.steering import LEARN_EVERY, LEARN_SOON
 from tests.domain.rows import NOW
 from tests.worker import test_worker
@@ -26,7 +26,7 @@ def test_nothing_of_a_paused_channel_is_asked_for() -> None:
     house.store.paused = {("channel", "email")}
     house.loop.poll()
     assert house.pools[Channel.EMAIL].begun == []
-    assert [held.notification.notification_id for held in house.pools[Channel.SMS].begun] == [sms]
+    assert [claim.notification.notification_id for claim in house.pools[Channel.SMS].begun] == [sms]
     asked = [share.lane.channel for claim in house.store.asked("claim") for share in claim["shares"]]
     assert set(asked) == {Channel.SMS}
 
@@ -78,7 +78,7 @@ def test_an_idle_worker_hardly_asks_for_pauses() -> None:
     house = House()
     for _ in range(20):
         house.clock.tick(house.loop.poll())
-        house.hand.heard(house.clock.monotonic())
+        house.in_flight.heard(house.clock.monotonic())
     assert len(house.store.asked("heads")) == 20
     assert len(house.store.asked("pauses")) == 2
     house.store.paused = {("channel", "sms")}
@@ -141,7 +141,7 @@ def test_paused_rows_at_the_head_of_a_lane_are_walked_by_sweeps_only() -> None:
     house.store.add(template_id="welcome", due_at=NOW - timedelta(hours=1))
     house.store.paused = {("template", "welcome")}
     house.loop.poll()
-    house.loop._lookout.spent(1000.0)  # a dear one: the next is long off
+    house.loop._scanner.spent(1000.0)  # a dear one: the next is long off
     before = len(house.store.asked("claim"))
     for _ in range(5):
         house.clock.tick(1.0)
@@ -178,7 +178,7 @@ def test_a_million_paused_rows_are_passed_over_in_strides_and_what_is_behind_the
     for _ in range(7):
         house.finish()
         house.clock.tick(1.0)
-        house.keeper.step()
+        house.heartbeat.step()
         house.loop.poll()
     assert [row for row in house.store.rows.values() if not (row.finished or row.owner)] == []
 
@@ -222,7 +222,7 @@ def test_a_suspect_of_a_paused_template_is_not_taken() -> None:
     house.store.add(template_id="welcome", lost_count=2)
     house.store.paused = {("template", "welcome")}
     house.loop.poll()
-    assert len(house.hand) == 0
+    assert len(house.in_flight) == 0
 
 
 def test_other_pauses_are_told_once() -> None:

@@ -21,13 +21,13 @@ from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Beat
-from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.loop import Pace
 from noti_worker.worker.plans import Plan, Serve
 from noti_worker.worker.pools import _Tenant
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
+from noti_worker.worker.wakeup import WakeUp
 from noti_worker.worker.worker import Worker
 from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
 
@@ -403,20 +403,20 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
 
 
 def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
-    bell = Bell()
+    wake_up = WakeUp()
     patience: list[float] = []
-    stop = Stop(bell, patience.append)
+    stop = Stop(wake_up, patience.append)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         stop.listen()
         os.kill(os.getpid(), signal.SIGHUP)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.reload) == (None, True)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", False)
         os.kill(os.getpid(), signal.SIGINT)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", True)
         assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
     finally:
@@ -426,22 +426,22 @@ def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
 
 def test_a_worker_on_a_terminal_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
-    bell = Bell()
-    stop = Stop(bell, lambda seconds: None)
+    wake_up = WakeUp()
+    stop = Stop(wake_up, lambda seconds: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         stop.listen()
         os.kill(os.getpid(), signal.SIGHUP)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.reload) == ("SIGHUP", False)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def test_many_rings_before_a_look_are_one() -> None:
-    bell = Bell()
+def test_many_calls_before_a_look_are_one() -> None:
+    wake_up = WakeUp()
     for _ in range(100):
-        bell.ring()
-    assert bell.wait(0)
-    assert not bell.wait(0)
+        wake_up.call()
+    assert wake_up.wait(0)
+    assert not wake_up.wait(0)

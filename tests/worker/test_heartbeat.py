@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from noti_worker.domain.facts import DatabaseHeldUp, Fenced, LeaseLost, Trouble
 from noti_worker.domain.ports import Beat
-from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
+from noti_worker.worker.heartbeat import Heartbeat
+from noti_worker.worker.inflight import FENCE_AFTER, LONGEST_SEND, Claim, InFlight
 from noti_worker.worker.outage import Outage
 from tests.worker.fakes import FakeClock, FakeStore, Witness
 
@@ -16,93 +17,93 @@ class House:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.witness = Witness()
-        self.hand = Hand(self.clock, LEASE, self.witness)
+        self.in_flight = InFlight(self.clock, LEASE, self.witness)
         self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
-        self.keeper = Keeper(
+        self.heartbeat = Heartbeat(
             7,
-            self.hand,
+            self.in_flight,
             self.store,
             self.store,
             LEASE,
-            lambda: {"in_flight": len(self.hand)},
+            lambda: {"in_flight": len(self.in_flight)},
             self.clock,
             self.outage,
             self.witness,
             lambda name: None,
         )
 
-    def hold(self) -> Held:
+    def claim(self) -> Claim:
         number = self.store.add()
-        [held] = self.hand.take([self.store.rows[number].notification], self.clock.monotonic())
-        return held
+        [claim] = self.in_flight.take([self.store.rows[number].notification], self.clock.monotonic())
+        return claim
 
     def go(self, seconds: float) -> None:
-        """Let time pass in steps, beating as the keeper's thread would."""
+        """Let time pass in steps, beating as the heartbeat's thread would."""
         ends = self.clock.monotonic() + seconds
         while self.clock.monotonic() < ends:
-            self.clock.tick(self.keeper.step())
+            self.clock.tick(self.heartbeat.step())
 
 
-def test_leases_in_hand_are_prolonged_each_third_of_their_length() -> None:
+def test_leases_in_flight_are_prolonged_each_third_of_their_length() -> None:
     house = House()
-    held = house.hold()
+    claim = house.claim()
     house.go(125)
     assert 3 <= len(house.store.asked("extend")) <= 4
-    assert held.lease_ends - house.clock.monotonic() > 70
+    assert claim.lease_ends - house.clock.monotonic() > 70
 
 
 def test_a_row_that_was_taken_by_another_is_not_started() -> None:
     house = House()
-    held, kept = house.hold(), house.hold()
-    house.store.gone = {held.notification.notification_id}
+    claim, kept = house.claim(), house.claim()
+    house.store.gone = {claim.notification.notification_id}
     house.go(45)
-    assert not house.hand.start(held, 1.0)
-    assert house.hand.start(kept, 1.0)
-    assert [fact.notification_id for fact in house.witness.of(LeaseLost)] == [held.notification.notification_id]
+    assert not house.in_flight.start(claim, 1.0)
+    assert house.in_flight.start(kept, 1.0)
+    assert [fact.notification_id for fact in house.witness.of(LeaseLost)] == [claim.notification.notification_id]
 
 
 def test_a_send_is_not_started_with_too_little_lease_left() -> None:
     house = House()
-    held = house.hold()
+    claim = house.claim()
     house.store.refuse_extend = True
     house.go(95)
-    assert not house.hand.start(held, 30.0)
-    assert house.hand.start(held, 20.0)
+    assert not house.in_flight.start(claim, 30.0)
+    assert house.in_flight.start(claim, 20.0)
 
 
 def test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows() -> None:
     house = House()
-    held = house.hold()
+    claim = house.claim()
     house.go(4)
     house.store.away = True
     house.go(FENCE_AFTER + 1)
-    assert not house.hand.start(held, 1.0)
+    assert not house.in_flight.start(claim, 1.0)
     assert [fact.on for fact in house.witness.of(Fenced)] == [True]
     house.store.away = False
     house.go(3)
-    assert house.hand.start(held, 1.0)
+    assert house.in_flight.start(claim, 1.0)
     assert [fact.on for fact in house.witness.of(Fenced)] == [True, False]
 
 
 def test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own() -> None:
     house = House()
-    taken, kept = house.hold(), house.hold()
+    taken, kept = house.claim(), house.claim()
     house.go(4)
     house.clock.tick(16)  # stopped: others take us for dead, and our thread did not even notice
-    assert not house.hand.start(kept, 1.0)
+    assert not house.in_flight.start(kept, 1.0)
     house.store.gone = {taken.notification.notification_id}
     house.store.refuse_extend = True
-    house.keeper.step()
-    assert not house.hand.start(kept, 1.0)
+    house.heartbeat.step()
+    assert not house.in_flight.start(kept, 1.0)
     house.store.refuse_extend = False
-    house.keeper.step()
-    assert not house.hand.start(taken, 1.0)
-    assert house.hand.start(kept, 1.0)
+    house.heartbeat.step()
+    assert not house.in_flight.start(taken, 1.0)
+    assert house.in_flight.start(kept, 1.0)
 
 
 def test_a_heartbeat_whose_answer_took_long_counts_from_when_it_was_asked_for() -> None:
     house = House()
-    held = house.hold()
+    claim = house.claim()
     house.go(4)
     beat = house.store.beat
 
@@ -112,8 +113,8 @@ def test_a_heartbeat_whose_answer_took_long_counts_from_when_it_was_asked_for() 
         return answer
 
     house.store.beat = slow  # type: ignore[method-assign]
-    house.keeper.step()
-    assert not house.hand.start(held, 1.0)
+    house.heartbeat.step()
+    assert not house.in_flight.start(claim, 1.0)
 
 
 def test_a_beat_sets_the_clock_by_when_it_was_asked() -> None:
@@ -127,17 +128,17 @@ def test_a_beat_sets_the_clock_by_when_it_was_asked() -> None:
 
     house.store.beat = stopped_in_between  # type: ignore[method-assign]
     now = house.clock.now()
-    house.keeper.step()
+    house.heartbeat.step()
     assert house.clock.now() == now + timedelta(seconds=5)  # an expiry in between has passed
 
 
 def test_nobody_is_dead_before_two_own_beats_went_through() -> None:
     house = House()
     house.store.dead = (3,)
-    house.keeper.step()
-    after_one = house.keeper.dead
-    house.keeper.step()
-    assert (after_one, house.keeper.dead) == ((), (3,))
+    house.heartbeat.step()
+    after_one = house.heartbeat.dead
+    house.heartbeat.step()
+    assert (after_one, house.heartbeat.dead) == ((), (3,))
 
 
 def test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken() -> None:
@@ -146,18 +147,18 @@ def test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken() -> None:
     house.go(5)
     house.store.away = True
     house.go(5)
-    assert house.keeper.dead is None
+    assert house.heartbeat.dead is None
     house.store.away = False
     house.go(14)
-    assert house.keeper.dead is None
+    assert house.heartbeat.dead is None
     house.go(4)
-    assert house.keeper.dead == (3,)
+    assert house.heartbeat.dead == (3,)
 
 
 def test_a_send_that_outlives_every_limit_loses_its_lease() -> None:
     house = House()
-    held = house.hold()
-    assert house.hand.start(held, 1.0)
+    claim = house.claim()
+    assert house.in_flight.start(claim, 1.0)
     house.go(LONGEST_SEND.total_seconds() + 60)
     house.store.calls.clear()
     house.go(60)
@@ -166,43 +167,43 @@ def test_a_send_that_outlives_every_limit_loses_its_lease() -> None:
 
 def test_only_the_first_report_of_a_row_counts() -> None:
     house = House()
-    held = house.hold()
-    assert house.hand.report(held)
-    assert not house.hand.report(held)
-    assert house.hand.open == 0
+    claim = house.claim()
+    assert house.in_flight.report(claim)
+    assert not house.in_flight.report(claim)
+    assert house.in_flight.open == 0
 
 
 def test_a_row_claimed_again_while_still_in_hand_is_kept_apart_from_its_old_claim() -> None:
     house = House()
-    old = house.hold()
+    old = house.claim()
     again = replace(old.notification, claim_count=old.notification.claim_count + 1)
-    house.hand.take([again], house.clock.monotonic())
-    house.hand.drop([old])
-    assert [held.notification.claim_count for held in house.hand.rows()] == [again.claim_count]
+    house.in_flight.take([again], house.clock.monotonic())
+    house.in_flight.drop([old])
+    assert [claim.notification.claim_count for claim in house.in_flight.rows()] == [again.claim_count]
 
 
 def test_a_row_that_an_application_locks_keeps_its_old_lease_and_is_prolonged_once_it_may_be() -> None:
     house = House()
-    held, free = house.hold(), house.hold()
-    house.store.locked = {held.notification.notification_id}
+    claim, free = house.claim(), house.claim()
+    house.store.locked = {claim.notification.notification_id}
     house.go(110)
-    assert not house.hand.start(held, 30.0)  # in the database its lease ends in 10 s: others may take it then
-    assert house.hand.start(free, 30.0)
+    assert not house.in_flight.start(claim, 30.0)  # in the database its lease ends in 10 s: others may take it then
+    assert house.in_flight.start(free, 30.0)
     house.store.locked = set()
     house.go(3)
-    assert house.hand.start(held, 30.0)
+    assert house.in_flight.start(claim, 30.0)
     assert house.witness.of(LeaseLost) == []
 
 
 def test_a_statement_that_another_transaction_was_in_the_way_of_makes_no_outage() -> None:
     house = House()
-    house.hold()
+    house.claim()
     house.go(5)
     house.store.dead = (3,)
     house.store.refuse_extend = True
     house.go(60)
     assert house.outage.count == 0
-    assert house.keeper.dead == (3,)  # claims of the dead are taken all the same
+    assert house.heartbeat.dead == (3,)  # claims of the dead are taken all the same
     assert house.witness.of(Trouble) == []
     assert [fact.error for fact in house.witness.of(DatabaseHeldUp)] == ["55P03 LockNotAvailable"]
-    assert not house.hand.fenced
+    assert not house.in_flight.fenced

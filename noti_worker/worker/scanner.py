@@ -47,7 +47,7 @@ class Sweep:
         self._next = now + max(every, 20 * seconds)
 
 
-class Lookout:
+class LaneScanner:
     """The lanes of the present window, and where to begin in them. Used by the loop's thread, hastened by any."""
 
     def __init__(self, queue: Queue, steering: Steering, clock: Clock, poll_interval: float) -> None:

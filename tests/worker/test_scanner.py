@@ -6,7 +6,7 @@ import pytest
 
 from noti_worker.domain.lanes import Floor, Lane
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.worker.lookout import LOOK_SHARE, STAY
+from noti_worker.worker.scanner import LOOK_SHARE, STAY
 from tests.domain.rows import NOW
 from tests.worker.test_loop import House
 
@@ -15,7 +15,7 @@ NORMAL = Lane(Channel.EMAIL, Priority.NORMAL, "default")
 
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noti_worker.worker.lookout.WINDOW", 4)
+    monkeypatch.setattr("noti_worker.worker.scanner.WINDOW", 4)
 
 
 def test_between_sweeps_known_lanes_are_looked_at_from_their_floors() -> None:
@@ -40,7 +40,7 @@ def test_a_dear_look_from_the_start_spaces_the_next_one_but_not_the_looks_from_t
     house.store.add()
     house.loop.poll()
     house.finish()
-    house.loop._lookout.spent(0.3)
+    house.loop._scanner.spent(0.3)
     for _ in range(5):
         house.clock.tick(1.0)
         house.loop.poll()
@@ -106,14 +106,14 @@ def test_many_idle_lanes_do_not_keep_the_loop_busy() -> None:
     house = House()
     for number in range(40):
         house.store.add(tenant_id=f"t{number}", due_at=NOW + timedelta(hours=1))
-    lookout = house.loop._lookout
+    scanner = house.loop._scanner
     look, took = house.store.heads, 0.01
 
     def dear(*arguments: object) -> object:
         house.clock.tick(took)
         return look(*arguments)  # type: ignore[arg-type]
 
-    lookout._queue.heads = dear  # type: ignore[assignment,method-assign]
+    scanner._queue.heads = dear  # type: ignore[assignment,method-assign]
     began = house.clock.monotonic()
     while house.clock.monotonic() - began < 20:
         house.clock.tick(house.loop.poll() or 0.001)
@@ -131,13 +131,13 @@ def test_drained_lanes_keep_their_floors_while_looks_are_dear_but_not_for_ever(
     while len(house.begun()) < 12:
         house.loop.poll()
     house.finish()
-    monkeypatch.setattr("noti_worker.worker.lookout.DEAR", -1.0)
+    monkeypatch.setattr("noti_worker.worker.scanner.DEAR", -1.0)
     for _ in range(3):
         house.clock.tick(1.1)
         house.loop.poll()
-    assert len(house.loop._lookout.floors) == 4
-    monkeypatch.setattr("noti_worker.worker.lookout.DEAR", 0.02)
+    assert len(house.loop._scanner.floors) == 4
+    monkeypatch.setattr("noti_worker.worker.scanner.DEAR", 0.02)
     for _ in range(3):
         house.clock.tick(1.1)
         house.loop.poll()
-    assert house.loop._lookout.floors == {}
+    assert house.loop._scanner.floors == {}
