@@ -17,7 +17,7 @@ from psycopg.rows import RowFactory, dict_row, tuple_row
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.secret import Secret
-from noti_worker.store.names import with_addresses
+from noti_worker.store.hosts import with_addresses
 from noti_worker.store.statements import Statement
 
 SETTINGS: Mapping[str, str] = {
