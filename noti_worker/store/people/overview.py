@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.store.connect import Connection, translated
+from noti_worker.store.connect import Connection
+from noti_worker.store.errors import translated
 from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
 from noti_worker.store.people.pausing import PauseLine, pauses
 from noti_worker.store.people.source import Source, by_index, rows

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from noti_worker.domain.secret import Secret
-from noti_worker.store.connect import Connection, Row, Session, connect, translated
+from noti_worker.store.connect import Connection, Row, Session, connect
+from noti_worker.store.errors import translated
 from noti_worker.store.statements import Statement
 
 Source = Connection | Session

@@ -12,7 +12,7 @@ from typing import Any
 from noti_worker.domain.facts import Result
 from noti_worker.domain.notification import Message, Status
 from noti_worker.domain.outcome import Kind
-from noti_worker.store.connect import Refusal
+from noti_worker.store.errors import Refusal
 from noti_worker.store.storable import compact, storable
 
 Entry = dict[str, Any]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.ports import Beat
 from noti_worker.store import revisions
-from noti_worker.store.connect import Database, Refusal
+from noti_worker.store.connect import Database
+from noti_worker.store.errors import Refusal
 from noti_worker.store.statements import statement
 from noti_worker.store.storable import compact
 
