@@ -38,12 +38,12 @@ from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
 from noti_worker.settings.coercion import written
 from noti_worker.store.connect import ANSWER_WITHIN, Database
-from noti_worker.store.duties import Duties
-from noti_worker.store.limits import check_limits
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.retention import Ages
-from noti_worker.store.wake import PostgresWake
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.wake import PostgresWake
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.timeouts import check_limits
+from noti_worker.store.upkeep.duties import Duties
+from noti_worker.store.upkeep.retention import Ages
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.inflight import LONGEST_SEND

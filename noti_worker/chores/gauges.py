@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from noti_worker.store.connect import Session
-from noti_worker.store.duties import Duties
-from noti_worker.store.reading import Gauges, gauges
+from noti_worker.store.people.gauges import Gauges, gauges
+from noti_worker.store.upkeep.duties import Duties
 
 EVERY = timedelta(seconds=15)
 DUTY = "gauges"

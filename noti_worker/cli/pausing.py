@@ -14,7 +14,7 @@ from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.pauses import Scope
 
 if TYPE_CHECKING:
-    from noti_worker.store.pausing import Moved, PauseLine
+    from noti_worker.store.people.pausing import Moved, PauseLine
 
 _WHAT = click.argument("scope", metavar="WHAT", type=click.Choice([scope.value for scope in Scope]))
 _NAME = click.argument("name", metavar="[NAME]", required=False)
@@ -40,7 +40,7 @@ def pause(
     as_json: bool,
 ) -> None:
     """Send nothing of everything, channel, account, tenant or template NAME for now; what waits stays untouched."""
-    from noti_worker.store import pausing
+    from noti_worker.store.people import pausing
 
     with place.connection() as connection:
 
@@ -67,7 +67,7 @@ def pause(
 @click.pass_obj
 def resume(place: Place, scope: str, name: str | None, dry_run: bool, as_json: bool) -> None:
     """End a pause; WHAT and NAME as they were paused. Others that close the same messages stay."""
-    from noti_worker.store import pausing
+    from noti_worker.store.people import pausing
 
     with place.connection() as connection:
 

@@ -11,8 +11,8 @@ from noti_worker.cli.show import plain, span
 from noti_worker.domain.notification import Channel, Priority
 
 if TYPE_CHECKING:
-    from noti_worker.store.overview import Overview, Waiting
-    from noti_worker.store.reading import ChannelLine, WorkerLine
+    from noti_worker.store.people.gauges import ChannelLine, WorkerLine
+    from noti_worker.store.people.overview import Overview, Waiting
 
 _NARROWEST = 12
 """Characters that a cell keeps when its line is too long."""

@@ -4,21 +4,20 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.ports import Beat
 from noti_worker.store import revisions
-from noti_worker.store.connect import Database, Refusal, Session
-from noti_worker.store.record import compact
+from noti_worker.store.connect import Database
+from noti_worker.store.errors import Refusal
 from noti_worker.store.statements import statement
+from noti_worker.store.storable import compact
 
 _REVISION = statement("revision")
 _REGISTER = statement("register")
 _BEAT = statement("beat")
 _REENTER = statement("reenter")
 _LEAVE = statement("leave")
-_FORGET = statement("forget_workers")
 
 
 class PostgresWorkers:
@@ -76,8 +75,3 @@ class PostgresWorkers:
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
-
-
-def forget_departed(session: Session, after: timedelta) -> int:
-    """Delete register rows without a heartbeat for `after`; gives how many."""
-    return len(session.run(_FORGET, {"after": after}))

@@ -4,7 +4,7 @@ import pytest
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.secret import Secret
-from noti_worker.store.limits import check_limits
+from noti_worker.store.timeouts import check_limits
 
 SERVER = "postgresql://noti:hunter2@db/app"
 

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, and_, func, or_, select, true
 
 from noti_worker.domain.notification import Status
-from noti_worker.store.tables import audit_log as audit
-from noti_worker.store.tables import notification_attempts_log as tries
-from noti_worker.store.tables import notifications_log as log
+from noti_worker.store.people.tables import audit_log as audit
+from noti_worker.store.people.tables import notification_attempts_log as tries
+from noti_worker.store.people.tables import notifications_log as log
 
 Since = datetime | timedelta
 """An aware instant, or so long before the database's now."""

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from noti_worker.domain.pauses import Scope
-from noti_worker.store.connect import Connection, in_words
-from noti_worker.store.reading import BOUND, Source, depth, kept_back, routes, rows
+from noti_worker.store.connect import Connection
+from noti_worker.store.errors import in_words
+from noti_worker.store.people.gauges import BOUND, depth, kept_back, routes
+from noti_worker.store.people.source import Source, rows
 from noti_worker.store.statements import statement
 
 _PAUSE = (

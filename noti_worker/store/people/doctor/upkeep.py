@@ -5,7 +5,7 @@ from typing import Any
 
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.store.connect import Connection
-from noti_worker.store.doctor import ask
+from noti_worker.store.people.doctor import ask
 
 OLD_SNAPSHOT = 300.0
 """Seconds after which a transaction is in vacuum's way."""

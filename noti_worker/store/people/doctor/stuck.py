@@ -6,8 +6,8 @@ from itertools import chain
 
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.store.connect import Connection
-from noti_worker.store.doctor import ask
-from noti_worker.store.reading import BOUND, Status, WorkerLine, status
+from noti_worker.store.people.doctor import ask
+from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, status
 
 LAPSED = timedelta(minutes=1)
 """A lease that ran out is taken over at the next sweep; after this long something is wrong."""

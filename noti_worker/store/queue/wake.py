@@ -9,7 +9,8 @@ from secrets import token_hex
 import psycopg
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseError
-from noti_worker.store.connect import Connection, Database, connect, translated
+from noti_worker.store.connect import Connection, Database, connect
+from noti_worker.store.errors import translated
 from noti_worker.store.statements import statement
 
 _LISTEN = statement("listen")

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.store.connect import Connection, translated
-from noti_worker.store.pausing import PauseLine, pauses
-from noti_worker.store.reading import ChannelLine, Source, WorkerLine, by_index, rows, status
+from noti_worker.store.connect import Connection
+from noti_worker.store.errors import translated
+from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
+from noti_worker.store.people.pausing import PauseLine, pauses
+from noti_worker.store.people.source import Source, by_index, rows
 from noti_worker.store.statements import statement
 
 LANES = 2_000

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from noti_worker.store.connect import Session
-from noti_worker.store.record import compact
 from noti_worker.store.statements import statement
+from noti_worker.store.storable import compact
 
 DUTY_LEASE = timedelta(minutes=5)
 """How long a duty stays with a worker that took it and was never heard of again."""

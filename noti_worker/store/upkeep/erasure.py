@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from noti_worker.domain.errors import DatabaseError
-from noti_worker.store.connect import Connection, in_words
+from noti_worker.store.connect import Connection
+from noti_worker.store.errors import in_words
 from noti_worker.store.statements import statement
 
 STEP = 1000

@@ -15,12 +15,13 @@ from sqlalchemy import func, select, update
 from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.notification import Status
 from noti_worker.store.client import enqueue
-from noti_worker.store.connect import Connection, in_words, translated
-from noti_worker.store.filters import Filter, where
-from noti_worker.store.listing import Line, compiled, list_notifications
-from noti_worker.store.reading import rows
+from noti_worker.store.connect import Connection
+from noti_worker.store.errors import in_words, translated
+from noti_worker.store.people.filters import Filter, where
+from noti_worker.store.people.listing import Line, compiled, list_notifications
+from noti_worker.store.people.source import rows
+from noti_worker.store.people.tables import notifications_log as log
 from noti_worker.store.statements import Statement
-from noti_worker.store.tables import notifications_log as log
 
 BATCH = 500
 """Rows per transaction: short enough that no worker waits long for a row lock."""

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.finding import Finding, warning
-from noti_worker.store.connect import Connection, Row, translated
-from noti_worker.store.reading import rows
+from noti_worker.store.connect import Connection, Row
+from noti_worker.store.errors import translated
+from noti_worker.store.people.source import rows
 from noti_worker.store.statements import statement
 
 PATIENCE = "12s"

@@ -13,10 +13,10 @@ from sqlalchemy import ClauseElement, select
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from noti_worker.domain.errors import NotFound
-from noti_worker.store.filters import Filter, where
-from noti_worker.store.reading import Source, rows
+from noti_worker.store.people.filters import Filter, where
+from noti_worker.store.people.source import Source, rows
+from noti_worker.store.people.tables import notifications_log as log
 from noti_worker.store.statements import Statement, statement
-from noti_worker.store.tables import notifications_log as log
 
 _DIALECT = dialect.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
 

@@ -9,8 +9,9 @@ from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.domain.secret import Secret
 from noti_worker.store import migrate
-from noti_worker.store.connect import Connection, Patience, Refusal, Row, connect, translated
-from noti_worker.store.doctor import ask
+from noti_worker.store.connect import Connection, Patience, Row, connect
+from noti_worker.store.errors import Refusal, translated
+from noti_worker.store.people.doctor import ask
 
 OLDEST = 15
 SAFE = {15: 18, 16: 14, 17: 10, 18: 4}

@@ -14,9 +14,9 @@ from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
 from noti_worker.domain.pauses import NOTHING, Pauses, Skip
-from noti_worker.store.briefing import Needs
+from noti_worker.store.briefing.needs import Needs
 from noti_worker.store.connect import Database, Session
-from noti_worker.store.record import record
+from noti_worker.store.queue.record import record
 from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")

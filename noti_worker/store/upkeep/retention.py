@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from noti_worker.domain.errors import DatabaseAway
-from noti_worker.store.connect import Refusal, Session
+from noti_worker.store.connect import Session
+from noti_worker.store.errors import Refusal
 from noti_worker.store.statements import Statement, statement
 
 AHEAD = 4

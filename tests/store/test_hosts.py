@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from noti_worker.store.names import with_addresses
+from noti_worker.store.hosts import with_addresses
 
 BOOK = {"one": ["10.0.0.1"], "two": ["10.0.0.2", "fd00::2"]}
 

@@ -1,20 +1,18 @@
 """What operators and gauges ask: how much waits, how much failed, and who works.
 
-Every function takes a `Connection` of `connect` or `for_people`, or a worker's `Session`, and raises DatabaseAway
-or DatabaseRefused.
+Every function takes a `Source` and raises DatabaseAway or DatabaseRefused.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.domain.pauses import Closed, Pauses
-from noti_worker.domain.secret import Secret
-from noti_worker.store.connect import Connection, Row, Session, connect, translated
-from noti_worker.store.statements import Statement, statement
+from noti_worker.store.connect import Row
+from noti_worker.store.people.source import Source, by_index, rows
+from noti_worker.store.statements import statement
 
 STATES = ("due", "in_flight", "paused", "waiting", "scheduled", "held")
 """What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person.
@@ -30,23 +28,6 @@ PASSED_OVER = 10_000
 
 DEAD_AFTER = 15.0
 """Seconds without heartbeat after which a worker counts as dead."""
-
-Source = Connection | Session
-
-
-def for_people(url: Secret | str, *, pgbouncer: bool = False) -> Connection:
-    """Open a connection for a person's questions: any plan, and a minute for a statement.
-
-    Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
-    """
-    connection = connect(url, pgbouncer=pgbouncer, application_name="noti-worker cli")
-    if not pgbouncer:  # a pooler would hand these settings to others
-        with translated():
-            connection.execute(
-                "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s';"
-                "SET enable_seqscan = on; SET enable_bitmapscan = on; SET enable_sort = on"
-            )
-    return connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +140,6 @@ def _grid(closed: Closed) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def by_index(source: Source) -> Iterator[None]:
-    """Plan as a worker does: the planner does not see that a loose index scan touches a row per tenant only."""
-    if isinstance(source, Session):
-        yield
-        return
-    with translated(), source.transaction():
-        source.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
-        yield
-
-
 def status(source: Source) -> Status:
     """What waits, what is in flight, what failed within the hour, and who works."""
     now = gauges(source)
@@ -202,11 +172,3 @@ def _channel_line(channel: str, now: Gauges, failed: int) -> ChannelLine | None:
         oldest_due_seconds=max(waits, default=None),
         bounded=channel in now.bounded,
     )
-
-
-def rows(source: Source, question: Statement, parameters: Mapping[str, Any]) -> list[Row]:
-    """Run a statement that reads."""
-    if isinstance(source, Session):
-        return source.run(question, parameters)
-    with translated():
-        return source.execute(question.sql, parameters).fetchall()
