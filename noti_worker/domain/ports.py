@@ -111,6 +111,10 @@ class Queue(Protocol):
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
         ...
 
+    def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
+        """Add the content of one row that was too large for the batch. Any thread may call."""
+        ...
+
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
         ...

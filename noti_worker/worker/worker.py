@@ -10,6 +10,7 @@ from noti_worker.domain.facts import (
     Reloaded,
     ReloadRefused,
     Result,
+    Trouble,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
@@ -258,7 +259,7 @@ class Worker:
         try:
             serve = plan.channels.get(claim.notification.channel)  # gone when a reload took the channel away
             paused = self._steering.closes(claim.notification)  # since the claim
-            if serve is None or paused or not self._may_start(claim, serve.policy):
+            if serve is None or paused or not (self._complete(claim) and self._may_start(claim, serve.policy)):
                 self._loop.give_back(claim)
                 return
             try:
@@ -270,6 +271,21 @@ class Worker:
             self._report(claim, result)
         finally:
             self._plans.leave(plan)
+
+    def _complete(self, claim: Claim) -> bool:
+        """Look up content that was too large for the batch; False when it cannot be had now."""
+        if not claim.briefing.incomplete:
+            return True
+        try:
+            claim.briefing = self._queue.complete(claim.notification, claim.briefing)
+        except DatabaseAway:
+            return False
+        except DatabaseRefused as error:
+            self._observer.on(Trouble("contents", str(error)))
+            # Given back it is claimed again at once.
+            threading.Event().wait(self._pace.poll_interval)
+            return False
+        return True
 
     def _may_start(self, claim: Claim, policy: Policy) -> bool:
         margin = min(policy.send_timeout, self._pace.lease.total_seconds() / 2)

@@ -63,6 +63,8 @@ class FakeStore:
         self.away = False
         self.refuse_extend = False
         self.refuse_brief = False
+        self.refuse_complete = False
+        self.large: set[int] = set()
         self.lose_claims = 0
         self.busy: set[int] = set()
         self.gone: set[int] = set()
@@ -155,7 +157,14 @@ class FakeStore:
         self._call("brief", len(notifications))
         if self.refuse_brief:
             raise DatabaseRefused("42501 InsufficientPrivilege")
-        return {}
+        ids = [each.notification_id for each in notifications]
+        return {id_: Briefing(incomplete=True) for id_ in ids if id_ in self.large}
+
+    def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
+        self._call("complete", notification.notification_id)
+        if self.refuse_complete:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
+        return replace(briefing, incomplete=False, body="the whole content")
 
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
         self._call("record", len(results))
