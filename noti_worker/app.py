@@ -298,7 +298,7 @@ def _read(
         clock,
         random.random,
         traces.begin if traces else None,
-        steering.paused_accounts,
+        lambda: steering.closed_accounts(""),
     )
     about = {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}}
     return Reading(modes, Plan(delivery, channels, accounts.close, about))

@@ -60,6 +60,12 @@ OLDEST_PAUSE = Metric(
     ("scope",),
     "Age of the oldest pause in force, by scope. Told by one worker at a time: use max.",
 )
+CIRCUITS = Metric(
+    "noti_worker_circuit_open_seconds",
+    "gauge",
+    ("account",),
+    "Time since an account is in trouble and not tried; missing when it is used. Told by one worker at a time: use max.",
+)
 TRIES = Metric(
     "notification_tries_total",
     "counter",

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
+from noti_worker.domain.closures import Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Claimed, Result, Steered, Trouble
 from noti_worker.domain.lanes import BEHIND, END, Floor, Lane, Share, share_out
 from noti_worker.domain.notification import Channel, Notification
-from noti_worker.domain.pauses import Skip
 from noti_worker.domain.ports import Observer, Queue
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.heartbeat import Heartbeat
@@ -219,11 +219,11 @@ class Loop:
     def _steer(self) -> None:
         """Learn what is paused; news count from this round on."""
         now = self._clock.monotonic()
-        pauses = self._queue.pauses()
-        if self._steering.learn(pauses, now):
+        closures = self._queue.closures()
+        if self._steering.learn(closures, now):
             self._swept.clear()
             self._scanner.forget_floors()  # what was passed over while it was paused lies before them
-            self._observer.on(Steered(pauses.all))
+            self._observer.on(Steered(closures.all))
 
     def _sweep_if_a_worker_died(self) -> None:
         """Sweep at once when another worker died: its rows lie behind the floors."""
@@ -386,9 +386,9 @@ class Loop:
         if any(pool.free > 0 for pool in hungry):
             return PATIENCE
         pause = self._pace.poll_interval * (EARLIEST + 0.2 * self._dice())
-        if self._steering.pauses or len(self._in_flight):
+        if self._steering.closures or len(self._in_flight):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
-        if self._scanner.heads or self._steering.pauses:
+        if self._scanner.heads or self._steering.closures:
             self._busy_at = self._clock.monotonic()
         elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._listening():
             return pause * IDLE_FACTOR

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.clock import DatabaseClock
 from tests.domain.rows import NOW, claimed
@@ -95,9 +95,9 @@ class FakeStore:
                 found[lane] = LaneHead(lane, due_at, min(ahead, default=None))
         return [found[lane] for lane in sorted(found)][:window]
 
-    def pauses(self) -> Pauses:
-        self._call("pauses", None)
-        return Pauses.of(self.paused)
+    def closures(self) -> Closures:
+        self._call("closures", None)
+        return Closures(Closure(scope, name) for scope, name in self.paused)
 
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         self._call("strides", [share.lane for share in shares])
@@ -136,8 +136,7 @@ class FakeStore:
                     and row.notification.due_at <= self.clock.now()
                     and _lane(row.notification) == share.lane
                     and (row.notification.lost_count >= 2) == solo
-                    and row.notification.provider not in skip.providers
-                    and row.notification.template_id not in skip.templates
+                    and not skip.hits(row.notification)
                     and share.floor <= Floor(row.notification.due_at, row.notification.notification_id) < share.until
                 ]
                 free.sort(key=lambda row: (row.notification.due_at, row.notification.notification_id))
