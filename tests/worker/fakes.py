@@ -13,8 +13,10 @@ from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.pauses import NOTHING, Pauses, Skip
-from noti_worker.domain.ports import Beat
+from noti_worker.domain.ports import Beat, Wake
 from noti_worker.worker.clock import DatabaseClock
+from noti_worker.worker.context import Context, Doors, Pace
+from noti_worker.worker.outage import Outage
 from tests.domain.rows import NOW, claimed
 
 
@@ -229,6 +231,20 @@ def _lane(notification: Notification) -> Lane:
 def sent(notification: Notification) -> Result:
     """The result of a try that went well."""
     return Result(notification, Verdict(Status.SENT, "the provider accepted it"), Outcome(Kind.OK))
+
+
+PACE = Pace(poll_interval=1.0, batch_size=500, lease=timedelta(minutes=2), drain_deadline=20.0)
+
+
+def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_id: int = 7) -> Context:
+    """What a part of a worker is given; its dice throw the middle."""
+    outage = Outage(clock, observer, lambda: 0.5)
+    return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, worker_id)
+
+
+def doors(store: "FakeStore", wake: Wake) -> Doors:
+    """Every door leads to `store`, but for the wake-up."""
+    return Doors(lanes=store, pauses=store, claims=store, records=store, leases=store, workers=store, wake=wake)
 
 
 class NoWake:
