@@ -47,5 +47,5 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         oldest={(channel, priority): seconds for channel, priority, seconds in state.get("oldest", ())},
         bounded=frozenset(state.get("bounded", ())),
         pauses={scope: (count, seconds) for scope, count, seconds in state.get("pauses", ())},
-        circuits={account: seconds for account, seconds in state.get("circuits", ())},
+        circuits=dict(state.get("circuits", ())),
     )

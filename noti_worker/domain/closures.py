@@ -128,6 +128,13 @@ class Closures:
         everybodys = self.names(Scope.ACCOUNT)
         return everybodys | self.names(Scope.TENANT_ACCOUNT, tenant_id) if tenant_id in self._tenants else everybodys
 
+    @property
+    def circuits(self) -> frozenset[str]:
+        """The accounts whose circuits are open."""
+        return frozenset(
+            closure.name for closure in self.all if closure.cause == CIRCUIT and closure.scope == Scope.ACCOUNT
+        )
+
     def closes_channel(self, channel: Channel, route: Route) -> bool:
         """Tell whether nothing goes out there: everything or the channel is closed, or every account of its route."""
         return (

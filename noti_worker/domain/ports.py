@@ -66,8 +66,8 @@ class Observer(Protocol):
         ...
 
 
-class Queue(Protocol):
-    """The claims of one registered worker. Every call raises DatabaseAway or DatabaseRefused."""
+class Lanes(Protocol):
+    """Which lanes have rows. Every call of this door and the next ones raises DatabaseAway or DatabaseRefused."""
 
     def heads(
         self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
@@ -79,13 +79,21 @@ class Queue(Protocol):
         """
         ...
 
-    def closures(self) -> Closures:
-        """What is not sent now."""
-        ...
-
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
         ...
+
+
+class ClosureReader(Protocol):
+    """What is not to be sent just now."""
+
+    def closures(self) -> Closures:
+        """All closures in force."""
+        ...
+
+
+class Claims(Protocol):
+    """Takes rows for one registered worker."""
 
     def claim(
         self,
@@ -111,6 +119,10 @@ class Queue(Protocol):
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
         ...
+
+
+class Records(Protocol):
+    """Where claims end: with a result, or given back."""
 
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
@@ -145,7 +157,7 @@ class CircuitStore(Protocol):
 
 
 class Leases(Protocol):
-    """What keeps rows in hand, and the dispatch mark of rows that must not be sent twice."""
+    """What keeps claimed rows ours, and the dispatch mark of rows that must not be sent twice."""
 
     def extend(
         self, worker_id: int, notifications: Sequence[Notification], lease: timedelta

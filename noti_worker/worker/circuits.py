@@ -1,7 +1,7 @@
 """The circuits of the accounts as one worker sees to them: it counts answers, opens, probes and closes."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from noti_worker.domain.circuits import Sign, Tally, Waits, sign
 from noti_worker.domain.closures import CIRCUIT, Scope
 from noti_worker.domain.facts import CircuitClosed, CircuitOpened, Result
 from noti_worker.domain.ports import CircuitStore
-from noti_worker.worker.post import Post
+from noti_worker.worker.context import Context
 from noti_worker.worker.steering import Steering
 
 PROBE_LEASE = timedelta(minutes=1)
@@ -25,24 +25,18 @@ class _Answer:
 
 
 class Circuits:
-    """Hears every result, from any thread; what the database must know is written by the loop, in `write` and `take`."""
+    """Hears every result, from any thread; the loop writes what the database must know, in `write` and `take`."""
 
     def __init__(
         self,
-        post: Post,
+        context: Context,
         store: CircuitStore,
         steering: Steering,
-        failed: Waits,
-        refused: Waits,
-        unprove: Callable[[str], None],
     ) -> None:
-        """`failed` and `refused` are the waits after the two signs; `unprove` hears which account is in trouble."""
-        self._post = post
+        """Nothing is in trouble yet."""
+        self._context = context
         self._store = store
         self._steering = steering
-        self._failed = failed
-        self._refused = refused
-        self._unprove = unprove
         self._lock = threading.Lock()
         self._tallies: dict[str, Tally] = {}
         self._openings: dict[str, _Answer] = {}  # not written yet
@@ -70,12 +64,11 @@ class Circuits:
             if account in self._openings or account in self._steering.closed_accounts(""):
                 return False
             tally = self._tallies.get(account) or self._tallies.setdefault(account, Tally())
-            if not tally.heard(answer.read, self._post.clock.monotonic()):
+            if not tally.heard(answer.read, self._context.clock.monotonic()):
                 return False
             del self._tallies[account]
             self._openings[account] = answer
         self._steering.open(account)
-        self._unprove(account)
         return True
 
     def write(self) -> Collection[str]:
@@ -85,16 +78,16 @@ class Circuits:
         """
         for account, answer in list(self._openings.items()):
             waits = self._waits(answer.read)
-            if self._store.open_circuit(self._post.worker_id, account, answer.reason, waits):
-                self._post.observer.on(CircuitOpened(account, answer.reason, waits.first.total_seconds()))
+            if self._store.open_circuit(self._context.worker_id, account, answer.reason, waits):
+                self._context.observer.on(CircuitOpened(account, answer.reason, waits.first.total_seconds()))
         known = list(self._openings)
         for account, answer in list(self._probed.items()):
             sound = answer.read is Sign.SOUND
             ended = self._store.end_probe(
-                self._post.worker_id, account, answer.reason, None if sound else self._waits(answer.read)
+                self._context.worker_id, account, answer.reason, None if sound else self._waits(answer.read)
             )
             if ended and sound:
-                self._post.observer.on(CircuitClosed(account))
+                self._context.observer.on(CircuitClosed(account))
             with self._lock:
                 del self._probed[account]
         return known
@@ -107,9 +100,12 @@ class Circuits:
         for account in accounts:
             self._steering.opened(account)
 
-    def take(self) -> None:
-        """Ask for the probes whose time has come; each lets one message of ours through. Raises as `write`."""
-        now, clock = self._post.clock.now(), self._post.clock
+    def take(self) -> bool:
+        """Ask for the probes whose time has come, each lets one message of ours through; True when we got any.
+
+        Raises as `write`.
+        """
+        now, clock = self._context.clock.now(), self._context.clock
         ours = {account for route in self._steering.routes.values() for account in route}
         due = sorted(
             closure.name
@@ -124,10 +120,13 @@ class Circuits:
             oldest = clock.monotonic() - PROBE_LEASE.total_seconds()
             self._probes = {name: taken for name, taken in self._probes.items() if taken > oldest}
             due = [name for name in due if name not in self._probes and name not in self._probed]
-        for account in self._store.take_probes(self._post.worker_id, due, PROBE_LEASE) if due else ():
+        taken = self._store.take_probes(self._context.worker_id, due, PROBE_LEASE) if due else ()
+        for account in taken:
             with self._lock:
                 self._probes[account] = clock.monotonic()
             self._steering.probe(account)
+        return bool(taken)
 
     def _waits(self, read: Sign) -> Waits:
-        return self._refused if read is Sign.REFUSED else self._failed
+        pace = self._context.pace
+        return pace.refused if read is Sign.REFUSED else pace.failed

@@ -1,7 +1,7 @@
 """What this worker knows of closures: the loop learns it, the claim, the sender threads and the routes obey it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from noti_worker.domain.closures import CIRCUIT, NOTHING, Closure, Closures, Route, Scope, Skip
 from noti_worker.domain.lanes import Lane
@@ -24,20 +24,22 @@ class Steering:
     a probe is at hand, so that one message finds its way.
     """
 
-    def __init__(self, routes: Mapping[Channel, Route]) -> None:
-        """Begin with nothing closed."""
+    def __init__(self, routes: Mapping[Channel, Route], troubled: Callable[[str], None] = lambda account: None) -> None:
+        """Begin with nothing closed; `troubled` hears of an account whose circuit this worker opens."""
         self.routes = routes
+        self._troubled = troubled
         self.closures = Closures()
-        self._read = Closures()
+        self.read = Closures()
         self._opened: frozenset[Closure] = frozenset()
         self._probes: frozenset[str] = frozenset()
+        self._claimed: frozenset[str] = frozenset()  # probes for which a row is in hand
         self._lock = threading.Lock()
         self._learned = float("-inf")
         self._due = self._due_idle = float("-inf")
 
     def due(self, now: float, *, idle: bool = False) -> bool:
         """Tell whether it is time to ask again; `idle` when there is nothing that a closure could hold back."""
-        return now >= (self._due_idle if idle and not self._read and not self._opened else self._due)
+        return now >= (self._due_idle if idle and not self.read and not self._opened else self._due)
 
     def hint(self) -> None:
         """Something changed somewhere: ask a little earlier."""
@@ -47,8 +49,9 @@ class Steering:
         """Take over what was read; True when it is news."""
         with self._lock:
             self._learned, self._due, self._due_idle = now, now + LEARN_EVERY, now + LEARN_IDLE
-            news = closures != self._read
-            self._read = closures
+            news = closures != self.read
+            self.read = closures
+            self._probes &= closures.circuits
             self._combine()
             return news
 
@@ -58,6 +61,7 @@ class Steering:
             self._opened |= {Closure(Scope.ACCOUNT, account, cause=CIRCUIT)}
             self._probes -= {account}
             self._combine()
+        self._troubled(account)
 
     def opened(self, account: str) -> None:
         """The database knows the circuit, or has ended it meanwhile."""
@@ -70,6 +74,7 @@ class Steering:
         """Let one message through an account whose circuit is open."""
         with self._lock:
             self._probes |= {account}
+            self._claimed -= {account}
             self._combine()
 
     def spend(self, account: str) -> bool:
@@ -104,20 +109,22 @@ class Steering:
 
     def most(self, channel: Channel) -> int | None:
         """How many rows of the channel may be claimed when only probes keep it open; None: as many as there is room."""
-        probes = self._probes
         route = self.routes.get(channel, {})
-        if not probes or not probes.intersection(route):
+        probes = self._probes.intersection(route)
+        if not probes or not Closures(self.read.all | self._opened).closes_channel(channel, route):
             return None
-        return len(probes.intersection(route)) if self._without_probes().closes_channel(channel, route) else None
+        return len(probes - self._claimed)
+
+    def claimed(self, channel: Channel) -> None:
+        """Rows were claimed that the probes of the channel let through."""
+        with self._lock:
+            self._claimed |= self._probes.intersection(self.routes.get(channel, {}))
 
     def closed_accounts(self, tenant_id: str) -> frozenset[str]:
         """The accounts that leave the routes of this tenant for now."""
         return self.closures.accounts(tenant_id) if self.closures else frozenset()
 
-    def _without_probes(self) -> Closures:
-        return Closures(self._read.all | self._opened)
-
     def _combine(self) -> None:
-        self.closures = (Closures(self._read.all | self._opened) if self._opened else self._read).without_circuits(
+        self.closures = (Closures(self.read.all | self._opened) if self._opened else self.read).without_circuits(
             self._probes
         )

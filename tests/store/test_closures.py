@@ -237,7 +237,7 @@ def test_sql_python_and_the_claim_agree_on_what_is_closed(
             connection.execute(
                 "INSERT INTO noti.pauses (scope, name, tenant_id) VALUES (%s, %s, %s)", [scope, name, tenant_id]
             )
-    (number,) = insert(connection, **fields)
+    (number,) = insert(connection, 1, **fields)
     told = connection.execute(
         "SELECT count(*) FROM noti.notifications_log n, noti.closed_by(n) WHERE n.notification_id = %s", [number]
     ).fetchone()

@@ -3,18 +3,21 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
+from noti_worker.domain.circuits import Waits
+from noti_worker.domain.closures import CIRCUIT, NOTHING, Closure, Closures, Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.domain.ports import Beat
+from noti_worker.domain.ports import Beat, Wake
 from noti_worker.worker.clock import DatabaseClock
+from noti_worker.worker.context import Context, Doors, Pace
+from noti_worker.worker.outage import Outage
 from tests.domain.rows import NOW, claimed
 
 
@@ -54,6 +57,15 @@ class Row:
     status: Status = Status.PENDING
 
 
+@dataclass
+class Circuit:
+    """An account in trouble."""
+
+    retry_at: datetime
+    wait: timedelta
+    probe_by: int | None = None
+
+
 class FakeStore:
     """Queue, Leases and Workers over a dict; `away` makes every call fail, `calls` tells what was asked."""
 
@@ -71,6 +83,7 @@ class FakeStore:
         self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
         self.paused: set[tuple[str, str]] = set()
+        self.circuits: dict[str, Circuit] = {}
         self.lock = threading.RLock()
 
     def add(self, **fields: Any) -> int:
@@ -97,7 +110,45 @@ class FakeStore:
 
     def closures(self) -> Closures:
         self._call("closures", None)
-        return Closures(Closure(scope, name) for scope, name in self.paused)
+        return Closures(
+            [
+                *(Closure(scope, name) for scope, name in self.paused),
+                *(Closure("account", name, "", CIRCUIT, circuit.retry_at) for name, circuit in self.circuits.items()),
+            ]
+        )
+
+    def open_circuit(self, worker_id: int, account: str, reason: str, waits: Waits) -> bool:
+        self._call("open_circuit", {"account": account, "reason": reason, "waits": waits})
+        if account in self.circuits:
+            return False
+        self.circuits[account] = Circuit(self.clock.now() + waits.first, waits.first)
+        return True
+
+    def take_probes(self, worker_id: int, accounts: Sequence[str], lease: timedelta) -> Sequence[str]:
+        self._call("take_probes", list(accounts))
+        taken = [
+            name
+            for name in accounts
+            if self.circuits[name].retry_at <= self.clock.now() and self.circuits[name].probe_by in {None, worker_id}
+        ]
+        for name in taken:
+            self.circuits[name].probe_by = worker_id
+        return taken
+
+    def end_probe(self, worker_id: int, account: str, reason: str, waits: Waits | None) -> bool:
+        self._call("end_probe", {"account": account, "waits": waits})
+        circuit = self.circuits.get(account)
+        if circuit is None or circuit.probe_by != worker_id:
+            return False
+        if waits is None:
+            del self.circuits[account]
+        else:
+            circuit.wait = max(waits.first, min(circuit.wait * 2, waits.longest))
+            circuit.retry_at, circuit.probe_by = self.clock.now() + circuit.wait, None
+        return True
+
+    def hasten_probes(self, accounts: Sequence[str]) -> None:
+        self._call("hasten_probes", list(accounts))
 
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         self._call("strides", [share.lane for share in shares])
@@ -228,6 +279,29 @@ def _lane(notification: Notification) -> Lane:
 def sent(notification: Notification) -> Result:
     """The result of a try that went well."""
     return Result(notification, Verdict(Status.SENT, "the provider accepted it"), Outcome(Kind.OK))
+
+
+PACE = Pace(poll_interval=1.0, batch_size=500, lease=timedelta(minutes=2), drain_deadline=20.0)
+
+
+def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_id: int = 7) -> Context:
+    """What a part of a worker is given; its dice throw the middle."""
+    outage = Outage(clock, observer, lambda: 0.5)
+    return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, worker_id)
+
+
+def doors(store: "FakeStore", wake: Wake) -> Doors:
+    """Every door leads to `store`, but for the wake-up."""
+    return Doors(
+        lanes=store,
+        closures=store,
+        circuits=store,
+        claims=store,
+        records=store,
+        leases=store,
+        workers=store,
+        wake=wake,
+    )
 
 
 class NoWake:

@@ -6,10 +6,9 @@ from noti_worker.domain.facts import DatabaseHeldUp, Fenced, LeaseLost, Trouble
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import FENCE_AFTER, LONGEST_SEND, Claim, InFlight
-from noti_worker.worker.outage import Outage
-from tests.worker.fakes import FakeClock, FakeStore, Witness
+from tests.worker.fakes import PACE, FakeClock, FakeStore, Witness, context
 
-LEASE = timedelta(seconds=120)
+LEASE = PACE.lease
 
 
 class House:
@@ -18,19 +17,9 @@ class House:
         self.store = FakeStore(self.clock)
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, LEASE, self.witness)
-        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
-        self.heartbeat = Heartbeat(
-            7,
-            self.in_flight,
-            self.store,
-            self.store,
-            LEASE,
-            lambda: {"in_flight": len(self.in_flight)},
-            self.clock,
-            self.outage,
-            self.witness,
-            lambda name: None,
-        )
+        shared = context(self.clock, self.witness)
+        self.outage = shared.outage
+        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict)
 
     def claim(self) -> Claim:
         number = self.store.add()

@@ -5,9 +5,8 @@ from datetime import timedelta
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Result, Trouble
 from noti_worker.worker.inflight import InFlight
-from noti_worker.worker.outage import Outage
 from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
-from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
+from tests.worker.fakes import FakeClock, FakeStore, Witness, context, sent
 
 
 class Desk:
@@ -18,10 +17,9 @@ class Desk:
         self.store = FakeStore(self.clock)
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
-        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: self.recorder.waiting)
         self.flushes = 0
         self.recorder = Recorder(
-            1, self.store, self.in_flight, self.clock, self.outage, self.witness, self._flushed, lambda name: None
+            context(self.clock, self.witness, worker_id=1), self.store, self.in_flight, self._flushed
         )
 
     def _flushed(self, results: object) -> None:

@@ -1,6 +1,6 @@
 """What is not sent now, and what operators do about it: pause and resume, open and close circuits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString, TypeVar
@@ -29,7 +29,10 @@ Changed = TypeVar("Changed")
 
 @dataclass(frozen=True, slots=True)
 class PauseLine:
-    """One pause: what, why, by whom, since and until when (None: until it is resumed); of one tenant, or of all ('')."""
+    """One pause: what, why, by whom, since and until when (None: until it is resumed).
+
+    `tenant_id` is empty unless it holds for one tenant alone.
+    """
 
     scope: str
     name: str
@@ -143,7 +146,7 @@ def close_circuit(connection: Connection, account: str, *, by: str | None = None
     return _changed(connection, _CLOSE, {"account": account, "by": by})
 
 
-def _changed(connection: Connection, question: LiteralString, given: dict[str, object]) -> bool:
+def _changed(connection: Connection, question: LiteralString, given: Mapping[str, object]) -> bool:
     with in_words():
         (answer,) = connection.execute(question, given).fetchall()
         return bool(answer["changed"])
