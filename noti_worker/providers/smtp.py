@@ -14,21 +14,23 @@ from time import monotonic
 from typing import Any, Literal
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._mail import Mail, compose
-from noti_worker.providers._mailbox import Mailbox, read_mailbox
 from noti_worker.providers._smtp import Line
 from noti_worker.providers._smtp_pool import Access, Pool
 from noti_worker.providers._smtp_rules import RULES
 from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
 
 CHANNELS = frozenset({Channel.EMAIL})
-__all__ = ["CHANNELS", "RULES", "Settings", "build"]
+OPTIONS = MAIL_OPTIONS
+__all__ = ["CHANNELS", "OPTIONS", "RULES", "Settings", "build"]
 
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import WEBHOOK_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule, classify
@@ -21,6 +22,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.transport import Client, Http, Reply, Request, retry_after
 
 CHANNELS = frozenset({Channel.WEBHOOK})
+OPTIONS = WEBHOOK_OPTIONS
 
 # A receiver deploys bugs and mends them, so most refusals are worth another try.
 RULES = (

@@ -158,7 +158,7 @@ def inboxed(one: Any) -> Result:
         channel=one.channel,
         recipient=one.recipient,
         message_id=one.message_id,
-        created_at=one.created_at,
+        dated_at=one.created_at,
         account="in_app",
         text=CANARY,
     )
