@@ -200,7 +200,7 @@ def commands() -> Iterator[Any]:
         text = str(snippet.values[0])
         for line in text.splitlines():
             for part in line.split("&&"):
-                words = shlex.split(part, comments=True)
+                words = shlex.split(part.removeprefix("docker compose exec worker "), comments=True)
                 if words and words[0].endswith("noti-worker"):
                     yield pytest.param(words[1:], id=f"{snippet.id} {' '.join(words[1:])}")
     for page in EVERYTHING:
