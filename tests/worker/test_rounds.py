@@ -19,7 +19,8 @@ from noti_worker.worker.rounds import HINTS_APART, SECOND_LOOK, VAIN_APART, VAIN
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 from noti_worker.worker.suspects import ALONE_PAUSE, ALONE_WITHIN
 from tests.domain.rows import NOW
-from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, context, doors, sent
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
 
 
 class Slots:
@@ -231,15 +232,14 @@ def test_the_next_poll_comes_when_the_next_row_is_due() -> None:
 
 def test_a_retry_that_is_due_before_the_next_poll_is_not_late() -> None:
     house = House()
-    number = house.store.add()
+    house.store.add()
     house.rounds.poll()
     [claim] = house.pool.begun
     house.pool.begun = []
-    wait = timedelta(milliseconds=200)
-    row = house.store.rows[number]
-    row.owner, row.notification = None, replace(row.notification, due_at=NOW + wait)
-    verdict = Verdict(Status.RETRYING, "a passing fault", wait=wait, charge=True)
-    house.rounds.recorded([Result(claim.notification, verdict, Outcome(Kind.TRANSIENT))])
+    verdict = Verdict(Status.RETRYING, "a passing fault", wait=timedelta(milliseconds=200), charge=True)
+    results = [Result(claim.notification, verdict, Outcome(Kind.TRANSIENT))]
+    house.store.record(7, results)
+    house.rounds.recorded(results)
     assert house.rounds.poll() == pytest.approx(0.2)
 
 

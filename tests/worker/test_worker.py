@@ -29,7 +29,8 @@ from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.wakeup import WakeUp
 from noti_worker.worker.worker import Worker
-from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, context, doors, sent
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
 
 
 class Gate:
@@ -254,7 +255,7 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     house.store.add()
     house.store.add(on_uncertain=OnUncertain.RETRY)
     house.store.add()
-    house.store.gone = {3}
+    house.store.snatched = {3}
     house.thread.start()
     wait_for(lambda: len(house.store.recorded) == 2)
     wait_for(lambda: [3] in house.store.asked("release"))
