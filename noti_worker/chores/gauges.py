@@ -36,6 +36,7 @@ def _written(counted: Gauges) -> dict[str, object]:
         "oldest": [[channel, priority, seconds] for (channel, priority), seconds in counted.oldest.items()],
         "bounded": sorted(counted.bounded),
         "pauses": [[scope, count, seconds] for scope, (count, seconds) in counted.pauses.items()],
+        "circuits": [[account, seconds] for account, seconds in counted.circuits.items()],
     }
 
 
@@ -46,4 +47,5 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         oldest={(channel, priority): seconds for channel, priority, seconds in state.get("oldest", ())},
         bounded=frozenset(state.get("bounded", ())),
         pauses={scope: (count, seconds) for scope, count, seconds in state.get("pauses", ())},
+        circuits=dict(state.get("circuits", ())),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from noti_worker.cli.circuits import circuit_words
 from noti_worker.cli.pausing import pause_words
 from noti_worker.cli.safety import warnings
 from noti_worker.cli.show import plain, span
@@ -59,6 +60,8 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
     paper = _Paper(width, sentence)
     for pause in now.pauses:
         paper.say("PAUSED " + pause_words(pause), "red")
+    for circuit in now.circuits:
+        paper.say("IN TROUBLE " + circuit_words(circuit), "red")
     for warning in warnings(now.workers):
         paper.say(plain(warning), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)

@@ -41,8 +41,9 @@ class Outcome:
 
     `code` is the provider's own code (SMTP reply, HTTP status, API code). `error` is one sentence
     for a person, without secrets. `response` is the conversation as JSON-able data (stored capped at
-    20 kB). `retry_after` is the provider's wish in seconds; it never shortens our own wait. `stage` is how far the
-    try came, `rule` the name of the rule that judged it.
+    20 kB). `retry_after` is the provider's wish in seconds; it never shortens our own wait.
+    `stage` is how far the try went (see `Said`), `rule` names the rule that judged it. `offered` is False when
+    the failure came before the message was offered (connection, TLS, greeting, login): it says nothing of the message.
     """
 
     kind: Kind
@@ -54,3 +55,4 @@ class Outcome:
     retry_after: float | None = None
     stage: str | None = None
     rule: str | None = None
+    offered: bool = True

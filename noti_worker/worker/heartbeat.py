@@ -2,14 +2,12 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Fenced, Trouble
-from noti_worker.domain.ports import Leases, Observer, Workers
-from noti_worker.worker.clock import DatabaseClock
+from noti_worker.domain.ports import Leases, Workers
+from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import InFlight
-from noti_worker.worker.outage import Outage
 
 BEAT_EVERY = 2.0
 
@@ -19,32 +17,24 @@ class Heartbeat:
 
     def __init__(
         self,
-        worker_id: int,
-        in_flight: InFlight,
+        context: Context,
         workers: Workers,
         leases: Leases,
-        lease: timedelta,
+        in_flight: InFlight,
         state: Callable[[], dict[str, object]],
-        clock: DatabaseClock,
-        outage: Outage,
-        observer: Observer,
-        tick: Callable[[str], None],
     ) -> None:
-        """Prepare; `start` runs it."""
-        self._worker_id = worker_id
-        self._in_flight = in_flight
+        """Prepare; `start` runs it. `state` is what the register tells of us."""
+        self._context = context
         self._workers = workers
         self._leases = leases
-        self._lease = lease
+        self._in_flight = in_flight
         self._state = state
-        self._clock = clock
-        self._outage = outage
-        self._observer = observer
-        self._tick = tick
+        self._clock = context.clock
+        self._outage = context.outage
+        self._lease = context.pace.lease
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
-        self._last_beat = clock.monotonic()
-        self._extended = clock.monotonic()
+        self._last_beat = self._extended = context.clock.monotonic()
         self._beats = 0
         self._dead: tuple[int, ...] = ()
         self._told_fenced = False
@@ -98,13 +88,13 @@ class Heartbeat:
         fenced = self._in_flight.fenced
         if fenced != self._told_fenced:
             self._told_fenced = fenced
-            self._observer.on(Fenced(fenced, self.silent))
+            self._context.observer.on(Fenced(fenced, self.silent))
 
     def _beat(self) -> tuple[bool, float]:
         """Beat; gives whether that went through, and the pause."""
         asked = self._clock.monotonic()
         try:
-            beat = self._workers.beat(self._worker_id, self._state())
+            beat = self._workers.beat(self._context.worker_id, self._state())
         except DatabaseAway as error:
             self._beats = 0
             return False, min(self._outage.failed(error), BEAT_EVERY)
@@ -120,9 +110,11 @@ class Heartbeat:
         rows = self._in_flight.extendable()
         fates: Mapping[tuple[int, int], str] = {}
         if rows:
-            self._tick("leases")  # the beat before may have taken all the time that one call may
+            self._context.tick("leases")  # the beat before may have taken all the time that one call may
             try:
-                fates = self._leases.extend(self._worker_id, [claim.notification for claim in rows], self._lease)
+                fates = self._leases.extend(
+                    self._context.worker_id, [claim.notification for claim in rows], self._lease
+                )
             except DatabaseAway as error:
                 self._outage.failed(error)
                 return False
@@ -134,9 +126,9 @@ class Heartbeat:
     def _run(self) -> None:
         pause = 0.0
         while not self._stopped.wait(pause):
-            self._tick("leases")
+            self._context.tick("leases")
             try:
                 pause = self.step()
             except DatabaseRefused as error:
-                self._observer.on(Trouble("leases", str(error)))
+                self._context.observer.on(Trouble("leases", str(error)))
                 pause = BEAT_EVERY

@@ -8,7 +8,7 @@ from datetime import timedelta
 from noti_worker.domain.facts import LeaseLost, Result
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.ports import Clock, Observer
-from noti_worker.worker.plans import Plan
+from noti_worker.worker.plans import Serve
 
 FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
@@ -26,7 +26,7 @@ class Claim:
     notification: Notification
     lease_ends: float
     briefing: Briefing = _NO_BRIEFING
-    plan: Plan | None = None  # by which it is being sent
+    serve: Serve | None = None  # how it is being sent
     started: float | None = None
     lost: bool = False
     reported: bool = False  # its result is with the recorder, or it was given back

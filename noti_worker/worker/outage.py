@@ -18,15 +18,15 @@ SAY_EVERY = 60.0
 class Outage:
     """Shared by all threads that talk to the database: is it away, since when, how long to wait now.
 
-    `waiting` counts results in hand, for the log line. Thread-safe.
+    Thread-safe.
     """
 
-    def __init__(self, clock: Clock, observer: Observer, dice: Callable[[], float], waiting: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock, observer: Observer, dice: Callable[[], float]) -> None:
         """Begin in good weather."""
         self._clock = clock
         self._observer = observer
         self._dice = dice
-        self._waiting = waiting
+        self._waiting: Callable[[], int] = lambda: 0
         self._lock = threading.Lock()
         self._since: float | None = None
         self._said = 0.0
@@ -39,6 +39,10 @@ class Outage:
     def on(self) -> bool:
         """True while the database is away."""
         return self._since is not None
+
+    def watch(self, waiting: Callable[[], int]) -> None:
+        """Ask here how many results are in hand, for the log line."""
+        self._waiting = waiting
 
     def failed(self, error: DatabaseAway) -> float:
         """Note a failed call; gives the seconds to wait before the next one.

@@ -13,8 +13,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import CheckViolation, InsufficientPrivilege, ObjectInUse
 
 from noti_worker import enqueue, enqueue_many
+from noti_worker.domain.closures import Scope
 from noti_worker.domain.notification import Status
-from noti_worker.domain.pauses import Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.embedded import Server
 from noti_worker.store import migrate

@@ -54,7 +54,7 @@ class Bug:
 
 _CLAIM = "noti_worker/store/queue/sql/claim.sql"
 _HEARTBEAT = "tests/worker/test_heartbeat.py"
-_LOOP = "tests/worker/test_loop.py"
+_ROUNDS = "tests/worker/test_rounds.py"
 _RECORD = "tests/store/test_record.py"
 _RECORDER = "tests/worker/test_recorder.py"
 _FAULTS = "tests/system/test_faults.py"
@@ -101,9 +101,9 @@ BUGS = (
     ),
     Bug(
         "a floor without a sweep: what commits late is never found",
-        [Change("noti_worker/worker/loop.py", r"\bsweeping = .*", "sweeping = False")],
+        [Change("noti_worker/worker/scanner.py", r"\bsweeping = .*", "sweeping = False")],
         [
-            f"{_LOOP}::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
+            f"{_ROUNDS}::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
             "tests/system/test_commits.py::test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too",
         ],
     ),
@@ -132,7 +132,7 @@ BUGS = (
         "no mark before a send that must not go out twice",
         [
             Change(
-                "noti_worker/worker/worker.py",
+                "noti_worker/worker/sends.py",
                 r"\(notification\.on_uncertain or policy\.on_uncertain\) is OnUncertain\.RETRY",
                 "True",
             )
@@ -160,8 +160,8 @@ BUGS = (
     ),
     Bug(
         "what was lost twice is sent beside the others",
-        [Change("noti_worker/worker/loop.py", r" and len\(self\._in_flight\) <= 1", "")],
-        [f"{_LOOP}::test_a_row_lost_twice_is_sent_alone"],
+        [Change("noti_worker/worker/suspects.py", r" and len\(self\._in_flight\) <= 1", "")],
+        [f"{_ROUNDS}::test_a_row_lost_twice_is_sent_alone"],
     ),
     Bug(
         "a result is forgotten when its row is locked",
@@ -200,8 +200,8 @@ BUGS = (
     ),
     Bug(
         "after an outage rows are claimed before results are written",
-        [Change("noti_worker/worker/loop.py", r"return self\._outage\.on or .*", "return self._outage.on")],
-        [f"{_LOOP}::test_after_an_outage_results_in_hand_go_before_new_claims"],
+        [Change("noti_worker/worker/rounds.py", r"return outage\.on or .*", "return outage.on")],
+        [f"{_ROUNDS}::test_after_an_outage_results_in_hand_go_before_new_claims"],
     ),
     Bug(
         "after an outage the rows of others are taken at once",

@@ -3,13 +3,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from noti_worker.domain.facts import DatabaseHeldUp, Fenced, LeaseLost, Trouble
+from noti_worker.domain.lanes import Lane, Share
+from noti_worker.domain.notification import Channel, Priority
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import FENCE_AFTER, LONGEST_SEND, Claim, InFlight
-from noti_worker.worker.outage import Outage
-from tests.worker.fakes import FakeClock, FakeStore, Witness
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import PACE, FakeClock, Witness, context
 
-LEASE = timedelta(seconds=120)
+LEASE = PACE.lease
+EMAIL = Share(Lane(Channel.EMAIL, Priority.NORMAL, "default"), 1)
 
 
 class House:
@@ -18,23 +21,13 @@ class House:
         self.store = FakeStore(self.clock)
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, LEASE, self.witness)
-        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
-        self.heartbeat = Heartbeat(
-            7,
-            self.in_flight,
-            self.store,
-            self.store,
-            LEASE,
-            lambda: {"in_flight": len(self.in_flight)},
-            self.clock,
-            self.outage,
-            self.witness,
-            lambda name: None,
-        )
+        shared = context(self.clock, self.witness)
+        self.outage = shared.outage
+        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict)
 
     def claim(self) -> Claim:
-        number = self.store.add()
-        [claim] = self.in_flight.take([self.store.rows[number].notification], self.clock.monotonic())
+        self.store.add()
+        [claim] = self.in_flight.take(self.store.claim(7, [EMAIL], 1, LEASE, ()), self.clock.monotonic())
         return claim
 
     def go(self, seconds: float) -> None:
@@ -55,7 +48,7 @@ def test_leases_in_flight_are_prolonged_each_third_of_their_length() -> None:
 def test_a_row_that_was_taken_by_another_is_not_started() -> None:
     house = House()
     claim, kept = house.claim(), house.claim()
-    house.store.gone = {claim.notification.notification_id}
+    house.store.snatch(claim.notification.notification_id)
     house.go(45)
     assert not house.in_flight.start(claim, 1.0)
     assert house.in_flight.start(kept, 1.0)
@@ -91,7 +84,7 @@ def test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still
     house.go(4)
     house.clock.tick(16)  # stopped: others take us for dead, and our thread did not even notice
     assert not house.in_flight.start(kept, 1.0)
-    house.store.gone = {taken.notification.notification_id}
+    house.store.snatch(taken.notification.notification_id)
     house.store.refuse_extend = True
     house.heartbeat.step()
     assert not house.in_flight.start(kept, 1.0)

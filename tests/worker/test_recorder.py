@@ -5,9 +5,9 @@ from datetime import timedelta
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Result, Trouble
 from noti_worker.worker.inflight import InFlight
-from noti_worker.worker.outage import Outage
 from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
-from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import FakeClock, Witness, context, sent
 
 
 class Desk:
@@ -18,10 +18,9 @@ class Desk:
         self.store = FakeStore(self.clock)
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
-        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: self.recorder.waiting)
         self.flushes = 0
         self.recorder = Recorder(
-            1, self.store, self.in_flight, self.clock, self.outage, self.witness, self._flushed, lambda name: None
+            context(self.clock, self.witness, worker_id=1), self.store, self.in_flight, self._flushed
         )
 
     def _flushed(self, results: object) -> None:
@@ -67,10 +66,11 @@ def test_a_full_batch_does_not_wait_although_others_are_at_work() -> None:
 def test_a_locked_row_is_flushed_again_and_holds_up_nobody() -> None:
     desk = Desk()
     desk.finish(3)
-    desk.store.busy = {2}
+    desk.store.locked = {2}
     assert desk.recorder.flush(desk.recorder.gather()) > 0
     assert [result.notification.notification_id for result in desk.store.recorded] == [1, 3]
     assert desk.recorder.waiting == 1
+    desk.store.locked = set()
     desk.recorder.flush(desk.recorder.gather())
     assert [result.notification.notification_id for result in desk.store.recorded] == [1, 3, 2]
     assert len(desk.in_flight) == 0

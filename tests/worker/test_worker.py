@@ -23,14 +23,15 @@ from noti_worker.domain.notification import Briefing, Channel, Notification, OnU
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.loop import Pace
-from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.context import Pace
+from noti_worker.worker.plans import Plan, Plans, Serve
 from noti_worker.worker.pools import _Tenant
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
 from noti_worker.worker.wakeup import WakeUp
 from noti_worker.worker.worker import Worker
-from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
 
 
 class Gate:
@@ -52,9 +53,8 @@ class Gate:
 
 def plan(gate: Gate, *channels: Channel, on_uncertain: OnUncertain = OnUncertain.RETRY, threads: int = 2) -> Plan:
     policy = Policy(on_uncertain=on_uncertain, send_timeout=5.0)
-    return Plan(
-        gate, {channel: Serve(threads, policy) for channel in channels}, gate.closed.set, {"modes": {"relay": "dry"}}
-    )
+    serve = Serve(threads, policy, gate.deliver, gate.give_up)
+    return Plan(dict.fromkeys(channels, serve), gate.closed.set, {"modes": {"relay": "dry"}})
 
 
 class House:
@@ -67,20 +67,11 @@ class House:
         self.patience: list[float] = []  # the seconds that a call may take, as it is told to the database
         self.worker = Worker(
             "1.0",
-            self.store,
-            self.store,
-            self.store,
-            NoWake(),
-            plan(self.gate, Channel.EMAIL, on_uncertain=on_uncertain),
-            self._reread,
-            Pace(0.05, 500, timedelta(minutes=2)),
-            drain_deadline,
-            DatabaseClock(),
-            self.witness,
-            lambda: 0.5,
-            lambda name: None,
-            lambda worker_id: None,
+            context(DatabaseClock(), self.witness, Pace(0.05, 500, timedelta(minutes=2), drain_deadline)),
+            doors(self.store, NoWake()),
+            Plans(plan(self.gate, Channel.EMAIL, on_uncertain=on_uncertain), self._reread),
             Steering({Channel.EMAIL: {"relay": "smtp"}}),
+            lambda worker_id: None,
             self.patience.append,
         )
         self.code: int | None = None
@@ -144,7 +135,7 @@ def hang_with_one_waiting(house: House, wait_for: Callable[..., Any]) -> None:
     house.thread.start()
     wait_for(lambda: len(house.gate.begun) == 2)
     # A fast moment makes the pool ask ahead; here the third row is queued behind two that hang.
-    house.worker._loop._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
+    house.worker._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
     wait_for(lambda: house.store.rows[3].owner is not None)
 
 
@@ -165,7 +156,7 @@ def test_a_database_that_comes_back_for_the_last_results_gets_the_rest_back_too(
     house.store.away = True
     wait_for(lambda: house.witness.of(DatabaseLost))
     house.worker.stop.ask("asked")
-    wait_for(lambda: house.worker._loop._give_back)
+    wait_for(lambda: len(house.worker._rounds.returns))
     house.gate.open.set()
     threading.Timer(1.0, lambda: setattr(house.store, "away", False)).start()
     house.end()
@@ -265,7 +256,7 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     house.store.add()
     house.store.add(on_uncertain=OnUncertain.RETRY)
     house.store.add()
-    house.store.gone = {3}
+    house.store.snatched = {3}
     house.thread.start()
     wait_for(lambda: len(house.store.recorded) == 2)
     wait_for(lambda: [3] in house.store.asked("release"))
@@ -277,7 +268,7 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("part", ["record", "beat"])
-def test_a_worker_whose_recorder_or_keeper_died_ends_instead_of_sending_on(part: str) -> None:
+def test_a_worker_whose_recorder_or_heartbeat_died_ends_instead_of_sending_on(part: str) -> None:
     house = House()
     house.gate.open.set()
     for _ in range(3):
@@ -364,7 +355,7 @@ def test_a_reload_may_add_a_channel_and_take_one_away(wait_for: Callable[..., An
     house.thread.start()
     wait_for(lambda: len(house.gate.begun) == 2)
     house.worker._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
-    wait_for(lambda: house.store.rows[4].owner is not None)  # claimed, and in no hand yet
+    wait_for(lambda: house.store.rows[4].owner is not None)  # claimed, and not begun yet
     house.on_disk = plan(new, Channel.SMS)
     house.worker.stop.ask_to_reload()
     wait_for(lambda: new.begun == [1])
@@ -394,8 +385,8 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
     monkeypatch.setattr("noti_worker.worker.worker.TICK_EVERY", 0.01)
     house = House()
     ticks: list[str] = []
-    house.worker._tick = ticks.append
-    house.worker._pace = replace(house.worker._pace, poll_interval=60.0)
+    shared = house.worker._context
+    house.worker._context = replace(shared, tick=ticks.append, pace=replace(shared.pace, poll_interval=60.0))
     house.thread.start()
     wait_for(lambda: ticks.count("loop") > 20)
     assert len(house.store.asked("heads")) <= 2

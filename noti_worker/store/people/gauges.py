@@ -3,13 +3,13 @@
 Every function takes a `Source` and raises DatabaseAway or DatabaseRefused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from noti_worker.domain.closures import CIRCUIT, PAUSE, Closed, Closure, Closures
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.domain.pauses import Closed, Pauses
 from noti_worker.store.connect import Row
 from noti_worker.store.people.source import Source, by_index, rows
 from noti_worker.store.statements import statement
@@ -34,7 +34,8 @@ DEAD_AFTER = 15.0
 class Gauges:
     """`depth` by (channel, state of STATES), `oldest` due wait in seconds by (channel, priority).
 
-    `pauses` in force by scope: how many, and the age of the oldest in seconds. Combinations without rows are
+    `pauses` in force by scope: how many, and the age of the oldest in seconds; `circuits` the seconds since the
+    circuit of an account is open. Combinations without rows are
     missing. Counts of a channel in `bounded` are lower bounds.
     """
 
@@ -42,6 +43,7 @@ class Gauges:
     oldest: Mapping[tuple[str, str], float]
     bounded: frozenset[str] = frozenset()
     pauses: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    circuits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,13 @@ def gauges(source: Source, bound: int = BOUND) -> Gauges:
         by_state[row["channel"], state] = by_state.get((row["channel"], state), 0) + row["rows"]
         lane = (row["channel"], row["priority"], row["state"] == "held")
         per_lane[lane] = per_lane.get(lane, 0) + row["rows"]
+    closures = rows(source, statement("count_closures"), {})
     return Gauges(
         depth=by_state,
         oldest={(row["channel"], row["priority"]): row["seconds"] for row in ages},
         bounded=frozenset(channel for (channel, _, _), count in per_lane.items() if count >= bound),
-        pauses={row["scope"]: (row["pauses"], row["seconds"]) for row in rows(source, statement("count_pauses"), {})},
+        pauses={row["scope"]: (row["closures"], row["seconds"]) for row in closures if row["cause"] == PAUSE},
+        circuits={row["name"]: row["seconds"] for row in closures if row["cause"] == CIRCUIT},
     )
 
 
@@ -114,9 +118,16 @@ def depth(source: Source, closed: Closed, bound: int = BOUND) -> list[Row]:
 
 
 def kept_back(source: Source) -> Closed:
-    """What the pauses in force keep back, by the routes of all living workers."""
-    pauses = Pauses.of((row["scope"], row["name"]) for row in rows(source, statement("pauses"), {}))
-    return pauses.closed(routes(source)) if pauses else Closed()
+    """What the pauses in force keep back, by the routes of all living workers.
+
+    What waits for an account in trouble is late all the same.
+    """
+    closures = Closures(
+        Closure(row["scope"], row["name"], row["tenant_id"])
+        for row in rows(source, statement("closures"), {})
+        if row["cause"] == PAUSE
+    )
+    return closures.closed(routes(source)) if closures else Closed()
 
 
 def routes(source: Source) -> dict[str, dict[str, str]]:
@@ -135,8 +146,9 @@ def _grid(closed: Closed) -> dict[str, Any]:
         "priorities": [rank.value for rank in Priority],
         "closed_channels": list(closed.channels),
         "closed_tenants": list(closed.tenants),
-        "closed_templates": list(closed.templates),
-        "closed_providers": list(closed.providers),
+        "closed_lanes": _words(closed.lanes),
+        "closed_templates": _words(closed.templates),
+        "closed_providers": _words(closed.providers),
     }
 
 
@@ -172,3 +184,8 @@ def _channel_line(channel: str, now: Gauges, failed: int) -> ChannelLine | None:
         oldest_due_seconds=max(waits, default=None),
         bounded=channel in now.bounded,
     )
+
+
+def _words(closed: Iterable[tuple[str, ...]]) -> list[str]:
+    """Each as one text, as the statements have them."""
+    return ["\x1f".join(parts) for parts in closed]

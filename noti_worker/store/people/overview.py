@@ -10,7 +10,7 @@ from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import translated
 from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
-from noti_worker.store.people.pausing import PauseLine, pauses
+from noti_worker.store.people.pausing import CircuitLine, PauseLine, closed
 from noti_worker.store.people.source import Source, by_index, rows
 from noti_worker.store.statements import statement
 
@@ -99,6 +99,7 @@ class Overview:
     failures: tuple[Failures, ...]
     workers: tuple[WorkerLine, ...]
     pauses: tuple[PauseLine, ...]
+    circuits: tuple[CircuitLine, ...]
 
 
 def overview(people: Connection) -> Overview:
@@ -106,6 +107,7 @@ def overview(people: Connection) -> Overview:
     with translated(), people.transaction():
         people.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         now = status(people)
+        pauses, circuits = closed(people)
         return Overview(
             channels=now.channels,
             rates=rates(people),
@@ -114,7 +116,8 @@ def overview(people: Connection) -> Overview:
             held=tuple(held(people)),
             failures=tuple(failures(people)),
             workers=now.workers,
-            pauses=tuple(pauses(people)),
+            pauses=tuple(pauses),
+            circuits=tuple(circuits),
         )
 
 

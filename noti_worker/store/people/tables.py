@@ -348,8 +348,9 @@ pauses = Table(
     _time("until"),
     PrimaryKeyConstraint("scope", "name", name="pauses_pkey"),
     CheckConstraint(
-        "scope IN ('everything', 'channel', 'account', 'tenant', 'template') AND (scope = 'everything') = (name = '')"
-        f" AND (scope <> 'channel' OR {_one_of('name', Channel)})"
+        "scope IN ('everything', 'channel', 'account', 'tenant', 'template', 'tenant channel', 'tenant account',"
+        " 'tenant template') AND (scope = 'everything') = (name = '') AND (scope LIKE 'tenant %') = (tenant_id <> '')"
+        f" AND (scope NOT IN ('channel', 'tenant channel') OR {_one_of('name', Channel)})"
         " AND until >= '2000-01-01 00:00+00' AND until <= '2200-01-01 00:00+00'"
         " AND octet_length(name) <= 256 AND octet_length(reason) <= 4096"
         " AND octet_length(paused_by) >= 1 AND octet_length(paused_by) <= 256",

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
-from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.store import briefing as briefings
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.queue.portions import Portion
@@ -23,7 +23,7 @@ from noti_worker.store.statements import statement
 _HEADS = statement("heads")
 _STRIDES = statement("strides")
 _CLAIM = statement("claim")
-_PAUSES = statement("pauses")
+_CLOSURES = statement("closures")
 _RECORD = statement("record")
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
@@ -92,9 +92,12 @@ class PostgresQueue:
             for row in self._claims.run(_HEADS, parameters)
         ]
 
-    def pauses(self) -> Pauses:
-        """What is paused now."""
-        return Pauses.of((row["scope"], row["name"]) for row in self._claims.run(_PAUSES, {}))
+    def closures(self) -> Closures:
+        """What is not sent now."""
+        rows = self._claims.run(_CLOSURES, {})
+        return Closures(
+            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"]) for row in rows
+        )
 
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
@@ -145,8 +148,8 @@ class PostgresQueue:
                 "in_hand": None if in_hand is None else list(in_hand),
                 "solo": solo,
                 "limit": limit,
-                "closed_providers": list(skip.providers),
-                "closed_templates": list(skip.templates),
+                "closed_providers": [f"{tenant}\x1f{name}" for tenant, name in skip.providers],
+                "closed_templates": [f"{tenant}\x1f{name}" for tenant, name in skip.templates],
                 "channels": [lane.channel.value for lane in lanes],
                 "priorities": [lane.priority.value for lane in lanes],
                 "tenants": [lane.tenant_id for lane in lanes],

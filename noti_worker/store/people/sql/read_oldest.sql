@@ -1,5 +1,5 @@
 -- How long the oldest due notification of each (channel, priority) has waited, in seconds; rows in flight wait no more,
--- and those that a pause keeps back do not count.
+-- and those that are not sent now do not count (the closed things are written as in read_depth.sql).
 --
 -- A loose index scan from tenant to tenant along notifications_log_hot, then one probe for each lane, for at most
 -- :lanes lanes of each (channel, priority). A probe looks behind at most :bound rows that are kept back. Tenants are
@@ -11,8 +11,9 @@
 \set bound 10000
 \set closed_channels 'array[''webhook'']'
 \set closed_tenants 'array[]::text[]'
+\set closed_lanes 'array[]::text[]'
 \set closed_templates 'array[]::text[]'
-\set closed_providers 'array[''email relay'']'
+\set closed_providers 'array[''email'' || chr(31) || chr(31) || ''relay'']'
 SELECT channel, priority, extract(epoch FROM now() - min(head.due_at))::float8 AS seconds
   FROM unnest(cast(:channels AS text[])) AS channel
  CROSS JOIN unnest(cast(:priorities AS text[])) AS priority
@@ -42,7 +43,7 @@ SELECT channel, priority, extract(epoch FROM now() - min(head.due_at))::float8 A
  CROSS JOIN LATERAL (
        SELECT row.due_at
          FROM (
-              SELECT n.due_at, n.notification_id, n.template_id, n.channel || ' ' || n.provider AS provider
+              SELECT n.due_at, n.notification_id, n.template_id, n.provider
                 FROM noti.notifications_log n
                WHERE n.channel = channel.channel AND n.priority = priority.priority AND n.tenant_id = lane.tenant_id
                  AND n.finished_at IS NULL AND n.held_at IS NULL
@@ -50,11 +51,17 @@ SELECT channel, priority, extract(epoch FROM now() - min(head.due_at))::float8 A
                ORDER BY n.due_at, n.notification_id
                LIMIT cast(:bound AS bigint)
               ) AS row
-        WHERE (row.template_id IS NULL OR row.template_id <> ALL (cast(:closed_templates AS text[])))
-          AND (row.provider IS NULL OR row.provider <> ALL (cast(:closed_providers AS text[])))
+        WHERE (row.template_id IS NULL
+               OR NOT ARRAY[chr(31) || row.template_id, lane.tenant_id || chr(31) || row.template_id] COLLATE "C"
+                      && cast(:closed_templates AS text[]))
+          AND (row.provider IS NULL
+               OR NOT ARRAY[channel.channel || chr(31) || chr(31) || row.provider,
+                            channel.channel || chr(31) || lane.tenant_id || chr(31) || row.provider] COLLATE "C"
+                      && cast(:closed_providers AS text[]))
         ORDER BY row.due_at, row.notification_id
         LIMIT 1
        ) AS head
  WHERE channel.channel <> ALL (cast(:closed_channels AS text[]))
    AND lane.tenant_id <> ALL (cast(:closed_tenants AS text[]))
+   AND lane.tenant_id || chr(31) || channel.channel <> ALL (cast(:closed_lanes AS text[]))
  GROUP BY 1, 2;

@@ -9,7 +9,8 @@
 -- these is taken: the answer to its claim was lost. What carries a dispatch mark is left to its lease.
 -- Nothing large comes with a row: no document, and no body of more than 16 kB. Those are looked up apart.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
--- Rows of paused templates and accounts are passed over; the arrays are empty unless something is paused. How far
+-- Rows of closed templates and accounts are passed over; the arrays, of tenant (empty: every tenant), chr(31) and name,
+-- are empty unless something is closed. How far
 -- a lane is walked then, or in search of suspects, `untils` says (strides.sql); else they stand behind every row.
 \set worker_id 1
 \set lease '''120 seconds'''
@@ -51,8 +52,12 @@ WITH taken AS MATERIALIZED (
                       AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[])))
                    OR n.claimed_by = cast(:worker_id AS bigint) AND n.dispatched_at IS NULL
                       AND n.notification_id <> ALL (cast(:in_hand AS bigint[])))
-              AND (n.template_id IS NULL OR n.template_id <> ALL (cast(:closed_templates AS text[])))
-              AND (n.provider IS NULL OR n.provider <> ALL (cast(:closed_providers AS text[])))
+              AND (n.template_id IS NULL
+                   OR NOT ARRAY[chr(31) || n.template_id, n.tenant_id || chr(31) || n.template_id] COLLATE "C"
+                          && cast(:closed_templates AS text[]))
+              AND (n.provider IS NULL
+                   OR NOT ARRAY[chr(31) || n.provider, n.tenant_id || chr(31) || n.provider] COLLATE "C"
+                          && cast(:closed_providers AS text[]))
               AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
             ORDER BY n.due_at, n.notification_id
             LIMIT lane.quota

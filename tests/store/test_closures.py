@@ -1,13 +1,16 @@
-"""`noti.pauses`: by function or plain SQL, with audit lines, in the words of `why`, and as the claim obeys it."""
+"""`noti.closures`: by function or plain SQL, with audit lines, in the words of `why`, and as the claim obeys it."""
 
+import json
 from typing import Any
 
 import psycopg
 import pytest
 
-from noti_worker.domain.lanes import Share
-from noti_worker.domain.pauses import Pauses, Skip
+from noti_worker.domain.closures import Closure, Closures, Skip
+from noti_worker.domain.lanes import Lane, Share
+from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.queue import PostgresQueue
+from tests.domain.rows import claimed
 from tests.store.changes import refusal
 from tests.store.rows import LEASE, NORMAL, Connection, claim, ids, insert
 
@@ -30,13 +33,13 @@ def alive(connection: Connection, routes: str = '{"email": {"relay": "smtp", "sp
 
 
 def test_a_pause_is_known_until_it_is_resumed(connection: Connection, queue: PostgresQueue) -> None:
-    assert queue.pauses() == Pauses()
+    assert queue.closures() == Closures()
     connection.execute("SELECT noti.pause('channel', 'email', reason => 'relay moves', paused_by => 'ada')")
     connection.execute("SELECT noti.pause('everything')")
-    assert queue.pauses() == Pauses.of([("channel", "email"), ("everything", "")])
+    assert queue.closures() == Closures([Closure("channel", "email"), Closure("everything")])
     resume = "SELECT noti.resume('channel', 'email', resumed_by => 'bob'), noti.resume('tenant', 'acme')"
     assert connection.execute(resume).fetchone() == (True, False)
-    assert queue.pauses() == Pauses.of([("everything", "")])
+    assert queue.closures() == Closures([Closure("everything")])
     assert audit(connection) == [
         ("default", "channel:email", "paused", "ada", "relay moves", False),
         ("default", "everything", "paused", "postgres", None, False),
@@ -46,9 +49,9 @@ def test_a_pause_is_known_until_it_is_resumed(connection: Connection, queue: Pos
 
 def test_a_pause_ends_by_itself(connection: Connection, queue: PostgresQueue) -> None:
     connection.execute("SELECT noti.pause('tenant', 'acme', until => clock_timestamp() + interval '1 hour')")
-    assert queue.pauses()
+    assert queue.closures()
     connection.execute("UPDATE noti.pauses SET until = clock_timestamp() - interval '1 second'")
-    assert not queue.pauses()
+    assert not queue.closures()
     assert connection.execute("SELECT noti.resume('tenant', 'acme')").fetchone() == (False,)
     assert [line[0] for line in audit(connection)] == ["acme"] * 2  # set and shortened; it ended by itself
 
@@ -62,7 +65,7 @@ def test_pausing_again_changes_reason_and_end(connection: Connection) -> None:
 
 def test_plain_sql_does_it_too_and_is_audited(connection: Connection, queue: PostgresQueue) -> None:
     connection.execute("INSERT INTO noti.pauses (scope, name, reason) VALUES ('account', 'relay', 'bill')")
-    assert queue.pauses() == Pauses.of([("account", "relay")])
+    assert queue.closures() == Closures([Closure("account", "relay")])
     connection.execute("DELETE FROM noti.pauses")
     assert [line[2] for line in audit(connection)] == ["paused", "resumed"]
 
@@ -100,7 +103,7 @@ def test_the_claim_leaves_rows_of_paused_templates_and_accounts_untouched(
     free = insert(connection) + insert(connection, template_id="other", provider="spare")
     before = connection.execute("SELECT xmin::text, ctid::text FROM noti.notifications_log WHERE notification_id = 1")
     was = before.fetchall()
-    skip = Skip(("relay",), ("welcome",))
+    skip = Skip((("", "relay"),), (("", "welcome"),))
     assert ids(queue.claim(1, [Share(NORMAL, 100)], 100, LEASE, [], skip=skip)) == free
     assert (
         connection.execute(
@@ -175,3 +178,75 @@ def test_who_could_read_why_before_the_migration_can_read_it_afterwards(
         connection.execute("RESET ROLE")
     finally:
         connection.execute("RESET ROLE; DROP OWNED BY noti_reader; DROP ROLE noti_reader")
+
+
+# ------------------------------------------------------------------------ one table, two definitions and the claim
+
+ROUTE = {"relay": "smtp", "spare": "ses", "second": "ses"}
+ALL_ACCOUNTS = [("account", "relay", ""), ("account", "spare", ""), ("account", "second", "")]
+CASES: list[tuple[list[tuple[str, str, str]], dict[str, str], bool]] = [
+    ([], {}, False),
+    ([("everything", "", "")], {}, True),
+    ([("channel", "email", "")], {}, True),
+    ([("channel", "sms", "")], {}, False),
+    ([("tenant", "acme", "")], {"tenant_id": "acme"}, True),
+    ([("tenant", "acme", "")], {}, False),
+    ([("template", "welcome", "")], {"template_id": "welcome"}, True),
+    ([("template", "welcome", "")], {"template_id": "bye"}, False),
+    ([("template", "welcome", "")], {}, False),
+    ([("tenant channel", "email", "acme")], {"tenant_id": "acme"}, True),
+    ([("tenant channel", "email", "acme")], {}, False),
+    ([("tenant channel", "sms", "acme")], {"tenant_id": "acme"}, False),
+    ([("tenant template", "welcome", "acme")], {"tenant_id": "acme", "template_id": "welcome"}, True),
+    ([("tenant template", "welcome", "acme")], {"template_id": "welcome"}, False),
+    ([("account", "relay", "")], {}, False),
+    ([("account", "relay", "")], {"provider": "relay"}, True),
+    ([("account", "relay", "")], {"provider": "smtp"}, True),
+    ([("account", "relay", "")], {"provider": "ses"}, False),
+    ([("account", "spare", "")], {"provider": "ses"}, False),
+    ([("account", "spare", ""), ("account", "second", "")], {"provider": "ses"}, True),
+    ([("account", "spare", ""), ("tenant account", "second", "acme")], {"provider": "ses", "tenant_id": "acme"}, True),
+    ([("account", "spare", ""), ("tenant account", "second", "acme")], {"provider": "ses"}, False),
+    (ALL_ACCOUNTS, {}, True),
+    (ALL_ACCOUNTS[:2], {}, False),
+    ([*ALL_ACCOUNTS[:2], ("tenant account", "second", "acme")], {"tenant_id": "acme"}, True),
+    ([*ALL_ACCOUNTS[:2], ("tenant account", "second", "acme")], {}, False),
+    ([("tenant account", "relay", "acme")], {"tenant_id": "acme", "provider": "relay"}, True),
+    ([("tenant account", "relay", "acme")], {"provider": "relay"}, False),
+]
+
+
+@pytest.mark.parametrize("cause", ["pause", "circuit"])
+@pytest.mark.parametrize(("closed", "fields", "stays"), CASES)
+def test_sql_python_and_the_claim_agree_on_what_is_closed(
+    connection: Connection,
+    queue: PostgresQueue,
+    cause: str,
+    closed: list[tuple[str, str, str]],
+    fields: dict[str, str],
+    stays: bool,
+) -> None:
+    alive(connection, f'{{"email": {json.dumps(ROUTE)}}}')
+    for scope, name, tenant_id in closed:
+        if cause == "circuit" and scope.endswith("account"):
+            connection.execute(
+                "INSERT INTO noti.circuits (scope, name, tenant_id, retry_at) VALUES (%s, %s, %s, now())",
+                [scope, name, tenant_id],
+            )
+        else:
+            connection.execute(
+                "INSERT INTO noti.pauses (scope, name, tenant_id) VALUES (%s, %s, %s)", [scope, name, tenant_id]
+            )
+    (number,) = insert(connection, 1, **fields)
+    told = connection.execute(
+        "SELECT count(*) FROM noti.notifications_log n, noti.closed_by(n) WHERE n.notification_id = %s", [number]
+    ).fetchone()
+    assert told is not None
+    assert bool(told[0]) is stays
+    closures = queue.closures()
+    row = claimed(**{"tenant_id": "default"} | fields)
+    assert closures.closes(row, ROUTE) is stays
+    lane = Lane(Channel.EMAIL, Priority.NORMAL, fields.get("tenant_id", "default"))
+    shares = [] if closures.closes_lane(lane, ROUTE) else [Share(lane, 10)]
+    taken = queue.claim(1, shares, 10, LEASE, [], skip=closures.skips(ROUTE))
+    assert bool(taken) is not stays

@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.delivery.options import read_options
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.options import ALL_OPTIONS, Option, OptionKind
+from noti_worker.domain.options import read_options as read_declared
 
 ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
+
+
+def read_options(channel: Channel, text: str | None) -> dict[str, Any]:
+    return read_declared(ALL_OPTIONS, channel, text)
+
+
 EMAIL, WEBHOOK, IN_APP, SMS = Channel.EMAIL, Channel.WEBHOOK, Channel.IN_APP, Channel.SMS
 
 
@@ -29,6 +36,11 @@ EMAIL, WEBHOOK, IN_APP, SMS = Channel.EMAIL, Channel.WEBHOOK, Channel.IN_APP, Ch
         (EMAIL, {"html": "<b>\n</b>", "attachments": [ID]}, {"html": "<b>\n</b>", "attachments": [ID]}),
         (WEBHOOK, {"headers": {"Authorization": "Bearer x"}}, {"headers": {"Authorization": "Bearer x"}}),
         (WEBHOOK, {"content_type": "text/xml; charset=utf-8"}, {"content_type": "text/xml; charset=utf-8"}),
+        (
+            WEBHOOK,
+            {"content_type": 'Text/XML;Charset="utf-8" ; a="b c"'},
+            {"content_type": 'text/xml; charset=utf-8; a="b c"'},
+        ),
         (IN_APP, {"html": "<b>"}, {"html": "<b>"}),
     ],
 )
@@ -36,8 +48,25 @@ def test_options_are_read_by_channel(channel: Channel, given: Any, read: Any) ->
     assert read_options(channel, json.dumps(given)) == read
 
 
-def test_no_options_are_none() -> None:
-    assert read_options(EMAIL, None) == {}
+@pytest.mark.parametrize("text", [None, "null", "{}", '{"cc": null, "html": "", "from": ""}'])
+def test_what_says_nothing_is_no_option(text: str | None) -> None:
+    assert read_options(EMAIL, text) == {}
+
+
+def test_a_provider_declares_options_of_its_own_with_their_limits() -> None:
+    options = (
+        Option("title", OptionKind.LINE, "", longest=5),
+        Option("headers", OptionKind.HTTP_HEADERS, "", frozenset({WEBHOOK})),
+    )
+    assert read_declared(options, SMS, '{"title": "Tea"}') == {"title": "Tea"}
+    for text, said in (
+        ('{"title": "Coffee"}', "options.title is longer than 5"),
+        ('{"title": "a\\nb"}', "options.title holds a line break"),
+        ('{"titel": "x"}', "did you mean title"),
+        ('{"headers": {}}', "options.headers is unknown for sms"),
+    ):
+        with pytest.raises(BadNotification, match=said):
+            read_declared(options, SMS, text)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +93,9 @@ def test_no_options_are_none() -> None:
         (EMAIL, {"headers": {"X-A": "1", "x-a": "2"}}, "options.headers.x-a.*twice"),
         (EMAIL, {"headers": {"X-A": "a\u2028b"}}, "options.headers.X-A"),
         (EMAIL, {"headers": {"X-A": "a" * 2001}}, "options.headers.X-A"),
+        (EMAIL, {"headers": {"X-SMTPAPI": "{}"}}, "options.headers.X-SMTPAPI is one that relays act on"),
+        (EMAIL, {"from": "a@x_y.example"}, "options.from has an underscore"),
+        (EMAIL, {"reply_to": "a%b.example@c.example"}, "options.reply_to holds % or !"),
         (EMAIL, {"headers": {f"X-{n}": "" for n in range(51)}}, "options.headers.*50"),
         (EMAIL, {"html": 1}, "options.html"),
         (EMAIL, {"attachments": ID}, "options.attachments"),
@@ -71,6 +103,8 @@ def test_no_options_are_none() -> None:
         (EMAIL, {"attachments": [17]}, r"options.attachments\[0\]"),
         (WEBHOOK, {"headers": {"webhook-id": "1"}}, "options.headers.webhook-id"),
         (WEBHOOK, {"headers": {"Host": "x"}}, "options.headers.Host"),
+        (WEBHOOK, {"headers": {"Content-Encoding": "gzip"}}, "options.headers.Content-Encoding"),
+        (WEBHOOK, {"headers": {"X-A": "\u2603"}}, "options.headers.X-A holds a character.*ASCII"),
         (WEBHOOK, {"content_type": "json"}, "options.content_type"),
         (WEBHOOK, {"cc": "a@example.com"}, "options.cc.*webhook"),
     ],
@@ -115,7 +149,7 @@ def test_any_document_is_read_or_refused_without_its_content(channel: Channel, o
     except BadNotification as bad:
         said = str(bad)
     if said is None:
-        assert set(read) <= set(options)
+        assert set(read) <= set(options or {})
     else:
         assert "options" in said
         assert "a@example.com" not in said

@@ -1,0 +1,114 @@
+"""What a sender thread does with one row: see whether it may start, deliver it, report."""
+
+import threading
+from collections.abc import Callable
+
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.facts import LeaseLost, Result, Trouble
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Notification, OnUncertain
+from noti_worker.domain.ports import Claims, Leases
+from noti_worker.worker.circuits import Circuits
+from noti_worker.worker.context import Context
+from noti_worker.worker.inflight import Claim, InFlight
+from noti_worker.worker.plans import Plans
+from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.returns import Returns
+from noti_worker.worker.steering import Steering
+
+
+class Sends:
+    """The work of all sender threads; `give_up` ends it."""
+
+    def __init__(
+        self,
+        context: Context,
+        claims: Claims,
+        leases: Leases,
+        in_flight: InFlight,
+        plans: Plans,
+        steering: Steering,
+        recorder: Recorder,
+        returns: Returns,
+        circuits: Circuits,
+        changed: Callable[[], None],
+    ) -> None:
+        """Send by the plan of the day; results go to `recorder`, what may not start to `returns`.
+
+        `changed` is called when the loop has to write down what became of a circuit.
+        """
+        self._context = context
+        self._claims = claims
+        self._leases = leases
+        self._in_flight = in_flight
+        self._plans = plans
+        self._steering = steering
+        self._recorder = recorder
+        self._returns = returns
+        self._circuits = circuits
+        self._changed = changed
+
+    def work(self, claim: Claim) -> None:
+        """One row: still ours, mark it where it must not go out twice, deliver, report."""
+        plan = self._plans.enter()
+        try:
+            # None when a reload took the channel away.
+            serve = claim.serve = plan.channels.get(claim.notification.channel)
+            paused = self._steering.closes(claim.notification)  # since the claim
+            if serve is None or paused or not (self._complete(claim) and self._may_start(claim, serve.policy)):
+                self._returns.give_back([claim])
+                return
+            try:
+                result = serve.deliver(claim.notification, claim.briefing)
+            except BaseException:
+                # A bug, or the interpreter ends: nobody knows whether it was sent. The lease tells the others.
+                self._in_flight.drop([claim])
+                raise
+            self._report(claim, result)
+        finally:
+            self._plans.leave(plan)
+
+    def give_up(self) -> None:
+        """Wait no longer for what is being sent: it is recorded as what its own plan says of such a row."""
+        for claim in self._in_flight.rows():
+            if claim.started is not None and claim.serve is not None and not claim.reported:
+                seconds = self._context.clock.monotonic() - claim.started
+                self._report(claim, claim.serve.give_up(claim.notification, seconds))
+
+    def _complete(self, claim: Claim) -> bool:
+        """Look up content that was too large for the batch; False when it cannot be had now."""
+        if not claim.briefing.incomplete:
+            return True
+        try:
+            claim.briefing = self._claims.complete(claim.notification, claim.briefing)
+        except DatabaseAway:
+            return False
+        except DatabaseRefused as error:
+            self._context.observer.on(Trouble("contents", str(error)))
+            # Given back it is claimed again at once.
+            threading.Event().wait(self._context.pace.poll_interval)
+            return False
+        return True
+
+    def _may_start(self, claim: Claim, policy: Policy) -> bool:
+        margin = min(policy.send_timeout, self._context.pace.lease.total_seconds() / 2)
+        return self._in_flight.start(claim, margin) and self._marked(claim.notification, policy)
+
+    def _marked(self, notification: Notification, policy: Policy) -> bool:
+        """Write the dispatch mark where the row asks for it; True when the send may begin."""
+        if (notification.on_uncertain or policy.on_uncertain) is OnUncertain.RETRY:
+            return True
+        try:
+            ours = self._leases.dispatch(self._context.worker_id, notification)
+        except (DatabaseAway, DatabaseRefused):
+            return False
+        if not ours:
+            self._context.observer.on(LeaseLost(notification.notification_id))
+        return ours
+
+    def _report(self, claim: Claim, result: Result) -> None:
+        if self._in_flight.report(claim):
+            changed = self._circuits.heard(result)
+            self._recorder.put(result)
+            if changed:
+                self._changed()
