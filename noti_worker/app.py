@@ -38,12 +38,13 @@ from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
 from noti_worker.settings.coercion import written
 from noti_worker.store.connect import ANSWER_WITHIN, Database
-from noti_worker.store.duties import Duties
-from noti_worker.store.limits import check_limits
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.retention import Ages
-from noti_worker.store.wake import PostgresWake
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.circuits import PostgresCircuits
+from noti_worker.store.queue.wake import PostgresWake
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.timeouts import check_limits
+from noti_worker.store.upkeep.duties import Duties
+from noti_worker.store.upkeep.retention import Ages
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
@@ -189,8 +190,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue = PostgresQueue(database)
+        queue, circuits = PostgresQueue(database), PostgresCircuits(database)
         stack.callback(queue.close)
+        stack.callback(circuits.close)
         workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
         stack.callback(workers.close)
 
@@ -223,7 +225,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             Context(pace, clock, Outage(clock, observers, random.random), observers, random.random, tick),
             Doors(
                 lanes=queue,
-                pauses=queue,
+                closures=queue,
+                circuits=circuits,
                 claims=queue,
                 records=queue,
                 leases=queue,
@@ -304,7 +307,7 @@ def _read(
         clock,
         random.random,
         traces.begin if traces else None,
-        steering.paused_accounts,
+        lambda: steering.closed_accounts(""),
     )
     about = {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}}
     channels = {

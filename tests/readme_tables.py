@@ -1,16 +1,18 @@
 """The tables of the README and of the shipped pages, made from the code. `python -m tests.readme_tables` rewrites them.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
+A table may stand on several pages, between `<!-- table: NAME -->` and `<!-- end of table -->`.
 """
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from noti_worker import settings
+from noti_worker import providers, settings
 from noti_worker.cli.main import main as cli
+from noti_worker.domain.notification import Channel
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
@@ -24,7 +26,7 @@ _TABLE = re.compile(r"(?P<opens><!-- table: (?P<name>[a-z]+) -->\n).*?(?P<ends><
 
 def filled(text: str) -> str:
     """The page with its tables as the code has them."""
-    return _TABLE.sub(lambda found: found["opens"] + (TABLES | ELSEWHERE)[found["name"]]() + found["ends"], text)
+    return _TABLE.sub(lambda found: found["opens"] + TABLES[found["name"]]() + found["ends"], text)
 
 
 def names(text: str) -> list[str]:
@@ -87,11 +89,31 @@ def _commands() -> str:
     return _table(("command", "what it does", "options"), rows)
 
 
+def own_providers() -> tuple[str, ...]:
+    """The providers of this repository; an entry point of somebody else's distribution is none of them."""
+    return tuple(name for name in providers.known() if importlib.util.find_spec(f"{providers.__name__}.{name}"))
+
+
+def _channels() -> str:
+    """What serves each channel. Who serves all of them (sandbox, console) only pretends to send."""
+    serves = {name: providers.find(name).CHANNELS for name in own_providers()}
+    trial = " and ".join(_code(name) for name, channels in serves.items() if channels == frozenset(Channel))
+    real = {
+        channel: [name for name, channels in serves.items() if channel in channels and channels != frozenset(Channel)]
+        for channel in Channel
+    }
+    rows = [(_code(channel), ", ".join(map(_code, names)), "works") for channel, names in real.items() if names]
+    if missing := ", ".join(_code(channel) for channel, names in real.items() if not names):
+        rows.append((missing, "none yet", f"rows are taken; {trial} stand in, to try out an application"))
+    return _table(("channel", "providers", "state"), rows)
+
+
 def _sandbox() -> str:
     return "".join(line + "\n" for line in (sandbox.__doc__ or "").splitlines() if line.startswith("|"))
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "channels": _channels,
     "commands": _commands,
     "filter": lambda: _table(("option", "meaning"), [(_code(_spelling(o)), o.help or "") for o in _filter()]),
     "settings": lambda: _table(
@@ -103,11 +125,8 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
     "sandbox": _sandbox,
+    "benchmark": scaling_table,
 }
-"""The tables of the README; pages may show some of them again."""
-
-ELSEWHERE: dict[str, Callable[[], str]] = {"benchmark": scaling_table}
-"""Those that stand on a page only."""
 
 
 def main() -> None:

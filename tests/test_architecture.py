@@ -11,7 +11,7 @@ PACKAGE = ROOT / "noti_worker"
 
 DOMAIN = "noti_worker.domain"
 MAY_IMPORT: dict[str, set[str]] = {
-    "domain": {DOMAIN},
+    "domain": {DOMAIN, "idna"},
     "delivery": {DOMAIN, "noti_worker.delivery", "jinja2", "markupsafe"},
     "transport": {DOMAIN, "noti_worker.transport", "requests", "urllib3"},
     "providers": {DOMAIN, "noti_worker.transport", "noti_worker.providers"},

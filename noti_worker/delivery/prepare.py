@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from noti_worker.delivery.options import read_options
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered
 from noti_worker.delivery.routes import accounts_for, next_account, open_accounts
@@ -23,6 +22,7 @@ from noti_worker.domain.notification import (
     Status,
     Template,
 )
+from noti_worker.domain.options import ALL_OPTIONS, read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.trace import valid
@@ -62,7 +62,7 @@ def prepare(
     if not route:
         return Hold(f"no account serves the channel {notification.channel}: configure one, then release it")
     try:
-        options = read_options(notification.channel, notification.options)
+        options = read_options(ALL_OPTIONS, notification.channel, notification.options)
         content = _content(notification, briefing, options.pop("html", None), renderer)
         _check(notification, content, options)
         attachments = _attachments(options.pop("attachments", ()), briefing)
@@ -77,7 +77,7 @@ def prepare(
         tenant_id=notification.tenant_id,
         recipient=notification.recipient,
         account=account,
-        created_at=notification.created_at,
+        dated_at=max(notification.created_at, notification.first_due_at),
         subject=_readable(content.subject),
         text=content.text,
         html=content.html,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from noti_worker.domain.circuits import Waits
+from noti_worker.domain.closures import NOTHING, Closures, Skip
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
-from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.domain.secret import Secret
 
 
@@ -83,11 +84,11 @@ class Lanes(Protocol):
         ...
 
 
-class PauseReader(Protocol):
+class ClosureReader(Protocol):
     """What is not to be sent just now."""
 
-    def pauses(self) -> Pauses:
-        """What is paused now."""
+    def closures(self) -> Closures:
+        """All closures in force."""
         ...
 
 
@@ -132,6 +133,26 @@ class Records(Protocol):
 
         A token is (notification_id, claim_count).
         """
+        ...
+
+
+class CircuitStore(Protocol):
+    """The circuits of accounts, shared by all workers. Every call raises DatabaseAway or DatabaseRefused."""
+
+    def open_circuit(self, worker_id: int, account: str, reason: str, waits: Waits) -> bool:
+        """Open the circuit of an account; True when it was not open before."""
+        ...
+
+    def take_probes(self, worker_id: int, accounts: Sequence[str], lease: timedelta) -> Sequence[str]:
+        """Take the accounts, of these, through which this worker alone may send a message now."""
+        ...
+
+    def end_probe(self, worker_id: int, account: str, reason: str, waits: Waits | None) -> bool:
+        """Close the circuit, or with `waits` keep it open for `reason`; False when the probe is not ours any more."""
+        ...
+
+    def hasten_probes(self, accounts: Sequence[str]) -> None:
+        """Have the open circuits of these accounts probed soon: their configuration was read anew."""
         ...
 
 

@@ -4,9 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from noti_worker.domain.ports import Claims, Lanes, Leases, Observer, PauseReader, Records, Wake, Workers
+from noti_worker.domain.circuits import LONGEST_FAILED, LONGEST_REFUSED, Waits
+from noti_worker.domain.ports import (
+    CircuitStore,
+    Claims,
+    ClosureReader,
+    Lanes,
+    Leases,
+    Observer,
+    Records,
+    Wake,
+    Workers,
+)
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.outage import Outage
+
+FAILED = Waits(timedelta(seconds=30), LONGEST_FAILED)
+REFUSED = Waits(timedelta(minutes=1), LONGEST_REFUSED)
 
 UNREGISTERED = 0
 """Nobody's worker_id: the register begins with 1."""
@@ -14,12 +28,17 @@ UNREGISTERED = 0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between polls, rows per claim, the length of a lease, seconds that sends in flight have at a stop."""
+    """Seconds between polls, rows per claim, the length of a lease, seconds that sends in flight have at a stop.
+
+    `failed` and `refused`: how long an account is left alone that failed, and one that refused us.
+    """
 
     poll_interval: float
     batch_size: int
     lease: timedelta
     drain_deadline: float
+    failed: Waits = FAILED
+    refused: Waits = REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,8 @@ class Doors:
     """The database, by what is asked of it."""
 
     lanes: Lanes
-    pauses: PauseReader
+    closures: ClosureReader
+    circuits: CircuitStore
     claims: Claims
     records: Records
     leases: Leases

@@ -6,6 +6,7 @@ from datetime import timedelta
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Result, Steered, Trouble
 from noti_worker.domain.notification import Channel
+from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.claimer import Claimer
 from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.heartbeat import Heartbeat
@@ -46,6 +47,7 @@ class Rounds:
         heartbeat: Heartbeat,
         recorder: Recorder,
         steering: Steering,
+        circuits: Circuits,
     ) -> None:
         """Prepare; nothing is claimed before the first `poll`."""
         self._context = context
@@ -55,6 +57,7 @@ class Rounds:
         self._heartbeat = heartbeat
         self._recorder = recorder
         self._steering = steering
+        self._circuits = circuits
         self._clock = context.clock
         self.returns = Returns(context, doors.records, in_flight)
         self._claimer = Claimer(context, doors.claims, in_flight, heartbeat, self.returns)
@@ -91,7 +94,8 @@ class Rounds:
             self.returns.release()
             if self._in_flight.fenced or self._must_flush():
                 return FLUSH_PAUSE
-            if self._steering.due(self._clock.monotonic(), idle=not (self._scanner.heads or len(self._in_flight))):
+            idle = not (self._scanner.heads or len(self._in_flight))
+            if self._circuits.pending or self._steering.due(self._clock.monotonic(), idle=idle):
                 self._steer()
             if self.suspects.present:
                 return self.suspects.run_alone()
@@ -129,12 +133,16 @@ class Rounds:
         return self._pause(hungry)
 
     def _steer(self) -> None:
-        """Learn what is paused; news count from this round on."""
+        """Learn what is closed, after our own news of it; what is new counts from this round on."""
+        known = self._circuits.write()
         now = self._clock.monotonic()
-        pauses = self._doors.pauses.pauses()
-        if self._steering.learn(pauses, now):
-            self._scanner.forget_floors()  # what was passed over while it was paused lies before them
-            self._context.observer.on(Steered(pauses.all))
+        closures = self._doors.closures.closures()
+        if self._steering.learn(closures, now):
+            self._scanner.forget_floors()  # what was passed over while it was closed lies before them
+            self._context.observer.on(Steered(closures.all))
+        self._circuits.written(known)
+        if self._circuits.take():
+            self._scanner.forget_floors()
 
     def _heed_deaths(self) -> None:
         """Sweep at once when another worker died: its rows lie behind the floors."""
@@ -171,9 +179,9 @@ class Rounds:
         if any(pool.free > 0 for pool in hungry):
             return PATIENCE
         pause = self._context.pace.poll_interval * (EARLIEST + 0.2 * self._context.dice())
-        if self._steering.pauses or len(self._in_flight):
+        if self._steering.closures or len(self._in_flight):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
-        if self._scanner.heads or self._steering.pauses:
+        if self._scanner.heads or self._steering.closures:
             self._busy_at = self._clock.monotonic()
         elif self._clock.monotonic() - self._busy_at >= IDLE_AFTER and self._doors.wake.listening:
             return pause * IDLE_FACTOR

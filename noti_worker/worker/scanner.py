@@ -11,9 +11,9 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
+from noti_worker.domain.closures import Skip
 from noti_worker.domain.lanes import BEHIND, END, NOWHERE, Floor, Lane, LaneHead, Share, floor_for, share_out
 from noti_worker.domain.notification import Channel, Notification
-from noti_worker.domain.pauses import Skip
 from noti_worker.domain.ports import Clock, Lanes
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.sweep import Sweep
@@ -146,6 +146,11 @@ class LaneScanner:
 
     def ask(self, channel: Channel, limit: int, room: Callable[[AbstractSet[str]], Mapping[str, int]]) -> Ask | None:
         """What to claim for a channel, with `room` for its tenants; None when it has nothing. `claimed` hears of it."""
+        most = self._steering.most(channel)
+        if most is not None:
+            limit = min(limit, most)
+        if limit <= 0 or self._steering.closes_channel(channel):  # an account may have failed since the look
+            return None
         since, at, skip = self._clock.monotonic(), self._clock.now(), self._steering.skip(channel)
         sweeping = self._sweeps(channel)
         heads = self._of(channel)
@@ -167,6 +172,8 @@ class LaneScanner:
 
     def claimed(self, ask: Ask, batch: Sequence[Notification]) -> bool:
         """Note what a claim gave, and so how far its lanes were walked; True when they may have more."""
+        if batch and self._steering.probes:
+            self._steering.claimed(batch[0].channel)
         taken = dict.fromkeys((share.lane for share in ask.shares), 0)
         for of, rows in groupby(batch, key=attrgetter("channel", "priority", "tenant_id")):
             lane, of_lane = Lane(*of), list(rows)

@@ -1,10 +1,13 @@
 """What a sender thread does with one row: see whether it may start, deliver it, report."""
 
+from collections.abc import Callable
+
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import LeaseLost, Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Notification, OnUncertain
 from noti_worker.domain.ports import Leases
+from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.plans import Plans
@@ -25,8 +28,13 @@ class Sends:
         steering: Steering,
         recorder: Recorder,
         returns: Returns,
+        circuits: Circuits,
+        changed: Callable[[], None],
     ) -> None:
-        """Send by the plan of the day; results go to `recorder`, what may not start to `returns`."""
+        """Send by the plan of the day; results go to `recorder`, what may not start to `returns`.
+
+        `changed` is called when the loop has to write down what became of a circuit.
+        """
         self._context = context
         self._leases = leases
         self._in_flight = in_flight
@@ -34,6 +42,8 @@ class Sends:
         self._steering = steering
         self._recorder = recorder
         self._returns = returns
+        self._circuits = circuits
+        self._changed = changed
 
     def work(self, claim: Claim) -> None:
         """One row: still ours, mark it where it must not go out twice, deliver, report."""
@@ -80,4 +90,7 @@ class Sends:
 
     def _report(self, claim: Claim, result: Result) -> None:
         if self._in_flight.report(claim):
+            changed = self._circuits.heard(result)
             self._recorder.put(result)
+            if changed:
+                self._changed()

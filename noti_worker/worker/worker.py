@@ -15,6 +15,7 @@ from noti_worker.domain.facts import (
     WorkerStopping,
 )
 from noti_worker.domain.notification import Channel
+from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import InFlight
@@ -96,9 +97,19 @@ class Worker:
         doors, in_flight = self._doors, self._in_flight
         recorder = self._recorder = Recorder(context, doors.records, in_flight, self._flushed)
         heartbeat = self._heartbeat = Heartbeat(context, doors.workers, doors.leases, in_flight, self._state)
-        self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, recorder, self._steering)
+        steering = self._steering
+        circuits = Circuits(context, doors.circuits, steering)
+        self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, recorder, steering, circuits)
         self._sends = Sends(
-            context, doors.leases, in_flight, self._plans, self._steering, recorder, self._rounds.returns
+            context,
+            doors.leases,
+            in_flight,
+            self._plans,
+            steering,
+            recorder,
+            self._rounds.returns,
+            circuits,
+            self._wake_up.call,
         )
         self._serve()
         context.observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))

@@ -19,8 +19,8 @@ import pytest
 
 from noti_worker.cli.picture import TextLine, picture
 from noti_worker.cli.watching import _text
-from noti_worker.store.overview import overview
-from noti_worker.store.reading import for_people
+from noti_worker.store.people.overview import overview
+from noti_worker.store.people.source import for_people
 from tests.cli.conftest import Invoke, read
 from tests.store.lives import claim, end, life, queue
 

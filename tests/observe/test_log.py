@@ -19,6 +19,7 @@ import pytest
 import structlog
 
 from noti_worker.domain import facts as f
+from noti_worker.domain.closures import CIRCUIT, Closure
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe import log as module
@@ -129,11 +130,19 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.ReloadRefused("worker.lease: no"), "error", "reload_refused", {"error": "worker.lease: no"}),
         (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
         (
-            f.Steered(frozenset({("channel", "email"), ("everything", "")})),
+            f.Steered(frozenset({Closure("channel", "email"), Closure("everything")})),
             "info",
             "paused",
             {"pauses": ["channel email", "everything"]},
         ),
+        (
+            f.Steered(frozenset({Closure("account", "relay", cause=CIRCUIT)})),
+            "info",
+            "paused",
+            {"pauses": [], "circuits": ["account relay"]},
+        ),
+        (f.CircuitOpened("relay", "no login", 30.0), "error", "circuit_opened", {"account": "relay", "seconds": 30.0}),
+        (f.CircuitClosed("relay"), "info", "circuit_closed", {"account": "relay"}),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
         (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),

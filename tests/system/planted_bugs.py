@@ -52,7 +52,7 @@ class Bug:
     tests: Sequence[str]
 
 
-_CLAIM = "noti_worker/store/sql/claim.sql"
+_CLAIM = "noti_worker/store/queue/sql/claim.sql"
 _HEARTBEAT = "tests/worker/test_heartbeat.py"
 _ROUNDS = "tests/worker/test_rounds.py"
 _RECORD = "tests/store/test_record.py"
@@ -65,7 +65,7 @@ BUGS = (
         "no fence: a result is recorded although the row has another owner",
         [
             Change(
-                "noti_worker/store/sql/record.sql",
+                "noti_worker/store/queue/sql/record.sql",
                 r"AND n\.claimed_by = cast\(:worker_id AS bigint\)\s+"
                 r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
                 "FOR NO KEY UPDATE",
@@ -173,7 +173,7 @@ BUGS = (
     ),
     Bug(
         "a result that is flushed again is written again",
-        [Change("noti_worker/store/sql/record.sql", r"THEN 'again'", "THEN 'stale'")],
+        [Change("noti_worker/store/queue/sql/record.sql", r"THEN 'again'", "THEN 'stale'")],
         [
             f"{_RECORD}::test_a_result_that_is_flushed_again_writes_nothing",
             f"{_RECORD}::test_a_try_that_is_flushed_again_after_the_next_claim_is_again_too",
@@ -183,7 +183,7 @@ BUGS = (
         "a late result is thrown away although nobody else took the row",
         [
             Change(
-                "noti_worker/store/sql/record.sql",
+                "noti_worker/store/queue/sql/record.sql",
                 r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
                 "AND n.claim_count = entry.claim_count AND n.lease_until > now() FOR NO KEY UPDATE",
             )
@@ -192,7 +192,7 @@ BUGS = (
     ),
     Bug(
         "a stale try leaves no trace",
-        [Change("noti_worker/store/sql/record.sql", r" OR fate = 'stale' AND exists", "")],
+        [Change("noti_worker/store/queue/sql/record.sql", r" OR fate = 'stale' AND exists", "")],
         [
             f"{_RECORD}::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
             f"{_FAULTS}::test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more",

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from noti_worker.domain.closures import NOTHING, Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, Status
-from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.domain.ports import Beat, Clock
 from tests.domain.rows import claimed
+from tests.worker.fake_circuits import FakeCircuits
 
 FINISHED = {Status.SENT, Status.FAILED, Status.CANCELLED, Status.SUPPRESSED, Status.EXPIRED}
 PARKED = {Status.HELD, Status.UNKNOWN}
@@ -60,22 +61,19 @@ class Row:
         self.change(dispatched=False, requested=None)
 
 
-class FakeStore:
+class FakeStore(FakeCircuits):
     """All doors over a dict; `away` makes every call fail, `calls` tells what was asked."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.rows: dict[int, Row] = {}
-        self.away = False
         self.refuse_extend = False
         self.refuse_brief = False
         self.lose_claims = 0  # so many are carried out and not answered
         self.locked: set[int] = set()  # by an application
         self.snatched: set[int] = set()  # each claim of them is taken over at once
         self.dead: tuple[int, ...] = ()
-        self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
-        self.paused: set[tuple[str, str]] = set()
         self.lock = threading.RLock()
 
     def add(self, **fields: Any) -> int:
@@ -119,12 +117,6 @@ class FakeStore:
                 stops[share.lane] = ahead[rows]
         return stops
 
-    # Pauses
-
-    def pauses(self) -> Pauses:
-        self._call("pauses", None)
-        return Pauses.of(self.paused)
-
     # Claims
 
     def claim(
@@ -151,8 +143,7 @@ class FakeStore:
                     and share.floor <= row.key < share.until
                     and self._free(row, worker_id, dead, in_hand)
                     and (row.notification.lost_count + (row.owner is not None) >= 2) == solo
-                    and row.notification.provider not in skip.providers
-                    and row.notification.template_id not in skip.templates
+                    and not skip.hits(row.notification)
                     and row.notification.notification_id not in self.locked
                 ]
                 taken += free[: max(min(share.quota, limit - len(taken)), 0)]
@@ -232,14 +223,6 @@ class FakeStore:
 
     def leave(self, worker_id: int) -> None:
         self._call("leave", worker_id)
-
-    def asked(self, name: str) -> list[Any]:
-        return [what for call, what in self.calls if call == name]
-
-    def _call(self, name: str, what: Any) -> None:
-        self.calls.append((name, what))
-        if self.away:
-            raise DatabaseAway("08006 OperationalError")
 
     def _open(self) -> Iterable[Row]:
         return sorted((row for row in self.rows.values() if row.open), key=lambda row: row.key)

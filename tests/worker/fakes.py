@@ -60,7 +60,9 @@ def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_i
 
 def doors(store: FakeStore, wake: Wake) -> Doors:
     """Every door leads to `store`, but for the wake-up."""
-    return Doors(lanes=store, pauses=store, claims=store, records=store, leases=store, workers=store, wake=wake)
+    return Doors(
+        lanes=store, closures=store, circuits=store, claims=store, records=store, leases=store, workers=store, wake=wake
+    )
 
 
 class NoWake:

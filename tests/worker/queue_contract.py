@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import pytest
 
+from noti_worker.domain.closures import NOTHING, Skip
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import END, Floor, Lane, LaneHead, Share
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.domain.pauses import NOTHING, Skip
 from noti_worker.domain.ports import Claims, Lanes, Leases, Records
 
 LEASE = timedelta(minutes=2)
@@ -125,8 +125,14 @@ class QueueContract:
         assert ids(claim(desk)) == [locked]
 
     def test_paused_rows_are_passed_over(self, desk: Desk) -> None:
-        template, account, plain = desk.add(template_id="welcome"), desk.add(provider="relay"), desk.add()
-        assert ids(claim(desk, skip=Skip(("relay",), ("welcome",)))) == [plain]
+        template, account, of_another = (
+            desk.add(template_id="hi"),
+            desk.add(provider="relay"),
+            desk.add(template_id="x"),
+        )
+        plain = desk.add()
+        skip = Skip(providers=(("", "relay"),), templates=(("default", "hi"), ("other", "x")))
+        assert ids(claim(desk, skip=skip)) == [of_another, plain]
         assert ids(claim(desk)) == [template, account]
 
     # What was lost is claimed again

@@ -19,7 +19,7 @@ from noti_worker.worker.systemd import STOP_MARGIN, check_watchdog
 
 def dead_after() -> float:
     """When the others take the rows of a worker whose heart is silent, as the statement says it."""
-    text = files("noti_worker.store").joinpath("sql/beat.sql").read_text()
+    text = files("noti_worker.store").joinpath("queue/sql/beat.sql").read_text()
     [seconds] = re.findall(r"interval '(\d+) seconds'", text)
     return float(seconds)
 

@@ -10,6 +10,7 @@ from noti_worker.domain.lanes import START
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import FENCE_AFTER, Claim, InFlight
 from noti_worker.worker.pools import PATIENCE
@@ -63,6 +64,8 @@ class House:
         pools: Any = self.pools
         self.wake = NoWake()
         self.wake.listening = True
+        self.steering = Steering({channel: {"relay": "smtp", "spare": "ses"} for channel in self.pools})
+        self.circuits = Circuits(shared, self.store, self.steering)
         self.rounds = Rounds(
             shared,
             doors(self.store, self.wake),
@@ -70,7 +73,8 @@ class House:
             self.in_flight,
             self.heartbeat,
             self.recorder,
-            Steering({channel: {"relay": "smtp", "spare": "ses"} for channel in self.pools}),
+            self.steering,
+            self.circuits,
         )
         self.dice = 0.5
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from noti_worker.domain.closures import Closure
 from noti_worker.domain.facts import Result, Steered
 from noti_worker.domain.lanes import END, START
 from noti_worker.domain.notification import Briefing, Channel, Notification
@@ -59,7 +60,7 @@ def test_pauses_are_read_about_once_a_second_however_often_the_loop_goes_round()
         house.finish()
         house.rounds.hint()
         house.clock.tick(0.02)
-    assert len(house.store.asked("pauses")) <= 8  # hints hasten it, to ten times a second at most
+    assert len(house.store.asked("closures")) <= 8  # hints hasten it, to ten times a second at most
 
 
 def test_closed_lanes_do_not_spin_the_loop() -> None:
@@ -80,12 +81,12 @@ def test_an_idle_worker_hardly_asks_for_pauses() -> None:
         house.clock.tick(house.rounds.poll())
         house.in_flight.heard(house.clock.monotonic())
     assert len(house.store.asked("heads")) == 20
-    assert len(house.store.asked("pauses")) == 2
+    assert len(house.store.asked("closures")) == 2
     house.store.paused = {("channel", "sms")}
     house.clock.tick(2 * LEARN_SOON)
     house.rounds.hint()
     house.rounds.poll()
-    assert house.witness.of(Steered) == [Steered(frozenset({("channel", "sms")}))]
+    assert house.witness.of(Steered) == [Steered(frozenset({Closure("channel", "sms")}))]
 
 
 def test_what_was_paused_while_the_worker_was_idle_is_known_before_the_first_claim() -> None:
@@ -231,7 +232,7 @@ def test_other_pauses_are_told_once() -> None:
     for _ in range(3):
         house.rounds.poll()
         house.clock.tick(1.0)
-    assert house.witness.of(Steered) == [Steered(frozenset({("channel", "sms")}))]
+    assert house.witness.of(Steered) == [Steered(frozenset({Closure("channel", "sms")}))]
 
 
 def test_what_was_claimed_and_not_begun_goes_back_untouched(wait_for: Callable[..., Any]) -> None:
