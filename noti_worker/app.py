@@ -20,6 +20,7 @@ from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
 from noti_worker.delivery.safety import Safety
+from noti_worker.domain.circuits import LONGEST_FAILED, LONGEST_REFUSED, Waits
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
@@ -219,6 +220,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             settings.worker.batch_size,
             settings.worker.lease,
             settings.worker.drain_deadline.total_seconds(),
+            Waits(settings.worker.circuit_wait, LONGEST_FAILED),
+            Waits(settings.worker.circuit_wait_refused, LONGEST_REFUSED),
         )
         worker = Worker(
             __version__,

@@ -23,16 +23,18 @@ def circuit_words(line: "CircuitLine") -> str:
     return plain(" ".join(words))
 
 
-@click.group(invoke_without_command=True)
+@click.group()
+def circuits() -> None:
+    """Look after the accounts that are in trouble and not tried now."""
+
+
+@circuits.command("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the open circuits.")
-@click.pass_context
-def circuits(ctx: click.Context, as_json: bool) -> None:
-    """List the accounts that are in trouble and not tried now; `open` and `close` do it by hand."""
-    if ctx.invoked_subcommand is not None:
-        return
+@click.pass_obj
+def list_circuits(place: Place, as_json: bool) -> None:
+    """Tell which accounts are in trouble, why, and when one message tries them."""
     from noti_worker.store.people import pausing
 
-    place: Place = ctx.obj
     with place.connection() as connection:
         _, lines = pausing.closed(connection)
     if as_json:

@@ -42,11 +42,16 @@ class Circuits:
         self._openings: dict[str, _Answer] = {}  # not written yet
         self._probes: dict[str, float] = {}  # ours, and when they were taken
         self._probed: dict[str, _Answer] = {}  # not written yet
+        self._hasten = True  # a configuration was read that may have mended what was wrong
 
     @property
     def pending(self) -> bool:
         """Whether there is something to write."""
         return bool(self._openings or self._probed)
+
+    def hasten(self) -> None:
+        """The configuration was read anew: accounts in trouble are to be tried soon."""
+        self._hasten = True
 
     def heard(self, result: Result) -> bool:
         """Count what an account answered; True when there is something to write at once."""
@@ -107,6 +112,10 @@ class Circuits:
         """
         now, clock = self._context.clock.now(), self._context.clock
         ours = {account for route in self._steering.routes.values() for account in route}
+        if self._hasten:
+            self._hasten = False
+            if troubled := sorted(ours & self._steering.read.circuits):
+                self._store.hasten_probes(troubled)
         due = sorted(
             closure.name
             for closure in self._steering.read.all

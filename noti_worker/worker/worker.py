@@ -42,6 +42,7 @@ class Worker:
 
     _heartbeat: Heartbeat | None = None  # this and the next ones are made once the worker is registered
     _recorder: Recorder | None = None
+    _circuits: Circuits
     _rounds: Rounds
     _sends: Sends
 
@@ -98,7 +99,7 @@ class Worker:
         recorder = self._recorder = Recorder(context, doors.records, in_flight, self._flushed)
         heartbeat = self._heartbeat = Heartbeat(context, doors.workers, doors.leases, in_flight, self._state)
         steering = self._steering
-        circuits = Circuits(context, doors.circuits, steering)
+        circuits = self._circuits = Circuits(context, doors.circuits, steering)
         self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, recorder, steering, circuits)
         self._sends = Sends(
             context,
@@ -173,6 +174,7 @@ class Worker:
         else:
             self._plans.replace(plan)
             self._serve()
+            self._circuits.hasten()
             sizes = [name for name, serve in plan.channels.items() if self._pools[name].size != serve.concurrency]
             restart += tuple(f"channels.{channel}.concurrency" for channel in sizes)
             observer.on(Reloaded(tuple(self._pools), restart))

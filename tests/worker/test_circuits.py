@@ -126,6 +126,16 @@ def test_while_the_database_is_away_the_account_stays_closed_here_and_is_written
     assert list(trial.store.circuits) == ["relay"]
 
 
+def test_a_configuration_that_was_read_anew_has_the_accounts_in_trouble_tried_soon() -> None:
+    trial = Trial()
+    trial.hear(REFUSED)
+    trial.go_on(2.0)
+    assert trial.store.asked("hasten_probes") == []  # nothing was in trouble at the start
+    trial.circuits.hasten()
+    trial.go_on(2.0)
+    assert trial.store.asked("hasten_probes") == [["relay"]]
+
+
 def test_another_account_of_the_route_keeps_the_channel_open() -> None:
     trial = Trial()
     trial.steering.routes = {Channel.EMAIL: {"relay": "smtp", "spare": "ses"}}

@@ -8,6 +8,7 @@ from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.store.connect import Connection
 from noti_worker.store.people.doctor import ask
 from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, status
+from noti_worker.store.people.pausing import closed
 
 LAPSED = timedelta(minutes=1)
 """A lease that ran out is taken over at the next sweep; after this long something is wrong."""
@@ -17,11 +18,11 @@ BEHIND = 300.0
 
 
 def work(connection: Connection, version: str) -> Iterator[Finding]:
-    """Workers, unserved channels, lapsed leases, held rows."""
+    """Workers, accounts in trouble, unserved channels, lapsed leases, held rows."""
     now = status(connection)
     living = [worker for worker in now.workers if worker.alive]
     yield from _workers(now, living, version)
-    stuck = list(chain(_channels(now, living), _lapsed(connection, living), _held(connection)))
+    stuck = list(chain(_troubled(connection), _channels(now, living), _lapsed(connection, living), _held(connection)))
     yield from stuck
     if not stuck:
         yield ok("rows", f"none is stuck; {sum(channel.due for channel in now.channels)} are due")
@@ -50,6 +51,17 @@ def _workers(now: Status, living: list[WorkerLine], version: str) -> Iterator[Fi
                 f" {worker.heartbeat_seconds:.0f} s ago; its rows are taken over",
                 "look into its log; an entry without heartbeat is forgotten after a day",
             )
+
+
+def _troubled(connection: Connection) -> Iterator[Finding]:
+    for circuit in closed(connection)[1]:
+        why = f": {circuit.reason}" if circuit.reason else ""
+        yield problem(
+            "accounts",
+            f"the account {circuit.account} is in trouble since {circuit.opened_at:%Y-%m-%d %H:%M:%S}{why}",
+            f"mend it; it is tried again at {circuit.retry_at:%H:%M:%S}, or at once after"
+            f" noti-worker circuits close {circuit.account}",
+        )
 
 
 def _channels(now: Status, living: list[WorkerLine]) -> Iterator[Finding]:
