@@ -69,6 +69,7 @@ class FakeStore(FakeCircuits):
         self.rows: dict[int, Row] = {}
         self.refuse_extend = False
         self.refuse_brief = False
+        self.refuse_release = False
         self.lose_claims = 0  # so many are carried out and not answered
         self.locked: set[int] = set()  # by an application
         self.snatched: set[int] = set()  # each claim of them is taken over at once
@@ -172,6 +173,8 @@ class FakeStore(FakeCircuits):
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         self._call("release", [each.notification_id for each in notifications])
+        if self.refuse_release:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
         fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
