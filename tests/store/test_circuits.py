@@ -9,6 +9,7 @@ import pytest
 
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import CIRCUIT, Closure
+from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.circuits import PostgresCircuits
@@ -21,7 +22,7 @@ LEASE = timedelta(minutes=1)
 
 @pytest.fixture
 def circuits(database_url: str) -> Any:
-    store = PostgresCircuits(Database(database_url))
+    store = PostgresCircuits(Database(Secret(database_url)))
     yield store
     store.close()
 
@@ -56,7 +57,7 @@ def test_eight_workers_at_once_open_it_once(database_url: str, connection: Conne
     opened: list[bool] = []
 
     def go(worker_id: int) -> None:
-        store = PostgresCircuits(Database(database_url))
+        store = PostgresCircuits(Database(Secret(database_url)))
         opened.append(store.open_circuit(worker_id, "relay", "gone", WAITS))
         store.close()
 

@@ -128,6 +128,7 @@ def test_while_the_database_is_away_the_account_stays_closed_here_and_is_written
 
 def test_a_configuration_that_was_read_anew_has_the_accounts_in_trouble_tried_soon() -> None:
     trial = Trial()
+    trial.rounds.poll()
     trial.hear(REFUSED)
     trial.go_on(2.0)
     assert trial.store.asked("hasten_probes") == []  # nothing was in trouble at the start
