@@ -68,7 +68,7 @@ def test_an_empty_template_id_is_no_content() -> None:
 @pytest.mark.parametrize(("send_at", "dated_at"), [(-60, 0), (0, 0), (3600 * 24 * 7, 3600 * 24 * 7)])
 def test_a_mail_is_dated_when_it_was_due_first_on_every_try(send_at: int, dated_at: int) -> None:
     created = NOW - timedelta(days=8)
-    row = {"created_at": created, "first_due_at": created + timedelta(seconds=send_at)}
+    row: dict[str, Any] = {"created_at": created, "first_due_at": created + timedelta(seconds=send_at)}
     for due_at in (NOW - timedelta(seconds=1), NOW - timedelta(hours=1)):
         assert prepared(**row, due_at=due_at).dated_at == created + timedelta(seconds=dated_at)
 
@@ -76,7 +76,7 @@ def test_a_mail_is_dated_when_it_was_due_first_on_every_try(send_at: int, dated_
 @pytest.mark.parametrize("body", ['{"a": NaN}', "[Infinity]", "-Infinity", "NaN"])
 def test_numbers_that_json_does_not_know_are_refused(body: str) -> None:
     options = '{"content_type": "application/json"}'
-    row = {"channel": Channel.WEBHOOK, "recipient": "https://example.com/", "options": options}
+    row: dict[str, Any] = {"channel": Channel.WEBHOOK, "recipient": "https://example.com/", "options": options}
     assert "not valid JSON" in refused(**row, body=body)
 
 
