@@ -62,8 +62,10 @@ def prepare(
         return stop
     if not route:
         return Hold(f"no account serves the channel {notification.channel}: configure one, then release it")
+    if briefing.unreadable is not None:
+        return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
     try:
-        options = read_options(ALL_OPTIONS, notification.channel, notification.options)
+        options = read_options(ALL_OPTIONS, notification.channel, briefing.options)
         content = _content(notification, briefing, options.pop("html", None), renderer)
         _check(notification, content, options)
         wanted = options.pop("attachments", ())
@@ -95,7 +97,8 @@ def _readable(subject: str | None) -> str | None:
 
 def _content(notification: Notification, briefing: Briefing, html: str | None, renderer: Renders) -> Rendered:
     """What the row carries goes out as it stands; the template fills in what the row leaves open."""
-    own = Rendered(notification.subject, notification.body, html)
+    body = briefing.body if notification.long_body else notification.body
+    own = Rendered(notification.subject, body, html)
     if not notification.template_id:
         return own
     template = briefing.template
@@ -111,7 +114,7 @@ def _content(notification: Notification, briefing: Briefing, html: str | None, r
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
     )
-    filled = renderer.render(left_open, notification.template_data, _about(notification))
+    filled = renderer.render(left_open, briefing.template_data, _about(notification))
     return Rendered(
         own.subject if own.subject is not None else filled.subject,
         own.text if own.text is not None else filled.text,

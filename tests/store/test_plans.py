@@ -48,11 +48,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "extend": {"worker_id": 1, "lease": LEASE, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
     "release": {"worker_id": 1, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
     "dispatch": {"worker_id": 1, "id": 1, "claim_count": 1},
-    "brief": {
-        "template_tenants": ["default"], "template_ids": ["welcome"],
-        "attachment_tenants": ["default"], "attachment_ids": ["00000000-0000-0000-0000-000000000001"],
-        "retried": [1, 2],
-    },
+    "documents": {"ids": [1, 2, 3], "stored": 16384, "opened": 32768, "glance": 2048, "at_most": 32768},
+    "templates": {"tenants": ["default"], "ids": ["welcome"]},
+    "last_try": {"ids": [1, 2]},
+    "body": {"id": 1},
+    "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
     "read_depth": {"channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000, **CLOSED},
     "read_oldest": {"channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000, "bound": 1000, **CLOSED},
 }  # fmt: skip
@@ -65,15 +65,19 @@ INDEXES = {
     "extend": {"notifications_log_pkey"},
     "release": {"notifications_log_pkey"},
     "dispatch": {"notifications_log_pkey"},
-    "brief": {"templates_pkey", "attachments_pkey", "notification_attempts_log_notification"},
+    "documents": {"notifications_log_pkey"},
+    "templates": {"templates_pkey"},
+    "last_try": {"notification_attempts_log_notification"},
+    "body": {"notifications_log_pkey"},
+    "attachments": {"notifications_log_pkey", "attachments_pkey"},
     "read_depth": {"notifications_log_hot", "notifications_log_held"},
     "read_oldest": {"notifications_log_hot"},
 }
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {"brief": {"Sort"}}
-"""The tries of one retried row, which are few, are put in order by number: no index keeps them so."""
+SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}}
+"""The tries of one retried row, and the attachments of one row, are few: no index keeps them in order."""
 
 
 def _load(connection: Connection, count: int) -> None:
