@@ -20,6 +20,7 @@ from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Renderer
 from noti_worker.delivery.safety import Safety
+from noti_worker.domain.circuits import LONGEST_FAILED, LONGEST_REFUSED, Waits
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
@@ -38,17 +39,19 @@ from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
 from noti_worker.settings.coercion import written
 from noti_worker.store.connect import ANSWER_WITHIN, Database
-from noti_worker.store.duties import Duties
-from noti_worker.store.limits import check_limits
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.retention import Ages
-from noti_worker.store.wake import PostgresWake
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.circuits import PostgresCircuits
+from noti_worker.store.queue.wake import PostgresWake
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.timeouts import check_limits
+from noti_worker.store.upkeep.duties import Duties
+from noti_worker.store.upkeep.retention import Ages
 from noti_worker.transport import Http
 from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.leases import LONGEST_SEND
-from noti_worker.worker.loop import Pace
-from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.context import Context, Doors, Pace
+from noti_worker.worker.inflight import LONGEST_SEND
+from noti_worker.worker.outage import Outage
+from noti_worker.worker.plans import Plan, Plans, Serve
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import Stop
 from noti_worker.worker.systemd import Systemd, check_watchdog
@@ -188,8 +191,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue = PostgresQueue(database)
+        queue, circuits = PostgresQueue(database), PostgresCircuits(database)
         stack.callback(queue.close)
+        stack.callback(circuits.close)
         workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
         stack.callback(workers.close)
 
@@ -211,22 +215,30 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             health.tick(loop)
             systemd.tick(loop)
 
+        pace = Pace(
+            settings.worker.poll_interval.total_seconds(),
+            settings.worker.batch_size,
+            settings.worker.lease,
+            settings.worker.drain_deadline.total_seconds(),
+            Waits(settings.worker.circuit_wait, LONGEST_FAILED),
+            Waits(settings.worker.circuit_wait_refused, LONGEST_REFUSED),
+        )
         worker = Worker(
             __version__,
-            queue,
-            queue,
-            workers,
-            PostgresWake(_listens(settings, database)),
-            reading.plan,
-            plan_anew,
-            Pace(settings.worker.poll_interval.total_seconds(), settings.worker.batch_size, settings.worker.lease),
-            settings.worker.drain_deadline.total_seconds(),
-            clock,
-            observers,
-            random.random,
-            tick,
-            begun,
+            Context(pace, clock, Outage(clock, observers, random.random), observers, random.random, tick),
+            Doors(
+                lanes=queue,
+                closures=queue,
+                circuits=circuits,
+                claims=queue,
+                records=queue,
+                leases=queue,
+                workers=workers,
+                wake=PostgresWake(_listens(settings, database)),
+            ),
+            Plans(reading.plan, plan_anew),
             steering,
+            begun,
             database.patience.shorten,
         )
         stack.callback(worker.close)
@@ -287,21 +299,25 @@ def _read(
     metrics.expect(accounts.routes, accounts.providers)
     redirect_to = settings.delivery.redirect_to.by_channel
     modes = _told(accounts, redirect_to)
-    channels = {channel: _serve(settings, channel) for channel in accounts.routes}
+    policies = {channel: _policy(settings, channel) for channel in accounts.routes}
     delivery = Delivery(
         accounts.routes,
         accounts.senders,
         accounts.providers,
-        {channel: serve.policy for channel, serve in channels.items()},
+        policies,
         Safety(accounts.modes, redirect_to),
         renderer,
         clock,
         random.random,
         traces.begin if traces else None,
-        steering.paused_accounts,
+        lambda: steering.closed_accounts(""),
     )
     about = {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}}
-    return Reading(modes, Plan(delivery, channels, accounts.close, about))
+    channels = {
+        channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
+        for channel, policy in policies.items()
+    }
+    return Reading(modes, Plan(channels, accounts.close, about))
 
 
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
@@ -360,7 +376,6 @@ def _listens(settings: Settings, database: Database) -> Database | None:
     return None if settings.database.pgbouncer else database
 
 
-def _serve(settings: Settings, channel: Channel) -> Serve:
+def _policy(settings: Settings, channel: Channel) -> Policy:
     chosen = settings.channels[channel]
-    policy = Policy(chosen.backoff, chosen.max_retries, chosen.on_uncertain, chosen.send_timeout.total_seconds())
-    return Serve(chosen.concurrency, policy)
+    return Policy(chosen.backoff, chosen.max_retries, chosen.on_uncertain, chosen.send_timeout.total_seconds())

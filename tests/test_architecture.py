@@ -11,7 +11,7 @@ PACKAGE = ROOT / "noti_worker"
 
 DOMAIN = "noti_worker.domain"
 MAY_IMPORT: dict[str, set[str]] = {
-    "domain": {DOMAIN},
+    "domain": {DOMAIN, "idna"},
     "delivery": {DOMAIN, "noti_worker.delivery", "jinja2", "markupsafe"},
     "transport": {DOMAIN, "noti_worker.transport", "requests", "urllib3"},
     "providers": {DOMAIN, "noti_worker.transport", "noti_worker.providers"},
@@ -69,3 +69,22 @@ def test_migrations_import_nothing_of_the_package(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_has_a_name_that_says_nothing(path: Path) -> None:
     assert path.stem not in {"utils", "helpers", "common", "manager", "service", "handler", "base"}
+
+
+def protocols() -> dict[str, ast.ClassDef]:
+    trees = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        f"{path.relative_to(PACKAGE)}: {node.name}": node
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(parent) for parent in node.bases)
+    }
+
+
+@pytest.mark.parametrize("protocol", protocols().values(), ids=protocols().keys())
+def test_a_protocol_stays_under_six_methods(protocol: ast.ClassDef) -> None:
+    assert [ast.unparse(parent) for parent in protocol.bases] == ["Protocol"], (
+        "a door that inherits another is not narrow"
+    )
+    asks = [node for node in protocol.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.AnnAssign)]
+    assert 0 < len(asks) < 6, "split it by who asks"

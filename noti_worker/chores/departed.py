@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from noti_worker.store.connect import Session
-from noti_worker.store.duties import Duties
-from noti_worker.store.workers import forget_departed
+from noti_worker.store.upkeep.departed import forget_departed
+from noti_worker.store.upkeep.duties import Duties
 
 EVERY = timedelta(hours=1)
 DUTY = "departed"

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from noti_worker.store.connect import Session
-from noti_worker.store.duties import Duties
-from noti_worker.store.reading import Gauges, gauges
+from noti_worker.store.people.gauges import Gauges, gauges
+from noti_worker.store.upkeep.duties import Duties
 
 EVERY = timedelta(seconds=15)
 DUTY = "gauges"
@@ -36,6 +36,7 @@ def _written(counted: Gauges) -> dict[str, object]:
         "oldest": [[channel, priority, seconds] for (channel, priority), seconds in counted.oldest.items()],
         "bounded": sorted(counted.bounded),
         "pauses": [[scope, count, seconds] for scope, (count, seconds) in counted.pauses.items()],
+        "circuits": [[account, seconds] for account, seconds in counted.circuits.items()],
     }
 
 
@@ -46,4 +47,5 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         oldest={(channel, priority): seconds for channel, priority, seconds in state.get("oldest", ())},
         bounded=frozenset(state.get("bounded", ())),
         pauses={scope: (count, seconds) for scope, count, seconds in state.get("pauses", ())},
+        circuits=dict(state.get("circuits", ())),
     )

@@ -1,4 +1,4 @@
-"""Let old things go, and make the months of the logs before they begin; see `store/retention.py`."""
+"""Let old things go, and make the months of the logs before they begin; see `store/upkeep/retention.py`."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -8,8 +8,8 @@ from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Retained
 from noti_worker.domain.ports import Observer
 from noti_worker.store.connect import Session
-from noti_worker.store.duties import Duties
-from noti_worker.store.retention import Ages, run
+from noti_worker.store.upkeep.duties import Duties
+from noti_worker.store.upkeep.retention import Ages, run
 
 EVERY = timedelta(minutes=10)
 DUTY = "retention"

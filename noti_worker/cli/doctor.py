@@ -82,7 +82,7 @@ def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
 def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker import __version__
     from noti_worker.domain.errors import DatabaseError
-    from noti_worker.store.doctor import ask, look, server, stuck, upkeep
+    from noti_worker.store.people.doctor import ask, look, server, stuck, upkeep
 
     url = database_url(settings)
     try:

@@ -11,7 +11,7 @@ from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
 
 if TYPE_CHECKING:
-    from noti_worker.store.erasure import Erased
+    from noti_worker.store.upkeep.erasure import Erased
 
 
 _HELP = """Erase the content of all that went to RECIPIENT, and keep the facts; what waits is cancelled.
@@ -33,7 +33,7 @@ and providers keep what they have."""
 @click.pass_obj
 def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: bool, wait: int, as_json: bool) -> None:
     """Read the name, ask, erase, wait for what is in flight, and tell."""
-    from noti_worker.store import erasure
+    from noti_worker.store.upkeep import erasure
 
     who = sys.stdin.readline().strip() if recipient == "-" else recipient
     if not who:

@@ -27,6 +27,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker pause tenant acme",
         "noti-worker pause everything --dry-run",
     ),
+    "circuits": ("noti-worker circuits list", "noti-worker circuits close relay"),
+    "circuits list": ("noti-worker circuits list", "noti-worker circuits list --json"),
+    "circuits close": ("noti-worker circuits close relay",),
+    "circuits open": ("noti-worker circuits open relay --reason 'they said so' --until 2h",),
     "resume": ("noti-worker resume channel email", "noti-worker resume everything"),
     "list": (
         "noti-worker list --status failed --failed-since 1h",

@@ -11,7 +11,7 @@ from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
 
 if TYPE_CHECKING:
-    from noti_worker.store.filters import Filter
+    from noti_worker.store.people.filters import Filter
 
 _ID_LIMIT = 2**63
 
@@ -71,7 +71,7 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         entity_type, entity_id = entity or (None, None)
 
         def chosen(ids: tuple[int, ...] = ()) -> "Filter":
-            from noti_worker.store.filters import Filter
+            from noti_worker.store.people.filters import Filter
 
             return Filter(
                 ids=ids,

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from noti_worker import __version__
+from noti_worker.cli.circuits import circuits
 from noti_worker.cli.completion import completion
 from noti_worker.cli.config import config
 from noti_worker.cli.docs import docs
@@ -109,6 +110,7 @@ _ORDER = (
     release,
     pause,
     resume,
+    circuits,
     retention,
     erase,
     doctor,

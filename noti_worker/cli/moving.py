@@ -12,8 +12,8 @@ from noti_worker.cli.place import Place
 from noti_worker.cli.show import show, show_json
 
 if TYPE_CHECKING:
-    from noti_worker.store.filters import Filter
-    from noti_worker.store.moves import Move, Moved
+    from noti_worker.store.people.filters import Filter
+    from noti_worker.store.people.moves import Move, Moved
 
 _ASK_ABOVE = 100
 
@@ -28,7 +28,7 @@ def _command(name: str, past: str, help_: str) -> click.Command:
         yes: bool,
         as_json: bool,
     ) -> None:
-        from noti_worker.store.filters import Filter
+        from noti_worker.store.people.filters import Filter
 
         wanted = chosen(ids)
         if not wanted:
@@ -52,7 +52,7 @@ def _command(name: str, past: str, help_: str) -> click.Command:
 
 
 def _move(place: Place, name: str, past: str, wanted: "Filter", *, dry_run: bool, yes: bool, as_json: bool) -> None:
-    from noti_worker.store import moves
+    from noti_worker.store.people import moves
 
     move = moves.Move(name)
     with place.connection() as connection:
@@ -81,7 +81,7 @@ def _move(place: Place, name: str, past: str, wanted: "Filter", *, dry_run: bool
 
 
 def _carry_out(connection: Any, move: "Move", wanted: "Filter") -> "Moved":
-    from noti_worker.store import moves
+    from noti_worker.store.people import moves
 
     if not sys.stderr.isatty():
         return moves.carry_out(connection, move, wanted)

@@ -11,13 +11,15 @@ from noti_worker.cli.kinds import MOMENT, moment
 from noti_worker.cli.place import Place
 from noti_worker.cli.show import moment as shown
 from noti_worker.cli.show import plain, show_json
-from noti_worker.domain.pauses import Scope
+from noti_worker.domain.closures import OF_TENANT, Scope
 
 if TYPE_CHECKING:
-    from noti_worker.store.pausing import Moved, PauseLine
+    from noti_worker.store.people.pausing import Moved, PauseLine
 
-_WHAT = click.argument("scope", metavar="WHAT", type=click.Choice([scope.value for scope in Scope]))
+_SCOPES = [scope.value for scope in Scope if scope not in OF_TENANT.values()]
+_WHAT = click.argument("scope", metavar="WHAT", type=click.Choice(_SCOPES))
 _NAME = click.argument("name", metavar="[NAME]", required=False)
+_TENANT = click.option("--tenant", metavar="TENANT", help="The channel, account or template of this tenant alone.")
 
 
 @click.command()
@@ -27,6 +29,7 @@ _NAME = click.argument("name", metavar="[NAME]", required=False)
 @click.option(
     "--until", metavar=MOMENT, callback=moment, help="It ends by itself: in 2h, or at an instant; else with resume."
 )
+@_TENANT
 @click.option("--dry-run", is_flag=True, help="Only tell how many messages that stops; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the pause.")
 @click.pass_obj
@@ -36,16 +39,19 @@ def pause(
     name: str | None,
     reason: str | None,
     until: timedelta | datetime | None,
+    tenant: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Send nothing of everything, channel, account, tenant or template NAME for now; what waits stays untouched."""
-    from noti_worker.store import pausing
+    from noti_worker.store.people import pausing
 
     with place.connection() as connection:
 
         def change() -> "PauseLine":
-            return pausing.pause(connection, Scope(scope), name, reason=reason, until=until, by=_person())
+            return pausing.pause(
+                connection, Scope(scope), name, reason=reason, until=until, by=person(), tenant_id=tenant
+            )
 
         line, moved = pausing.tried(connection, change) if dry_run else (change(), None)
         strange = Scope(scope) is Scope.ACCOUNT and not pausing.knows_account(connection, line.name)
@@ -62,21 +68,24 @@ def pause(
 @click.command()
 @_WHAT
 @_NAME
+@_TENANT
 @click.option("--dry-run", is_flag=True, help="Only tell how many messages that sets free; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: whether there was a pause, and those that stay.")
 @click.pass_obj
-def resume(place: Place, scope: str, name: str | None, dry_run: bool, as_json: bool) -> None:
+def resume(place: Place, scope: str, name: str | None, tenant: str | None, dry_run: bool, as_json: bool) -> None:
     """End a pause; WHAT and NAME as they were paused. Others that close the same messages stay."""
-    from noti_worker.store import pausing
+    from noti_worker.store.people import pausing
 
     with place.connection() as connection:
 
         def change() -> bool:
-            return pausing.resume(connection, Scope(scope), name, by=_person())
+            return pausing.resume(connection, Scope(scope), name, by=person(), tenant_id=tenant)
 
         ended, moved = pausing.tried(connection, change) if dry_run else (change(), None)
         left: list[Any] = [
-            line for line in pausing.pauses(connection) if (line.scope, line.name) != (scope, name or "")
+            line
+            for line in pausing.pauses(connection)
+            if (line.scope.removeprefix("tenant "), line.name, line.tenant_id) != (scope, name or "", tenant or "")
         ]
     if as_json:
         told = {"dry_run": dry_run, "resumed": ended, "pauses": [asdict(line) for line in left]}
@@ -97,7 +106,16 @@ def resume(place: Place, scope: str, name: str | None, dry_run: bool, as_json: b
 
 def pause_words(line: "PauseLine") -> str:
     """A pause in one line."""
-    words = [line.scope, line.name, "by", line.paused_by, "since", shown(line.created_at)]
+    scope = line.scope.removeprefix("tenant ") if line.tenant_id else line.scope
+    words = [
+        scope,
+        line.name,
+        *(["of tenant", line.tenant_id] if line.tenant_id else []),
+        "by",
+        line.paused_by,
+        "since",
+        shown(line.created_at),
+    ]
     words += ["until", shown(line.until)] if line.until else ["until it is resumed"]
     words += [f"({line.reason})"] if line.reason else []
     return plain(" ".join(word for word in words if word))
@@ -108,6 +126,6 @@ def _moved_words(moved: "Moved") -> str:
     return f"{more}{moved.due} that are due, and {more}{moved.later} whose time comes later"
 
 
-def _person() -> str | None:
+def person() -> str | None:
     """Who sits at the keyboard, as far as the system tells; None: the database role says it."""
     return next((os.environ[name] for name in ("SUDO_USER", "LOGNAME", "USER") if os.environ.get(name)), None)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from noti_worker.cli.circuits import circuit_words
 from noti_worker.cli.pausing import pause_words
 from noti_worker.cli.safety import warnings
 from noti_worker.cli.show import plain, span
 from noti_worker.domain.notification import Channel, Priority
 
 if TYPE_CHECKING:
-    from noti_worker.store.overview import Overview, Waiting
-    from noti_worker.store.reading import ChannelLine, WorkerLine
+    from noti_worker.store.people.gauges import ChannelLine, WorkerLine
+    from noti_worker.store.people.overview import Overview, Waiting
 
 _NARROWEST = 12
 """Characters that a cell keeps when its line is too long."""
@@ -59,6 +60,8 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
     paper = _Paper(width, sentence)
     for pause in now.pauses:
         paper.say("PAUSED " + pause_words(pause), "red")
+    for circuit in now.circuits:
+        paper.say("IN TROUBLE " + circuit_words(circuit), "red")
     for warning in warnings(now.workers):
         paper.say(plain(warning), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)

@@ -51,7 +51,7 @@ class Place:
     @contextmanager
     def connection(self) -> "Iterator[Connection]":
         """An open autocommit connection; raises ConfigurationError, DatabaseAway or DatabaseRefused."""
-        from noti_worker.store.reading import for_people
+        from noti_worker.store.people.source import for_people
 
         with (
             self.settings() as settings,

@@ -129,7 +129,7 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         tenant_id="default",
         recipient=recipient,
         account=name,
-        created_at=now(),
+        dated_at=now(),
         subject=subject,
         text=body,
     )

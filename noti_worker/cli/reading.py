@@ -14,8 +14,8 @@ from noti_worker.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from noti_worker.store.connect import Connection
-    from noti_worker.store.filters import Filter
-    from noti_worker.store.listing import Line, Story
+    from noti_worker.store.people.filters import Filter
+    from noti_worker.store.people.listing import Line, Story
 
 _STORIES = 20
 """So many stories about one entity are told at once."""
@@ -28,7 +28,7 @@ _STORIES = 20
 @click.pass_obj
 def list_(place: Place, chosen: "Callable[[], Filter]", limit: int, as_json: bool) -> None:
     """List notifications, the newest first; never their content."""
-    from noti_worker.store import listing
+    from noti_worker.store.people import listing
 
     with place.connection() as connection:
         lines = listing.list_notifications(connection, chosen(), limit + 1)
@@ -71,7 +71,7 @@ def lines_table(lines: "list[Line]") -> Any:
 @click.pass_obj
 def why(place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool) -> None:
     """Tell the story of one notification, or of all about an entity: every event, every try, and what happens next."""
-    from noti_worker.store import listing
+    from noti_worker.store.people import listing
 
     if (notification_id is None) == (about is None):
         raise click.UsageError("give the ID of a notification, or --entity TYPE:ID")
@@ -93,8 +93,8 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
 
 def _about(connection: "Connection", about: tuple[str, str | None]) -> "tuple[list[Story], bool]":
     """The stories about an entity, the oldest first; and whether there are still older ones."""
-    from noti_worker.store import listing
-    from noti_worker.store.filters import Filter
+    from noti_worker.store.people import listing
+    from noti_worker.store.people.filters import Filter
 
     found = listing.list_notifications(connection, Filter(entity_type=about[0], entity_id=about[1]), _STORIES + 1)
     if not found:

@@ -11,7 +11,7 @@ from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show, show_json, table
 
 if TYPE_CHECKING:
-    from noti_worker.store.retention import Done
+    from noti_worker.store.upkeep.retention import Done
 
 
 @click.command()
@@ -23,7 +23,7 @@ def retention(place: Place, dry_run: bool, as_json: bool) -> None:
     from noti_worker import app
     from noti_worker.domain.errors import DatabaseRefused
     from noti_worker.store.connect import Database
-    from noti_worker.store.retention import NOT_OURS, run
+    from noti_worker.store.upkeep.retention import NOT_OURS, run
 
     with place.settings() as settings:
         session = Database(database_url(settings), settings.database.pgbouncer).session("retention")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from noti_worker.store.reading import WorkerLine
+    from noti_worker.store.people.gauges import WorkerLine
 
 _MEANS = {"dry": "sends nothing", "redirect": "sends to other addresses"}
 

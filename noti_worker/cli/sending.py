@@ -17,7 +17,7 @@ from noti_worker.domain.notification import Channel, OnUncertain, Priority, Stat
 
 if TYPE_CHECKING:
     from noti_worker.store.connect import Connection
-    from noti_worker.store.listing import Line
+    from noti_worker.store.people.listing import Line
 
 _LOOK_EVERY = timedelta(seconds=0.25)
 
@@ -86,7 +86,7 @@ def send(
     **fields: Any,
 ) -> None:
     """Queue one notification and print its id."""
-    from noti_worker.store import moves
+    from noti_worker.store.people import moves
 
     if body_file is not None:
         if body is not None:
@@ -124,10 +124,10 @@ def _read(path: Path) -> str:
 
 def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":
     """Look until it is finished or parked; the line as it stands at the end, also when the time is over."""
-    from noti_worker.store import listing, reading
-    from noti_worker.store.filters import Filter
+    from noti_worker.store.people import gauges, listing
+    from noti_worker.store.people.filters import Filter
 
-    if not any(worker.alive for worker in reading.status(connection).workers):
+    if not any(worker.alive for worker in gauges.status(connection).workers):
         click.echo("no worker is running: start one with noti-worker run", err=True)
     looks = int(timeout / _LOOK_EVERY)
     for _ in range(looks):

@@ -8,7 +8,7 @@ import click
 from noti_worker.cli.show import moment, plain, span
 
 if TYPE_CHECKING:
-    from noti_worker.store.listing import Event, Story
+    from noti_worker.store.people.listing import Event, Story
 
 _COLOURS = {"sent": "green", "failed": "red", "expired": "red", "next": "cyan"}
 _DOUBT = "yellow"

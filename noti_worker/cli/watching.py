@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from noti_worker.store.connect import Connection
-    from noti_worker.store.overview import Overview
+    from noti_worker.store.people.overview import Overview
 
 _EVERY = 2.0
 _COST = 5
@@ -39,7 +39,7 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(place, as_json=as_json)
         return
-    from noti_worker.store.overview import overview
+    from noti_worker.store.people.overview import overview
 
     with place.connection() as connection:
         now = overview(connection)
@@ -81,7 +81,7 @@ def _each(place: Place, show: "Callable[[Overview], None]") -> None:
 
 def _looks(connection: "Connection") -> "Iterator[Overview]":
     """An overview every now and then, without end."""
-    from noti_worker.store.overview import overview
+    from noti_worker.store.people.overview import overview
 
     while True:
         began = time.monotonic()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from noti_worker.domain.closures import Closure
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Message, Notification
 from noti_worker.domain.outcome import Outcome
@@ -183,9 +184,25 @@ class Retained:
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """Other pauses are in force than before; each as (scope, name)."""
+    """Other things are closed than before."""
 
-    pauses: frozenset[tuple[str, str]]
+    closures: frozenset[Closure]
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitOpened:
+    """An account is in trouble and is not tried for `seconds`; told by the worker that opened its circuit."""
+
+    account: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitClosed:
+    """A probe went through: the account is used again; told by the worker that sent it."""
+
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,5 +233,7 @@ Fact = (
     | ReloadRefused
     | Retained
     | Steered
+    | CircuitOpened
+    | CircuitClosed
     | Trouble
 )

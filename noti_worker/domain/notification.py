@@ -105,11 +105,12 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with an e-mail."""
+    """A file that goes with an e-mail; with a `content_id` it is shown inside the html, by `cid:CONTENT_ID`."""
 
     filename: str
     content_type: str
     content: bytes = field(repr=False)
+    content_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ class Message:
     """A message ready to go out through `account`: rendered, checked and routed.
 
     `text` is the plain body (None only when there is `html`); `options` is validated per channel.
-    `message_id` is the same on every try. `created_at` gives an e-mail the same Date on every try.
+    `message_id` is the same on every try, and so is `dated_at`, an e-mail's Date: the later of the row's
+    created_at and send_at.
     """
 
     notification_id: int
@@ -141,7 +143,7 @@ class Message:
     tenant_id: str
     recipient: str = field(repr=False)
     account: str
-    created_at: datetime
+    dated_at: datetime
     subject: str | None = field(default=None, repr=False)
     text: str | None = field(default=None, repr=False)
     html: str | None = field(default=None, repr=False)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from noti_worker.domain.circuits import Waits
+from noti_worker.domain.closures import NOTHING, Closures, Skip
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
-from noti_worker.domain.pauses import NOTHING, Pauses, Skip
 from noti_worker.domain.secret import Secret
 
 
@@ -65,8 +66,8 @@ class Observer(Protocol):
         ...
 
 
-class Queue(Protocol):
-    """The claims of one registered worker. Every call raises DatabaseAway or DatabaseRefused."""
+class Lanes(Protocol):
+    """Which lanes have rows. Every call of this door and the next ones raises DatabaseAway or DatabaseRefused."""
 
     def heads(
         self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
@@ -78,13 +79,21 @@ class Queue(Protocol):
         """
         ...
 
-    def pauses(self) -> Pauses:
-        """What is paused now."""
-        ...
-
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
         ...
+
+
+class ClosureReader(Protocol):
+    """What is not to be sent just now."""
+
+    def closures(self) -> Closures:
+        """All closures in force."""
+        ...
+
+
+class Claims(Protocol):
+    """Takes rows for one registered worker."""
 
     def claim(
         self,
@@ -111,6 +120,10 @@ class Queue(Protocol):
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
         ...
 
+
+class Records(Protocol):
+    """Where claims end: with a result, or given back."""
+
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
         ...
@@ -123,8 +136,28 @@ class Queue(Protocol):
         ...
 
 
+class CircuitStore(Protocol):
+    """The circuits of accounts, shared by all workers. Every call raises DatabaseAway or DatabaseRefused."""
+
+    def open_circuit(self, worker_id: int, account: str, reason: str, waits: Waits) -> bool:
+        """Open the circuit of an account; True when it was not open before."""
+        ...
+
+    def take_probes(self, worker_id: int, accounts: Sequence[str], lease: timedelta) -> Sequence[str]:
+        """Take the accounts, of these, through which this worker alone may send a message now."""
+        ...
+
+    def end_probe(self, worker_id: int, account: str, reason: str, waits: Waits | None) -> bool:
+        """Close the circuit, or with `waits` keep it open for `reason`; False when the probe is not ours any more."""
+        ...
+
+    def hasten_probes(self, accounts: Sequence[str]) -> None:
+        """Have the open circuits of these accounts probed soon: their configuration was read anew."""
+        ...
+
+
 class Leases(Protocol):
-    """What keeps rows in hand, and the dispatch mark of rows that must not be sent twice."""
+    """What keeps claimed rows ours, and the dispatch mark of rows that must not be sent twice."""
 
     def extend(
         self, worker_id: int, notifications: Sequence[Notification], lease: timedelta

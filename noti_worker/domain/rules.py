@@ -1,52 +1,108 @@
-"""Error rules as data: an ordered table in each provider's file, first match wins."""
+"""What is said, judged: error rules as data, an ordered table in each provider's file, first match wins.
+
+`judge` reads the account's rules first. What they have no opinion of is judged by the house: a line that broke by
+whether the message may have gone out, any other answer by its status.
+"""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 
-from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.notification import Message
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.said import Said
+from noti_worker.domain.words import blanked, copies
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a provider said: at which stage, with which status and code, in which words."""
-
-    status: str = ""
-    code: str = ""
-    text: str = ""
-    stage: str = ""
+LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Judges an answer when every pattern it names matches.
+    """Judges what was said when every pattern it names matches.
 
+    `name` is stable and unique among the rules of a provider ("smtp.greylisted"): it is recorded with the try.
     `status`, `code` and `stage` are regular expressions for the whole value, `text` is searched in the
     words, case ignored. `wait` is a floor for the next try in seconds.
     """
 
+    name: str
     kind: Kind
     scope: Scope = Scope.MESSAGE
+    _: KW_ONLY
     status: str | None = None
     code: str | None = None
     text: str | None = None
     stage: str | None = None
     wait: float | None = None
 
-    def matches(self, answer: Answer) -> bool:
-        """Tell whether every pattern that this rule names fits the answer."""
+    def matches(self, said: Said, words: Callable[[], str]) -> bool:
+        """Tell whether every pattern that this rule names fits; `words` are those of the provider alone."""
         return (
-            _whole(self.status, answer.status)
-            and _whole(self.code, answer.code)
-            and _whole(self.stage, answer.stage)
-            and (self.text is None or _compiled(self.text).search(answer.text) is not None)
+            _whole(self.status, said.status)
+            and _whole(self.stage, said.stage)
+            and _whole(self.code, said.code)
+            and (self.text is None or _compiled(self.text).search(words()) is not None)
         )
 
 
-def classify(rules: Iterable[Rule], answer: Answer) -> Rule | None:
-    """The first rule that matches, or None when the table has no opinion."""
-    return next((rule for rule in rules if rule.matches(answer)), None)
+# Where nobody answered, the message surely did not go out before these stages were over.
+_BEFORE_IT_WENT_OUT = "connect|tls|greeting|ehlo|starttls|auth|check|mail|rcpt|data"
+_NOT_OFFERED = frozenset({"connect", "tls", "greeting", "ehlo", "starttls", "auth", "check"})
+_BEGUN = frozenset({"mail", "rcpt"})  # a line that broke here without an answer says nothing of the message either
+
+HOUSE = (
+    Rule("house.cannot_be_sent", Kind.PERMANENT, stage="compose"),
+    Rule("house.may_not_go_there", Kind.PERMANENT, Scope.RECIPIENT, stage="guard"),
+    Rule("house.not_sent", Kind.TRANSIENT, Scope.PROVIDER, status="", stage=_BEFORE_IT_WENT_OUT),
+    Rule("house.answer_lost", Kind.UNCERTAIN, Scope.PROVIDER, status=""),
+    Rule("house.accepted", Kind.OK, status="2..", stage="answer|dot"),
+    Rule("house.unknown_answer", Kind.TRANSIENT),
+)
+"""The last word, with an opinion of everything."""
+
+
+def classify(rules: Iterable[Rule], said: Said, words: Callable[[], str] | None = None) -> Rule | None:
+    """The first rule that matches, or None when the table has no opinion; `words` instead of those that were said."""
+    return next((rule for rule in rules if rule.matches(said, words or (lambda: said.words))), None)
+
+
+def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome:
+    """What `said` means for `message`, by the account's `rules`, then by those of the house.
+
+    The rules read the words without what we sent ourselves (`words.blanked`); the outcome keeps them as they are.
+    Without a message (a look at an account) there is nothing to blank but addresses, URLs and host names as such.
+    """
+    read: list[str] = []  # only the words of a refusal are read, and once
+
+    def words() -> str:
+        if not read:
+            read.append(blanked(said.words, message))
+        return read[0]
+
+    rule = classify(rules, said, words) or classify(HOUSE, said, words)
+    assert rule is not None  # the last one of the house takes everything
+    kind = rule.kind
+    if kind is Kind.DEAD and said.stage != "rcpt" and message is not None and copies(message):
+        kind = Kind.PERMANENT  # a refusal of the whole does not say which of several addresses it means
+    return Outcome(
+        kind,
+        rule.scope,
+        code=f"{said.status} {said.code}".strip() or None,
+        error=said.error if kind is Kind.OK else (said.error or _sentence(said))[:LONGEST_ERROR],
+        response=said.response,
+        provider_message_id=said.id,
+        retry_after=None if kind is Kind.OK else max(filter(None, (said.hint, rule.wait)), default=None),
+        stage=said.stage,
+        rule=rule.name,
+        offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
+    )
+
+
+def _sentence(said: Said) -> str:
+    answer = f"{said.status} {said.code}".strip()
+    told = f"the provider answered {answer}" if said.status else f"no answer, it ended at {said.stage}: {said.code}"
+    return " ".join(f"{told}: {said.words}".split()).strip(" :")
 
 
 def _whole(pattern: str | None, value: str) -> bool:

@@ -60,6 +60,12 @@ OLDEST_PAUSE = Metric(
     ("scope",),
     "Age of the oldest pause in force, by scope. Told by one worker at a time: use max.",
 )
+CIRCUITS = Metric(
+    "noti_worker_circuit_open_seconds",
+    "gauge",
+    ("account",),
+    "Time since an account is in trouble and not tried; missing when it is not. Told by one worker: use max.",
+)
 TRIES = Metric(
     "notification_tries_total",
     "counter",
@@ -133,6 +139,7 @@ METRICS: tuple[Metric, ...] = (
     OLDEST,
     PAUSES,
     OLDEST_PAUSE,
+    CIRCUITS,
     TRIES,
     SEND_DURATION,
     PICKUP_DELAY,

@@ -12,7 +12,10 @@ from typing import Any, Protocol, TextIO
 
 import structlog
 
+from noti_worker.domain.closures import CIRCUIT, PAUSE
 from noti_worker.domain.facts import (
+    CircuitClosed,
+    CircuitOpened,
     Claimed,
     DatabaseBack,
     DatabaseHeldUp,
@@ -56,6 +59,8 @@ EVENTS: dict[str, str] = {
     "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
     "sent": "a message was accepted by its provider (debug)",
     "claimed": "rows were taken (debug)",
+    "rescued": "of the rows that were taken `rows` had been lost before: their worker died, or their lease ran out"
+    " (warning)",
     "recorded": "results were written (debug)",
     "late_result": "results came when their rows were no longer ours; kept in the attempts log as stale (warning)",
     "record_refused": "the database refuses one result; its row stays claimed until the lease ends (error)",
@@ -65,7 +70,9 @@ EVENTS: dict[str, str] = {
     " once a minute (warning)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
-    "paused": "other pauses are in force than before: `pauses` lists them (info)",
+    "paused": "other pauses or open circuits are in force than before: `pauses` and `circuits` list them (info)",
+    "circuit_opened": "an account is in trouble: no message is tried through it for `seconds`, then one (error)",
+    "circuit_closed": "a message went through an account that was in trouble: it is used again (info)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
     "retention": "old rows and months of the logs went, or new months were made; `stray` lines have no month, "
@@ -180,6 +187,8 @@ class LogObserver:
                 for result in results:
                     self._finished(result)
             case Claimed(rows, seconds):
+                if lost := sum(row.lost_count > 0 for row in rows):
+                    self._log.warning("rescued", rows=lost)
                 if self._verbose:
                     self._log.debug("claimed", rows=len(rows), seconds=round(seconds, 4))
             case Recorded(fates, seconds):
@@ -187,10 +196,12 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | DatabaseHeldUp() | RecordRefused() | RendererKilled() | Steered() | Trouble():
+            case LeaseLost() | DatabaseHeldUp() | RecordRefused() | RendererKilled() | Trouble():
                 self._mishap(fact)
             case Retained():
                 self._retained(fact)
+            case Steered() | CircuitOpened() | CircuitClosed():
+                self._closed(fact)
             case _:
                 self._turn(fact)
 
@@ -257,10 +268,22 @@ class LogObserver:
                 self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
-            case Steered(pauses):
-                self._log.info("paused", pauses=[f"{scope} {name}".rstrip() for scope, name in sorted(pauses)])
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
+
+    def _closed(self, fact: Fact) -> None:
+        match fact:
+            case Steered(closures):
+                named: dict[str, list[str]] = {PAUSE: [], CIRCUIT: []}
+                for closure in sorted(closures):
+                    scope = " ".join(filter(None, (closure.scope, closure.name, closure.tenant_id)))
+                    named.setdefault(closure.cause, []).append(scope)
+                circuits = {"circuits": named[CIRCUIT]} if named[CIRCUIT] else {}
+                self._log.info("paused", pauses=named[PAUSE], **circuits)
+            case CircuitOpened(account, reason, seconds):
+                self._log.error("circuit_opened", account=account, error=words(reason), seconds=round(seconds, 1))
+            case CircuitClosed(account):
+                self._log.info("circuit_closed", account=account)
 
     def _retained(self, fact: Retained) -> None:
         (self._log.warning if fact.stray or fact.postponed else self._log.info)(

@@ -41,6 +41,7 @@ from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import (
     BUILD,
+    CIRCUITS,
     CLAIM,
     CLAIMED,
     DATABASE_LOST,
@@ -110,6 +111,11 @@ class Gauges(Protocol):
     @property
     def pauses(self) -> Mapping[str, tuple[int, float]]:
         """How many are in force by scope, and the age of the oldest in seconds."""
+        ...
+
+    @property
+    def circuits(self) -> Mapping[str, float]:
+        """Seconds since the circuit of an account is open."""
         ...
 
 
@@ -331,6 +337,10 @@ class _Queue(Collector):
             (OLDEST, gauges.oldest.items() if gauges else ()),
             (PAUSES, [((scope,), count) for scope, (count, _) in pauses.items()]),
             (OLDEST_PAUSE, [((scope,), seconds) for scope, (_, seconds) in pauses.items()]),
+            (
+                CIRCUITS,
+                [((_label(account),), seconds) for account, seconds in gauges.circuits.items()] if gauges else (),
+            ),
         )
         for metric, values in readings:
             family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)

@@ -17,6 +17,7 @@ NAMES = frozenset(
         "dropped",
         "dry",
         "event",
+        "circuits",
         "exception",
         "frames",
         "kind",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from noti_worker.transport import Http
 
 CHANNELS = frozenset(Channel)
+OPTIONS = ALL_OPTIONS
 
 # A subject may hold the escapes that clear a terminal or write into its title.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import IN_APP_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Sender
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from noti_worker.transport import Http
 
 CHANNELS = frozenset({Channel.IN_APP})
+OPTIONS = IN_APP_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

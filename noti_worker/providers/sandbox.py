@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from noti_worker.transport import Http
 
 CHANNELS = frozenset(Channel)
+OPTIONS = ALL_OPTIONS
 
 SLOW = 2.0
 """Seconds until the answer for `slow`."""

@@ -14,20 +14,23 @@ from time import monotonic
 from typing import Any, Literal
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
-from noti_worker.domain.rules import Answer, Rule, classify
+from noti_worker.domain.rules import classify
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._mail import Mail, compose
-from noti_worker.providers._mailbox import Mailbox, read_mailbox
 from noti_worker.providers._smtp import Line
 from noti_worker.providers._smtp_pool import Access, Pool
-from noti_worker.providers._smtp_rules import ANSWERS
+from noti_worker.providers._smtp_rules import RULES
 from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
 
 CHANNELS = frozenset({Channel.EMAIL})
-RULES: tuple[Rule, ...] = ANSWERS
+OPTIONS = MAIL_OPTIONS
+__all__ = ["CHANNELS", "OPTIONS", "RULES", "Settings", "build"]
 
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
@@ -290,11 +293,10 @@ def _broken(broken: Broken, transcript: Transcript) -> Outcome:
 
 def _refused(refused: Refused, transcript: Transcript, *, alone: bool) -> Outcome:
     reply = refused.reply
-    answer = Answer(status=str(reply.code), code=reply.enhanced, text=reply.text, stage=refused.stage)
+    answer = Said(refused.stage, str(reply.code), reply.enhanced, reply.text)
     error = f"{_WORDS[refused.stage]}: {reply.code} {transcript.clean(reply.text)}"[:_LONGEST_ERROR]
-    # A yes or a question where it was not due: the server lost its way.
-    unexpected = Rule(Kind.UNCERTAIN if refused.stage == "dot" else Kind.TRANSIENT, Scope.ACCOUNT)
-    rule = classify(RULES, answer) or unexpected
+    rule = classify(RULES, answer)
+    assert rule is not None
     # After all were accepted, one refusal does not say which of them it means.
     unclear = rule.kind is Kind.DEAD and refused.stage != "rcpt" and not alone
     waits = [wait for wait in (rule.wait, _hint(reply)) if wait is not None]

@@ -13,21 +13,27 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import WEBHOOK_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
-from noti_worker.domain.rules import Answer, Rule, classify
+from noti_worker.domain.rules import Rule, classify
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.transport import Client, Http, Reply, Request, retry_after
 
 CHANNELS = frozenset({Channel.WEBHOOK})
+OPTIONS = WEBHOOK_OPTIONS
 
 # A receiver deploys bugs and mends them, so most refusals are worth another try.
 RULES = (
-    Rule(Kind.OK, status="2.."),
-    Rule(Kind.DEAD, Scope.RECIPIENT, status="410"),
-    Rule(Kind.PERMANENT, status="413"),
-    Rule(Kind.THROTTLED, Scope.RECIPIENT, status="429|502|503|504", wait=60.0),
-    Rule(Kind.TRANSIENT, Scope.RECIPIENT),
+    Rule("webhook.accepted", Kind.OK, status="2.."),
+    Rule("webhook.gone", Kind.DEAD, Scope.RECIPIENT, status="410"),
+    Rule("webhook.too_large", Kind.PERMANENT, status="413"),
+    Rule("webhook.busy", Kind.THROTTLED, Scope.RECIPIENT, status="429|502|503|504", wait=60.0),
+    Rule("webhook.refused", Kind.TRANSIENT, Scope.RECIPIENT, status="..."),
+    # What is broken is this endpoint, not webhooks as such.
+    Rule("webhook.not_sent", Kind.TRANSIENT, Scope.RECIPIENT, status="", stage="connect|tls"),
+    Rule("webhook.answer_lost", Kind.UNCERTAIN, Scope.RECIPIENT, status="", stage="answer"),
 )
 
 # The answer's headers that are kept: none of these echoes the URL.
@@ -114,7 +120,7 @@ class _Webhooks:
         return Request("POST", message.recipient, headers, body)
 
     def _outcome(self, reply: Reply, veil: "_Veil") -> Outcome:
-        rule = classify(RULES, Answer(status=str(reply.status)))
+        rule = classify(RULES, Said("answer", str(reply.status)))
         assert rule is not None  # the last rule takes everything
         response = {
             "status": reply.status,

@@ -152,6 +152,22 @@ class WorkerSettings:
             at_most=timedelta(minutes=10),
         ),
     )
+    circuit_wait: timedelta = field(
+        default=timedelta(seconds=30),
+        metadata=about(
+            "how long an account that fails is left alone before one message tries it; doubles up to 10m",
+            at_least=10 * MILLISECOND,
+            at_most=timedelta(minutes=10),
+        ),
+    )
+    circuit_wait_refused: timedelta = field(
+        default=timedelta(minutes=1),
+        metadata=about(
+            "the same for an account that refuses us (a wrong password, an unpaid bill); doubles up to 30m",
+            at_least=10 * MILLISECOND,
+            at_most=timedelta(minutes=30),
+        ),
+    )
     render_timeout: timedelta = field(
         default=timedelta(seconds=1),
         metadata=about(

@@ -4,8 +4,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,9 +14,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, dict_row, tuple_row
 
-from noti_worker.domain.errors import BadNotification, ConfigurationError, DatabaseAway, DatabaseBusy, DatabaseRefused
+from noti_worker.domain.errors import ConfigurationError, DatabaseAway
 from noti_worker.domain.secret import Secret
-from noti_worker.store.names import with_addresses
+from noti_worker.store.errors import translated
+from noti_worker.store.hosts import with_addresses
 from noti_worker.store.statements import Statement
 
 SETTINGS: Mapping[str, str] = {
@@ -58,28 +58,14 @@ _DRIVER = re.compile(r"^postgres(?:ql)?\+\w+://")
 
 _FORM = "give postgresql://user:password@host:port/name or a libpq string"
 
-_AWAY = re.compile(r"08...|53...|57...|58...|25006|25P03")
-"""SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, idle too long."""
-
-_BUSY = re.compile(r"40001|40P01|55P03|57014")
-"""Those that a database in the best of health gives, too: another transaction was in the way."""
-
 _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
-"""Those after which another connection may do better; the last three concern its prepared statements."""
+"""SQLSTATEs after which another connection may do better; the last three concern its prepared statements."""
 
 _SET_LOCAL = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
 
 Row = dict[str, Any]
 R = TypeVar("R")
 Connection = psycopg.Connection[Row]
-
-
-class Refusal(DatabaseRefused):
-    """DatabaseRefused with the SQLSTATE (None when the driver itself refused the value)."""
-
-    def __init__(self, message: str, sqlstate: str | None) -> None:
-        super().__init__(message)
-        self.sqlstate = sqlstate
 
 
 class Patience:
@@ -198,46 +184,6 @@ def named_in(url: str) -> dict[str, Any]:
         if re.fullmatch(r"-?\d{1,9}", given) is None:
             raise ConfigurationError(f"database.url: {name} is {given!r}; give a whole number, like {_LINE[name]}")
     return named
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn psycopg's errors into DatabaseAway and DatabaseRefused: SQLSTATE and class, never row content."""
-    try:
-        yield
-    except psycopg.Error as error:
-        # The message of a violated CHECK holds the whole row: it must not even be the cause.
-        raise _translate(error) from None
-    except (UnicodeError, OverflowError) as error:
-        raise Refusal(f"the driver refused a value ({type(error).__name__})", None) from None
-
-
-@contextmanager
-def in_words() -> Iterator[None]:
-    """Let the words of our own checks and triggers through, which never show content; else as `translated`."""
-    with translated():
-        try:
-            yield
-        except psycopg.Error as error:
-            words = error.diag.message_primary or ""
-            if words.startswith("noti: "):
-                raise BadNotification(words.removeprefix("noti: ")) from None
-            raise
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadNotification(str(error)) from None
-
-
-def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
-    name = type(error).__name__
-    if error.sqlstate is None:
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return DatabaseAway(f"the connection is lost ({name})")
-        return Refusal(f"the driver refused a value ({name})", None)
-    if _BUSY.fullmatch(error.sqlstate):
-        return DatabaseBusy(f"another transaction was in the way ({error.sqlstate} {name})")
-    if _AWAY.fullmatch(error.sqlstate):
-        return DatabaseAway(f"the database does not answer for now ({error.sqlstate} {name})")
-    return Refusal(f"the database refused ({error.sqlstate} {name})", error.sqlstate)
 
 
 class Session:

@@ -1,13 +1,15 @@
-r"""The store's named statements: one `.sql` file each, which `psql -f` runs as it stands.
+r"""The store's named statements: one `.sql` file each in the `sql/` of a wing, which `psql -f` runs as it stands.
 
 A file names its parameters `:name` and gives each a sample by a line `\set name value` at its top; the
 samples are for psql and are dropped here. Write `cast(:name AS type)`: `:name::type` is read in two ways.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 _SAMPLE = re.compile(r"^\\set (\w+) .*\n", re.MULTILINE)
 # A comment, a literal and `::` hold no parameter. SQLAlchemy's text() reads it alike, and takes 0.3 s to be imported.
@@ -23,10 +25,27 @@ class Statement:
     parameters: frozenset[str]
 
 
+WINGS = ("queue", "briefing", "people", "upkeep")
+
+
+@cache
+def places() -> Mapping[str, Traversable]:
+    """The file of every statement by its name, which is no other's in any wing."""
+    store = files("noti_worker.store")
+    found: dict[str, Traversable] = {}
+    for wing in WINGS:
+        for file in (store / wing / "sql").iterdir():
+            name = file.name.removesuffix(".sql")
+            if name in found:
+                raise ValueError(f"two wings have a statement {name}")
+            found[name] = file
+    return found
+
+
 @cache
 def statement(name: str) -> Statement:
-    """Read `sql/<name>.sql`; raises ValueError when its samples and its parameters differ."""
-    return parse(name, (files("noti_worker.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8"))
+    """Read the statement of this name; raises ValueError when its samples and its parameters differ."""
+    return parse(name, places()[name].read_text(encoding="utf-8"))
 
 
 def parse(name: str, source: str) -> Statement:

@@ -16,23 +16,24 @@ SAY_EVERY = 60.0
 
 
 class Outage:
-    """Shared by all threads that talk to the database: is it away, since when, how long to wait now.
+    """Shared by all threads that talk to the database: is it away, since when, how long to wait now, what waits for it.
 
-    `waiting` counts results in hand, for the log line. Thread-safe.
+    Thread-safe.
     """
 
-    def __init__(self, clock: Clock, observer: Observer, dice: Callable[[], float], waiting: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock, observer: Observer, dice: Callable[[], float]) -> None:
         """Begin in good weather."""
         self._clock = clock
         self._observer = observer
         self._dice = dice
-        self._waiting = waiting
+        self._waiting: Callable[[], int] = lambda: 0
         self._lock = threading.Lock()
         self._since: float | None = None
         self._said = 0.0
         self._busy_said = float("-inf")
         self._tries = 0
         self.count = 0  # outages so far
+        self._settled = 0  # outages after which all results were recorded
         self._ended: float | None = None
 
     @property
@@ -40,7 +41,24 @@ class Outage:
         """True while the database is away."""
         return self._since is not None
 
-    def lost(self, error: DatabaseAway) -> float:
+    def watch(self, waiting: Callable[[], int]) -> None:
+        """Ask here how many results are in hand."""
+        self._waiting = waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many results are in hand and not recorded."""
+        return self._waiting()
+
+    @property
+    def results_first(self) -> bool:
+        """While the database is away only heartbeat and recorder knock; then results in hand go before all else."""
+        outages = self.count
+        if not self.on and not self.waiting:
+            self._settled = outages
+        return self.on or self._settled != outages
+
+    def failed(self, error: DatabaseAway) -> float:
         """Note a failed call; gives the seconds to wait before the next one.
 
         A call that another transaction was in the way of makes no outage: the neighbours' leases still count.
@@ -64,10 +82,10 @@ class Outage:
             wait = min(FIRST_WAIT * 2.0 ** min(self._tries, 10), LONGEST_WAIT) * (0.5 + self._dice())
             self._tries += 1
         if say:
-            self._observer.on(DatabaseLost(str(error), now - since, self._waiting()))
+            self._observer.on(DatabaseLost(str(error), now - since, self.waiting))
         return wait
 
-    def over(self) -> None:
+    def answered(self) -> None:
         """Note a call that went through."""
         if self._since is None:
             return

@@ -3,41 +3,33 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Channel, Notification
 
 
-class Deliver(Protocol):
-    """The whole attempt, made by the composition root from `delivery/`."""
-
-    def deliver(self, notification: Notification, briefing: Briefing) -> Result:
-        """Permit, render, check, route, attempt, decide."""
-        ...
-
-    def give_up(self, notification: Notification, seconds: float) -> Result:
-        """Say what becomes of a row whose send we no longer wait for: it may have gone out."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Serve:
-    """How one channel is served: by how many threads, under which policy."""
+    """How one channel is served: by how many threads, under which policy, and by what.
+
+    `deliver` is the whole attempt: permit, render, check, route, attempt, decide. `give_up` says what becomes of a row
+    whose send we no longer wait for after so many seconds: it may have gone out.
+    """
 
     concurrency: int
     policy: Policy
+    deliver: Callable[[Notification, Briefing], Result]
+    give_up: Callable[[Notification, float], Result]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What one reading of the configuration says: who delivers, which channels, and what to close afterwards.
+    """What one reading of the configuration says: how each channel is served, and what to close afterwards.
 
     `about` is what the register of workers tells of it.
     """
 
-    delivery: Deliver
     channels: Mapping[Channel, Serve]
     close: Callable[[], None]
     about: Mapping[str, object]
@@ -46,9 +38,13 @@ class Plan:
 class Plans:
     """The plan of the day, and who still works under an older one. Thread-safe."""
 
-    def __init__(self, first: Plan) -> None:
-        """Begin with `first`."""
+    def __init__(self, first: Plan, reread: Callable[[], tuple[Plan, tuple[str, ...]]]) -> None:
+        """Begin with `first`.
+
+        `reread` gives the plan of the configuration as it stands now and the settings that wait for a restart.
+        """
         self.current = first
+        self.reread = reread
         self._lock = threading.Lock()
         self._at_work = {first: 0}  # rows under each plan that is not closed
 

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from noti_worker.domain.facts import Trouble
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Clock, Observer
-from noti_worker.worker.leases import Held
+from noti_worker.worker.inflight import Claim
 
 WINDOW = 0.1
 """Rows finished within this many seconds are asked for ahead: claim what can start soon."""
@@ -43,7 +43,7 @@ class Pool:
         channel: Channel,
         size: int,
         batch_size: int,
-        work: Callable[[Held], None],
+        work: Callable[[Claim], None],
         freed: Callable[[], None],
         clock: Clock,
         observer: Observer,
@@ -56,7 +56,7 @@ class Pool:
         self._freed = freed
         self._clock = clock
         self._observer = observer
-        self._tasks: SimpleQueue[Held | None] = SimpleQueue()
+        self._tasks: SimpleQueue[Claim | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._load = 0  # queued and in work
         self._tenants: dict[str, _Tenant] = {}  # those with rows in hand or just finished
@@ -100,8 +100,8 @@ class Pool:
             some = _much(sum(room for room in rooms.values() if room > 0), self._load)
             return rooms if some or now - self._submitted >= PATIENCE else dict.fromkeys(waiting, 0)
 
-    def submit(self, rows: Iterable[Held]) -> None:
-        """Hand rows to the threads."""
+    def submit(self, rows: Iterable[Claim]) -> None:
+        """InFlight rows to the threads."""
         tasks = list(rows)
         with self._lock:
             self._load += len(tasks)
@@ -112,9 +112,9 @@ class Pool:
         for task in tasks:
             self._tasks.put(task)
 
-    def take_back(self) -> list[Held]:
+    def take_back(self) -> list[Claim]:
         """Take what no thread has begun."""
-        rows: list[Held] = []
+        rows: list[Claim] = []
         while True:
             try:
                 task = self._tasks.get_nowait()

@@ -7,9 +7,9 @@ from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Finished, Recorded, RecordRefused, Result, Trouble
-from noti_worker.domain.ports import Clock, Observer, Queue
-from noti_worker.worker.leases import Hand
-from noti_worker.worker.outage import Outage
+from noti_worker.domain.ports import Records
+from noti_worker.worker.context import Context
+from noti_worker.worker.inflight import InFlight
 
 FLUSH_AFTER = 0.02
 LARGEST_FLUSH = 500
@@ -27,26 +27,21 @@ class Recorder:
 
     def __init__(
         self,
-        worker_id: int,
-        queue: Queue,
-        hand: Hand,
-        clock: Clock,
-        outage: Outage,
-        observer: Observer,
+        context: Context,
+        records: Records,
+        in_flight: InFlight,
         flushed: Callable[[Iterable[Result]], None],
-        tick: Callable[[str], None],
     ) -> None:
         """Prepare; `start` runs it. `flushed` is told what each flush wrote."""
-        self._worker_id = worker_id
-        self._queue = queue
-        self._hand = hand
-        self._clock = clock
-        self._outage = outage
-        self._observer = observer
+        self._context = context
+        self._records = records
+        self._in_flight = in_flight
         self._flushed = flushed
-        self._tick = tick
+        self._clock = context.clock
+        self._outage = context.outage
+        self._outage.watch(lambda: self.waiting)
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
-        self._gathering = threading.Lock()  # held by the writer whose turn it is to gather
+        self._gathering = threading.Lock()  # taken by the writer whose turn it is to gather
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
         self._batches: list[list[Result]] = []  # gathered, and not written yet
@@ -99,7 +94,7 @@ class Recorder:
                     batch.append(first)
             ends = self._clock.monotonic() + FLUSH_AFTER
             while len(batch) < LARGEST_FLUSH:
-                patience = ends - self._clock.monotonic() if self._hand.open else 0.0
+                patience = ends - self._clock.monotonic() if self._in_flight.open else 0.0
                 try:
                     result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
                 except Empty:
@@ -107,7 +102,7 @@ class Recorder:
                 if result is not None:
                     batch.append(result)
         if len(batch) > known:
-            self._observer.on(Finished(tuple(batch[known:])))
+            self._context.observer.on(Finished(tuple(batch[known:])))
         return batch
 
     def flush(self, batch: list[Result]) -> float:
@@ -119,24 +114,24 @@ class Recorder:
         later = [result for result in batch if first[result.notification.notification_id] is not result]
         began = self._clock.monotonic()
         try:
-            fates = self._queue.record(self._worker_id, list(first.values()))
+            fates = self._records.record(self._context.worker_id, list(first.values()))
         except DatabaseAway as error:
             self._end(batch, batch)
-            return self._outage.lost(error)
+            return self._outage.failed(error)
         again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
         self._end(batch, again)
-        self._outage.over()
-        self._hand.recorded(result for id_, result in first.items() if fates[id_] != "busy")
+        self._outage.answered()
+        self._in_flight.recorded(result for id_, result in first.items() if fates[id_] != "busy")
         for id_, fate in fates.items():
             if fate == "refused":
-                self._observer.on(RecordRefused(id_, "the database refuses the result"))
-        self._observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
+                self._context.observer.on(RecordRefused(id_, "the database refuses the result"))
+        self._context.observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
         self._flushed(first.values())
         return BUSY_PAUSE if again else 0.0
 
     def _run(self, name: str) -> None:
         while True:
-            self._tick(name)
+            self._context.tick(name)
             batch = self.gather()
             pause = self._try(batch) if batch else 0.0
             if self._stop_at is not None and (not self.waiting or self._clock.monotonic() >= self._stop_at):
@@ -152,7 +147,7 @@ class Recorder:
             return self.flush(batch)
         except DatabaseRefused as error:
             # The store has tried each result by itself already: what is refused as a whole is the statement.
-            self._observer.on(Trouble("recorder", str(error)))
+            self._context.observer.on(Trouble("recorder", str(error)))
             self._end(batch, batch)
             return 1.0
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from noti_worker.worker.bell import Bell
+from noti_worker.worker.wakeup import WakeUp
 
 ANSWER_WITHIN = 5.0
 """Seconds that a call of the database may take once we are asked to stop, also one that hangs already."""
@@ -21,9 +21,9 @@ ANSWER_QUICKLY = 1.0
 class Stop:
     """Whether to stop, and how; whether to reload. Signal handlers are installed only on the main thread."""
 
-    def __init__(self, bell: Bell, shorten: Callable[[float], None]) -> None:
-        """Nobody has asked yet. `bell` wakes the loop when somebody does, `shorten` limits the database's calls."""
-        self._bell = bell
+    def __init__(self, wake_up: WakeUp, shorten: Callable[[float], None]) -> None:
+        """Nobody has asked yet. `wake_up` wakes the loop when somebody does, `shorten` limits the database's calls."""
+        self._wake_up = wake_up
         self._shorten = shorten
         self.asked: str | None = None
         self.asked_at = 0.0  # monotonic
@@ -39,7 +39,7 @@ class Stop:
             self.quickly = True
         self._shorten(ANSWER_QUICKLY if self.quickly else ANSWER_WITHIN)
         self.asked = self.asked or why
-        self._bell.ring()
+        self._wake_up.call()
 
     def part(self) -> None:
         """Wait briefly for the database from now on: what was to be recorded is, or is given up."""
@@ -48,7 +48,7 @@ class Stop:
     def ask_to_reload(self) -> None:
         """Ask for the configuration to be read anew."""
         self.reload = True
-        self._bell.ring()
+        self._wake_up.call()
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT as requests to stop, SIGHUP as one to reload (or to stop, on a terminal)."""

@@ -1,12 +1,12 @@
-"""One worker process: register, run the loop, drain. The composition root gives it its parts."""
+"""One worker process: register, go from round to round, drain. The composition root gives it its parts."""
 
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import (
-    LeaseLost,
     Reloaded,
     ReloadRefused,
     Result,
@@ -14,19 +14,19 @@ from noti_worker.domain.facts import (
     WorkerStopped,
     WorkerStopping,
 )
-from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.notification import Channel, Notification, OnUncertain
-from noti_worker.domain.ports import Leases, Observer, Queue, Wake, Workers
-from noti_worker.worker.bell import Bell
-from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.leases import Hand, Held, Keeper
-from noti_worker.worker.loop import Loop, Pace
-from noti_worker.worker.outage import Outage
-from noti_worker.worker.plans import Plan, Plans
+from noti_worker.domain.notification import Channel
+from noti_worker.worker.circuits import Circuits
+from noti_worker.worker.context import Context, Doors
+from noti_worker.worker.heartbeat import Heartbeat
+from noti_worker.worker.inflight import InFlight
+from noti_worker.worker.plans import Plans
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.rounds import Rounds
+from noti_worker.worker.sends import Sends
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_WITHIN, Stop
+from noti_worker.worker.wakeup import WakeUp
 
 FLUSH_WITHIN = 5.0
 """Seconds for the last results after the drain deadline."""
@@ -40,60 +40,43 @@ TICK_EVERY = 5.0
 class Worker:
     """Runs until it is asked to stop; `run` gives the exit code."""
 
+    _heartbeat: Heartbeat | None = None  # this and the next ones are made once the worker is registered
+    _recorder: Recorder | None = None
+    _circuits: Circuits
+    _rounds: Rounds
+    _sends: Sends
+
     def __init__(
         self,
         version: str,
-        queue: Queue,
-        leases: Leases,
-        workers: Workers,
-        wake: Wake,
-        plan: Plan,
-        reread: Callable[[], tuple[Plan, tuple[str, ...]]],
-        pace: Pace,
-        drain_deadline: float,
-        clock: DatabaseClock,
-        observer: Observer,
-        dice: Callable[[], float],
-        tick: Callable[[str], None],
-        begun: Callable[[int], None],
+        context: Context,
+        doors: Doors,
+        plans: Plans,
         steering: Steering,
+        begun: Callable[[int], None],
         shorten: Callable[[float], None],
     ) -> None:
         """Prepare; nothing happens before `run`.
 
-        `reread` gives the plan of the configuration as it stands now and the settings that wait for a restart.
         `begun` is called with the worker_id once it is registered, `shorten` with the seconds that a call of the
         database may take from then on.
         """
         self._version = version
-        self._queue = queue
-        self._leases = leases
-        self._workers = workers
-        self._wake = wake
-        self._plans = Plans(plan)
-        self._reread = reread
-        self._pools: dict[Channel, Pool] = {}
-        self._pace = pace
-        self._drain_deadline = drain_deadline
-        self._clock = clock
-        self._observer = observer
-        self._dice = dice
-        self._tick = tick
-        self._begun = begun
+        self._context = context
+        self._doors = doors
+        self._plans = plans
         self._steering = steering
-        self._bell = Bell()
-        self._hand = Hand(clock, pace.lease, observer)
-        self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
-        self._recorder: Recorder | None = None
-        self._keeper: Keeper | None = None
+        self._begun = begun
+        self._pools: dict[Channel, Pool] = {}
+        self._wake_up = WakeUp()
+        self._in_flight = InFlight(context.clock, context.pace.lease, context.observer)
         self._hinted = False
-        self.stop = Stop(self._bell, shorten)
-        self.worker_id: int | None = None
+        self.stop = Stop(self._wake_up, shorten)
 
     @property
     def in_flight(self) -> int:
-        """Rows in hand: claimed and not recorded yet."""
-        return len(self._hand)
+        """How many rows are claimed and not recorded yet."""
+        return len(self._in_flight)
 
     @property
     def unrecorded(self) -> int:
@@ -103,7 +86,7 @@ class Worker:
     @property
     def silent(self) -> float:
         """Seconds since the last heartbeat that went through."""
-        return self._keeper.silent if self._keeper else 0.0
+        return self._heartbeat.silent if self._heartbeat else 0.0
 
     def run(self) -> int:
         """Register, deliver, drain; 0 after a clean stop. Raises DatabaseRefused when the schema is not there."""
@@ -111,216 +94,162 @@ class Worker:
         worker_id = self._register()
         if worker_id is None:
             return 0
-        self.worker_id = worker_id
-        recorder = self._recorder = Recorder(
-            worker_id, self._queue, self._hand, self._clock, self._outage, self._observer, self._flushed, self._tick
-        )
-        keeper = self._keeper = Keeper(
-            worker_id,
-            self._hand,
-            self._workers,
-            self._leases,
-            self._pace.lease,
-            self._state,
-            self._clock,
-            self._outage,
-            self._observer,
-            self._tick,
-        )
+        context = self._context = replace(self._context, worker_id=worker_id)
+        doors, in_flight = self._doors, self._in_flight
+        recorder = self._recorder = Recorder(context, doors.records, in_flight, self._flushed)
+        heartbeat = self._heartbeat = Heartbeat(context, doors.workers, doors.leases, in_flight, self._state)
+        steering = self._steering
+        circuits = self._circuits = Circuits(context, doors.circuits, steering)
+        self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, steering, circuits)
+        returns = self._rounds.returns
+        self._sends = Sends(context, doors.leases, in_flight, self._plans, steering, returns, self._ended)
         self._serve()
-        self._loop = Loop(
-            worker_id,
-            self._queue,
-            self._hand,
-            self._pools,
-            keeper,
-            recorder,
-            self._pace,
-            self._clock,
-            self._outage,
-            self._observer,
-            self._dice,
-            lambda: self._wake.listening,
-            self._steering,
-        )
-        self._observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
-        keeper.start()
+        context.observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
+        heartbeat.start()
         recorder.start()
         self._begun(worker_id)
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
         while self.stop.asked is None:
-            self._tick("loop")
+            context.tick("loop")
             if self.stop.reload:
                 self._reload()
             if self._hinted:
                 self._hinted = False
-                self._loop.hint()
-            if not (keeper.alive and recorder.alive):
+                self._rounds.hint()
+            if not (heartbeat.alive and recorder.alive):
                 # Nothing that it sends would be kept or written: better the others take over.
                 raise RuntimeError("a thread of the worker has died; its last words are in the log")
-            self._rest(self._loop.poll())
-        self._drain(worker_id, recorder, keeper)
+            self._rest(self._rounds.poll())
+        self._drain(recorder, heartbeat)
         return 0
 
     def close(self) -> None:
         """Give back the connections to the providers."""
         self._plans.close()
 
+    def _register(self) -> int | None:
+        """Enter the register, however long the database is away; None when asked to stop meanwhile."""
+        clock, outage, workers = self._context.clock, self._context.outage, self._doors.workers
+        while self.stop.asked is None:
+            self._context.tick("loop")
+            try:
+                worker_id = workers.register(self._version)
+                asked = clock.monotonic()
+                clock.hear(workers.beat(worker_id, self._state()).now, asked)
+            except DatabaseAway as error:
+                self._rest(outage.failed(error))
+            else:
+                outage.answered()
+                return worker_id
+        return None
+
     def _rest(self, seconds: float) -> None:
-        """Wait for a ring."""
-        ends = self._clock.monotonic() + seconds
-        while not self._bell.wait(min(ends - self._clock.monotonic(), TICK_EVERY)):
-            if self._clock.monotonic() >= ends:
+        """Wait for a call."""
+        clock = self._context.clock
+        ends = clock.monotonic() + seconds
+        while not self._wake_up.wait(min(ends - clock.monotonic(), TICK_EVERY)):
+            if clock.monotonic() >= ends:
                 return
-            self._tick("loop")
+            self._context.tick("loop")
 
     def _reload(self) -> None:
         """Read the configuration anew and work by it; a wrong one is refused as a whole."""
         self.stop.reload = False
+        observer = self._context.observer
         try:
-            plan, restart = self._reread()
+            plan, restart = self._plans.reread()
         except ConfigurationError as error:
-            self._observer.on(ReloadRefused(str(error)))
+            observer.on(ReloadRefused(str(error)))
         except Exception as error:  # noqa: BLE001 - a provider's own code is built there, and this worker works
-            self._observer.on(ReloadRefused(f"unexpected: {type(error).__name__}"))
+            observer.on(ReloadRefused(f"unexpected: {type(error).__name__}"))
         else:
             self._plans.replace(plan)
             self._serve()
+            self._circuits.hasten()
             sizes = [name for name, serve in plan.channels.items() if self._pools[name].size != serve.concurrency]
             restart += tuple(f"channels.{channel}.concurrency" for channel in sizes)
-            self._observer.on(Reloaded(tuple(self._pools), restart))
+            observer.on(Reloaded(tuple(self._pools), restart))
 
     def _serve(self) -> None:
         """Have a pool for each channel of the plan, and for no other."""
-        channels = self._plans.current.channels
+        channels, context = self._plans.current.channels, self._context
         for channel, serve in channels.items():
             if channel not in self._pools:
                 self._pools[channel] = Pool(
                     channel,
                     serve.concurrency,
-                    self._pace.batch_size,
-                    self._work,
-                    self._bell.ring,
-                    self._clock,
-                    self._observer,
+                    context.pace.batch_size,
+                    self._sends.work,
+                    self._wake_up.call,
+                    context.clock,
+                    context.observer,
                 )
         for channel in [channel for channel in self._pools if channel not in channels]:
-            self._loop.abandon_suspect()
+            self._rounds.suspects.abandon()
             self._dismiss(self._pools.pop(channel))
 
     def _dismiss(self, pool: Pool) -> None:
         """Give back what the pool has not begun; what it has begun ends."""
-        for held in pool.take_back():
-            self._loop.give_back(held)
+        self._rounds.returns.give_back(pool.take_back())
         pool.close()
-
-    def _register(self) -> int | None:
-        """Enter the register, however long the database is away; None when asked to stop meanwhile."""
-        while self.stop.asked is None:
-            self._tick("loop")
-            try:
-                worker_id = self._workers.register(self._version)
-                asked = self._clock.monotonic()
-                self._clock.hear(self._workers.beat(worker_id, self._state()).now, asked)
-            except DatabaseAway as error:
-                self._rest(self._outage.lost(error))
-            else:
-                self._outage.over()
-                return worker_id
-        return None
 
     def _state(self) -> dict[str, object]:
         return {
             **self._plans.current.about,
             "channels": sorted(self._plans.current.channels),
             "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
-            "in_flight": len(self._hand),
+            "in_flight": len(self._in_flight),
             "stopping": self.stop.asked is not None,
         }
 
     def _listen(self) -> None:
         while self.stop.asked is None:
-            if self._wake.wait(1.0, self._loop.hints_apart):
+            if self._doors.wake.wait(1.0, self._rounds.hints_apart):
                 self._hinted = True
-                self._bell.ring()
+                self._wake_up.call()
 
-    def _work(self, held: Held) -> None:
-        """One row on a sender thread: still ours, mark it where it must not go out twice, deliver, report."""
-        plan = held.plan = self._plans.enter()
-        try:
-            serve = plan.channels.get(held.notification.channel)  # gone when a reload took the channel away
-            paused = self._steering.closes(held.notification)  # since the claim
-            if serve is None or paused or not self._may_start(held, serve.policy):
-                self._loop.give_back(held)
-                return
-            try:
-                result = plan.delivery.deliver(held.notification, held.briefing)
-            except BaseException:
-                # A bug, or the interpreter ends: nobody knows whether it was sent. The lease tells the others.
-                self._hand.drop([held])
-                raise
-            self._report(held, result)
-        finally:
-            self._plans.leave(plan)
-
-    def _may_start(self, held: Held, policy: Policy) -> bool:
-        margin = min(policy.send_timeout, self._pace.lease.total_seconds() / 2)
-        return self._hand.start(held, margin) and self._marked(held.notification, policy)
-
-    def _marked(self, notification: Notification, policy: Policy) -> bool:
-        """Write the dispatch mark where the row asks for it; True when the send may begin."""
-        if (notification.on_uncertain or policy.on_uncertain) is OnUncertain.RETRY:
-            return True
-        try:
-            ours = self._leases.dispatch(self.worker_id or 0, notification)
-        except (DatabaseAway, DatabaseRefused):
-            return False
-        if not ours:
-            self._observer.on(LeaseLost(notification.notification_id))
-        return ours
+    def _ended(self, result: Result) -> None:
+        news = self._circuits.heard(result)
+        if self._recorder is not None:
+            self._recorder.put(result)
+        if news:  # the loop has to write down what became of a circuit
+            self._wake_up.call()
 
     def _flushed(self, results: Iterable[Result]) -> None:
-        self._loop.recorded(results)
-        self._bell.ring()
+        self._rounds.recorded(results)
+        self._wake_up.call()
 
-    def _report(self, held: Held, result: Result) -> None:
-        if self._recorder is not None and self._hand.report(held):
-            self._recorder.put(result)
-
-    def _drain(self, worker_id: int, recorder: Recorder, keeper: Keeper) -> None:
+    def _drain(self, recorder: Recorder, heartbeat: Heartbeat) -> None:
         """Release what was not started, wait for what is in flight, record the rest as uncertain."""
-        began = self.stop.asked_at
-        self._observer.on(WorkerStopping(self.stop.asked or "asked", len(self._hand)))
-        self._loop.abandon_suspect()
+        context, deadline = self._context, self._context.pace.drain_deadline
+        context.observer.on(WorkerStopping(self.stop.asked or "asked", len(self._in_flight)))
+        self._rounds.suspects.abandon()
         for pool in self._pools.values():
             self._dismiss(pool)
         released = self._release()
-        while (left := self._drain_deadline - (self._clock.monotonic() - began)) > 0 and not self.stop.quickly:
-            self._tick("loop")
-            if not self._hand.open and not recorder.waiting:
+        while (left := deadline - (context.clock.monotonic() - self.stop.asked_at)) > 0 and not self.stop.quickly:
+            context.tick("loop")
+            if not self._in_flight.open and not recorder.waiting:
                 break
-            self._bell.wait(min(left, 0.1))
+            self._wake_up.wait(min(left, 0.1))
             released += self._release()
-        for held in self._hand.rows():
-            if held.started is not None and held.plan is not None and not held.reported:
-                seconds = self._clock.monotonic() - held.started
-                self._report(held, held.plan.delivery.give_up(held.notification, seconds))
+        self._sends.give_up()
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         self.stop.part()
         released += self._release()
-        if self._outage.on or self.in_flight:
-            keeper.stop(0)  # our heart stops beating, and the others take what we leave after 15 s, not after a lease
+        if context.outage.on or self.in_flight:
+            heartbeat.stop(0)  # no more beats: the others take what we leave after 15 s, not after a lease
         else:
-            keeper.stop(ANSWER_WITHIN)  # a later beat would enter the register again
+            heartbeat.stop(ANSWER_WITHIN)  # a later beat would enter the register again
             with suppress(DatabaseAway, DatabaseRefused):
-                self._workers.leave(worker_id)
-        self._wake.close()
-        self._observer.on(WorkerStopped(released, left_over))
+                self._doors.workers.leave(context.worker_id)
+        self._doors.wake.close()
+        context.observer.on(WorkerStopped(released, left_over))
 
     def _release(self) -> int:
-        if self._outage.on:  # only keeper and recorder knock
+        if self._context.outage.on:  # only heartbeat and recorder knock
             return 0
         try:
-            return self._loop.release()
+            return self._rounds.returns.release()
         except (DatabaseAway, DatabaseRefused):
             return 0

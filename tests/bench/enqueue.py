@@ -9,7 +9,7 @@ import psycopg
 
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
-from noti_worker.store.wake import PostgresWake
+from noti_worker.store.queue.wake import PostgresWake
 from tests.bench.figures import Book
 from tests.bench.limit import run_pgbench
 from tests.bench.rows import BODY

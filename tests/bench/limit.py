@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,8 +23,8 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import SETTINGS, Database, connect
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.record import entry
-from noti_worker.store.statements import Statement, statement
+from noti_worker.store.queue.record import entry
+from noti_worker.store.statements import Statement, places, statement
 from tests.bench.ours import Drained
 from tests.bench.rows import fill, settle, verify
 from tests.bench.server import Bench
@@ -174,7 +173,7 @@ def _script(told: dict[str, Any]) -> str:
 
 
 def _source(name: str) -> str:
-    text = (files("noti_worker.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    text = places()[name].read_text(encoding="utf-8")
     return re.sub(r"^(\\set|--).*\n", "", text, flags=re.MULTILINE)
 
 

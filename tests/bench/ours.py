@@ -11,9 +11,9 @@ from typing import Any
 
 import psycopg
 
-from noti_worker.domain.pauses import Scope
-from noti_worker.store import pausing
+from noti_worker.domain.closures import Scope
 from noti_worker.store.connect import connect
+from noti_worker.store.people import pausing
 from tests.bench.processes import cpu_seconds, resident_mb
 from tests.bench.rows import fill, settle, verify
 from tests.bench.server import Bench, scalar

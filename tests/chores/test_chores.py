@@ -19,10 +19,10 @@ from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import DeliveryModes, Retained, Trouble
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database, Session
-from noti_worker.store.duties import Duties
-from noti_worker.store.reading import Gauges
-from noti_worker.store.retention import NOT_OURS, Ages
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.people.gauges import Gauges
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.upkeep.duties import Duties
+from noti_worker.store.upkeep.retention import NOT_OURS, Ages
 from tests.store.rows import silence
 from tests.worker.fakes import Witness
 

@@ -14,7 +14,7 @@ import pytest
 from noti_worker import __version__
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
-from noti_worker.store.doctor import PATIENCE, server, stuck, upkeep
+from noti_worker.store.people.doctor import PATIENCE, server, stuck, upkeep
 from tests.certificates import Authority
 from tests.cli.conftest import Invoke
 from tests.pgbouncer import pgbouncer

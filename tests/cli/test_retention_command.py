@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from noti_worker.store.retention import NOT_OURS
+from noti_worker.store.upkeep.retention import NOT_OURS
 from tests.cli.conftest import Invoke, read
 from tests.store.lives import life
 

@@ -19,8 +19,8 @@ import pytest
 
 from noti_worker.cli.picture import TextLine, picture
 from noti_worker.cli.watching import _text
-from noti_worker.store.overview import overview
-from noti_worker.store.reading import for_people
+from noti_worker.store.people.overview import overview
+from noti_worker.store.people.source import for_people
 from tests.cli.conftest import Invoke, read
 from tests.store.lives import claim, end, life, queue
 
@@ -129,6 +129,7 @@ def test_status_is_loud_about_living_workers_that_do_not_send(noti: Invoke, conn
 
 def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     busy(connection)
+    connection.execute("SELECT noti.open_circuit('relay')")
     found = read(noti("status", "--json"))
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
         "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
@@ -140,7 +141,8 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
         "failures": ["channel", "account", "kind", "rows", "example_id", "error", "bounded"],
         "workers": ["worker_id", "host", "pid", "version", "started_at", "heartbeat_seconds", "up_seconds", "alive",
                     "state"],
-        "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until"],
+        "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until", "tenant_id"],
+        "circuits": ["account", "reason", "opened_by", "opened_at", "retry_at"],
     }  # fmt: skip
 
 
@@ -302,3 +304,43 @@ def test_a_pause_of_an_account_that_nobody_has_says_so(noti: Invoke, connection:
     connection.execute('INSERT INTO noti.workers (state) VALUES (\'{"routes": {"email": {"relay": "smtp"}}}\')')
     assert noti("pause", "account", "relay").stderr == ""
     assert noti("pause", "account", "reley").stderr == "no running worker has an account reley\n"
+
+
+def test_a_channel_of_one_tenant_is_paused_and_resumed_for_it_alone(noti: Invoke, connection: Connection) -> None:
+    assert noti("pause", "channel", "email", "--tenant", "acme").stdout.startswith(
+        "paused: channel email of tenant acme by"
+    )
+    assert connection.execute("SELECT scope, name, tenant_id FROM noti.pauses").fetchall() == [
+        ("tenant channel", "email", "acme")
+    ]
+    assert noti("resume", "channel", "email").exit_code == 1
+    assert noti("resume", "channel", "email", "--tenant", "acme").exit_code == 0
+    result = noti("pause", "tenant", "acme", "--tenant", "acme")
+    assert (result.exit_code, result.stderr.split(".")[0]) == (
+        1,
+        "Error: only a channel, an account or a template can be paused for one tenant",
+    )
+
+
+def test_circuits_are_listed_closed_and_opened_by_hand(
+    noti: Invoke, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    connection.execute('INSERT INTO noti.workers (state) VALUES (\'{"routes": {"email": {"relay": "smtp"}}}\')')
+    assert (noti("circuits", "list").stdout, noti("circuits", "list").stderr) == ("", "every account is used\n")
+    dry = noti("circuits", "open", "relay", "--dry-run")
+    assert dry.stdout == "would not be tried for now: account relay\n"
+    opened = noti("circuits", "open", "relay", "--reason", "they said so", "--until", "2h")
+    assert (opened.stdout, opened.stderr) == ("not tried for now: account relay\n", "")
+    (line,) = noti("circuits", "list").stdout.splitlines()
+    assert line.startswith("account relay since 20")
+    assert line.endswith("(they said so)")
+    assert "by ada" in line
+    (told,) = read(noti("circuits", "list", "--json"))["circuits"]
+    assert (told["account"], told["opened_by"]) == ("relay", "ada")
+    assert noti("status").stdout.startswith("IN TROUBLE account relay since")
+    assert noti("circuits", "open", "relay").exit_code == 1
+    assert read(noti("circuits", "close", "relay", "--dry-run", "--json"))["closed"]
+    assert noti("circuits", "close", "relay").stdout == "used again: account relay\n"
+    assert noti("circuits", "close", "relay").exit_code == 1
+    assert "no running worker has an account reley" in noti("circuits", "open", "reley").stderr

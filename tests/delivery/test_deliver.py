@@ -46,7 +46,7 @@ def test_a_plain_row_is_sent_as_it_stands() -> None:
             tenant_id="default",
             recipient="ada@example.com",
             account="relay",
-            created_at=row.created_at,
+            dated_at=row.first_due_at,
             subject="Hello",
             text="Hello Ada",
             traceparent=TRACE,

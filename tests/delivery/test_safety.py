@@ -77,7 +77,7 @@ def test_a_redirected_mail_goes_to_one_address_and_tells_whom_it_was_for() -> No
         "reply_to": "ada.private@example.com",
         "from": "shop@example.net",
         "html": "<p>Hello</p>",
-        "headers": {"List-Unsubscribe": "<https://example.com/u/ada>", "X-SMTPAPI": '{"to": ["real@example.com"]}'},
+        "headers": {"List-Unsubscribe": "<https://example.com/u/ada>", "X-Forward-To": "real@example.com"},
     }
     message = redirected(EMAIL, options=json.dumps(options))
     assert message.recipient == "qa@example.org"

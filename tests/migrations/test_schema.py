@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import create_engine
 
-from noti_worker.store.tables import metadata
+from noti_worker.store.people.tables import metadata
 from tests.migrations.describe import describe
 
 GOLDEN = Path(__file__).with_name("schema.txt")

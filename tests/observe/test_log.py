@@ -19,6 +19,7 @@ import pytest
 import structlog
 
 from noti_worker.domain import facts as f
+from noti_worker.domain.closures import CIRCUIT, Closure
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe import log as module
@@ -94,6 +95,12 @@ def test_a_success_is_silent_but_for_debug(told: Log) -> None:
     assert [line["event"] for line in told(*success, level="debug")] == ["claimed", "sent", "recorded"]
 
 
+def test_rows_that_were_lost_before_are_one_line_for_all_that_were_taken_with_them(told: Log) -> None:
+    rows = (notification(lost=1), notification(), notification(lost=3))
+    (line,) = told(f.Claimed(rows, 0.01))
+    assert (line["event"], line["level"], line["rows"]) == ("rescued", "warning", 2)
+
+
 def test_a_decision_not_to_send_says_why(told: Log) -> None:
     (line,) = told(f.Finished((decided(Status.EXPIRED, "it expired before it could be sent"),)))
     assert (line["event"], line["level"], line["verdict"]) == ("not_sent", "info", "expired")
@@ -129,11 +136,19 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.ReloadRefused("worker.lease: no"), "error", "reload_refused", {"error": "worker.lease: no"}),
         (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
         (
-            f.Steered(frozenset({("channel", "email"), ("everything", "")})),
+            f.Steered(frozenset({Closure("channel", "email"), Closure("everything")})),
             "info",
             "paused",
             {"pauses": ["channel email", "everything"]},
         ),
+        (
+            f.Steered(frozenset({Closure("account", "relay", cause=CIRCUIT)})),
+            "info",
+            "paused",
+            {"pauses": [], "circuits": ["account relay"]},
+        ),
+        (f.CircuitOpened("relay", "no login", 30.0), "error", "circuit_opened", {"account": "relay", "seconds": 30.0}),
+        (f.CircuitClosed("relay"), "info", "circuit_closed", {"account": "relay"}),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
         (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),

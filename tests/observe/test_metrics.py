@@ -42,6 +42,7 @@ class Reading:
     depth: dict[tuple[str, str], int] = field(default_factory=dict)
     oldest: dict[tuple[str, str], float] = field(default_factory=dict)
     pauses: dict[str, tuple[int, float]] = field(default_factory=dict)
+    circuits: dict[str, float] = field(default_factory=dict)
 
 
 def everything() -> MetricsObserver:
@@ -70,7 +71,7 @@ def everything() -> MetricsObserver:
     ):
         observer.on(fact)
     observer.watch(in_flight=lambda: 2, unrecorded=lambda: 3, heartbeat_age=lambda: 0.5)
-    observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}))
+    observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}, {"relay": 9.5}))
     observer.show_stray({"audit_log": 4})
     return observer
 
@@ -187,11 +188,16 @@ def test_many_threads_lose_no_count() -> None:
 
 def test_a_reading_of_the_queue_replaces_the_one_before_as_a_whole() -> None:
     observer = MetricsObserver()
-    observer.show(Reading({("email", "due"): 5, ("sms", "held"): 1}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}))
+    observer.show(
+        Reading(
+            {("email", "due"): 5, ("sms", "held"): 1}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}, {"relay": 9.5}
+        )
+    )
     assert samples(observer)["notifications_queue_depth", ("sms", "held")] == 1
     assert samples(observer)["notifications_oldest_due_seconds", ("email", "normal")] == 1.5
     assert samples(observer)["noti_worker_pauses", ("tenant",)] == 2
     assert samples(observer)["noti_worker_oldest_pause_seconds", ("tenant",)] == 60
+    assert samples(observer)["noti_worker_circuit_open_seconds", ("relay",)] == 9.5
     observer.show(Reading({(Channel.EMAIL, "due"): 4}))
     assert not [key for key in samples(observer) if "pause" in key[0]]
     values = {

@@ -96,7 +96,7 @@ def message(traceparent: str | None) -> Message:
         tenant_id=row.tenant_id,
         recipient=row.recipient,
         account="relay",
-        created_at=row.created_at,
+        dated_at=row.created_at,
         text=row.body,
         traceparent=traceparent,
     )

@@ -85,7 +85,7 @@ def a_message(channel: Channel, recipient: str, **changes: Any) -> Message:
         tenant_id="default",
         recipient=recipient,
         account="test",
-        created_at=NOW,
+        dated_at=NOW,
         subject="Your order",
         text="It is on its way.",
     )

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Attachment, Channel, Message
 from noti_worker.domain.outcome import Kind
-from noti_worker.providers import _mail, smtp
+from noti_worker.providers import _mail, _mime, smtp
 from noti_worker.providers._mail import MOST_RECIPIENTS, compose
-from noti_worker.providers._mailbox import Mailbox, read_mailbox
+from tests.domain.test_mailbox import NOT_ONE_ADDRESS
 from tests.providers.contract import a_message
 
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
@@ -50,11 +51,11 @@ INJECTIONS = [
         ("recipient", lambda text: {"recipient": f"ann@example.net{text}"}),
         ("recipient", lambda text: {"recipient": f"{text}@example.net"}),
         ("options.from", lambda text: {"options": {"from": f"{text} <no-reply@example.com>"}}),
-        ("options.cc[2]", lambda text: {"options": {"cc": ["b@example.net", f"{text} <c@example.net>"]}}),
-        ("options.bcc[1]", lambda text: {"options": {"bcc": [f"c@example.net{text}"]}}),
+        ("options.cc[1]", lambda text: {"options": {"cc": ["b@example.net", f"{text} <c@example.net>"]}}),
+        ("options.bcc[0]", lambda text: {"options": {"bcc": [f"c@example.net{text}"]}}),
         ("options.reply_to", lambda text: {"options": {"reply_to": f"{text} <c@example.net>"}}),
-        ("options.headers: X-Order", lambda text: {"options": {"headers": {"X-Order": text}}}),
-        ("options.headers: List-Unsubscribe", lambda text: {"options": {"headers": {"List-Unsubscribe": text}}}),
+        ("options.headers.X-Order", lambda text: {"options": {"headers": {"X-Order": text}}}),
+        ("options.headers.List-Unsubscribe", lambda text: {"options": {"headers": {"List-Unsubscribe": text}}}),
         ("options.headers", lambda text: {"options": {"headers": {f"X-A{text}": "x"}}}),
     ],
 )
@@ -62,68 +63,8 @@ def test_no_text_becomes_a_header(field: str, change: Any, text: str) -> None:
     with pytest.raises(BadNotification) as refusal:
         compose(replace(MESSAGE, **change(text)), SENDERS)
     assert str(refusal.value).startswith(field), "the field is named"
-    assert "evil" not in str(refusal.value), "its content is not"
-
-
-NOT_ONE_ADDRESS = [
-    "",
-    " ",
-    "ann",
-    "@",
-    "ann@",
-    "@example.net",
-    "a@b.example, evil@x.example",
-    "a@b.example; evil@x.example",
-    "a@b.example evil@x.example",
-    "Ann, Bob <a@b.example>",
-    "g: a@b.example, evil@x.example;",
-    "g:a@b.example;",
-    "<a@b.example> <evil@x.example>",
-    "a@b.example <evil@x.example>",
-    "Ann <a@b.example>, Eve <evil@x.example>",
-    "Ann <a@b.example",
-    "a@b.example>",
-    "a@b.example> RCPT TO:<evil@x.example",
-    "<@x.example,@y.example:evil@b.example>",
-    "@x.example,@y:evil@b.example",
-    '"a b"@c.example',
-    '"evil"@c.example',
-    "a@b@c.example",
-    "a(comment)@b.example",
-    "a@b.example (comment)",
-    ".a@b.example",
-    "a.@b.example",
-    "a..b@c.example",
-    "a b@c.example",
-    "a@b..example",
-    "a@.b.example",
-    "a@b.example.",
-    "a@-b.example",
-    "a@b-.example",
-    "a@b_c.example",
-    "a@b.example/x",
-    "a@" + "b" * 64 + ".example",
-    "a" * 65 + "@b.example",
-    "a@" + "b.example." * 30 + "example",
-    "x" * 600 + " <a@b.example>",
-    "a@localhost",
-    "a@mail.localhost",
-    "a@intranet",
-    "a@127.0.0.1",
-    "a@127.1",
-    "a@2130706433",
-    "a@127\u30020\u30020\u30021",
-    "a@\u2460\u2461\u2466.\u2460",
-    "a@[10.0.0.1]",
-    "a@[IPv6:::1]",
-    "a@x\u2100y.example",
-    "a\u202eb@c.example",
-    "a\u200bb@c.example",
-    "a\u00a0b@c.example",
-    None,
-    17,
-    ["a@b.example"],
-]
+    assert field == "options.headers" or "evil" not in str(refusal.value), "its content is not"
+    assert str(refusal.value).isprintable()
 
 
 @pytest.mark.parametrize("text", NOT_ONE_ADDRESS)
@@ -133,7 +74,7 @@ def test_a_recipient_is_exactly_one_address(text: Any) -> None:
     assert str(refusal.value).startswith("recipient ")
     assert "evil" not in str(refusal.value)
     for options in ({"cc": [text]}, {"bcc": [text]}):
-        with pytest.raises(BadNotification, match=r"options\.b?cc\[1\]"):
+        with pytest.raises(BadNotification, match=r"options\.b?cc\[0\]"):
             compose(replace(MESSAGE, options=options), SENDERS)
 
 
@@ -180,52 +121,8 @@ def test_only_the_own_network_knows_its_names() -> None:
             compose(replace(MESSAGE, recipient=text), SENDERS, intranet=True)
 
 
-NAMES = [
-    "From",
-    "TO",
-    "cc",
-    "Bcc",
-    "Sender",
-    "reply-to",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "Mime-Version",
-    "Content-Type",
-    "content-transfer-encoding",
-    "Received",
-    "Return-Path",
-    "Resent-To",
-    "DKIM-Signature",
-    "Authentication-Results",
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_headers_that_the_mail_is_made_of_cannot_be_given(name: str) -> None:
-    with pytest.raises(BadNotification, match=f"options.headers: {name} is set by noti-worker"):
-        compose(replace(MESSAGE, options={"headers": {name: "x"}}), SENDERS)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"": "x"},
-        {"X Y": "x"},
-        {"X:": "x"},
-        {"X-Ä": "x"},
-        {"-X": "x"},
-        {"X" * 80: "x"},
-        {"X-A": "1", "x-a": "2"},
-        {"X-A": 1},
-        {"X-A": None},
-        {"X-A": "w" * 2000},
-        {1: "x"},
-        ["X-A"],
-        "X-A: x",
-    ],
-)
-def test_headers_that_are_none_are_refused(headers: Any) -> None:
+@pytest.mark.parametrize("headers", [{"Bcc": "x"}, {"X-SMTPAPI": "x"}, {"X Y": "x"}, {"X-A": 1}, ["X-A"]])
+def test_headers_are_read_by_the_one_rule(headers: Any) -> None:
     with pytest.raises(BadNotification, match=r"options\.headers"):
         compose(replace(MESSAGE, options={"headers": headers}), SENDERS)
 
@@ -247,7 +144,10 @@ def test_what_is_ill_is_an_answer_and_not_an_exception() -> None:
     sender = smtp.build(smtp.Settings(host="127.0.0.1", port=9, from_=("a@example.com",), tls="none"), None)
     outcome = sender.send(replace(MESSAGE, subject="a\r\nBcc: evil@x.example"), 1)
     assert outcome.kind is Kind.PERMANENT
-    assert outcome.error == "this mail cannot be sent: subject holds a line break or another control character"
+    assert (
+        outcome.error
+        == "this mail cannot be sent: subject holds a line break or another control character: write plain text"
+    )
     assert sender.send(replace(MESSAGE, text=None), 1).kind is Kind.PERMANENT
 
 
@@ -279,10 +179,10 @@ def test_a_file_name_is_only_a_name(given: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["", "text", "text/html\r\nBcc: evil@x.example", "a/b; name=x", "ä/b", "a/b/c"]
+    "content_type", ["", "text", "text/html\r\nBcc: evil@x.example", "a/b; x", 'a/b; x="', "a/b; x=ü", "ä/b", "a/b/c"]
 )
 def test_a_content_type_is_only_a_type(content_type: str) -> None:
-    with pytest.raises(BadNotification, match="attachment 1: its content type"):
+    with pytest.raises(BadNotification, match=r"options.attachments\[0\]: its content type"):
         compose(replace(MESSAGE, attachments=(Attachment("a", content_type, b"x"),)), SENDERS)
 
 
@@ -312,6 +212,101 @@ def test_the_shape_follows_from_what_there_is() -> None:
             attachments=(file,) if "file" in parts else (),
         )
         assert [part.get_content_type() for part in parsed(message).walk()] == shape
+
+
+def shape_of(message: Message) -> list[str]:
+    return [part.get_content_type() for part in parsed(message).walk()]
+
+
+INVITE = b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
+
+
+def test_an_image_that_the_html_shows_stands_beside_it() -> None:
+    files = (
+        Attachment("logo.png", "image/png", b"logo", content_id="17@noti-worker"),
+        Attachment("a.pdf", "application/pdf", b"pdf"),
+    )
+    message = replace(MESSAGE, html='<img src="cid:17@noti-worker">', attachments=files)
+    assert shape_of(message) == [
+        *("multipart/mixed", "multipart/alternative", "text/plain"),
+        *("multipart/related", "text/html", "image/png", "application/pdf"),
+    ]
+    [image] = [part for part in parsed(message).walk() if part.get_content_type() == "image/png"]
+    assert (image["Content-ID"], image.get_content_disposition()) == ("<17@noti-worker>", "inline")
+    assert image.get_content() == b"logo"
+    assert shape_of(replace(message, attachments=files[:1]))[0] == "multipart/alternative"
+    assert shape_of(replace(message, html=None, attachments=files[:1])) == [
+        "multipart/mixed",
+        "text/plain",
+        "image/png",
+    ]
+
+
+def test_an_invitation_is_an_alternative_and_a_file() -> None:
+    invite = Attachment("invite.ics", 'text/calendar; method=REQUEST; name="invite.ics"', INVITE)
+    message = replace(MESSAGE, html="<p>html</p>", attachments=(invite,))
+    assert shape_of(message) == [
+        *("multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/calendar", "application/ics"),
+    ]
+    *_, calendar, file = parsed(message).walk()
+    assert (calendar.get_params() or [])[1:] == [("charset", "utf-8"), ("method", "REQUEST")]
+    assert calendar.get_content_disposition() is None
+    assert calendar.get_payload(decode=True) == file.get_payload(decode=True) == INVITE
+    assert file.get_filename() == "invite.ics"
+
+
+def test_a_calendar_without_a_method_is_a_file() -> None:
+    message = replace(MESSAGE, attachments=(Attachment("a.ics", "text/calendar; charset=utf-8", INVITE),))
+    assert shape_of(message) == ["multipart/mixed", "text/plain", "text/calendar"]
+
+
+@pytest.mark.parametrize(
+    ("given", "parameters"),
+    [
+        ('text/csv; charset="utf-8"; header=present', [("charset", "utf-8"), ("header", "present")]),
+        ('Application/PDF;name="Über; uns.pdf"', []),
+        ('a/b; x="' + "y" * 100 + '; z"', [("x", "y" * 100 + "; z")]),
+        ("message/rfc822; x=1", []),
+    ],
+)
+def test_the_parameters_of_a_type_go_out(given: str, parameters: list[tuple[str, str]]) -> None:
+    [file] = parsed(replace(MESSAGE, attachments=(Attachment("a", given, b"x"),))).iter_attachments()
+    assert (file.get_params() or [])[1:] == parameters
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one  two   three " * 20,
+        "x" * 900 + "  " + "y" * 80,
+        "<https://example.com/u?" + "x" * 900 + ">",
+        "a " * 300,
+    ],
+)
+def test_a_long_header_is_folded_at_single_spaces_only(text: str) -> None:
+    raw = content(replace(MESSAGE, options={"headers": {"X-Long": text}}))
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert mail["X-Long"] == text.strip()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert b"=?" not in raw
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("List-Id", "Größe <size.example.com>", "=?utf-8?b?R3LDtsOfZQ==?=\r\n <size.example.com>"),
+        (
+            "Disposition-Notification-To",
+            "Ü <a@exämple.de>, b@example.com",
+            "=?utf-8?b?w5w=?=\r\n <a@xn--exmple-cua.de>,\r\n <b@example.com>",
+        ),
+        ("X-Order", "Größe", "=?utf-8?b?R3LDtsOfZQ==?="),
+        ("List-Unsubscribe", "<mailto:u@example.com>, <https://example.com/u>", None),
+    ],
+)
+def test_only_phrases_of_structured_headers_are_encoded(name: str, text: str, line: str | None) -> None:
+    raw = content(replace(MESSAGE, options={"headers": {name: text}}))
+    assert f"\r\n{name}: {line or text}\r\n".encode() in raw
 
 
 @pytest.mark.parametrize(
@@ -383,7 +378,7 @@ LINES = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 def test_what_the_check_lets_through_is_read_the_same_by_others(values: list[str]) -> None:
     names = [f"X-{index}" for index, _ in enumerate(values)]
     try:
-        block = _mail._block(tuple(zip(names, values, strict=True))) + b"body"
+        block = _mime.block_of(tuple(zip(names, values, strict=True))) + b"body"
     except BadNotification:
         return
     for read in (message_from_bytes(block), message_from_string(block.decode())):
@@ -440,6 +435,6 @@ def test_the_output_is_checked_whatever_the_input_checks_missed(monkeypatch: pyt
     message = replace(MESSAGE, attachments=(Attachment("x", "text/plain", b"x"),))
     for name, hole in holes:
         with monkeypatch.context() as patch:
-            patch.setattr(_mail, name, hole)
+            patch.setattr(_mime if name == "_filename" else _mail, name, hole)
             with pytest.raises(BadNotification, match="the built mail"):
                 compose(message, SENDERS)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from noti_worker.domain.lifecycle import Backoff, decide
 from noti_worker.domain.notification import Channel, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome, Scope
-from noti_worker.domain.rules import Answer, classify
+from noti_worker.domain.rules import classify
+from noti_worker.domain.said import Said
 from noti_worker.providers import smtp
 from noti_worker.providers._smtp_said import Refused, Reply, Transcript
 
@@ -56,13 +57,13 @@ def test_golden_answers(line: str, kind: Kind, scope: Scope) -> None:
         ("550 5.1.1 Your server is Black listed", Kind.CONFIG, Scope.SENDER),
         ("554 5.1.1 mail from 192.0.2.1 is listed at dnsbl.example", Kind.CONFIG, Scope.SENDER),
         ("550 Your IP address has been denied", Kind.CONFIG, Scope.SENDER),
-        ("450 4.1.1 poor reputation", Kind.CONFIG, Scope.SENDER),
+        ("450 4.1.1 poor reputation", Kind.THROTTLED, Scope.SENDER),
         ("553 5.3.0 refused, see [TSS04]", Kind.CONFIG, Scope.SENDER),
         # authentication, sender, relaying
         ("550 5.1.1 SPF check failed for user unknown", Kind.CONFIG, Scope.SENDER),
         ("554 5.5.1 Relay access denied", Kind.CONFIG, Scope.SENDER),
         ("550 5.1.8 Sender address rejected: Domain not found", Kind.CONFIG, Scope.SENDER),
-        ("450 4.7.1 cannot find your reverse hostname", Kind.CONFIG, Scope.SENDER),
+        ("450 4.7.1 cannot find your reverse hostname", Kind.THROTTLED, Scope.SENDER),
         # size
         ("552 5.1.1 size limit exceeded", Kind.PERMANENT, Scope.MESSAGE),
         ("554 message too large", Kind.PERMANENT, Scope.MESSAGE),
@@ -194,8 +195,14 @@ def test_every_refusal_is_judged(code: int, words: str, stage: str) -> None:
         assert outcome.kind is not Kind.DEAD, "nobody has been named yet"
 
 
-def test_an_answer_that_is_no_refusal_is_not_in_the_table() -> None:
-    assert classify(smtp.RULES, Answer(status="354", stage="rcpt")) is None
+@pytest.mark.parametrize(
+    ("stage", "line", "kind"),
+    [("rcpt", "354", T), ("data", "250", T), ("dot", "354", Kind.UNCERTAIN), ("dot", "250", Kind.OK)],
+)
+def test_a_yes_where_none_was_due_is_a_server_that_lost_its_way(stage: str, line: str, kind: Kind) -> None:
+    rule = classify(smtp.RULES, Said(stage, line))
+    assert rule is not None
+    assert rule.kind is kind
 
 
 @pytest.mark.parametrize(

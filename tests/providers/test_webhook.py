@@ -17,7 +17,8 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Sender
-from noti_worker.domain.rules import Answer, classify
+from noti_worker.domain.rules import classify
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import webhook
 from noti_worker.transport import Http
@@ -262,7 +263,7 @@ class TestAnswers:
     def test_every_status_has_its_kind(self) -> None:
         kinds = {410: Kind.DEAD, 413: Kind.PERMANENT, **dict.fromkeys((429, 502, 503, 504), Kind.THROTTLED)}
         for status in range(101, 1000):
-            rule = classify(webhook.RULES, Answer(status=str(status)))
+            rule = classify(webhook.RULES, Said("answer", str(status)))
             assert rule is not None
             assert rule.kind is kinds.get(status, Kind.OK if 200 <= status < 300 else Kind.TRANSIENT), status
 

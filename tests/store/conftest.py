@@ -7,7 +7,7 @@ import pytest
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.workers import PostgresWorkers
 
 
 @pytest.fixture

@@ -215,9 +215,9 @@ class Life(RuleBasedStateMachine):
     ) -> list[Claim]:
         worker_id, dead = self.ids[worker], self._beat(self.ids[worker])
         claimed_from = dead if calm else None
-        pauses = self.world.queue.pauses()
-        assert pauses.all == self.paused
-        shares = [Share(lane, limit) for lane in LANES if not pauses.closes_lane(lane, ROUTE)]
+        closures = self.world.queue.closures()
+        assert {(closure.scope, closure.name) for closure in closures.all} == self.paused
+        shares = [Share(lane, limit) for lane in LANES if not closures.closes_lane(lane, ROUTE)]
         # The answer to the claim of the first one did not come.
         in_hand = None if calm else sorted({claim.row.id for claim in self.open if claim.worker == worker_id})[1:]
         unanswered = [row for row in self.model.values() if row.owner == worker_id and row.id not in (in_hand or ())]
@@ -226,7 +226,7 @@ class Life(RuleBasedStateMachine):
             if held is not None:
                 self._lock(held, mode)
             taken = self.world.queue.claim(
-                worker_id, shares, limit, HOUR, claimed_from, in_hand=in_hand, solo=solo, skip=pauses.skips(ROUTE)
+                worker_id, shares, limit, HOUR, claimed_from, in_hand=in_hand, solo=solo, skip=closures.skips(ROUTE)
             )
         assert [n.notification_id for n in taken] == [row.id for row in expected]
         return [self._taken(worker_id, n) for n in taken]

@@ -5,7 +5,7 @@ import pytest
 from noti_worker.domain.lanes import Floor, Share
 from noti_worker.domain.notification import Status
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.workers import PostgresWorkers
 from tests.store.rows import AT_ONCE, LEASE, NORMAL, Connection, attempts, claim, ids, insert, row, silence, tried
 
 

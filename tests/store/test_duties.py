@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from noti_worker.store.connect import Database
-from noti_worker.store.duties import Duties
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.upkeep.duties import Duties
 from tests.store.rows import Connection, silence
 
 HOUR = timedelta(hours=1)

@@ -13,10 +13,10 @@ from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.notification import Channel, Message, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.store import erasure
-from noti_worker.store.erasure import Erased
+from noti_worker.store.people.source import for_people
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.reading import for_people
+from noti_worker.store.upkeep import erasure
+from noti_worker.store.upkeep.erasure import Erased
 from tests.store.rows import Connection, claim, insert, row, tried
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -158,7 +158,7 @@ def inboxed(one: Any) -> Result:
         channel=one.channel,
         recipient=one.recipient,
         message_id=one.message_id,
-        created_at=one.created_at,
+        dated_at=one.created_at,
         account="in_app",
         text=CANARY,
     )

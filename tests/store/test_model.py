@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.workers import PostgresWorkers
 from tests.store.life import Life
 from tests.store.world import World
 

@@ -10,10 +10,10 @@ import pytest
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Status
-from noti_worker.store import moves, reading
 from noti_worker.store.connect import Connection
-from noti_worker.store.filters import Filter
-from noti_worker.store.moves import Move, Moved, carry_out, preview
+from noti_worker.store.people import moves, source
+from noti_worker.store.people.filters import Filter
+from noti_worker.store.people.moves import Move, Moved, carry_out, preview
 from tests.store.lives import claim, end, life, queue, status_of
 
 EXPECTED: dict[Move, dict[Status, str]] = {
@@ -37,7 +37,7 @@ EXPECTED: dict[Move, dict[Status, str]] = {
 
 @pytest.fixture
 def people(database_url: str) -> Iterator[Connection]:
-    with reading.for_people(database_url) as connection:
+    with source.for_people(database_url) as connection:
         yield connection
 
 
@@ -176,7 +176,7 @@ def test_two_operators_at_once_do_not_deadlock(people: Connection, database_url:
     results: list[Moved] = []
 
     def operate() -> None:
-        with reading.for_people(database_url) as own:
+        with source.for_people(database_url) as own:
             results.append(carry_out(own, Move.CANCEL, Filter(channel=("email",))))
 
     operators = [threading.Thread(target=operate) for _ in range(3)]

@@ -11,8 +11,8 @@ import pytest
 
 from noti_worker import enqueue_many
 from noti_worker.domain.notification import Status
-from noti_worker.store import overview, reading
 from noti_worker.store.connect import Connection
+from noti_worker.store.people import overview, source
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.statements import statement
 from tests.store.rows import Connection as Plain
@@ -23,7 +23,7 @@ LATER = datetime(2090, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def people(database_url: str) -> Iterator[Connection]:
-    with reading.for_people(database_url) as connection:
+    with source.for_people(database_url) as connection:
         yield connection
 
 
@@ -141,7 +141,7 @@ def test_every_part_finds_its_rows_by_index(people: Connection) -> None:
         "read_rates": {"span": overview.RATES_SPAN, "bound": 100},
     }
     for name, given in asked.items():
-        with reading.by_index(people):
+        with source.by_index(people):
             lines = people.execute(f"EXPLAIN {statement(name).sql}".encode(), given).fetchall()
         plan = "\n".join(line["QUERY PLAN"] for line in lines)
         assert "Seq Scan on notification" not in plan, plan

@@ -11,9 +11,9 @@ from noti_worker import enqueue_many
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, NotFound
 from noti_worker.domain.notification import Status
 from noti_worker.domain.secret import Secret
-from noti_worker.store import listing, reading
 from noti_worker.store.connect import Connection, Database, Session
-from noti_worker.store.filters import Filter
+from noti_worker.store.people import gauges, listing, source
+from noti_worker.store.people.filters import Filter
 from noti_worker.store.statements import statement
 from tests.store.lives import claim, end, life, queue
 
@@ -22,7 +22,7 @@ LATER = datetime(2090, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def people(database_url: str) -> Iterator[Connection]:
-    with reading.for_people(database_url) as connection:
+    with source.for_people(database_url) as connection:
         yield connection
 
 
@@ -31,8 +31,8 @@ def ids(lines: list[listing.Line]) -> list[int]:
 
 
 def test_an_empty_table_has_no_depth_and_no_age(people: Connection) -> None:
-    assert reading.gauges(people) == reading.Gauges({}, {})
-    assert reading.status(people) == reading.Status((), ())
+    assert gauges.gauges(people) == gauges.Gauges({}, {})
+    assert gauges.status(people) == gauges.Status((), ())
 
 
 def test_depth_counts_each_unfinished_row_in_its_state(people: Connection) -> None:
@@ -43,7 +43,7 @@ def test_depth_counts_each_unfinished_row_in_its_state(people: Connection) -> No
     for status in ("sending", "retrying", "held", "unknown", "sent", "failed", "cancelled"):
         life(people, status)
     claim(people, queue(people), lease="-1 second")
-    assert reading.gauges(people).depth == {
+    assert gauges.gauges(people).depth == {
         ("email", "due"): 3,  # a lapsed lease is due again
         ("email", "scheduled"): 1,
         ("email", "in_flight"): 1,
@@ -89,7 +89,7 @@ def test_rows_behind_a_pause_are_paused_and_not_due_as_why_says(
         "SELECT notification_id FROM noti.notifications_log n WHERE due_at <= now() AND noti.paused(n) IS NOT NULL"
     ).fetchall()
     assert {row["notification_id"] for row in told} == kept
-    now = reading.gauges(people)
+    now = gauges.gauges(people)
     assert sum(count for (_, state), count in now.depth.items() if state == "paused") == len(kept)
     assert sum(count for (_, state), count in now.depth.items() if state == "due") == 7 - len(kept)
     assert now.depth["email", "scheduled"] == 1
@@ -117,7 +117,7 @@ def test_the_oldest_due_row_is_one_that_no_pause_keeps_back(people: Connection) 
     queue(people, tenant_id="acme")  # behind a row that is kept back, in the same lane
 
     def oldest() -> float:
-        return reading.gauges(people).oldest["email", "normal"]
+        return gauges.gauges(people).oldest["email", "normal"]
 
     assert oldest() == pytest.approx(50 * 60, abs=30)
     for scope, name, minutes in (
@@ -129,7 +129,7 @@ def test_the_oldest_due_row_is_one_that_no_pause_keeps_back(people: Connection) 
         people.execute("SELECT noti.pause(%s, %s)", [scope, name])
         assert oldest() == pytest.approx(minutes * 60, abs=30), name
     people.execute("SELECT noti.pause('channel', 'email')")
-    assert reading.gauges(people).oldest == {}
+    assert gauges.gauges(people).oldest == {}
 
 
 def test_the_oldest_due_row_of_any_tenant_counts_and_rows_in_flight_do_not(people: Connection) -> None:
@@ -141,7 +141,7 @@ def test_the_oldest_due_row_of_any_tenant_counts_and_rows_in_flight_do_not(peopl
         )
     claim(people, queue(people, send_at=datetime(2002, 1, 1, tzinfo=UTC)))
     queue(people, priority="low", send_at=LATER)
-    oldest = reading.gauges(people).oldest
+    oldest = gauges.gauges(people).oldest
     assert list(oldest) == [("email", "normal")]
     assert oldest["email", "normal"] == pytest.approx(1800, abs=30)
 
@@ -151,16 +151,16 @@ def test_a_count_that_reached_its_bound_says_so(people: Connection) -> None:
         queue(people)
         queue(people, channel="sms", recipient="+491234", priority="low")
     queue(people)
-    bounded = reading.gauges(people, bound=4)
+    bounded = gauges.gauges(people, bound=4)
     assert bounded.depth["email", "due"] == 4
     assert bounded.bounded == {"email"}
-    assert reading.gauges(people, bound=2).depth["email", "due"] == 2
+    assert gauges.gauges(people, bound=2).depth["email", "due"] == 2
 
 
 def test_gauges_also_run_through_a_session_of_a_worker(database_url: str, people: Connection) -> None:
     queue(people)
     session = Session(Database(Secret(database_url)), "test")
-    assert reading.gauges(session).depth == {("email", "due"): 1}
+    assert gauges.gauges(session).depth == {("email", "due"): 1}
     session.close()
 
 
@@ -171,18 +171,18 @@ def test_gauges_walk_the_hot_index_only_whoever_asks(people: Connection, name: s
     people.execute("ANALYZE noti.notifications_log")
     question = statement(name)
     sample: dict[str, Any] = {"channels": ["email"], "priorities": ["normal"], "bound": 10_000, "lanes": 100}
-    sample |= {f"closed_{what}": ["x"] for what in ("channels", "tenants", "templates", "providers")}
+    sample |= {f"closed_{what}": ["x"] for what in ("channels", "tenants", "lanes", "templates", "providers")}
     given = {key: sample[key] for key in question.parameters}
 
     def plan() -> str:
         lines = people.execute(f"EXPLAIN {question.sql}".encode(), given).fetchall()
         return "\n".join(line["QUERY PLAN"] for line in lines)
 
-    with reading.by_index(people):
+    with source.by_index(people):
         assert people.execute("SHOW enable_seqscan").fetchone() == {"enable_seqscan": "off"}
         assert "notifications_log_hot" in plan()
         assert "Seq Scan on notifications_log" not in plan()
-    reading.gauges(people)
+    gauges.gauges(people)
     assert people.execute("SHOW enable_seqscan").fetchone() == {"enable_seqscan": "on"}
 
 
@@ -195,7 +195,7 @@ def test_status_tells_of_channels_and_workers(people: Connection) -> None:
         "(7, 'here', 42, '1.0', now(), '{\"channels\": [\"email\"], \"in_flight\": 3}'), "
         "(8, 'there', 43, '1.0', now() - interval '1 minute', NULL)"
     )
-    now = reading.status(people)
+    now = gauges.status(people)
     assert [(c.channel, c.due, c.failed_last_hour) for c in now.channels] == [("email", 1, 1), ("webhook", 0, 1)]
     assert now.channels[0].oldest_due_seconds is not None
     assert now.channels[1].oldest_due_seconds is None
@@ -209,7 +209,7 @@ def test_failures_older_than_an_hour_are_not_of_the_last_hour(people: Connection
         "INSERT INTO noti.notifications_log (channel, recipient, body, status, failed_at) "
         "VALUES ('email', 'a@example.com', 'x', 'failed', now() - interval '61 minutes')"
     )
-    assert reading.status(people).channels == ()
+    assert gauges.status(people).channels == ()
 
 
 def test_a_list_gives_the_newest_first_and_no_content(people: Connection) -> None:
@@ -326,11 +326,11 @@ def test_an_unknown_id_has_no_story(people: Connection) -> None:
 
 
 def test_a_database_without_the_schema_refuses_with_its_sqlstate(empty_database_url: str) -> None:
-    with reading.for_people(empty_database_url) as stranger, pytest.raises(DatabaseRefused) as caught:
-        reading.status(stranger)
+    with source.for_people(empty_database_url) as stranger, pytest.raises(DatabaseRefused) as caught:
+        gauges.status(stranger)
     assert getattr(caught.value, "sqlstate", None) == "42P01"
 
 
 def test_a_closed_port_is_a_database_that_is_away() -> None:
     with pytest.raises(DatabaseAway):
-        reading.for_people("postgresql://noti@127.0.0.1:1/noti")
+        source.for_people("postgresql://noti@127.0.0.1:1/noti")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from noti_worker.store.record import RESPONSE_AT_MOST, compact
+from noti_worker.store.storable import RESPONSE_AT_MOST, compact
 
 
 def _size(value: object) -> int:

@@ -13,14 +13,15 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import CheckViolation, InsufficientPrivilege, ObjectInUse
 
 from noti_worker import enqueue, enqueue_many
+from noti_worker.domain.closures import Scope
 from noti_worker.domain.notification import Status
-from noti_worker.domain.pauses import Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.embedded import Server
-from noti_worker.store import listing, migrate, moves, overview, pausing, reading
+from noti_worker.store import migrate
 from noti_worker.store.connect import Database
-from noti_worker.store.filters import Filter
-from noti_worker.store.moves import Move
+from noti_worker.store.people import gauges, listing, moves, overview, pausing, source
+from noti_worker.store.people.filters import Filter
+from noti_worker.store.people.moves import Move
 from noti_worker.store.queue import PostgresQueue
 from tests.migrations.describe import describe
 from tests.store.rows import claim, insert, row, tried
@@ -99,7 +100,7 @@ def test_an_application_sends_steers_and_reads_the_story(connection: Connection,
 
 @pytest.mark.parametrize("role", PEOPLE)
 def test_people_read_what_happened_without_its_content(database_url: str, history: dict[str, int], role: str) -> None:
-    with reading.for_people(member_of(role, database_url)) as person:
+    with source.for_people(member_of(role, database_url)) as person:
         assert len(listing.list_notifications(person, Filter())) == 4
         assert [event.event for event in listing.why(person, history["failed"]).events][:3] == [
             "queued",
@@ -108,14 +109,14 @@ def test_people_read_what_happened_without_its_content(database_url: str, histor
         ]
         assert "waits" not in overview.overview(person).waiting[0].why
         assert overview.failures(person)[0].error == "no such user"
-        assert reading.status(person).channels[0].channel == "email"
+        assert gauges.status(person).channels[0].channel == "email"
         assert [line.name for line in pausing.pauses(person)] == ["voice"]
         assert person.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
         person.execute("SELECT * FROM noti.queue, noti.dead, noti.duties, noti.templates")
 
 
 def test_an_operator_steers(connection: Connection, database_url: str, history: dict[str, int]) -> None:
-    with reading.for_people(member_of("noti_operator", database_url)) as operator:
+    with source.for_people(member_of("noti_operator", database_url)) as operator:
         assert moves.carry_out(operator, Move.REQUEUE, Filter(ids=(history["failed"],))).done == 1
         assert moves.carry_out(operator, Move.HOLD, Filter(status=(Status.PENDING,))).done == 2
         assert moves.carry_out(operator, Move.RELEASE, Filter(status=(Status.HELD,))).done == 2

@@ -10,15 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import psycopg
 
 from noti_worker.embedded import Server
-from noti_worker.store.statements import parse, statement
+from noti_worker.store.statements import parse, places, statement
 
-FOLDER = Path(str(files("noti_worker.store") / "sql"))
-NAMES = sorted(path.stem for path in FOLDER.glob("*.sql"))
+NAMES = sorted(places())
 
 
 def test_every_statement_runs_in_psql_as_it_stands(cluster: Server, database_url: str) -> None:
     psql = [str(cluster.bin / "psql"), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", database_url]
-    command = [*psql, *(part for name in NAMES for part in ("--file", str(FOLDER / f"{name}.sql")))]
+    command = [*psql, *(part for name in NAMES for part in ("--file", str(places()[name])))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -32,7 +31,12 @@ def test_every_statement_can_be_loaded(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_statement_says_what_it_is_for(name: str) -> None:
-    assert (FOLDER / f"{name}.sql").read_text().startswith("-- ")
+    assert places()[name].read_text().startswith("-- ")
+
+
+def test_every_statement_file_lies_in_a_wing() -> None:
+    store = Path(str(files("noti_worker.store")))
+    assert sorted(path.stem for path in store.rglob("*.sql")) == NAMES
 
 
 def test_a_statement_is_read_once() -> None:
@@ -51,7 +55,7 @@ def test_a_sample_without_parameter_is_refused() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_statement_is_read_as_sqlalchemy_reads_it(name: str) -> None:
-    source = re.sub(r"^\\set .*\n|--.*", "", (FOLDER / f"{name}.sql").read_text(), flags=re.MULTILINE)
+    source = re.sub(r"^\\set .*\n|--.*", "", places()[name].read_text(), flags=re.MULTILINE)
     dialect = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
     compiled = text(source).compile(dialect=dialect)
     ours = statement(name)

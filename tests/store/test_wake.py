@@ -9,7 +9,7 @@ import pytest
 
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
-from noti_worker.store.wake import PostgresWake
+from noti_worker.store.queue.wake import PostgresWake
 from tests.store.rows import Connection, insert
 
 LISTENERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'noti-worker wake'"

@@ -6,7 +6,8 @@ from contextlib import closing
 from datetime import timedelta
 
 from noti_worker.store.connect import Database
-from noti_worker.store.workers import PostgresWorkers, forget_departed
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.upkeep.departed import forget_departed
 from tests.store.rows import Connection, silence
 
 HOUR = timedelta(hours=1)

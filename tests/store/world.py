@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.workers import PostgresWorkers
 from tests.store.model import FINISHED, PARKED, Row
 
 CHANGE = "UPDATE noti.notifications_log SET {} WHERE notification_id = {}"

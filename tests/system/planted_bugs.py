@@ -52,9 +52,9 @@ class Bug:
     tests: Sequence[str]
 
 
-_CLAIM = "noti_worker/store/sql/claim.sql"
-_LEASES = "tests/worker/test_leases.py"
-_LOOP = "tests/worker/test_loop.py"
+_CLAIM = "noti_worker/store/queue/sql/claim.sql"
+_HEARTBEAT = "tests/worker/test_heartbeat.py"
+_ROUNDS = "tests/worker/test_rounds.py"
 _RECORD = "tests/store/test_record.py"
 _RECORDER = "tests/worker/test_recorder.py"
 _FAULTS = "tests/system/test_faults.py"
@@ -65,7 +65,7 @@ BUGS = (
         "no fence: a result is recorded although the row has another owner",
         [
             Change(
-                "noti_worker/store/sql/record.sql",
+                "noti_worker/store/queue/sql/record.sql",
                 r"AND n\.claimed_by = cast\(:worker_id AS bigint\)\s+"
                 r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
                 "FOR NO KEY UPDATE",
@@ -101,9 +101,9 @@ BUGS = (
     ),
     Bug(
         "a floor without a sweep: what commits late is never found",
-        [Change("noti_worker/worker/loop.py", r"\bsweeping = .*", "sweeping = False")],
+        [Change("noti_worker/worker/scanner.py", r"\bsweeping = .*", "sweeping = False")],
         [
-            f"{_LOOP}::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
+            f"{_ROUNDS}::test_a_row_behind_the_floor_is_found_by_the_next_sweep",
             "tests/system/test_commits.py::test_a_row_that_commits_long_after_its_neighbours_were_sent_is_sent_too",
         ],
     ),
@@ -125,14 +125,14 @@ BUGS = (
     ),
     Bug(
         "the lease is not looked at before a send",
-        [Change("noti_worker/worker/leases.py", r"held\.lease_ends - now < margin", "False")],
-        [f"{_LEASES}::test_a_send_is_not_started_with_too_little_lease_left"],
+        [Change("noti_worker/worker/inflight.py", r"claim\.lease_ends - now < margin", "False")],
+        [f"{_HEARTBEAT}::test_a_send_is_not_started_with_too_little_lease_left"],
     ),
     Bug(
         "no mark before a send that must not go out twice",
         [
             Change(
-                "noti_worker/worker/worker.py",
+                "noti_worker/worker/sends.py",
                 r"\(notification\.on_uncertain or policy\.on_uncertain\) is OnUncertain\.RETRY",
                 "True",
             )
@@ -144,10 +144,10 @@ BUGS = (
     ),
     Bug(
         "no fence of its own: a worker whose heart stands still sends on",
-        [Change("noti_worker/worker/leases.py", r"\S+ - self\._heard >= FENCE_AFTER", "False")],
+        [Change("noti_worker/worker/inflight.py", r"\S+ - self\._heard >= FENCE_AFTER", "False")],
         [
-            f"{_LEASES}::test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows",
-            f"{_LEASES}::test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own",
+            f"{_HEARTBEAT}::test_a_worker_that_cannot_beat_fences_itself_before_others_take_its_rows",
+            f"{_HEARTBEAT}::test_a_process_that_was_stopped_begins_nothing_before_it_knows_what_is_still_its_own",
         ],
     ),
     Bug(
@@ -160,8 +160,8 @@ BUGS = (
     ),
     Bug(
         "what was lost twice is sent beside the others",
-        [Change("noti_worker/worker/loop.py", r" and len\(self\._hand\) <= 1", "")],
-        [f"{_LOOP}::test_a_row_lost_twice_is_sent_alone"],
+        [Change("noti_worker/worker/suspects.py", r" and len\(self\._in_flight\) <= 1", "")],
+        [f"{_ROUNDS}::test_a_row_lost_twice_is_sent_alone"],
     ),
     Bug(
         "a result is forgotten when its row is locked",
@@ -173,7 +173,7 @@ BUGS = (
     ),
     Bug(
         "a result that is flushed again is written again",
-        [Change("noti_worker/store/sql/record.sql", r"THEN 'again'", "THEN 'stale'")],
+        [Change("noti_worker/store/queue/sql/record.sql", r"THEN 'again'", "THEN 'stale'")],
         [
             f"{_RECORD}::test_a_result_that_is_flushed_again_writes_nothing",
             f"{_RECORD}::test_a_try_that_is_flushed_again_after_the_next_claim_is_again_too",
@@ -183,7 +183,7 @@ BUGS = (
         "a late result is thrown away although nobody else took the row",
         [
             Change(
-                "noti_worker/store/sql/record.sql",
+                "noti_worker/store/queue/sql/record.sql",
                 r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
                 "AND n.claim_count = entry.claim_count AND n.lease_until > now() FOR NO KEY UPDATE",
             )
@@ -192,7 +192,7 @@ BUGS = (
     ),
     Bug(
         "a stale try leaves no trace",
-        [Change("noti_worker/store/sql/record.sql", r" OR fate = 'stale' AND exists", "")],
+        [Change("noti_worker/store/queue/sql/record.sql", r" OR fate = 'stale' AND exists", "")],
         [
             f"{_RECORD}::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
             f"{_FAULTS}::test_a_worker_that_was_paused_past_its_lease_changes_nothing_any_more",
@@ -200,14 +200,14 @@ BUGS = (
     ),
     Bug(
         "after an outage rows are claimed before results are written",
-        [Change("noti_worker/worker/loop.py", r"return self\._outage\.on or .*", "return self._outage.on")],
-        [f"{_LOOP}::test_after_an_outage_results_in_hand_go_before_new_claims"],
+        [Change("noti_worker/worker/outage.py", r"return self\.on or .*", "return self.on")],
+        [f"{_ROUNDS}::test_after_an_outage_results_in_hand_go_before_new_claims"],
     ),
     Bug(
         "after an outage the rows of others are taken at once",
         [Change("noti_worker/worker/outage.py", r"return ended is not None and .*", "return False")],
         [
-            f"{_LEASES}::test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken",
+            f"{_HEARTBEAT}::test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken",
             f"{_FAULTS_SERVER}::test_after_an_outage_nobody_sends_again_what_a_neighbour_has_yet_to_record",
         ],
     ),

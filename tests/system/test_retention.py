@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from noti_worker.store.retention import NOT_OURS
+from noti_worker.store.upkeep.retention import NOT_OURS
 from tests.system.daemon import Daemons
 
 KEEP = '[retention]\nsent = "1d"\nlogs = "1d"\n'

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from noti_worker import enqueue
 from noti_worker.domain.finding import Level
-from noti_worker.store.doctor.server import rights
+from noti_worker.store.people.doctor.server import rights
 from tests.system.conftest import SANDBOX
 from tests.system.daemon import Daemons
 

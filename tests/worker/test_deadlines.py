@@ -11,14 +11,15 @@ from noti_worker.observe.health import STUCK_AFTER
 from noti_worker.settings.sections import SEND_TIMEOUT, WorkerSettings
 from noti_worker.store.connect import ANSWER_WITHIN, RESOLVE_WITHIN
 from noti_worker.worker import stop, worker
-from noti_worker.worker.leases import BEAT_EVERY, FENCE_AFTER, LONGEST_SEND
+from noti_worker.worker.heartbeat import BEAT_EVERY
+from noti_worker.worker.inflight import FENCE_AFTER, LONGEST_SEND
 from noti_worker.worker.outage import LONGEST_WAIT
 from noti_worker.worker.systemd import STOP_MARGIN, check_watchdog
 
 
 def dead_after() -> float:
     """When the others take the rows of a worker whose heart is silent, as the statement says it."""
-    text = files("noti_worker.store").joinpath("sql/beat.sql").read_text()
+    text = files("noti_worker.store").joinpath("queue/sql/beat.sql").read_text()
     [seconds] = re.findall(r"interval '(\d+) seconds'", text)
     return float(seconds)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from noti_worker.domain.facts import Trouble
 from noti_worker.domain.notification import Channel
-from noti_worker.worker.leases import Held
+from noti_worker.worker.inflight import Claim
 from noti_worker.worker.pools import PATIENCE, WINDOW, Pool
 from tests.domain.rows import claimed
 from tests.worker.fakes import FakeClock, Witness
@@ -14,13 +14,13 @@ def opened(gate: threading.Event) -> None:
     assert gate.wait(10)
 
 
-def tasks(count: int, tenant: str = "default") -> list[Held]:
-    return [Held(claimed(notification_id=number, tenant_id=tenant), 1e9) for number in range(count)]
+def tasks(count: int, tenant: str = "default") -> list[Claim]:
+    return [Claim(claimed(notification_id=number, tenant_id=tenant), 1e9) for number in range(count)]
 
 
 def test_a_pool_wants_what_its_free_threads_can_start() -> None:
     gate = threading.Event()
-    pool = Pool(Channel.EMAIL, 3, 500, lambda held: opened(gate), lambda: None, FakeClock(), Witness())
+    pool = Pool(Channel.EMAIL, 3, 500, lambda claim: opened(gate), lambda: None, FakeClock(), Witness())
     assert (pool.free, pool.want) == (3, 3)
     pool.submit(tasks(2))
     assert (pool.free, pool.want) == (1, 1)
@@ -38,7 +38,7 @@ def test_a_fast_pool_asks_ahead_for_what_the_last_moment_finished(wait_for: Call
             Channel.EMAIL,
             2,
             batch_size,
-            lambda held: done.append(held.notification.notification_id),
+            lambda claim: done.append(claim.notification.notification_id),
             lambda: None,
             clock,
             Witness(),
@@ -53,7 +53,7 @@ def test_a_fast_pool_asks_ahead_for_what_the_last_moment_finished(wait_for: Call
 def test_little_room_waits_a_moment_for_more_and_then_counts(wait_for: Callable[..., Any]) -> None:
     gate, clock, freed = threading.Semaphore(0), FakeClock(), threading.Event()
 
-    def work(held: Held) -> None:
+    def work(claim: Claim) -> None:
         assert gate.acquire(timeout=10)
 
     pool = Pool(Channel.WEBHOOK, 20, 500, work, freed.set, clock, Witness())
@@ -75,14 +75,14 @@ def test_little_room_waits_a_moment_for_more_and_then_counts(wait_for: Callable[
 def test_rows_that_no_thread_began_can_be_taken_back(wait_for: Callable[..., Any]) -> None:
     gate, begun = threading.Event(), threading.Event()
 
-    def work(held: Held) -> None:
+    def work(claim: Claim) -> None:
         begun.set()
         opened(gate)
 
     pool = Pool(Channel.EMAIL, 1, 500, work, lambda: None, FakeClock(), Witness())
     pool.submit(tasks(5))
     assert begun.wait(10)
-    assert [held.notification.notification_id for held in pool.take_back()] == [1, 2, 3, 4]
+    assert [claim.notification.notification_id for claim in pool.take_back()] == [1, 2, 3, 4]
     gate.set()
     wait_for(lambda: pool.want >= 1)
     pool.close()
@@ -92,10 +92,10 @@ def test_a_bug_in_one_row_costs_the_pool_no_thread(wait_for: Callable[..., Any])
     witness = Witness()
     done: list[int] = []
 
-    def work(held: Held) -> None:
-        if held.notification.notification_id == 0:
+    def work(claim: Claim) -> None:
+        if claim.notification.notification_id == 0:
             raise GeneratorExit("alice@example.com")
-        done.append(held.notification.notification_id)
+        done.append(claim.notification.notification_id)
 
     pool = Pool(Channel.EMAIL, 1, 500, work, lambda: None, FakeClock(), witness)
     pool.submit(tasks(3))
@@ -106,7 +106,7 @@ def test_a_bug_in_one_row_costs_the_pool_no_thread(wait_for: Callable[..., Any])
 
 def test_the_loop_is_called_when_there_is_room_again() -> None:
     freed = threading.Event()
-    pool = Pool(Channel.EMAIL, 1, 500, lambda held: None, freed.set, FakeClock(), Witness())
+    pool = Pool(Channel.EMAIL, 1, 500, lambda claim: None, freed.set, FakeClock(), Witness())
     pool.submit(tasks(1))
     assert freed.wait(10)
     pool.close()
@@ -121,7 +121,7 @@ class Bank:
         self.begun = threading.Semaphore(0)
         self.pool = Pool(Channel.EMAIL, 20, 500, self.work, lambda: None, self.clock, Witness())
 
-    def work(self, held: Held) -> None:
+    def work(self, claim: Claim) -> None:
         self.begun.release()
         assert self.gate.acquire(timeout=10)
 

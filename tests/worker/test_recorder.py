@@ -4,24 +4,23 @@ from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Result, Trouble
-from noti_worker.worker.leases import Hand
-from noti_worker.worker.outage import Outage
+from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
-from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import FakeClock, Witness, context, sent
 
 
 class Desk:
-    """A recorder with its hand, driven step by step."""
+    """A recorder with its rows in flight, driven step by step."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.witness = Witness()
-        self.hand = Hand(self.clock, timedelta(minutes=2), self.witness)
-        self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: self.recorder.waiting)
+        self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         self.flushes = 0
         self.recorder = Recorder(
-            1, self.store, self.hand, self.clock, self.outage, self.witness, self._flushed, lambda name: None
+            context(self.clock, self.witness, worker_id=1), self.store, self.in_flight, self._flushed
         )
 
     def _flushed(self, results: object) -> None:
@@ -33,8 +32,8 @@ class Desk:
             number = self.store.add()
             row = self.store.rows[number]
             row.owner = 1
-            [held] = self.hand.take([row.notification], self.clock.monotonic())
-            self.hand.report(held)
+            [claim] = self.in_flight.take([row.notification], self.clock.monotonic())
+            self.in_flight.report(claim)
             self.recorder.put(sent(row.notification))
 
 
@@ -43,7 +42,7 @@ def test_what_finished_together_is_one_statement() -> None:
     desk.finish(30)
     assert desk.recorder.flush(desk.recorder.gather()) == 0.0
     assert desk.store.asked("record") == [30]
-    assert len(desk.hand) == 0
+    assert len(desk.in_flight) == 0
     assert desk.flushes == 1
     [recorded] = desk.witness.of(Recorded)
     assert recorded.fates == {"applied": 30}
@@ -52,14 +51,14 @@ def test_what_finished_together_is_one_statement() -> None:
 def test_the_last_row_at_work_does_not_wait_for_company() -> None:
     desk = Desk()
     desk.finish(1)
-    assert desk.hand.open == 0
+    assert desk.in_flight.open == 0
     # The clock stands still, so waiting for company would never end.
     assert len(desk.recorder.gather()) == 1
 
 
 def test_a_full_batch_does_not_wait_although_others_are_at_work() -> None:
     desk = Desk()
-    desk.hand.take([desk.store.rows[desk.store.add()].notification], desk.clock.monotonic())
+    desk.in_flight.take([desk.store.rows[desk.store.add()].notification], desk.clock.monotonic())
     desk.finish(LARGEST_FLUSH + 5)
     assert len(desk.recorder.gather()) == LARGEST_FLUSH
 
@@ -67,13 +66,14 @@ def test_a_full_batch_does_not_wait_although_others_are_at_work() -> None:
 def test_a_locked_row_is_flushed_again_and_holds_up_nobody() -> None:
     desk = Desk()
     desk.finish(3)
-    desk.store.busy = {2}
+    desk.store.locked = {2}
     assert desk.recorder.flush(desk.recorder.gather()) > 0
     assert [result.notification.notification_id for result in desk.store.recorded] == [1, 3]
     assert desk.recorder.waiting == 1
+    desk.store.locked = set()
     desk.recorder.flush(desk.recorder.gather())
     assert [result.notification.notification_id for result in desk.store.recorded] == [1, 3, 2]
-    assert len(desk.hand) == 0
+    assert len(desk.in_flight) == 0
 
 
 def test_while_the_database_is_away_results_are_kept_and_one_line_a_minute_is_said() -> None:

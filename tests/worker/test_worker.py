@@ -21,15 +21,16 @@ from noti_worker.domain.lifecycle import Policy, Verdict
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Beat
-from noti_worker.worker.bell import Bell
 from noti_worker.worker.clock import DatabaseClock
-from noti_worker.worker.loop import Pace
-from noti_worker.worker.plans import Plan, Serve
+from noti_worker.worker.context import Pace
+from noti_worker.worker.plans import Plan, Plans, Serve
 from noti_worker.worker.pools import _Tenant
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
+from noti_worker.worker.wakeup import WakeUp
 from noti_worker.worker.worker import Worker
-from tests.worker.fakes import FakeClock, FakeStore, NoWake, Witness, sent
+from tests.worker.fake_store import FakeStore
+from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
 
 
 class Gate:
@@ -51,9 +52,8 @@ class Gate:
 
 def plan(gate: Gate, *channels: Channel, on_uncertain: OnUncertain = OnUncertain.RETRY, threads: int = 2) -> Plan:
     policy = Policy(on_uncertain=on_uncertain, send_timeout=5.0)
-    return Plan(
-        gate, {channel: Serve(threads, policy) for channel in channels}, gate.closed.set, {"modes": {"relay": "dry"}}
-    )
+    serve = Serve(threads, policy, gate.deliver, gate.give_up)
+    return Plan(dict.fromkeys(channels, serve), gate.closed.set, {"modes": {"relay": "dry"}})
 
 
 class House:
@@ -66,20 +66,11 @@ class House:
         self.patience: list[float] = []  # the seconds that a call may take, as it is told to the database
         self.worker = Worker(
             "1.0",
-            self.store,
-            self.store,
-            self.store,
-            NoWake(),
-            plan(self.gate, Channel.EMAIL, on_uncertain=on_uncertain),
-            self._reread,
-            Pace(0.05, 500, timedelta(minutes=2)),
-            drain_deadline,
-            DatabaseClock(),
-            self.witness,
-            lambda: 0.5,
-            lambda name: None,
-            lambda worker_id: None,
+            context(DatabaseClock(), self.witness, Pace(0.05, 500, timedelta(minutes=2), drain_deadline)),
+            doors(self.store, NoWake()),
+            Plans(plan(self.gate, Channel.EMAIL, on_uncertain=on_uncertain), self._reread),
             Steering({Channel.EMAIL: {"relay": "smtp"}}),
+            lambda worker_id: None,
             self.patience.append,
         )
         self.code: int | None = None
@@ -143,7 +134,7 @@ def hang_with_one_waiting(house: House, wait_for: Callable[..., Any]) -> None:
     house.thread.start()
     wait_for(lambda: len(house.gate.begun) == 2)
     # A fast moment makes the pool ask ahead; here the third row is queued behind two that hang.
-    house.worker._loop._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
+    house.worker._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
     wait_for(lambda: house.store.rows[3].owner is not None)
 
 
@@ -164,7 +155,7 @@ def test_a_database_that_comes_back_for_the_last_results_gets_the_rest_back_too(
     house.store.away = True
     wait_for(lambda: house.witness.of(DatabaseLost))
     house.worker.stop.ask("asked")
-    wait_for(lambda: house.worker._loop._give_back)
+    wait_for(lambda: len(house.worker._rounds.returns))
     house.gate.open.set()
     threading.Timer(1.0, lambda: setattr(house.store, "away", False)).start()
     house.end()
@@ -264,7 +255,7 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
     house.store.add()
     house.store.add(on_uncertain=OnUncertain.RETRY)
     house.store.add()
-    house.store.gone = {3}
+    house.store.snatched = {3}
     house.thread.start()
     wait_for(lambda: len(house.store.recorded) == 2)
     wait_for(lambda: [3] in house.store.asked("release"))
@@ -276,7 +267,7 @@ def test_a_row_that_must_not_go_out_twice_is_marked_before_its_send(wait_for: Ca
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("part", ["record", "beat"])
-def test_a_worker_whose_recorder_or_keeper_died_ends_instead_of_sending_on(part: str) -> None:
+def test_a_worker_whose_recorder_or_heartbeat_died_ends_instead_of_sending_on(part: str) -> None:
     house = House()
     house.gate.open.set()
     for _ in range(3):
@@ -363,7 +354,7 @@ def test_a_reload_may_add_a_channel_and_take_one_away(wait_for: Callable[..., An
     house.thread.start()
     wait_for(lambda: len(house.gate.begun) == 2)
     house.worker._pools[Channel.EMAIL]._finished.extend([(1e12, _Tenant("default"), 0.0)] * 5)
-    wait_for(lambda: house.store.rows[4].owner is not None)  # claimed, and in no hand yet
+    wait_for(lambda: house.store.rows[4].owner is not None)  # claimed, and not begun yet
     house.on_disk = plan(new, Channel.SMS)
     house.worker.stop.ask_to_reload()
     wait_for(lambda: new.begun == [1])
@@ -393,8 +384,8 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
     monkeypatch.setattr("noti_worker.worker.worker.TICK_EVERY", 0.01)
     house = House()
     ticks: list[str] = []
-    house.worker._tick = ticks.append
-    house.worker._pace = replace(house.worker._pace, poll_interval=60.0)
+    shared = house.worker._context
+    house.worker._context = replace(shared, tick=ticks.append, pace=replace(shared.pace, poll_interval=60.0))
     house.thread.start()
     wait_for(lambda: ticks.count("loop") > 20)
     assert len(house.store.asked("heads")) <= 2
@@ -403,20 +394,20 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
 
 
 def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
-    bell = Bell()
+    wake_up = WakeUp()
     patience: list[float] = []
-    stop = Stop(bell, patience.append)
+    stop = Stop(wake_up, patience.append)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         stop.listen()
         os.kill(os.getpid(), signal.SIGHUP)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.reload) == (None, True)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", False)
         os.kill(os.getpid(), signal.SIGINT)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.quickly) == ("SIGTERM", True)
         assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
     finally:
@@ -426,22 +417,22 @@ def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
 
 def test_a_worker_on_a_terminal_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
-    bell = Bell()
-    stop = Stop(bell, lambda seconds: None)
+    wake_up = WakeUp()
+    stop = Stop(wake_up, lambda seconds: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         stop.listen()
         os.kill(os.getpid(), signal.SIGHUP)
-        assert bell.wait(10)
+        assert wake_up.wait(10)
         assert (stop.asked, stop.reload) == ("SIGHUP", False)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def test_many_rings_before_a_look_are_one() -> None:
-    bell = Bell()
+def test_many_calls_before_a_look_are_one() -> None:
+    wake_up = WakeUp()
     for _ in range(100):
-        bell.ring()
-    assert bell.wait(0)
-    assert not bell.wait(0)
+        wake_up.call()
+    assert wake_up.wait(0)
+    assert not wake_up.wait(0)

@@ -1,0 +1,1 @@
+CREATE TRIGGER circuits_change AFTER INSERT OR UPDATE OR DELETE ON noti.circuits FOR EACH ROW EXECUTE FUNCTION noti.on_circuit();

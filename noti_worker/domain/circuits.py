@@ -1,0 +1,71 @@
+"""When an account is not to be tried for a while: what its answers say of it. Pure.
+
+A circuit is open while the account is not tried; then one message at a time probes it, after growing waits. Its state
+is shared by all workers (`noti.circuits`); what is counted here is what one worker heard.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+
+WINDOW = 30.0
+"""Seconds over which answers are counted."""
+
+LEAST = 10
+"""So many answers within the window say something about an account; of fewer each row makes its own."""
+
+SHARE = 0.7
+"""An account is in trouble when this part of its answers were failures of its own."""
+
+
+class Sign(Enum):
+    """What one answer says of the account that was asked."""
+
+    SOUND = "sound"  # it answered about a message
+    FAILED = "failed"  # it, its provider or the line to it failed
+    REFUSED = "refused"  # it will not serve us before somebody mends it
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long until an open account is tried: `first`, doubled by each probe that fails, at most `longest`."""
+
+    first: timedelta
+    longest: timedelta
+
+
+LONGEST_FAILED = timedelta(minutes=10)
+LONGEST_REFUSED = timedelta(minutes=30)
+
+
+def sign(outcome: Outcome) -> Sign:
+    """Read an answer; a fault of the message, the recipient or our haste says that the account works."""
+    if outcome.scope not in {Scope.ACCOUNT, Scope.PROVIDER}:
+        return Sign.SOUND
+    if outcome.kind is Kind.CONFIG:
+        return Sign.REFUSED
+    return Sign.FAILED if outcome.kind in {Kind.TRANSIENT, Kind.UNCERTAIN} else Sign.SOUND
+
+
+class Tally:
+    """The answers of one account within the window."""
+
+    __slots__ = ("_answers", "_failed")
+
+    def __init__(self) -> None:
+        self._answers: deque[tuple[float, bool]] = deque()
+        self._failed = 0
+
+    def heard(self, read: Sign, now: float) -> bool:
+        """Count an answer heard at `now` (monotonic); True when the account is not to be tried any more."""
+        failed = read is not Sign.SOUND
+        self._answers.append((now, failed))
+        self._failed += failed
+        while self._answers[0][0] < now - WINDOW:
+            self._failed -= self._answers.popleft()[1]
+        return read is Sign.REFUSED or (
+            failed and len(self._answers) >= LEAST and self._failed >= SHARE * len(self._answers)
+        )

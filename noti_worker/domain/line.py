@@ -1,0 +1,33 @@
+"""One line of text from a stranger, fit to stand in a header, a list or an address."""
+
+import re
+
+from noti_worker.domain.errors import BadNotification
+
+LONGEST_LINE = 2000
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def one_line(text: object, where: str) -> str:
+    """`text` if it is one line of at most 2000 characters; `where` names the field in errors.
+
+    An encoded word ("=?…?=") is refused too: decoded and written again, it may hold a line break
+    (CVE-2024-6923). Raises BadNotification, which does not show the text.
+    """
+    if not isinstance(text, str):
+        raise BadNotification(f"{where} is not a text")
+    if _CONTROLS.search(text):
+        raise BadNotification(f"{where} holds a line break or another control character: write plain text")
+    if "=?" in text:
+        raise BadNotification(
+            f'{where} holds an encoded word ("=?"), which mail programs would decode: write plain text'
+        )
+    if len(text) > LONGEST_LINE:
+        raise BadNotification(f"{where} is longer than {LONGEST_LINE} characters: shorten it")
+    return text
+
+
+def shown(name: str) -> str:
+    """A name from outside as an error may show it: short, and without what would break a line."""
+    return _CONTROLS.sub("?", name[:40].encode(errors="replace").decode())

@@ -1,0 +1,209 @@
+"""What a row may ask for in its `options`: declared by each provider, checked and documented from that."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any, NoReturn
+
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS
+from noti_worker.domain.line import one_line, shown
+from noti_worker.domain.mailbox import read_mailbox
+from noti_worker.domain.media_type import read_media_type
+from noti_worker.domain.notification import Channel
+
+MOST_MAILBOXES = 50
+_MOST_CHARACTERS = 4 * 1024 * 1024
+
+
+class OptionKind(StrEnum):
+    """What an option holds; its value is how the docs name it."""
+
+    TEXT = "text"  # of any length, with line breaks
+    LINE = "one line"
+    MAILBOX = "address"
+    MAILBOXES = "address or list of addresses"
+    MAIL_HEADERS = "object of texts"
+    HTTP_HEADERS = "object of texts, in ASCII"
+    MEDIA_TYPE = "media type"
+    IDS = "list of ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One name in `options` and what may stand there.
+
+    `longest` bounds a text in characters, `channels` tells for which of its provider's channels it is (None:
+    for all), `meaning` is what the docs say.
+    """
+
+    name: str
+    kind: OptionKind
+    meaning: str
+    channels: frozenset[Channel] | None = None
+    longest: int | None = None
+
+    def of(self, channel: Channel) -> bool:
+        """Tell whether messages of this channel may have it."""
+        return self.channels is None or channel in self.channels
+
+    def read(self, value: Any) -> Any:
+        """The value, checked; raises BadNotification that names the option."""
+        where = f"options.{self.name}"
+        read = _READERS[self.kind](where, value)
+        if self.longest is not None and isinstance(read, str) and len(read) > self.longest:
+            raise BadNotification(f"{where} is longer than {self.longest} characters: shorten it")
+        return read
+
+
+def read_options(options: Sequence[Option], channel: Channel, text: str | None) -> dict[str, Any]:
+    """The options of one row by name, checked against what `options` declare for its channel.
+
+    `text` is the row's JSON; null and "" mean "not said", for the document and for each value. Raises
+    BadNotification that names the field and what to do.
+    """
+    known = {option.name: option for option in options if option.of(channel)}
+    read = {}
+    for name, value in read_document(text).items():
+        option = known.get(name)
+        if option is None:
+            raise BadNotification(_unknown(channel, name, known))
+        if value is not None and value != "":
+            read[name] = option.read(value)
+    return read
+
+
+def read_document(text: str | None) -> dict[str, Any]:
+    """The JSON object of `options`; raises BadNotification when it is none, or harmful to read."""
+    if text is None:
+        return {}
+    if len(text) > _MOST_CHARACTERS:
+        raise BadNotification(f"options is larger than {_MOST_CHARACTERS} characters: put content into the body")
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise BadNotification("options is nested too deeply: it holds plain values and lists") from None
+    except ValueError:
+        # Broken text or a number of thousands of digits; the parser's sentence may quote the content.
+        raise BadNotification(
+            "options cannot be read: it holds a number that is too long, write it as a text"
+        ) from None
+    if document is None:  # what a serialiser writes for "no options"
+        return {}
+    if not isinstance(document, dict):
+        raise BadNotification('options is not a JSON object: write {"name": value}')
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _unknown(channel: Channel, name: str, known: Mapping[str, Option]) -> str:
+    if not known:
+        return f"options.{shown(name)} is unknown: {channel} takes no options"
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"options.{shown(name)} is unknown for {channel}: {hint}"
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadNotification(f"{where} is not a string")
+    return value
+
+
+def _line(where: str, value: Any) -> str:
+    return one_line(value, where)
+
+
+def _mailbox(where: str, value: Any) -> str:
+    """As it stands: a provider writes it in its own way."""
+    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+    read_mailbox(one, where, intranet=True)
+    return str(one).strip()
+
+
+def _mailboxes(where: str, value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [_mailbox(where, value)]
+    if not isinstance(value, list):
+        raise BadNotification(f"{where} is neither an address nor a list of addresses")
+    if len(value) > MOST_MAILBOXES:
+        raise BadNotification(f"{where} has more than {MOST_MAILBOXES} addresses: insert one row per recipient")
+    return [_mailbox(f"{where}[{index}]", one) for index, one in enumerate(value)]
+
+
+def _media_type(where: str, value: Any) -> str:
+    return str(read_media_type(value, where))
+
+
+def _ids(where: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise BadNotification(f"{where} is not a list of attachment_id")
+    for index, one in enumerate(value):
+        try:
+            uuid.UUID(_text(f"{where}[{index}]", one))
+        except ValueError:
+            raise BadNotification(
+                f"{where}[{index}] is no attachment_id (a UUID): take it from noti.attachments"
+            ) from None
+    return value
+
+
+_READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
+    OptionKind.TEXT: _text,
+    OptionKind.LINE: _line,
+    OptionKind.MAILBOX: _mailbox,
+    OptionKind.MAILBOXES: _mailboxes,
+    OptionKind.MAIL_HEADERS: MAIL_HEADERS.read,
+    OptionKind.HTTP_HEADERS: HTTP_HEADERS.read,
+    OptionKind.MEDIA_TYPE: _media_type,
+    OptionKind.IDS: _ids,
+}
+
+_EMAIL = frozenset({Channel.EMAIL})
+_WEBHOOK = frozenset({Channel.WEBHOOK})
+
+MAIL_OPTIONS = (
+    Option(
+        "cc",
+        OptionKind.MAILBOXES,
+        f"at most {MOST_MAILBOXES}. One that is refused stands in the try and in `why`; the others get the mail",
+        _EMAIL,
+    ),
+    Option("bcc", OptionKind.MAILBOXES, f"likewise; at most {MOST_MAILBOXES}, and no header names them", _EMAIL),
+    Option("reply_to", OptionKind.MAILBOX, "where answers go", _EMAIL),
+    Option("from", OptionKind.MAILBOX, "one of the account's senders, instead of the first", _EMAIL),
+    Option("html", OptionKind.TEXT, "the HTML part beside `body`, or alone", _EMAIL),
+    Option(
+        "headers",
+        OptionKind.MAIL_HEADERS,
+        "at most 50 further headers; none that the mail is made of, servers write or relays act on",
+        _EMAIL,
+    ),
+    Option(
+        "attachments",
+        OptionKind.IDS,
+        "of `noti.attachments`, each at most 10 MB, same tenant as the row; an image that `html` shows by"
+        " `cid:` goes inside the HTML part, an invitation (`text/calendar; method=REQUEST`) beside it",
+        _EMAIL,
+    ),
+)
+"""What every provider of e-mail takes."""
+
+WEBHOOK_OPTIONS = (
+    Option("headers", OptionKind.HTTP_HEADERS, "at most 50 further headers; none of the connection", _WEBHOOK),
+    Option(
+        "content_type",
+        OptionKind.MEDIA_TYPE,
+        "without it a body that is JSON goes as `application/json`, anything else as `text/plain`",
+        _WEBHOOK,
+    ),
+)
+IN_APP_OPTIONS = (Option("html", OptionKind.TEXT, "the HTML beside `body`", frozenset({Channel.IN_APP})),)
+ALL_OPTIONS = MAIL_OPTIONS + WEBHOOK_OPTIONS + IN_APP_OPTIONS
+"""For a provider that serves every channel and sends nothing."""

@@ -1,0 +1,63 @@
+"""The driver's errors in the house's words: SQLSTATE and class, never row content."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from noti_worker.domain.errors import BadNotification, DatabaseAway, DatabaseBusy, DatabaseRefused
+
+_AWAY = re.compile(r"08...|53...|57...|58...|25006|25P03")
+"""SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, idle too long."""
+
+_BUSY = re.compile(r"40001|40P01|55P03|57014")
+"""Those that a database in the best of health gives, too: another transaction was in the way."""
+
+
+class Refusal(DatabaseRefused):
+    """DatabaseRefused with the SQLSTATE (None when the driver itself refused the value)."""
+
+    def __init__(self, message: str, sqlstate: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into DatabaseAway and DatabaseRefused: SQLSTATE and class, never row content."""
+    try:
+        yield
+    except psycopg.Error as error:
+        # The message of a violated CHECK holds the whole row: it must not even be the cause.
+        raise _translate(error) from None
+    except (UnicodeError, OverflowError) as error:
+        raise Refusal(f"the driver refused a value ({type(error).__name__})", None) from None
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Let the words of our own checks and triggers through, which never show content; else as `translated`."""
+    with translated():
+        try:
+            yield
+        except psycopg.Error as error:
+            words = error.diag.message_primary or ""
+            if words.startswith("noti: "):
+                raise BadNotification(words.removeprefix("noti: ")) from None
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadNotification(str(error)) from None
+
+
+def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
+    name = type(error).__name__
+    if error.sqlstate is None:
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return DatabaseAway(f"the connection is lost ({name})")
+        return Refusal(f"the driver refused a value ({name})", None)
+    if _BUSY.fullmatch(error.sqlstate):
+        return DatabaseBusy(f"another transaction was in the way ({error.sqlstate} {name})")
+    if _AWAY.fullmatch(error.sqlstate):
+        return DatabaseAway(f"the database does not answer for now ({error.sqlstate} {name})")
+    return Refusal(f"the database refused ({error.sqlstate} {name})", error.sqlstate)

@@ -1,0 +1,1 @@
+"""What persons ask and do: questions, lists, moves, pauses, and the doctor."""

@@ -1,0 +1,113 @@
+"""What should move and does not: rows that are stuck, and the workers that should move them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import chain
+
+from noti_worker.domain.finding import Finding, ok, problem, warning
+from noti_worker.store.connect import Connection
+from noti_worker.store.people.doctor import ask
+from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, status
+from noti_worker.store.people.pausing import closed
+
+LAPSED = timedelta(minutes=1)
+"""A lease that ran out is taken over at the next sweep; after this long something is wrong."""
+
+BEHIND = 300.0
+"""Seconds that a due row may wait before it is worth a word."""
+
+
+def work(connection: Connection, version: str) -> Iterator[Finding]:
+    """Workers, accounts in trouble, unserved channels, lapsed leases, held rows."""
+    now = status(connection)
+    living = [worker for worker in now.workers if worker.alive]
+    yield from _workers(now, living, version)
+    stuck = list(chain(_troubled(connection), _channels(now, living), _lapsed(connection, living), _held(connection)))
+    yield from stuck
+    if not stuck:
+        yield ok("rows", f"none is stuck; {sum(channel.due for channel in now.channels)} are due")
+
+
+def _workers(now: Status, living: list[WorkerLine], version: str) -> Iterator[Finding]:
+    waiting = sum(channel.due for channel in now.channels)
+    if not living and waiting:
+        yield problem("workers", f"no worker is running, and {waiting} rows are due", "start one: noti-worker run")
+    elif not living:
+        yield warning("workers", "no worker is running", "start one: noti-worker run")
+    else:
+        versions = sorted({worker.version or "unknown" for worker in living})
+        yield ok("workers", f"{len(living)} running, version {' and '.join(versions)}")
+        if versions != [version]:
+            yield warning(
+                "workers",
+                f"workers run version {' and '.join(versions)}, this program is {version}",
+                "finish the upgrade: migrate, then restart the workers one after the other",
+            )
+    for worker in now.workers:
+        if not worker.alive:
+            yield warning(
+                "workers",
+                f"worker {worker.worker_id} (process {worker.pid} on {worker.host}) was last heard of"
+                f" {worker.heartbeat_seconds:.0f} s ago; its rows are taken over",
+                "look into its log; an entry without heartbeat is forgotten after a day",
+            )
+
+
+def _troubled(connection: Connection) -> Iterator[Finding]:
+    for circuit in closed(connection)[1]:
+        why = f": {circuit.reason}" if circuit.reason else ""
+        yield problem(
+            "accounts",
+            f"the account {circuit.account} is in trouble since {circuit.opened_at:%Y-%m-%d %H:%M:%S}{why}",
+            f"mend it; it is tried again at {circuit.retry_at:%H:%M:%S}, or at once after"
+            f" noti-worker circuits close {circuit.account}",
+        )
+
+
+def _channels(now: Status, living: list[WorkerLine]) -> Iterator[Finding]:
+    served = {str(channel) for worker in living for channel in worker.state.get("channels", ())}
+    for line in now.channels:
+        unfinished = line.due + line.waiting
+        if living and unfinished and line.channel not in served:
+            yield problem(
+                "rows",
+                f"{unfinished} {line.channel} rows wait, and no living worker serves {line.channel}",
+                f"configure an account that serves {line.channel} (noti-worker provider list), restart the worker",
+            )
+        elif living and (line.oldest_due_seconds or 0) > BEHIND:
+            yield warning(
+                "rows",
+                f"{line.due} {line.channel} rows are due, the oldest for {line.oldest_due_seconds:.0f} s",
+                f"run more workers, or raise channels.{line.channel}.concurrency",
+            )
+
+
+def _lapsed(connection: Connection, living: list[WorkerLine]) -> Iterator[Finding]:
+    for row in ask(connection, "doctor_lapsed", since=LAPSED, bound=BOUND):
+        what = (
+            f"{row['rows']} {row['channel']} rows are in the hands of a worker that is gone;"
+            f" the first lease ran out {row['seconds']:.0f} s ago"
+        )
+        if living:
+            todo = "a living worker should have taken them over: look into its log, see noti-worker status"
+            yield problem("rows", what, todo)
+        else:
+            yield problem("rows", what, "start a worker, it takes them over: noti-worker run")
+
+
+def _held(connection: Connection) -> Iterator[Finding]:
+    for row in ask(connection, "doctor_held", bound=BOUND):
+        where = f"--channel {row['channel']} --status {row['status']}"
+        reason = f": {row['reason'][:120]}" if row["reason"] else ""
+        if row["status"] == "unknown":
+            yield warning(
+                "rows",
+                f"{row['rows']} {row['channel']} rows may have been sent or not{reason}",
+                f"decide: noti-worker list {where}, then release (send again) or cancel them",
+            )
+        else:
+            yield warning(
+                "rows",
+                f"{row['rows']} {row['channel']} rows are held{reason}",
+                f"mend the cause, then: noti-worker release {where}",
+            )

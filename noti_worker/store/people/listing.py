@@ -1,0 +1,93 @@
+"""Which notifications there are, and the story of one.
+
+Every function takes a `Connection` of `connect` or `for_people`, or a worker's `Session`, and raises DatabaseAway
+or DatabaseRefused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ClauseElement, select
+from sqlalchemy.dialects.postgresql import psycopg as dialect
+
+from noti_worker.domain.errors import NotFound
+from noti_worker.store.people.filters import Filter, where
+from noti_worker.store.people.source import Source, rows
+from noti_worker.store.people.tables import notifications_log as log
+from noti_worker.store.statements import Statement, statement
+
+_DIALECT = dialect.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One notification in a list: what an operator needs, never its content."""
+
+    notification_id: int
+    tenant_id: str
+    channel: str
+    priority: str
+    status: str
+    requested: str | None
+    recipient: str
+    template_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    created_at: datetime
+    due_at: datetime
+    finished_at: datetime | None
+    retry_count: int
+    max_retries: int
+    attempt_count: int
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a story: when, what, in which words, by whom; the rest is set where it applies."""
+
+    at: datetime
+    event: str
+    detail: str | None
+    by: str | None
+    attempt_number: int | None = None
+    account: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The story of one notification in order; the last event says what happens next."""
+
+    line: Line
+    events: tuple[Event, ...]
+
+
+_COLUMNS = [log.c[name] for name in Line.__dataclass_fields__]
+
+
+def list_notifications(source: Source, chosen: Filter, limit: int = 50) -> list[Line]:
+    """Give the newest `limit` notifications that fit, the newest first."""
+    newest = select(*_COLUMNS).where(where(chosen)).order_by(log.c.notification_id.desc()).limit(limit)
+    return [Line(**row) for row in rows(source, *compiled("list", newest))]
+
+
+def why(source: Source, notification_id: int) -> Story:
+    """Tell the story of one notification; raises NotFound when there is none with this id."""
+    found = list_notifications(source, Filter(ids=(notification_id,)))
+    if not found:
+        raise NotFound(f"there is no notification {notification_id}")
+    events = rows(source, statement("read_why"), {"notification_id": notification_id})
+    return Story(found[0], tuple(Event(**row) for row in events))
+
+
+def compiled(name: str, question: ClauseElement) -> tuple[Statement, Mapping[str, Any]]:
+    """Turn a SQLAlchemy construct into a statement for psycopg and its parameters."""
+    made = question.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    parameters = made.construct_params() or {}
+    return Statement(name, str(made), frozenset(parameters)), parameters

@@ -1,0 +1,160 @@
+"""The whole picture for an operator: what waits and why, what goes on, what failed, who works, what is paused.
+
+Every part is bounded, so that a million rows cost no more than a moment; a count that reached its bound says so.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from noti_worker.domain.notification import Channel, Priority
+from noti_worker.store.connect import Connection
+from noti_worker.store.errors import translated
+from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
+from noti_worker.store.people.pausing import CircuitLine, PauseLine, closed
+from noti_worker.store.people.source import Source, by_index, rows
+from noti_worker.store.statements import statement
+
+LANES = 2_000
+TOP = 8
+WAITING_BOUND = 10_000
+HELD_BOUND = 2_000
+FAILED_BOUND = 5_000
+TRIES_BOUND = 20_000
+RATES_SPAN = timedelta(minutes=5)
+FAILURES_SPAN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One lane with due rows: how many (`bounded`: at least), since when, and why the oldest still waits."""
+
+    channel: str
+    priority: str
+    tenant_id: str
+    rows: int
+    oldest_due_seconds: float
+    oldest_id: int
+    why: str
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Rows that wait for a person, of one channel, status and reason."""
+
+    channel: str
+    status: str
+    reason: str
+    rows: int
+    oldest_seconds: float
+    example_id: int
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What failed within the hour for one cause, with the newest of them and its error."""
+
+    channel: str
+    account: str | None
+    kind: str | None
+    rows: int
+    example_id: int
+    error: str | None
+    bounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Tries per minute by how they ended, over the last `seconds`; `other`: held, unknown, lost, late."""
+
+    sent: float
+    retried: float
+    failed: float
+    other: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Tries of one account that ended as `kind` and were not accepted, `of` all its tries; the newest and its error."""
+
+    account: str | None
+    kind: str | None
+    tries: int
+    of: int
+    example_id: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that `status` and `top` show. The lanes are those that wait longest."""
+
+    channels: tuple[ChannelLine, ...]
+    rates: Rates
+    waiting: tuple[Waiting, ...]
+    answers: tuple[Answers, ...]
+    held: tuple[Parked, ...]
+    failures: tuple[Failures, ...]
+    workers: tuple[WorkerLine, ...]
+    pauses: tuple[PauseLine, ...]
+    circuits: tuple[CircuitLine, ...]
+
+
+def overview(people: Connection) -> Overview:
+    """Ask for all of it, at one instant: no part contradicts another. Raises DatabaseAway or DatabaseRefused."""
+    with translated(), people.transaction():
+        people.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        now = status(people)
+        pauses, circuits = closed(people)
+        return Overview(
+            channels=now.channels,
+            rates=rates(people),
+            waiting=tuple(waiting(people)),
+            answers=tuple(answers(people)),
+            held=tuple(held(people)),
+            failures=tuple(failures(people)),
+            workers=now.workers,
+            pauses=tuple(pauses),
+            circuits=tuple(circuits),
+        )
+
+
+def waiting(source: Source, top: int = TOP, bound: int = WAITING_BOUND) -> list[Waiting]:
+    """The `top` lanes whose oldest due row has waited longest, the longest first."""
+    asked = {
+        "channels": [channel.value for channel in Channel],
+        "priorities": [rank.value for rank in Priority],
+        "lanes": LANES,
+        "top": top,
+        "bound": bound,
+    }
+    with by_index(source):
+        found = rows(source, statement("read_waiting"), asked)
+    return [Waiting(**row, bounded=row["rows"] >= bound) for row in found]
+
+
+def held(source: Source, bound: int = HELD_BOUND) -> list[Parked]:
+    """What waits for a person, by reason, among the `bound` that do so longest."""
+    found = rows(source, statement("read_held"), {"bound": bound})
+    return [Parked(**row, bounded=sum(other["rows"] for other in found) >= bound) for row in found]
+
+
+def failures(source: Source, bound: int = FAILED_BOUND) -> list[Failures]:
+    """What failed within the hour, by cause, among the `bound` newest."""
+    found = rows(source, statement("read_failures"), {"span": FAILURES_SPAN, "bound": bound})
+    return [Failures(**row, bounded=sum(other["rows"] for other in found) >= bound) for row in found]
+
+
+def rates(source: Source, bound: int = TRIES_BOUND) -> Rates:
+    """How many tries ended how, per minute."""
+    (row,) = rows(source, statement("read_rates"), {"span": RATES_SPAN, "bound": bound})
+    per_minute = {name: row[name] * 60 / row["seconds"] for name in ("sent", "retried", "failed", "other")}
+    return Rates(**per_minute, seconds=row["seconds"])
+
+
+def answers(source: Source, bound: int = TRIES_BOUND) -> list[Answers]:
+    """Which accounts did not accept what, among the `bound` newest tries of the same span as the rates."""
+    found = rows(source, statement("read_answers"), {"span": RATES_SPAN, "bound": bound})
+    return [Answers(**row) for row in found]

@@ -1,0 +1,292 @@
+"""The queue of one worker: claim, brief, record and give back rows of `noti.notifications_log`."""
+
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
+from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
+from noti_worker.store.briefing.needs import Needs
+from noti_worker.store.connect import Database, Session
+from noti_worker.store.queue.record import record
+from noti_worker.store.statements import statement
+
+_HEADS = statement("heads")
+_STRIDES = statement("strides")
+_CLAIM = statement("claim")
+_CLOSURES = statement("closures")
+_BRIEF = statement("brief")
+_RECORD = statement("record")
+_RELEASE = statement("release")
+_EXTEND = statement("extend")
+_DISPATCH = statement("dispatch")
+
+_BEHIND_ALL = chr(0x10FFFF) * 33
+"""Longer than the table admits a tenant to be, and of its last letter only."""
+
+
+class PostgresQueue:
+    """Ports Queue and Leases. Connections of their own, so that a slow record holds up neither claims nor leases.
+
+    For results as many as threads record at a time.
+    """
+
+    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._database = database
+        self._claims = database.session("claims")
+        self._results = deque[Session]()  # those that nobody uses
+        self._numbers = count(1)
+        self._leases = database.session("leases")
+
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        """Up to `window` lanes with unfinished rows, following `after` in lane order.
+
+        Lanes of `floors` are looked at from there on, and for rows that are not in flight; without one they are not
+        found.
+        """
+        starts = [
+            # The empty tenant stands before every tenant; a lane order is one of bytes, as in the index.
+            Lane(
+                channel,
+                priority,
+                after.tenant_id if after and (channel, priority) == (after.channel, after.priority) else "",
+            )
+            for channel in sorted(channels)
+            for priority in sorted(Priority)
+            if after is None or (channel, priority) >= (after.channel, after.priority)
+        ]
+        if not starts:
+            return []
+        known = sorted(lane for lane in floors if lane > starts[0])
+        parameters = {
+            "channels": [start.channel.value for start in starts],
+            "priorities": [start.priority.value for start in starts],
+            "tenants": [start.tenant_id for start in starts],
+            # Arrays are counted from 1. No tenant stands behind the one that stands behind all.
+            "firsts": [bisect_right(known, start) + 1 for start in starts],
+            "lasts": [bisect_right(known, replace(start, tenant_id=_BEHIND_ALL)) for start in starts],
+            "known": [lane.tenant_id for lane in known],
+            "floors_at": [floors[lane].due_at for lane in known],
+            "floors_id": [floors[lane].notification_id for lane in known],
+            "window": window,
+        }
+        return [
+            LaneHead(
+                Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]),
+                _utc(row["due_at"]),
+                _utc(row["next_at"]) if row["next_at"] else None,
+            )
+            for row in self._claims.run(_HEADS, parameters)
+        ]
+
+    def closures(self) -> Closures:
+        """What is not sent now."""
+        rows = self._claims.run(_CLOSURES, {})
+        return Closures(
+            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"]) for row in rows
+        )
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
+        found = self._claims.run(
+            _STRIDES,
+            {
+                "channels": [share.lane.channel.value for share in shares],
+                "priorities": [share.lane.priority.value for share in shares],
+                "tenants": [share.lane.tenant_id for share in shares],
+                "floors_at": [share.floor.due_at for share in shares],
+                "floors_id": [share.floor.notification_id for share in shares],
+                "rows": rows,
+            },
+        )
+        return {
+            Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]): Floor(
+                _utc(row["due_at"]), row["notification_id"]
+            )
+            for row in found
+        }
+
+    def claim(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        in_hand: Sequence[int] | None = None,
+        solo: bool = False,
+        skip: Skip = NOTHING,
+    ) -> Sequence[Notification]:
+        """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
+
+        `dead` None: no claim of another worker is taken, not even an expired one. With the ids `in_hand` our own
+        claims of other rows are. The rows of `skip` stay.
+        """
+        if not shares or limit <= 0:
+            return []
+        lanes = [share.lane for share in shares]
+        rows = self._claims.tuples(
+            _CLAIM,
+            {
+                "worker_id": worker_id,
+                "lease": lease,
+                "dead": None if dead is None else list(dead),
+                "in_hand": None if in_hand is None else list(in_hand),
+                "solo": solo,
+                "limit": limit,
+                "closed_providers": [f"{tenant}\x1f{name}" for tenant, name in skip.providers],
+                "closed_templates": [f"{tenant}\x1f{name}" for tenant, name in skip.templates],
+                "channels": [lane.channel.value for lane in lanes],
+                "priorities": [lane.priority.value for lane in lanes],
+                "tenants": [lane.tenant_id for lane in lanes],
+                "floors_at": [share.floor.due_at for share in shares],
+                "floors_id": [share.floor.notification_id for share in shares],
+                "untils_at": [share.until.due_at for share in shares],
+                "untils_id": [share.until.notification_id for share in shares],
+                "quotas": [share.quota for share in shares],
+            },
+        )
+        turn = {(lane.channel, lane.priority, lane.tenant_id): number for number, lane in enumerate(lanes)}
+        claimed = [_notification(row) for row in rows]
+        claimed.sort(key=lambda n: (turn[n.channel, n.priority, n.tenant_id], n.due_at, n.notification_id))
+        return claimed
+
+    def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
+        """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
+        needs = Needs.of(notifications)
+        return needs.met_by(self._claims.run(_BRIEF, needs.parameters()) if needs else [])
+
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+        """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
+
+        def write(document: str) -> Mapping[int, str]:
+            fates: dict[int, str] = {}
+            with self._recording() as session:
+                rows = session.tuples(_RECORD, {"worker_id": worker_id, "document": document})
+            for notification_id, fate in rows:
+                # Two claims of one row may end in one flush (we lost it and took it again): busy must be seen.
+                if fates.get(notification_id) != "busy":
+                    fates[notification_id] = fate
+            return fates
+
+        return record(results, self._monotonic(), write) if results else {}
+
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
+        """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
+
+        A token is (notification_id, claim_count).
+        """
+        if not notifications:
+            return {}
+        with self._recording() as session:
+            rows = session.run(_RELEASE, {"worker_id": worker_id, **_tokens(notifications)})
+        return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
+
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
+        """Prolong the leases; gives the tokens that were not: gone, no longer ours, or busy, ours but locked."""
+        if not notifications:
+            return {}
+        rows = self._leases.run(_EXTEND, {"worker_id": worker_id, "lease": lease, **_tokens(notifications)})
+        return {(row["id"], row["claim_count"]): row["fate"] for row in rows}
+
+    def dispatch(self, worker_id: int, notification: Notification) -> bool:
+        """Write the dispatch mark before the send; False when the row is no longer ours."""
+        token = {"id": notification.notification_id, "claim_count": notification.claim_count}
+        return bool(self._leases.run(_DISPATCH, {"worker_id": worker_id, **token}))
+
+    def close(self) -> None:
+        """Close the connections."""
+        for session in (self._claims, self._leases, *self._results):
+            session.close()
+
+    @contextmanager
+    def _recording(self) -> Iterator[Session]:
+        """Give a session for results that nobody uses."""
+        try:
+            session = self._results.pop()
+        except IndexError:
+            session = self._database.session(f"results {next(self._numbers)}")
+        try:
+            yield session
+        finally:
+            self._results.append(session)
+
+
+def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:
+    """The fencing tokens, sorted by id: two statements that meet on the same rows lock them in one order."""
+    tokens = sorted((n.notification_id, n.claim_count) for n in notifications)
+    return {"ids": [token[0] for token in tokens], "claim_counts": [token[1] for token in tokens]}
+
+
+def _notification(row: tuple[Any, ...]) -> Notification:
+    """A row of `claim`, whose columns stand in the order of the fields."""
+    id_, claim_count, channel, priority, tenant_id, recipient, message_id = row[:7]
+    created_at, due_at, claimed_at, first_due_at = map(_utc, row[7:11])
+    subject, body, template_id, template_data, locale, options, expires_at = row[11:18]
+    retry_count, max_retries, attempt_count, lost_count, requested, on_uncertain = row[18:24]
+    return Notification(
+        id_,
+        claim_count,
+        _CHANNELS[channel],
+        _PRIORITIES[priority],
+        tenant_id,
+        recipient,
+        message_id,
+        created_at,
+        due_at,
+        claimed_at,
+        first_due_at,
+        subject,
+        body,
+        template_id,
+        template_data,
+        locale,
+        options,
+        None if expires_at is None else _utc(expires_at),
+        retry_count,
+        max_retries,
+        attempt_count,
+        lost_count,
+        None if requested is None else _wish(requested),
+        None if on_uncertain is None else _on_uncertain(on_uncertain),
+        *row[24:],
+    )
+
+
+# A look into a table costs a tenth of a call of the enumeration.
+_CHANNELS = {channel.value: channel for channel in Channel}
+_PRIORITIES = {priority.value: priority for priority in Priority}
+
+
+# A newer version may have written a word that this one does not know. It must not stop the batch, and the
+# row itself is treated with the most care there is: parked until somebody decides.
+
+
+def _wish(word: str) -> Status:
+    return Status.CANCELLED if word == Status.CANCELLED else Status.HELD
+
+
+def _on_uncertain(word: str) -> OnUncertain:
+    try:
+        return OnUncertain(word)
+    except ValueError:
+        return OnUncertain.HOLD
+
+
+def _utc(instant: datetime) -> datetime:
+    # Behind a pooler the session may have another time zone.
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

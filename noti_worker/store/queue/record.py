@@ -1,0 +1,145 @@
+"""The record document: results as JSON that PostgreSQL accepts whatever a provider answered.
+
+A message that was sent and cannot be recorded would be sent again for ever. So everything is cleaned
+(NUL, lone surrogates, NaN), capped (texts, depth, numbers) and clamped (waits, durations) here, and a
+document that the database refuses all the same is halved until the one result stands alone.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from noti_worker.domain.facts import Result
+from noti_worker.domain.notification import Message, Status
+from noti_worker.domain.outcome import Kind
+from noti_worker.store.errors import Refusal
+from noti_worker.store.storable import compact, storable
+
+Entry = dict[str, Any]
+
+ERROR_AT_MOST = 2_000
+"""Characters of an error text."""
+
+_NAME_AT_MOST = 200
+_WAIT_AT_MOST = 366 * 86_400.0
+_DURATION_AT_MOST = 7 * 86_400.0
+
+# Made once: json.dumps makes one for each call that asks for anything unusual.
+_DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_BROKEN_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+# A fault of the statement or of a right is no fault of one result: halving would only blame them all.
+_NOT_ABOUT_A_RESULT = ("0A", "26", "28", "3D", "3F", "42")
+
+
+def entry(result: Result, now_monotonic: float) -> Entry:
+    """One result as an entry of the document; total: a value that cannot be kept is left out."""
+    try:
+        return _verdict(result) | _details(result, now_monotonic)
+    except _BROKEN_VALUES as error:
+        return minimal(result, f"the details could not be recorded ({type(error).__name__})")
+
+
+def minimal(result: Result, error: str) -> Entry:
+    """What must be known of a result, nothing that came from outside."""
+    least = _verdict(result) | {"error": error, "reason": error}
+    if result.inbox is not None and result.verdict.status is Status.SENT:
+        # Without its message in the inbox it was not delivered.
+        least |= {"status": Status.FAILED, "kind": Kind.PERMANENT}
+    return least
+
+
+def dump(entries: Sequence[Entry]) -> str:
+    """The document."""
+    return _DOCUMENT.encode(entries)
+
+
+def record(
+    results: Sequence[Result], now_monotonic: float, write: Callable[[str], Mapping[int, str]]
+) -> dict[int, str]:
+    """Write the results with `write` (a document in, fates out), isolating what the database refuses.
+
+    Raises what `write` raises, except for a refusal that concerns single results: their fate is `refused`.
+    """
+    # Sorted by id: two workers that record then never wait for each other.
+    ordered = sorted(results, key=lambda result: result.notification.notification_id)
+    return _halving([(result, entry(result, now_monotonic)) for result in ordered], write)
+
+
+def _halving(pairs: Sequence[tuple[Result, Entry]], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
+    try:
+        return dict(write(dump([one for _, one in pairs])))
+    except Refusal as refusal:
+        if refusal.sqlstate is not None and refusal.sqlstate.startswith(_NOT_ABOUT_A_RESULT):
+            raise
+        if len(pairs) == 1:
+            return _alone(pairs[0][0], write, refusal)
+    middle = len(pairs) // 2
+    return _halving(pairs[:middle], write) | _halving(pairs[middle:], write)
+
+
+def _alone(result: Result, write: Callable[[str], Mapping[int, str]], refusal: Refusal) -> dict[int, str]:
+    try:
+        return dict(write(dump([minimal(result, f"the details could not be recorded: {refusal}")])))
+    except Refusal:
+        return {result.notification.notification_id: "refused"}
+
+
+def _verdict(result: Result) -> Entry:
+    notification, verdict, outcome = result.notification, result.verdict, result.outcome
+    least: Entry = {
+        "id": notification.notification_id,
+        "claim_count": notification.claim_count,
+        "status": verdict.status,
+        "kind": storable(result.kind if outcome is None else outcome.kind, _NAME_AT_MOST),
+    }
+    if outcome is not None:
+        least["tried"] = True
+        least["attempt"] = notification.attempt_count + 1
+    if verdict.charge:
+        least["charge"] = True
+    if verdict.wait is not None:
+        least["wait_ms"] = _milliseconds(verdict.wait.total_seconds(), _WAIT_AT_MOST)
+    return least
+
+
+def _details(result: Result, now_monotonic: float) -> Entry:
+    outcome = result.outcome
+    reason = storable(result.verdict.reason, ERROR_AT_MOST)
+    details: Entry = {"reason": reason}
+    if outcome is not None and (outcome.kind is Kind.OK or outcome.error is not None):
+        # With `ok` an error speaks of copies that were refused: it stands in the try, not in the row.
+        details["error"] = storable(outcome.error, ERROR_AT_MOST)
+    elif result.verdict.status is not Status.CANCELLED:  # a row that is cancelled keeps what its last try said
+        details["error"] = reason
+    if result.account is not None:
+        details["provider"] = storable(result.provider, _NAME_AT_MOST)
+        details["account"] = storable(result.account, _NAME_AT_MOST)
+    if outcome is not None:
+        details["code"] = storable(outcome.code, _NAME_AT_MOST)
+        details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
+        details["age_ms"] = _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST)
+        details["duration_ms"] = _milliseconds(result.seconds, _DURATION_AT_MOST)
+        if outcome.response is not None:
+            details["response"] = compact(outcome.response)
+        if result.traceparent is not None:
+            details["traceparent"] = storable(result.traceparent, _NAME_AT_MOST)
+    if result.inbox is not None:
+        details["inbox"] = _inbox(result.inbox)
+    return details
+
+
+def _inbox(message: Message) -> Entry:
+    # Cleaned, never cut: a message that is too long for the inbox is refused as a whole.
+    content = {
+        "tenant_id": message.tenant_id,
+        "recipient": message.recipient,
+        "subject": message.subject,
+        "body": message.text,
+        "html": message.html,
+    }
+    return {name: storable(value, None) for name, value in content.items()}
+
+
+def _milliseconds(seconds: float, at_most: float) -> int:
+    return int(min(seconds, at_most) * 1000) if seconds > 0 else 0  # also for NaN

@@ -1,0 +1,134 @@
+"""What keeps claimed rows ours: a beat every 2 s, leases prolonged in time, no new send when neither gets through."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.facts import Fenced, Trouble
+from noti_worker.domain.ports import Leases, Workers
+from noti_worker.worker.context import Context
+from noti_worker.worker.inflight import InFlight
+
+BEAT_EVERY = 2.0
+
+
+class Heartbeat:
+    """A thread that beats every 2 s, prolongs the leases in time, and fences the worker when it cannot."""
+
+    def __init__(
+        self,
+        context: Context,
+        workers: Workers,
+        leases: Leases,
+        in_flight: InFlight,
+        state: Callable[[], dict[str, object]],
+    ) -> None:
+        """Prepare; `start` runs it. `state` is what the register tells of us."""
+        self._context = context
+        self._workers = workers
+        self._leases = leases
+        self._in_flight = in_flight
+        self._state = state
+        self._clock = context.clock
+        self._outage = context.outage
+        self._lease = context.pace.lease
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._last_beat = self._extended = context.clock.monotonic()
+        self._beats = 0
+        self._dead: tuple[int, ...] = ()
+        self._told_fenced = False
+        in_flight.heard(self._last_beat)  # the register was entered just now
+
+    @property
+    def alive(self) -> bool:
+        """False once the thread has died of an error."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Beat no more; a beat under way is waited for up to `seconds`."""
+        self._stopped.set()
+        self._thread.join(seconds)
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the last beat that went through."""
+        return self._clock.monotonic() - self._last_beat
+
+    @property
+    def dead(self) -> tuple[int, ...] | None:
+        """Whose rows may be taken at once; None: take no claim of anybody, an outage has just ended.
+
+        After an outage everybody else looks dead, so nobody is until two of our own beats went through,
+        and for 15 s the neighbours may first record what they have in hand.
+        """
+        if self._outage.on or self._outage.ended_within(15.0):
+            return None
+        return self._dead if self._beats >= 2 else ()
+
+    def step(self) -> float:
+        """One round: beat, prolong when a third of the lease has passed, fence. Gives the pause."""
+        fenced, asked = self._in_flight.fenced, self._clock.monotonic()
+        beaten, pause = self._beat()
+        now = self._clock.monotonic()
+        sure = not fenced
+        if now - self._extended >= self._lease.total_seconds() / 3 or (fenced and beaten):
+            # While we were silent others may have taken our rows: nothing is begun before we know which.
+            sure = self._extend(now) or sure
+        if beaten and sure:
+            self._in_flight.heard(asked)
+        self._tell()
+        return min(pause, self._lease.total_seconds() / 6)
+
+    def _tell(self) -> None:
+        fenced = self._in_flight.fenced
+        if fenced != self._told_fenced:
+            self._told_fenced = fenced
+            self._context.observer.on(Fenced(fenced, self.silent))
+
+    def _beat(self) -> tuple[bool, float]:
+        """Beat; gives whether that went through, and the pause."""
+        asked = self._clock.monotonic()
+        try:
+            beat = self._workers.beat(self._context.worker_id, self._state())
+        except DatabaseAway as error:
+            self._beats = 0
+            return False, min(self._outage.failed(error), BEAT_EVERY)
+        self._outage.answered()
+        self._last_beat = self._clock.monotonic()
+        self._clock.hear(beat.now, asked)
+        self._beats = self._beats + 1 if beat.known else 0
+        self._dead = beat.dead
+        return True, BEAT_EVERY
+
+    def _extend(self, now: float) -> bool:
+        """Prolong what is in hand; True when that went through."""
+        rows = self._in_flight.extendable()
+        fates: Mapping[tuple[int, int], str] = {}
+        if rows:
+            self._context.tick("leases")  # the beat before may have taken all the time that one call may
+            try:
+                fates = self._leases.extend(
+                    self._context.worker_id, [claim.notification for claim in rows], self._lease
+                )
+            except DatabaseAway as error:
+                self._outage.failed(error)
+                return False
+            self._in_flight.extended(rows, fates, now)
+        if "busy" not in fates.values():  # else once more with the next beat
+            self._extended = now
+        return True
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            self._context.tick("leases")
+            try:
+                pause = self.step()
+            except DatabaseRefused as error:
+                self._context.observer.on(Trouble("leases", str(error)))
+                pause = BEAT_EVERY

@@ -1,0 +1,81 @@
+"""The provider's own words: without addresses, URLs and host names, and the wait that they ask for."""
+
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.words import asked_wait, blanked
+from tests.providers.contract import a_message
+
+MAIL = a_message(
+    Channel.EMAIL, "Rate Limit <rate@Spam-List.example>", options={"cc": ["helo@example.net"], "bcc": "x@blocked.test"}
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("<rate@spam-list.example>: User unknown", "<***>: User unknown"),
+        ("rate@spam-list.example: User unknown", "***: User unknown"),
+        ("RATE@SPAM-LIST.EXAMPLE is unknown", "*** is unknown"),
+        ("<rate> unknown", "*** unknown"),
+        ("the rate is too high", "the rate is too high"),
+        ("no host spam-list.example here", "no host *** here"),
+        ("<helo@example.net> and x@blocked.test", "<***> and ***"),
+        ("somebody.else@dmarc.example is unknown", "*** is unknown"),
+        ('"too many words"@x.example is unknown', "*** is unknown"),
+        ("räte@größe.example ist unbekannt", "*** ist unbekannt"),
+        ("<spam@[192.0.2.1]> unknown", "*** unknown"),
+        ("see https://rate.example/blocked?by=spam now", "see *** now"),
+        ("see www.rate.example/spam", "see ***"),
+        ("client mail.helo.example.com refused", "client *** refused"),
+        ("client MAIL.HELO.EXAMPLE.COM refused", "client *** refused"),
+        ("User unknown.Please go", "User unknown.Please go"),
+        ("5.1.1 unknown, 4.7.650 rate. Wait 1.5 s", "5.1.1 unknown, 4.7.650 rate. Wait 1.5 s"),
+        ("", ""),
+    ],
+)
+def test_only_the_provider_s_words_are_left(words: str, left: str) -> None:
+    assert blanked(words, MAIL) == left
+
+
+def test_a_recipient_of_another_channel_is_blanked_as_a_whole_word() -> None:
+    chat = a_message(Channel.CHAT, "#spam")
+    assert blanked("channel #spam is unknown, #spammers is not", chat) == "channel *** is unknown, #spammers is not"
+    hook = a_message(Channel.WEBHOOK, "https://hooks.example/rate?spam=1")
+    assert blanked("no route for https://hooks.example/rate?spam=1", hook) == "no route for ***"
+
+
+def test_without_a_message_addresses_and_hosts_are_blanked_all_the_same() -> None:
+    assert blanked("rate@x.example at mx.rate.example", None) == "*** at ***"
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("try again in 300 seconds", 310.0),
+        ("back in 1 hour", 3610.0),
+        ("wait 10min", 610.0),
+        ("<15min@example.net> is unknown", None),
+        ("http://x.example/15 min", None),
+        ("soon", None),
+    ],
+)
+def test_the_wait_that_the_words_ask_for(words: str, seconds: float | None) -> None:
+    assert asked_wait(words, a_message(Channel.EMAIL, "15min@example.net")) == seconds
+
+
+@given(st.text() | st.text(alphabet='<>@."ab[]:/\\ '))
+def test_any_words_can_be_read(words: str) -> None:
+    blanked(words, MAIL)
+    asked_wait(words, MAIL)
+
+
+@pytest.mark.parametrize("hostile", ["a" * 500_000, "a." * 250_000, "@" * 500_000, "<" * 500_000, '"' * 500_000])
+def test_hostile_words_cost_no_more_than_others(hostile: str) -> None:
+    began = perf_counter()
+    blanked(hostile, MAIL)
+    assert perf_counter() - began < 2

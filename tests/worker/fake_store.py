@@ -1,0 +1,285 @@
+"""The queue in memory. `queue_contract` shows that it answers as the real one does."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from noti_worker.domain.closures import NOTHING, Skip
+from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
+from noti_worker.domain.notification import Briefing, Channel, Notification, Status
+from noti_worker.domain.ports import Beat, Clock
+from tests.domain.rows import claimed
+from tests.worker.fake_circuits import FakeCircuits
+
+FINISHED = {Status.SENT, Status.FAILED, Status.CANCELLED, Status.SUPPRESSED, Status.EXPIRED}
+PARKED = {Status.HELD, Status.UNKNOWN}
+
+STRANGER = 99
+"""The worker that takes rows away."""
+
+
+@dataclass
+class Row:
+    """A row as the table has it; `tries` is its part of the attempts log, each as (claim_count, status)."""
+
+    notification: Notification
+    status: Status = Status.PENDING
+    waits_as: Status = Status.PENDING  # while nobody has it
+    owner: int | None = None
+    lease_until: datetime | None = None
+    tries: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+    @property
+    def open(self) -> bool:
+        return self.status not in FINISHED | PARKED
+
+    @property
+    def key(self) -> Floor:
+        return Floor(self.notification.due_at, self.notification.notification_id)
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.notification.channel, self.notification.priority, self.notification.tenant_id)
+
+    def belongs_to(self, worker_id: int, notification: Notification) -> bool:
+        return self.owner == worker_id and self.notification.claim_count == notification.claim_count
+
+    def change(self, **fields: Any) -> None:
+        self.notification = replace(self.notification, **fields)
+
+    def leave(self, status: Status) -> None:
+        """The claim ends, and with it the mark and the wish."""
+        self.status, self.owner, self.lease_until = status, None, None
+        self.change(dispatched=False, requested=None)
+
+
+class FakeStore(FakeCircuits):
+    """All doors over a dict; `away` makes every call fail, `calls` tells what was asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.rows: dict[int, Row] = {}
+        self.refuse_extend = False
+        self.refuse_brief = False
+        self.refuse_release = False
+        self.lose_claims = 0  # so many are carried out and not answered
+        self.locked: set[int] = set()  # by an application
+        self.snatched: set[int] = set()  # each claim of them is taken over at once
+        self.dead: tuple[int, ...] = ()
+        self.recorded: list[Result] = []
+        self.lock = threading.RLock()
+
+    def add(self, **fields: Any) -> int:
+        number = len(self.rows) + 1
+        self.rows[number] = Row(claimed(notification_id=number, claim_count=0, **fields))
+        return number
+
+    def snatch(self, number: int) -> None:
+        """Another worker takes the row over, and keeps it."""
+        row = self.rows[number]
+        row.owner, row.lease_until = STRANGER, self.clock.now() + timedelta(days=1)
+        row.change(claim_count=row.notification.claim_count + 1)
+
+    # Lanes
+
+    def heads(
+        self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
+    ) -> Sequence[LaneHead]:
+        self._call("heads", {"after": after, "floors": dict(floors)})
+        now, found = self.clock.now(), dict[Lane, list[Row]]()
+        for row in self._open():
+            if row.lane.channel in channels and (after is None or row.lane > after):
+                found.setdefault(row.lane, []).append(row)
+        heads: list[LaneHead] = []
+        for lane, rows in sorted(found.items()):
+            ahead = next((row.notification.due_at for row in rows if row.notification.due_at > now), None)
+            if lane in floors:
+                first = next((row for row in rows if row.key >= floors[lane] and not self._leased(row)), None)
+            else:
+                first = rows[0]
+            if first is not None:
+                heads.append(LaneHead(lane, first.notification.due_at, ahead))
+        return heads[:window]
+
+    def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
+        self._call("strides", [share.lane for share in shares])
+        stops: dict[Lane, Floor] = {}
+        for share in shares:
+            due = [row.key for row in self._open() if row.lane == share.lane and self._due(row)]
+            if len(ahead := [key for key in due if key >= share.floor]) > rows:
+                stops[share.lane] = ahead[rows]
+        return stops
+
+    # Claims
+
+    def claim(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        in_hand: Sequence[int] | None = None,
+        solo: bool = False,
+        skip: Skip = NOTHING,
+    ) -> Sequence[Notification]:
+        self._call("claim", {"shares": list(shares), "limit": limit, "dead": dead, "solo": solo, "skip": skip})
+        with self.lock:
+            taken: list[Row] = []
+            for share in shares:
+                free = [
+                    row
+                    for row in self._open()
+                    if row.lane == share.lane
+                    and self._due(row)
+                    and share.floor <= row.key < share.until
+                    and self._free(row, worker_id, dead, in_hand)
+                    and (row.notification.lost_count + (row.owner is not None) >= 2) == solo
+                    and not skip.hits(row.notification)
+                    and row.notification.notification_id not in self.locked
+                ]
+                taken += free[: max(min(share.quota, limit - len(taken)), 0)]
+            for row in taken:
+                self._take(row, worker_id, lease)
+            claims = [row.notification for row in taken]
+            for number in self.snatched.intersection(row.notification.notification_id for row in taken):
+                self.snatch(number)
+        if self.lose_claims:
+            self.lose_claims -= 1
+            raise DatabaseAway("08006")
+        return claims
+
+    def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
+        self._call("brief", len(notifications))
+        if self.refuse_brief:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
+        return {}
+
+    # Records
+
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+        self._call("record", len(results))
+        with self.lock:
+            return {result.notification.notification_id: self._record(worker_id, result) for result in results}
+
+    def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
+        self._call("release", [each.notification_id for each in notifications])
+        if self.refuse_release:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
+        fates: dict[tuple[int, int], str] = {}
+        with self.lock:
+            for each in notifications:
+                row, fate = self.rows[each.notification_id], "stale"
+                if row.belongs_to(worker_id, each):
+                    fate = "busy" if each.notification_id in self.locked else "released"
+                if fate == "released":
+                    row.leave(row.notification.requested or row.waits_as)
+                fates[each.notification_id, each.claim_count] = fate
+        return fates
+
+    # Leases
+
+    def extend(
+        self, worker_id: int, notifications: Sequence[Notification], lease: timedelta
+    ) -> Mapping[tuple[int, int], str]:
+        self._call("extend", [each.notification_id for each in notifications])
+        if self.refuse_extend:
+            raise DatabaseBusy("55P03 LockNotAvailable")
+        fates: dict[tuple[int, int], str] = {}
+        with self.lock:
+            for each in notifications:
+                row = self.rows[each.notification_id]
+                if not row.belongs_to(worker_id, each):
+                    fates[each.notification_id, each.claim_count] = "gone"
+                elif each.notification_id in self.locked:
+                    fates[each.notification_id, each.claim_count] = "busy"
+                else:
+                    row.lease_until = self.clock.now() + lease
+        return fates
+
+    def dispatch(self, worker_id: int, notification: Notification) -> bool:
+        self._call("dispatch", notification.notification_id)
+        with self.lock:
+            row = self.rows[notification.notification_id]
+            if ours := row.belongs_to(worker_id, notification):
+                row.change(dispatched=True)
+            return ours
+
+    # Workers
+
+    def register(self, version: str) -> int:
+        self._call("register", version)
+        return 7
+
+    def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
+        self._call("beat", dict(state))
+        return Beat(True, self.dead, self.clock.now())
+
+    def leave(self, worker_id: int) -> None:
+        self._call("leave", worker_id)
+
+    def _open(self) -> Iterable[Row]:
+        return sorted((row for row in self.rows.values() if row.open), key=lambda row: row.key)
+
+    def _due(self, row: Row) -> bool:
+        return row.notification.due_at <= self.clock.now()
+
+    def _leased(self, row: Row) -> bool:
+        return row.lease_until is not None and row.lease_until >= self.clock.now()
+
+    def _free(self, row: Row, worker_id: int, dead: Sequence[int] | None, in_hand: Sequence[int] | None) -> bool:
+        if row.owner is None:
+            return True
+        if dead is not None and (row.owner in dead or not self._leased(row)):
+            return True
+        unanswered = in_hand is not None and row.notification.notification_id not in in_hand
+        return unanswered and row.owner == worker_id and not row.notification.dispatched
+
+    def _take(self, row: Row, worker_id: int, lease: timedelta) -> None:
+        now, last = self.clock.now(), row.notification
+        if row.owner is not None:
+            row.tries.append((last.claim_count, "lost"))
+            row.change(lost_count=last.lost_count + 1, attempt_count=last.attempt_count + 1)
+        row.change(claim_count=last.claim_count + 1, claimed_at=now)
+        row.owner, row.lease_until, row.status = worker_id, now + lease, Status.SENDING
+
+    def _record(self, worker_id: int, result: Result) -> str:
+        claim, tried = result.notification, result.outcome is not None
+        row = self.rows[claim.notification_id]
+        if row.belongs_to(worker_id, claim):
+            if claim.notification_id in self.locked:
+                return "busy"
+            self._apply(row, result)
+            return "applied"
+        written = any(count == claim.claim_count and status != "lost" for count, status in row.tries)
+        if written if tried else (row.owner is None and row.notification.claim_count == claim.claim_count):
+            return "again"
+        if tried:
+            row.tries.append((claim.claim_count, "stale"))
+        return "stale"
+
+    def _apply(self, row: Row, result: Result) -> None:
+        last, verdict, tried = row.notification, result.verdict, result.outcome is not None
+        becomes = verdict.status
+        if becomes in {Status.RETRYING, Status.HELD}:
+            becomes = last.requested or becomes
+        if tried:
+            told = verdict.status in {Status.SENT, Status.RETRYING, *PARKED}
+            row.tries.append((last.claim_count, str(verdict.status) if told else "failed"))
+        if verdict.status is Status.RETRYING:
+            row.change(due_at=self.clock.now() + (verdict.wait or timedelta()))
+            row.waits_as = Status.RETRYING
+        row.change(
+            retry_count=last.retry_count + verdict.charge, attempt_count=last.attempt_count + tried, lost_count=0
+        )
+        row.leave(becomes)
+        self.recorded.append(result)
