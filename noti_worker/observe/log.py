@@ -59,6 +59,8 @@ EVENTS: dict[str, str] = {
     "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
     "sent": "a message was accepted by its provider (debug)",
     "claimed": "rows were taken (debug)",
+    "rescued": "of the rows that were taken `rows` had been lost before: their worker died, or their lease ran out"
+    " (warning)",
     "recorded": "results were written (debug)",
     "late_result": "results came when their rows were no longer ours; kept in the attempts log as stale (warning)",
     "record_refused": "the database refuses one result; its row stays claimed until the lease ends (error)",
@@ -185,6 +187,8 @@ class LogObserver:
                 for result in results:
                     self._finished(result)
             case Claimed(rows, seconds):
+                if lost := sum(row.lost_count > 0 for row in rows):
+                    self._log.warning("rescued", rows=lost)
                 if self._verbose:
                     self._log.debug("claimed", rows=len(rows), seconds=round(seconds, 4))
             case Recorded(fates, seconds):

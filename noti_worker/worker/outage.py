@@ -16,7 +16,7 @@ SAY_EVERY = 60.0
 
 
 class Outage:
-    """Shared by all threads that talk to the database: is it away, since when, how long to wait now.
+    """Shared by all threads that talk to the database: is it away, since when, how long to wait now, what waits for it.
 
     Thread-safe.
     """
@@ -33,6 +33,7 @@ class Outage:
         self._busy_said = float("-inf")
         self._tries = 0
         self.count = 0  # outages so far
+        self._settled = 0  # outages after which all results were recorded
         self._ended: float | None = None
 
     @property
@@ -41,8 +42,21 @@ class Outage:
         return self._since is not None
 
     def watch(self, waiting: Callable[[], int]) -> None:
-        """Ask here how many results are in hand, for the log line."""
+        """Ask here how many results are in hand."""
         self._waiting = waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many results are in hand and not recorded."""
+        return self._waiting()
+
+    @property
+    def results_first(self) -> bool:
+        """While the database is away only heartbeat and recorder knock; then results in hand go before all else."""
+        outages = self.count
+        if not self.on and not self.waiting:
+            self._settled = outages
+        return self.on or self._settled != outages
 
     def failed(self, error: DatabaseAway) -> float:
         """Note a failed call; gives the seconds to wait before the next one.
@@ -68,7 +82,7 @@ class Outage:
             wait = min(FIRST_WAIT * 2.0 ** min(self._tries, 10), LONGEST_WAIT) * (0.5 + self._dice())
             self._tries += 1
         if say:
-            self._observer.on(DatabaseLost(str(error), now - since, self._waiting()))
+            self._observer.on(DatabaseLost(str(error), now - since, self.waiting))
         return wait
 
     def answered(self) -> None:

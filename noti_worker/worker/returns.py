@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.ports import Records
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import Claim, InFlight
@@ -44,6 +44,9 @@ class Returns:
             fates = self._records.release(self._context.worker_id, [claim.notification for claim in claims])
         except DatabaseAway:
             self._waiting.extend(claims)
+            raise
+        except DatabaseRefused:
+            self._in_flight.drop(claims)  # left to their leases, which nobody prolongs any more
             raise
         for claim in claims:
             if fates.get(claim.token) == "busy":  # locked by an application: left to its lease it would count as lost

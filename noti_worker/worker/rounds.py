@@ -12,7 +12,6 @@ from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.pools import PATIENCE, Pool
-from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.returns import Returns
 from noti_worker.worker.scanner import EARLIEST, LaneScanner
 from noti_worker.worker.steering import LEARN_EVERY, Steering
@@ -45,7 +44,6 @@ class Rounds:
         pools: Mapping[Channel, Pool],
         in_flight: InFlight,
         heartbeat: Heartbeat,
-        recorder: Recorder,
         steering: Steering,
         circuits: Circuits,
     ) -> None:
@@ -55,7 +53,6 @@ class Rounds:
         self._pools = pools
         self._in_flight = in_flight
         self._heartbeat = heartbeat
-        self._recorder = recorder
         self._steering = steering
         self._circuits = circuits
         self._clock = context.clock
@@ -67,8 +64,6 @@ class Rounds:
         self._known_dead: frozenset[int] = frozenset()
         self._vain_hints = 0
         self._look_again = False
-        self._flush_due = False
-        self._outages = 0
 
     def hint(self) -> None:
         """A row came in, or something was paused: look at once, and once more a moment later."""
@@ -92,7 +87,8 @@ class Rounds:
         """One round; gives the seconds until the next one is due, called or not."""
         try:
             self.returns.release()
-            if self._in_flight.fenced or self._must_flush():
+            outage = self._context.outage
+            if self._in_flight.fenced or outage.results_first or outage.waiting > MOST_UNRECORDED:
                 return FLUSH_PAUSE
             idle = not (self._scanner.heads or len(self._in_flight))
             if self._circuits.pending or self._steering.due(self._clock.monotonic(), idle=idle):
@@ -105,15 +101,6 @@ class Rounds:
         except DatabaseRefused as error:
             self._context.observer.on(Trouble("loop", str(error)))
             return self._context.pace.poll_interval
-
-    def _must_flush(self) -> bool:
-        """While the database is away only heartbeat and recorder knock; then results in hand go first."""
-        outage = self._context.outage
-        if self._outages != outage.count:
-            self._outages, self._flush_due = outage.count, True
-        if self._recorder.waiting == 0 and not outage.on:
-            self._flush_due = False
-        return outage.on or self._flush_due or self._recorder.waiting > MOST_UNRECORDED
 
     def _round(self) -> float:
         self._heed_deaths()

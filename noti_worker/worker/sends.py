@@ -8,11 +8,9 @@ from noti_worker.domain.facts import LeaseLost, Result, Trouble
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Notification, OnUncertain
 from noti_worker.domain.ports import Claims, Leases
-from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.plans import Plans
-from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.returns import Returns
 from noti_worker.worker.steering import Steering
 
@@ -28,25 +26,18 @@ class Sends:
         in_flight: InFlight,
         plans: Plans,
         steering: Steering,
-        recorder: Recorder,
         returns: Returns,
-        circuits: Circuits,
-        changed: Callable[[], None],
+        ended: Callable[[Result], None],
     ) -> None:
-        """Send by the plan of the day; results go to `recorder`, what may not start to `returns`.
-
-        `changed` is called when the loop has to write down what became of a circuit.
-        """
+        """Send by the plan of the day; what may not start goes to `returns`, and `ended` hears of each result."""
         self._context = context
         self._claims = claims
         self._leases = leases
         self._in_flight = in_flight
         self._plans = plans
         self._steering = steering
-        self._recorder = recorder
         self._returns = returns
-        self._circuits = circuits
-        self._changed = changed
+        self._ended = ended
 
     def work(self, claim: Claim) -> None:
         """One row: still ours, mark it where it must not go out twice, deliver, report."""
@@ -108,7 +99,4 @@ class Sends:
 
     def _report(self, claim: Claim, result: Result) -> None:
         if self._in_flight.report(claim):
-            changed = self._circuits.heard(result)
-            self._recorder.put(result)
-            if changed:
-                self._changed()
+            self._ended(result)

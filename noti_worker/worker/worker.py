@@ -100,19 +100,9 @@ class Worker:
         heartbeat = self._heartbeat = Heartbeat(context, doors.workers, doors.leases, in_flight, self._state)
         steering = self._steering
         circuits = self._circuits = Circuits(context, doors.circuits, steering)
-        self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, recorder, steering, circuits)
-        self._sends = Sends(
-            context,
-            doors.claims,
-            doors.leases,
-            in_flight,
-            self._plans,
-            steering,
-            recorder,
-            self._rounds.returns,
-            circuits,
-            self._wake_up.call,
-        )
+        self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, steering, circuits)
+        returns = self._rounds.returns
+        self._sends = Sends(context, doors.claims, doors.leases, in_flight, self._plans, steering, returns, self._ended)
         self._serve()
         context.observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
         heartbeat.start()
@@ -217,6 +207,13 @@ class Worker:
             if self._doors.wake.wait(1.0, self._rounds.hints_apart):
                 self._hinted = True
                 self._wake_up.call()
+
+    def _ended(self, result: Result) -> None:
+        news = self._circuits.heard(result)
+        if self._recorder is not None:
+            self._recorder.put(result)
+        if news:  # the loop has to write down what became of a circuit
+            self._wake_up.call()
 
     def _flushed(self, results: Iterable[Result]) -> None:
         self._rounds.recorded(results)

@@ -95,6 +95,12 @@ def test_a_success_is_silent_but_for_debug(told: Log) -> None:
     assert [line["event"] for line in told(*success, level="debug")] == ["claimed", "sent", "recorded"]
 
 
+def test_rows_that_were_lost_before_are_one_line_for_all_that_were_taken_with_them(told: Log) -> None:
+    rows = (notification(lost=1), notification(), notification(lost=3))
+    (line,) = told(f.Claimed(rows, 0.01))
+    assert (line["event"], line["level"], line["rows"]) == ("rescued", "warning", 2)
+
+
 def test_a_decision_not_to_send_says_why(told: Log) -> None:
     (line,) = told(f.Finished((decided(Status.EXPIRED, "it expired before it could be sent"),)))
     assert (line["event"], line["level"], line["verdict"]) == ("not_sent", "info", "expired")

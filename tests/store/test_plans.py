@@ -21,14 +21,14 @@ from tests.store.rows import LEASE, NORMAL, Connection, tried
 LANES = [Lane(Channel.EMAIL, priority, "default") for priority in (Priority.URGENT, Priority.NORMAL)]
 
 CLOSED = {
-    "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_templates": ["welcome"],
-    "closed_providers": ["email relay"],
+    "closed_channels": ["sms"], "closed_tenants": ["acme"], "closed_lanes": ["acme\x1femail"],
+    "closed_templates": ["\x1fwelcome"], "closed_providers": ["email\x1f\x1frelay"],
 }  # fmt: skip
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "claim": {
         "worker_id": 1, "lease": LEASE, "dead": [7], "in_hand": [1], "solo": False,
-        "closed_providers": ["relay"], "closed_templates": ["welcome"], "limit": 100,
+        "closed_providers": ["\x1frelay"], "closed_templates": ["\x1fwelcome"], "limit": 100,
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
         "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0],
         "untils_at": [END.due_at] * 2, "untils_id": [0, 0], "quotas": [100, 100],

@@ -200,7 +200,7 @@ BUGS = (
     ),
     Bug(
         "after an outage rows are claimed before results are written",
-        [Change("noti_worker/worker/rounds.py", r"return outage\.on or .*", "return outage.on")],
+        [Change("noti_worker/worker/outage.py", r"return self\.on or .*", "return self.on")],
         [f"{_ROUNDS}::test_after_an_outage_results_in_hand_go_before_new_claims"],
     ),
     Bug(

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.circuits import Waits
-from noti_worker.domain.closures import CIRCUIT, NOTHING, Closure, Closures, Skip
+from noti_worker.domain.closures import NOTHING, Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, Status
 from noti_worker.domain.ports import Beat, Clock
 from tests.domain.rows import claimed
+from tests.worker.fake_circuits import FakeCircuits
 
 FINISHED = {Status.SENT, Status.FAILED, Status.CANCELLED, Status.SUPPRESSED, Status.EXPIRED}
 PARKED = {Status.HELD, Status.UNKNOWN}
@@ -61,34 +61,22 @@ class Row:
         self.change(dispatched=False, requested=None)
 
 
-@dataclass
-class Circuit:
-    """An account in trouble."""
-
-    retry_at: datetime
-    wait: timedelta
-    probe_by: int | None = None
-
-
-class FakeStore:
+class FakeStore(FakeCircuits):
     """All doors over a dict; `away` makes every call fail, `calls` tells what was asked."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.rows: dict[int, Row] = {}
-        self.away = False
         self.refuse_extend = False
         self.refuse_brief = False
         self.refuse_complete = False
-        self.large: set[int] = set()  # whose content is too much for a batch
+        self.large: set[int] = set()
+        self.refuse_release = False
         self.lose_claims = 0  # so many are carried out and not answered
         self.locked: set[int] = set()  # by an application
         self.snatched: set[int] = set()  # each claim of them is taken over at once
         self.dead: tuple[int, ...] = ()
-        self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
-        self.paused: set[tuple[str, str]] = set()
-        self.circuits: dict[str, Circuit] = {}
         self.lock = threading.RLock()
 
     def add(self, **fields: Any) -> int:
@@ -131,50 +119,6 @@ class FakeStore:
             if len(ahead := [key for key in due if key >= share.floor]) > rows:
                 stops[share.lane] = ahead[rows]
         return stops
-
-    # Closures and circuits
-
-    def closures(self) -> Closures:
-        self._call("closures", None)
-        return Closures(
-            [
-                *(Closure(scope, name) for scope, name in self.paused),
-                *(Closure("account", name, "", CIRCUIT, circuit.retry_at) for name, circuit in self.circuits.items()),
-            ]
-        )
-
-    def open_circuit(self, worker_id: int, account: str, reason: str, waits: Waits) -> bool:
-        self._call("open_circuit", {"account": account, "reason": reason, "waits": waits})
-        if account in self.circuits:
-            return False
-        self.circuits[account] = Circuit(self.clock.now() + waits.first, waits.first)
-        return True
-
-    def take_probes(self, worker_id: int, accounts: Sequence[str], lease: timedelta) -> Sequence[str]:
-        self._call("take_probes", list(accounts))
-        taken = [
-            name
-            for name in accounts
-            if self.circuits[name].retry_at <= self.clock.now() and self.circuits[name].probe_by in {None, worker_id}
-        ]
-        for name in taken:
-            self.circuits[name].probe_by = worker_id
-        return taken
-
-    def end_probe(self, worker_id: int, account: str, reason: str, waits: Waits | None) -> bool:
-        self._call("end_probe", {"account": account, "waits": waits})
-        circuit = self.circuits.get(account)
-        if circuit is None or circuit.probe_by != worker_id:
-            return False
-        if waits is None:
-            del self.circuits[account]
-        else:
-            circuit.wait = max(waits.first, min(circuit.wait * 2, waits.longest))
-            circuit.retry_at, circuit.probe_by = self.clock.now() + circuit.wait, None
-        return True
-
-    def hasten_probes(self, accounts: Sequence[str]) -> None:
-        self._call("hasten_probes", list(accounts))
 
     # Claims
 
@@ -227,7 +171,7 @@ class FakeStore:
         self._call("complete", notification.notification_id)
         if self.refuse_complete:
             raise DatabaseRefused("42501 InsufficientPrivilege")
-        return replace(briefing, incomplete=False)
+        return replace(briefing, incomplete=False, body="the whole content")
 
     # Records
 
@@ -238,6 +182,8 @@ class FakeStore:
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         self._call("release", [each.notification_id for each in notifications])
+        if self.refuse_release:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
         fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
@@ -289,14 +235,6 @@ class FakeStore:
 
     def leave(self, worker_id: int) -> None:
         self._call("leave", worker_id)
-
-    def asked(self, name: str) -> list[Any]:
-        return [what for call, what in self.calls if call == name]
-
-    def _call(self, name: str, what: Any) -> None:
-        self.calls.append((name, what))
-        if self.away:
-            raise DatabaseAway("08006 OperationalError")
 
     def _open(self) -> Iterable[Row]:
         return sorted((row for row in self.rows.values() if row.open), key=lambda row: row.key)

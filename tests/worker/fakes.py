@@ -61,14 +61,7 @@ def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_i
 def doors(store: FakeStore, wake: Wake) -> Doors:
     """Every door leads to `store`, but for the wake-up."""
     return Doors(
-        lanes=store,
-        closures=store,
-        circuits=store,
-        claims=store,
-        records=store,
-        leases=store,
-        workers=store,
-        wake=wake,
+        lanes=store, closures=store, circuits=store, claims=store, records=store, leases=store, workers=store, wake=wake
     )
 
 

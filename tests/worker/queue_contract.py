@@ -125,8 +125,14 @@ class QueueContract:
         assert ids(claim(desk)) == [locked]
 
     def test_paused_rows_are_passed_over(self, desk: Desk) -> None:
-        template, account, plain = desk.add(template_id="welcome"), desk.add(provider="relay"), desk.add()
-        assert ids(claim(desk, skip=Skip((("", "relay"),), (("", "welcome"),)))) == [plain]
+        template, account, of_another = (
+            desk.add(template_id="hi"),
+            desk.add(provider="relay"),
+            desk.add(template_id="x"),
+        )
+        plain = desk.add()
+        skip = Skip(providers=(("", "relay"),), templates=(("default", "hi"), ("other", "x")))
+        assert ids(claim(desk, skip=skip)) == [of_another, plain]
         assert ids(claim(desk)) == [template, account]
 
     # What was lost is claimed again

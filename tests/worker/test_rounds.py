@@ -72,7 +72,6 @@ class House:
             pools,
             self.in_flight,
             self.heartbeat,
-            self.recorder,
             self.steering,
             self.circuits,
         )
@@ -385,6 +384,20 @@ def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
     assert house.store.asked("release") == [[1]]
     results: list[Result] = house.store.recorded
     assert results == []
+
+
+def test_a_row_whose_release_is_refused_is_left_to_its_lease() -> None:
+    house = House()
+    house.store.add()
+    house.rounds.poll()
+    house.rounds.returns.give_back(house.pool.begun)
+    house.pool.begun = []
+    house.store.refuse_release = True
+    assert house.rounds.poll() > 0
+    assert len(house.witness.of(Trouble)) == 1
+    assert len(house.in_flight) == 0  # its lease is kept up no more
+    house.rounds.poll()
+    assert len(house.witness.of(Trouble)) == 1
 
 
 def test_a_row_that_an_earlier_claim_may_have_sent_is_left_to_its_lease_with_its_mark() -> None:

@@ -1,0 +1,81 @@
+"""What is closed just now, in memory: pauses, and the circuits of accounts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from noti_worker.domain.circuits import Waits
+from noti_worker.domain.closures import CIRCUIT, Closure, Closures
+from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.ports import Clock
+
+
+@dataclass
+class Circuit:
+    """An account in trouble."""
+
+    retry_at: datetime
+    wait: timedelta
+    probe_by: int | None = None
+
+
+class FakeCircuits:
+    """Doors over a dict; `away` makes every call fail, `calls` tells what was asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.away = False
+        self.calls: list[tuple[str, Any]] = []
+        self.paused: set[tuple[str, str]] = set()
+        self.circuits: dict[str, Circuit] = {}
+
+    def closures(self) -> Closures:
+        self._call("closures", None)
+        return Closures(
+            [
+                *(Closure(scope, name) for scope, name in self.paused),
+                *(Closure("account", name, "", CIRCUIT, circuit.retry_at) for name, circuit in self.circuits.items()),
+            ]
+        )
+
+    def open_circuit(self, worker_id: int, account: str, reason: str, waits: Waits) -> bool:
+        self._call("open_circuit", {"account": account, "reason": reason, "waits": waits})
+        if account in self.circuits:
+            return False
+        self.circuits[account] = Circuit(self.clock.now() + waits.first, waits.first)
+        return True
+
+    def take_probes(self, worker_id: int, accounts: Sequence[str], lease: timedelta) -> Sequence[str]:
+        self._call("take_probes", list(accounts))
+        taken = [
+            name
+            for name in accounts
+            if self.circuits[name].retry_at <= self.clock.now() and self.circuits[name].probe_by in {None, worker_id}
+        ]
+        for name in taken:
+            self.circuits[name].probe_by = worker_id
+        return taken
+
+    def end_probe(self, worker_id: int, account: str, reason: str, waits: Waits | None) -> bool:
+        self._call("end_probe", {"account": account, "waits": waits})
+        circuit = self.circuits.get(account)
+        if circuit is None or circuit.probe_by != worker_id:
+            return False
+        if waits is None:
+            del self.circuits[account]
+        else:
+            circuit.wait = max(waits.first, min(circuit.wait * 2, waits.longest))
+            circuit.retry_at, circuit.probe_by = self.clock.now() + circuit.wait, None
+        return True
+
+    def hasten_probes(self, accounts: Sequence[str]) -> None:
+        self._call("hasten_probes", list(accounts))
+
+    def asked(self, name: str) -> list[Any]:
+        return [what for call, what in self.calls if call == name]
+
+    def _call(self, name: str, what: Any) -> None:
+        self.calls.append((name, what))
+        if self.away:
+            raise DatabaseAway("08006 OperationalError")
