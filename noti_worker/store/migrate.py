@@ -83,9 +83,7 @@ def pending(url: str) -> list[str]:
 @contextmanager
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
-        with psycopg.connect(
-            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
-        ) as connection:
+        with psycopg.connect(_conninfo(url), autocommit=True, application_name="noti-worker migrate") as connection:
             yield connection
     except psycopg.Error as error:
         raise _translated(error) from None
@@ -93,7 +91,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
     config = _config()
-    config.attributes["url"] = make_conninfo(**named_in(url))
+    config.attributes["url"] = _conninfo(url)
     try:
         command_(config, revision)
     except DBAPIError as error:
@@ -105,6 +103,11 @@ def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> No
     except CommandError as error:
         pending(url)  # a newer database is the likely cause, and deserves its own words
         raise DatabaseRefused(str(error)) from None
+
+
+def _conninfo(url: str) -> str:
+    # The texts of migrations are UTF-8, whatever an environment variable says.
+    return make_conninfo(**named_in(url) | {"client_encoding": "utf8"})
 
 
 def _unknown(revision: str) -> DatabaseRefused:
