@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Connection, translated
+from noti_worker.store.obstacles import Obstacle, obstacles
 from noti_worker.store.pausing import PauseLine, pauses
 from noti_worker.store.reading import ChannelLine, Source, WorkerLine, by_index, rows, status
 from noti_worker.store.statements import statement
@@ -34,6 +35,7 @@ class Waiting:
     oldest_id: int
     why: str
     bounded: bool
+    blocked_by: tuple[Obstacle, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ def waiting(source: Source, top: int = TOP, bound: int = WAITING_BOUND) -> list[
     }
     with by_index(source):
         found = rows(source, statement("read_waiting"), asked)
-    return [Waiting(**row, bounded=row["rows"] >= bound) for row in found]
+    causes = obstacles(source, [row["oldest_id"] for row in found])
+    return [Waiting(**row, bounded=row["rows"] >= bound, blocked_by=causes[row["oldest_id"]]) for row in found]
 
 
 def held(source: Source, bound: int = HELD_BOUND) -> list[Parked]:
