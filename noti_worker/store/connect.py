@@ -35,6 +35,8 @@ SETTINGS: Mapping[str, str] = {
     # What the driver reads must not depend on the settings of a role or database.
     "datestyle": "ISO",
     "timezone": "UTC",
+    # Who may create in `public` could slip in a function or operator that fits better than PostgreSQL's own.
+    "search_path": "pg_catalog,pg_temp",
 }
 """What every session (behind PgBouncer: every transaction) of a worker sets."""
 
@@ -62,7 +64,8 @@ _FORM = "give postgresql://user:password@host:port/name or a libpq string"
 _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
 """SQLSTATEs after which another connection may do better; the last three concern its prepared statements."""
 
-_SET_LOCAL = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
+_PINNED = f"SET LOCAL search_path = {SETTINGS['search_path']}"
+_SET_LOCAL = "SELECT " + ", ".join(f"pg_catalog.set_config('{n}', '{value}', true)" for n, value in SETTINGS.items())
 
 Row = dict[str, Any]
 R = TypeVar("R")
@@ -116,6 +119,24 @@ class _Impatient(psycopg.Connection[Row]):
         return super().wait(gen, *arguments, **named)
 
 
+class _Pooled(_Impatient):
+    """Behind a pooler nothing outlives a transaction, so each one pins the search path anew."""
+
+    @contextmanager
+    def transaction(self, *arguments: Any, **named: Any) -> Iterator[psycopg.Transaction]:
+        outermost = self.info.transaction_status is TransactionStatus.IDLE
+        with super().transaction(*arguments, **named) as transaction:
+            if outermost:
+                super().execute(_PINNED)
+            yield transaction
+
+    def execute(self, *arguments: Any, **named: Any) -> psycopg.Cursor[Row]:
+        if self.info.transaction_status is not TransactionStatus.IDLE:
+            return super().execute(*arguments, **named)
+        with self.transaction():
+            return super().execute(*arguments, **named)
+
+
 def _within(patience: Patience, answer: PQGen[RV]) -> PQGen[RV]:
     """Pass everything through; psycopg looks in ten times a second, whether or not something arrived."""
     began = time.monotonic()
@@ -146,12 +167,13 @@ def connect(
     named = named_in(url.reveal() if isinstance(url, Secret) else url)
     if not pgbouncer:
         ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
-        named["options"] = f"{ours} {named.get('options') or ''}".rstrip()
+        # The options of the URL win over ours, but for the search path: an application's may be in the same URL.
+        named["options"] = f"{ours} {named.get('options') or ''} -c search_path={SETTINGS['search_path']}"
     parameters |= named
     at_most = patience.seconds if patience else math.inf
     parameters["connect_timeout"] = str(math.ceil(min(int(parameters["connect_timeout"]), at_most)))
     try:
-        connection = _Impatient.connect(
+        connection = (_Pooled if pgbouncer else _Impatient).connect(
             "",
             autocommit=True,
             row_factory=dict_row,

@@ -16,6 +16,9 @@ from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefus
 from noti_worker.store import revisions
 from noti_worker.store.connect import named_in
 
+_PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
+"""As in migrations/steps.py: no name is looked up where others may put something."""
+
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at the libpq `url` to `revision`; nothing to do is no error.
@@ -40,7 +43,8 @@ def sql() -> str:
 
 def roles_sql() -> str:
     """The script that makes the roles and grants their rights, for psql; it can be run again at any time."""
-    return (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
+    roles = (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
+    return f"BEGIN;\n{_PINNED};\n{roles}COMMIT;\n"
 
 
 def missing_roles(url: str) -> list[str]:
@@ -84,8 +88,9 @@ def pending(url: str) -> list[str]:
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with psycopg.connect(
-            make_conninfo(**named_in(url)), autocommit=True, application_name="noti-worker migrate"
+            make_conninfo(**named_in(url)), application_name="noti-worker migrate", client_encoding="utf8"
         ) as connection:
+            connection.execute(_PINNED)
             yield connection
     except psycopg.Error as error:
         raise _translated(error) from None
@@ -123,6 +128,6 @@ def _translated(error: psycopg.Error) -> DatabaseError:
 def _config(output_buffer: io.StringIO | None = None) -> Config:
     """A configuration without a file."""
     config = Config(output_buffer=output_buffer)
-    config.set_main_option("script_location", str(revisions.place()))
+    config.set_main_option("script_location", str(revisions.place()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

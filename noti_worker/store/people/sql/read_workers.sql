@@ -2,6 +2,7 @@
 SELECT w.worker_id, w.host, w.pid, w.version, w.started_at,
        extract(epoch FROM clock_timestamp() - w.heartbeat)::float8 AS heartbeat_seconds,
        extract(epoch FROM clock_timestamp() - w.started_at)::float8 AS up_seconds,
+       EXISTS (SELECT FROM noti.living l WHERE l.worker_id = w.worker_id) AS alive,
        coalesce(w.state, '{}') AS state
   FROM noti.workers w
  ORDER BY w.worker_id
