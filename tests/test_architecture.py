@@ -25,8 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
-SDK_OF: dict[str, set[str]] = {"console": set(), "in_app": set(), "sandbox": set(), "smtp": set(), "webhook": set()}
-"""A provider's own SDK, by file."""
+SDK_OF: dict[str, set[str]] = {}
+"""A provider's own SDK, by file; those that need none are not named."""
 
 
 def room_of(path: Path) -> str:
