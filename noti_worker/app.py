@@ -2,7 +2,7 @@
 
 import gc
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -27,6 +27,7 @@ from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -46,7 +47,7 @@ from noti_worker.store.queue.workers import PostgresWorkers
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
 from noti_worker.store.upkeep.retention import Ages
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
 from noti_worker.worker.inflight import LONGEST_SEND
@@ -66,6 +67,7 @@ class Accounts:
     providers: Mapping[str, str]
     routes: Mapping[Channel, tuple[str, ...]]
     modes: Mapping[str, Mode]
+    rules: Mapping[str, Sequence[Rule]]
 
     def named_routes(self) -> dict[Channel, dict[str, str]]:
         """The accounts of each channel in their order, each with the name of its provider."""
@@ -87,7 +89,7 @@ class Reading:
     plan: Plan
 
 
-def open_accounts(settings: Settings, http: Http) -> Accounts:
+def open_accounts(settings: Settings, kit: Kit) -> Accounts:
     """Build every account's sender and complete the routes.
 
     A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
@@ -96,6 +98,7 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
     senders: dict[str, Sender] = {}
     names: dict[str, str] = {}
     modes: dict[str, Mode] = {}
+    rules: dict[str, Sequence[Rule]] = {}
     serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
     secrets = References()
     with ExitStack() as built:
@@ -105,17 +108,19 @@ def open_accounts(settings: Settings, http: Http) -> Accounts:
                 provider = providers.find(account.provider)
                 options = parse(provider.Settings, account.options, where, secrets)
                 _check_longest(settings, options, provider.CHANNELS)
-                senders[name] = provider.build(options, http)
+                at_once = sum(settings.channels[channel].concurrency for channel in provider.CHANNELS)
+                senders[name] = provider.build(options, kit.of(at_once))
             except ConfigurationError as error:
                 raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
             built.callback(senders[name].close)
             names[name] = account.provider
+            rules[name] = provider.RULES
             modes[name] = stricter(settings.delivery.mode, account.mode)
             for channel in provider.CHANNELS:
                 serves[channel].append(name)
         routes = _routes(settings.routes, serves, names)
         built.pop_all()
-    return Accounts(senders, names, routes, modes)
+    return Accounts(senders, names, routes, modes, rules)
 
 
 def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:
@@ -170,7 +175,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     configure(settings.log)
     with ExitStack() as stack:
         clock = DatabaseClock()
-        http = Http(clock.now)
+        kit = Kit(clock.now)
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         systemd = Systemd(settings.worker.drain_deadline.total_seconds())
         stack.callback(systemd.close)
@@ -181,7 +186,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         steering = Steering({})
 
         def read(settings: Settings) -> Reading:
-            return _read(settings, http, renderer, clock, traces, steering, metrics)
+            return _read(settings, kit, renderer, clock, traces, steering, metrics)
 
         reading = read(settings)
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
@@ -287,14 +292,14 @@ def _chores(
 
 def _read(
     settings: Settings,
-    http: Http,
+    kit: Kit,
     renderer: Renderer,
     clock: DatabaseClock,
     traces: TraceObserver | None,
     steering: Steering,
     metrics: MetricsObserver,
 ) -> Reading:
-    accounts = open_accounts(settings, http)
+    accounts = open_accounts(settings, kit)
     steering.routes = accounts.named_routes()
     metrics.expect(accounts.routes, accounts.providers)
     redirect_to = settings.delivery.redirect_to.by_channel
@@ -304,6 +309,7 @@ def _read(
         accounts.routes,
         accounts.senders,
         accounts.providers,
+        accounts.rules,
         policies,
         Safety(accounts.modes, redirect_to),
         renderer,

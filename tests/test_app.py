@@ -11,7 +11,7 @@ from noti_worker.app import Accounts, open_accounts
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
 from noti_worker.settings import load
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 
 SANDBOX = 'provider = "sandbox"\n'
 SMTP = 'provider = "smtp"\nhost = "mail.example.com"\nfrom = "a@example.com"\n'
@@ -26,7 +26,7 @@ class House:
 
     def open(self, config: str, environ: Mapping[str, str] | None = None) -> Accounts:
         self.file.write_text(config)
-        accounts = open_accounts(load(self.file, environ or {}), Http(lambda: datetime(2026, 1, 1, tzinfo=UTC)))
+        accounts = open_accounts(load(self.file, environ or {}), Kit(lambda: datetime(2026, 1, 1, tzinfo=UTC)))
         self.opened.callback(accounts.close)
         return accounts
 

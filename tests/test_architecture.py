@@ -25,8 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
-SDK_OF: dict[str, set[str]] = {"console": set(), "in_app": set(), "sandbox": set(), "smtp": set(), "webhook": set()}
-"""A provider's own SDK, by file."""
+SDK_OF: dict[str, set[str]] = {}
+"""A provider's own SDK, by file; those that need none are not named."""
 
 
 def room_of(path: Path) -> str:
@@ -83,7 +83,7 @@ def protocols() -> dict[str, ast.ClassDef]:
 
 @pytest.mark.parametrize("protocol", protocols().values(), ids=protocols().keys())
 def test_a_protocol_stays_under_six_methods(protocol: ast.ClassDef) -> None:
-    assert [ast.unparse(parent) for parent in protocol.bases] == ["Protocol"], (
+    assert [ast.unparse(parent).split("[")[0] for parent in protocol.bases] == ["Protocol"], (
         "a door that inherits another is not narrow"
     )
     asks = [node for node in protocol.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.AnnAssign)]

@@ -129,11 +129,12 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
     from noti_worker.domain.errors import ConfigurationError
     from noti_worker.domain.mode import Mode
     from noti_worker.domain.ports import Checks
-    from noti_worker.transport import Http
+    from noti_worker.domain.rules import judge
+    from noti_worker.transport import Kit
 
     source = f"read from {settings.source}" if settings.source else "no file"
     try:
-        accounts = open_accounts(settings, Http(now))
+        accounts = open_accounts(settings, Kit(now))
     except ConfigurationError as error:
         yield problem("configuration", f"{source}: {error}", "mend it; noti-worker docs providers has all keys")
         return
@@ -156,7 +157,7 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
             for name in names:
                 shown = f"{name} ({accounts.providers[name]})"
                 if name in asked:
-                    yield _account(name, shown, asked[name].result())
+                    yield _account(name, shown, judge(asked[name].result(), accounts.rules[name], None))
                 else:
                     yield ok("account", f"{shown}: its settings are complete; only a message can tell more")
     finally:

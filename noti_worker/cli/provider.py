@@ -108,8 +108,9 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
     from noti_worker.delivery.recipients import check_recipient
     from noti_worker.delivery.safety import Safety
     from noti_worker.domain.notification import Drop, Message
+    from noti_worker.domain.rules import judge
     from noti_worker.settings.coercion import nearest
-    from noti_worker.transport import Http
+    from noti_worker.transport import Kit
 
     if name not in settings.accounts:
         hint = nearest(name, settings.accounts) if settings.accounts else "no account is configured"
@@ -121,7 +122,7 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         raise click.BadParameter(str(bad), param_hint="--to") from None
     # Only this one: another account's missing secret is no reason not to try it.
     alone = replace(settings, accounts={name: settings.accounts[name]}, routes={channel: (name,)})
-    accounts = open_accounts(alone, Http(now))
+    accounts = open_accounts(alone, Kit(now))
     message = Message(
         notification_id=0,
         message_id=uuid4(),
@@ -139,7 +140,8 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         if isinstance(safe, Drop):
             raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
         limit = settings.channels[channel].send_timeout.total_seconds()
-        return safety.judge(message, accounts.senders[name].send(safe, limit))
+        outcome = judge(accounts.senders[name].send(safe, limit), accounts.rules[name], safe)
+        return safety.judge(message, outcome)
     finally:
         accounts.close()
 

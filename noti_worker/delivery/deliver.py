@@ -14,16 +14,18 @@ from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Policy, Verdict, decide
 from noti_worker.domain.notification import Briefing, Channel, Drop, Hold, Message, Notification, Status
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Clock, Sender
+from noti_worker.domain.rules import Rule, judge
+from noti_worker.domain.said import Said
 
 
 class Delivery:
     """Delivers notifications through the configured accounts; used by many threads at once.
 
-    `routes` names the accounts of each channel in failover order, `senders` and `providers` have one
-    entry per account, `channels` holds the policy of channels that differ from the default, `safety`
+    `routes` names the accounts of each channel in failover order, `senders`, `providers` and `rules`
+    have one entry per account, `channels` holds the policy of channels that differ from the default, `safety`
     says how far a message may go, `dice` gives numbers in [0, 1). `traced` gives a message the trace
     context of its try, `paused` the accounts that leave their routes for now. Raises ConfigurationError
     when a route names an account that nobody built.
@@ -34,6 +36,7 @@ class Delivery:
         routes: Mapping[Channel, Sequence[str]],
         senders: Mapping[str, Sender],
         providers: Mapping[str, str],
+        rules: Mapping[str, Sequence[Rule]],
         channels: Mapping[Channel, Policy],
         safety: Safety,
         renderer: Renders,
@@ -49,6 +52,7 @@ class Delivery:
         self._routes = routes
         self._senders = senders
         self._providers = providers
+        self._rules = rules
         self._channels = channels
         self._safety = safety
         self._renderer = renderer
@@ -99,8 +103,8 @@ class Delivery:
             policy = self._policy(notification.channel)
             stop = permit(notification, self._clock.now(), policy.on_uncertain) if notification.dispatched else None
             return _not_begun(notification) if stop is None else _not_sent(notification, stop)
-        outcome = Outcome(Kind.UNCERTAIN, error="the worker stopped before the answer came")
-        return self._judge(notification, message, outcome, self._clock.monotonic() - seconds)
+        said = Said("answer", code="stopped", error="the worker stopped before the answer came")
+        return self._judge(notification, message, said, self._clock.monotonic() - seconds)
 
     def _try(self, notification: Notification, message: Message) -> Result:
         if self._traced is not None:
@@ -109,13 +113,13 @@ class Delivery:
         if self._sending.setdefault(claim, message) is not message:
             return _not_begun(notification)
         since = self._clock.monotonic()
-        outcome = attempt(message, self._senders[message.account], self._policy(message.channel).send_timeout)
+        said = attempt(message, self._senders[message.account], self._policy(message.channel).send_timeout)
         del self._sending[claim]
-        return self._judge(notification, message, outcome, since)
+        return self._judge(notification, message, said, since)
 
-    def _judge(self, notification: Notification, message: Message, outcome: Outcome, since: float) -> Result:
+    def _judge(self, notification: Notification, message: Message, said: Said, since: float) -> Result:
         policy = self._policy(message.channel)
-        outcome = self._safety.judge(message, outcome)
+        outcome = self._safety.judge(message, judge(said, self._rules[message.account], message))
         verdict = decide(
             _capped(notification, policy.max_retries),
             outcome,
@@ -160,19 +164,19 @@ def _claim(notification: Notification) -> _Claim:
     return notification.notification_id, notification.claim_count
 
 
-def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
+def attempt(message: Message, sender: Sender, limit: float) -> Said:
     """One try within `limit` seconds: the only I/O besides the store."""
     answer: Any
     try:
         answer = sender.send(message, limit)
     except BadNotification as bad:
-        return Outcome(Kind.PERMANENT, error=str(bad))
+        return Said("compose", error=str(bad))
     except (Exception, SystemExit) as broken:  # noqa: BLE001 - the one broad except of the house: a bug harms one row
         # Whether the payload went out nobody knows. Only the class: its text may hold content and secrets. In a
         # sender's thread sys.exit would end the thread alone, and cost its channel a slot for good.
-        return Outcome(Kind.UNCERTAIN, error=type(broken).__name__)
-    if not isinstance(answer, Outcome):
-        return Outcome(Kind.UNCERTAIN, error=f"the sender gave no Outcome but {type(answer).__name__}")
+        return Said("answer", code="bug", error=type(broken).__name__)
+    if not isinstance(answer, Said):
+        return Said("answer", code="bug", error=f"the sender gave no Said but {type(answer).__name__}")
     return answer
 
 

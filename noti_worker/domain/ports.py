@@ -10,7 +10,7 @@ from noti_worker.domain.closures import NOTHING, Closures, Skip
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
-from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 
 
@@ -29,8 +29,8 @@ class Clock(Protocol):
 class Sender(Protocol):
     """One account of one provider, ready to send. Used by several threads at once."""
 
-    def send(self, message: Message, limit: float) -> Outcome:
-        """Send within `limit` seconds; what the provider can foreseeably answer is the Outcome."""
+    def send(self, message: Message, limit: float) -> Said:
+        """Send within `limit` seconds; what the provider can foreseeably answer, and a line that broke, is the Said."""
         ...
 
     def close(self) -> None:
@@ -42,10 +42,10 @@ class Sender(Protocol):
 class Checks(Protocol):
     """What a sender may do besides: tell whether the provider would let us send."""
 
-    def check(self, limit: float) -> Outcome:
+    def check(self, limit: float) -> Said:
         """Reach the provider and log in within `limit` seconds, without sending anything.
 
-        Kind OK with what was found in `error`, in words for a person.
+        Judged as OK, `error` holds what was found, in words for a person.
         """
         ...
 

@@ -11,11 +11,14 @@ from time import monotonic
 
 
 class Call:
-    """One request under way in one thread: its time, and whether a byte of it may have been sent."""
+    """One request under way in one thread: its time, and how far it went.
+
+    `stage` is `connect`, then `tls`, and `answer` from the moment on at which a byte of it may have been sent.
+    """
 
     def __init__(self, limit: float) -> None:
         self.ends_at = monotonic() + limit
-        self.sent = False
+        self.stage = "connect"
 
     @property
     def expired(self) -> bool:

@@ -11,7 +11,9 @@ from noti_worker.domain.facts import Fact
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification, Template
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
 from tests.domain.rows import NOW
 
 
@@ -29,11 +31,19 @@ class StillClock:
         return self.seconds
 
 
+RULES = tuple(Rule(f"courier.{kind}", kind, code=kind) for kind in Kind)
+
+
+def said(kind: Kind, **fields: Any) -> Said:
+    """What a courier says for an outcome of this kind."""
+    return Said("answer", code=kind, **fields)
+
+
 class Courier:
     """Gives one answer, or does what `instead` does; keeps what it was given."""
 
     def __init__(self, answer: Any = None, instead: Callable[[Message], Any] | None = None) -> None:
-        self.answer = answer or Outcome(Kind.OK)
+        self.answer = answer or said(Kind.OK)
         self.instead = instead
         self.sent: list[Message] = []
         self.limits: list[float] = []
@@ -89,6 +99,7 @@ def a_delivery(
         routes=routes or {channel: tuple(senders) for channel in Channel},
         senders=senders,
         providers=dict.fromkeys(senders, "smtp"),
+        rules=dict.fromkeys(senders, RULES),
         channels=dict.fromkeys(Channel, policy or Policy()),
         safety=Safety(modes or dict.fromkeys(senders, Mode.LIVE), redirect_to or {}),
         renderer=renderer or Marker(),
