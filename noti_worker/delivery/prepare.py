@@ -1,16 +1,19 @@
-"""From a row to a message that can go out: permit, render, check, route. Previews and dry runs stop here."""
+"""From a row to a message that can go out: permit, render, check, route, make safe. Previews and dry runs stop here."""
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from noti_worker.delivery.options import read_options
 from noti_worker.delivery.recipients import check_recipient
-from noti_worker.delivery.render import Rendered
-from noti_worker.delivery.routes import accounts_for, next_account, open_accounts
+from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.delivery.routes import Routing
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import (
     Attachment,
     Briefing,
@@ -19,12 +22,14 @@ from noti_worker.domain.notification import (
     Hold,
     Message,
     Notification,
-    OnUncertain,
     Status,
+    Stop,
     Template,
+    Wait,
 )
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
+from noti_worker.domain.ports import Accounts
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
@@ -41,49 +46,65 @@ class Renders(Protocol):
         ...
 
 
-def prepare(
-    notification: Notification,
-    briefing: Briefing,
-    now: datetime,
-    *,
-    on_uncertain: OnUncertain,
-    route: Sequence[str],
-    providers: Mapping[str, str],
-    renderer: Renders,
-    paused: Collection[str] = (),
-) -> Message | Hold | Drop:
-    """Pure but for the renderer; a row that cannot be sent as it stands is dropped as failed, with the reason.
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Makes messages of rows; pure but for the renderer. `dice` gives numbers in [0, 1)."""
 
-    `paused` accounts leave the route. Raises AccountPaused when only one of them may send this row.
-    """
-    stop = permit(notification, now, on_uncertain)
-    if stop is not None:
-        return stop
-    if not route:
-        return Hold(f"no account serves the channel {notification.channel}: configure one, then release it")
-    try:
-        options = read_options(notification.channel, notification.options)
-        content = _content(notification, briefing, options.pop("html", None), renderer)
-        _check(notification, content, options)
-        attachments = _attachments(options.pop("attachments", ()), briefing)
-        accounts = open_accounts(accounts_for(notification, route, providers), paused, briefing)
-        account = next_account(accounts, briefing)
-    except BadNotification as bad:
-        return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
+    accounts: Accounts
+    routing: Routing
+    renderer: Renders
+    safety: Safety
+    dice: Callable[[], float]
+
+    def prepare(self, row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Message | Stop:
+        """Permit, render, check, route, make safe; a row that cannot be sent as it stands is dropped as failed."""
+        if (stop := permit(row, briefing, policy, now)) is not None:
+            return stop
+        route = self.accounts.route(row.tenant_id, row.channel)
+        if not route:
+            return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
+        try:
+            options = read_options(row.channel, row.options)
+            content = _content(row, briefing, options.pop("html", None), self.renderer)
+            _check(row, content, options)
+            attachments = _attachments(options.pop("attachments", ()), briefing)
+            account = self.routing.choose(row, briefing, route)
+        except BadNotification as bad:
+            return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
+        except RendererAway as away:
+            return self.later(policy, str(away))
+        if account is None:
+            last = f"the account {briefing.last_account} is paused"
+            return self.later(policy, f"{last}, and only it can tell whether it took the message already")
+        message = _message(row, content, options, attachments, account)
+        return self.safety.apply(message, self.accounts.account(account).mode)
+
+    def later(self, policy: Policy, reason: str) -> Wait:
+        """Neither the row's fault nor a try: it waits as after a first failure."""
+        return Wait(policy.backoff.wait(0, self.dice()), reason)
+
+
+def _message(
+    row: Notification,
+    content: Rendered,
+    options: Mapping[str, Any],
+    attachments: tuple[Attachment, ...],
+    account: str,
+) -> Message:
     return Message(
-        notification_id=notification.notification_id,
-        message_id=notification.message_id,
-        channel=notification.channel,
-        tenant_id=notification.tenant_id,
-        recipient=notification.recipient,
+        notification_id=row.notification_id,
+        message_id=row.message_id,
+        channel=row.channel,
+        tenant_id=row.tenant_id,
+        recipient=row.recipient,
         account=account,
-        created_at=notification.created_at,
+        created_at=row.created_at,
         subject=_readable(content.subject),
         text=content.text,
         html=content.html,
         options=options,
         attachments=attachments,
-        traceparent=valid(notification.traceparent),
+        traceparent=valid(row.traceparent),
     )
 
 

@@ -1,17 +1,53 @@
 """Which account sends: the row's own wish, else failover along the channel's route."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.ports import Accounts
 
 _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 # `lost` is the kind of a claim whose worker vanished: as ambiguous as a lost answer.
 _PERHAPS_SENT = frozenset({Kind.UNCERTAIN, "lost"})
 
 
-def accounts_for(notification: Notification, route: Sequence[str], providers: Mapping[str, str]) -> Sequence[str]:
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Chooses accounts; `paused` are those that leave their routes for now."""
+
+    accounts: Accounts
+    paused: Callable[[], Collection[str]]
+
+    def choose(self, row: Notification, briefing: Briefing, route: Sequence[str]) -> str | None:
+        """The account of the next try; None when it is paused and no other may take its place.
+
+        Raises BadNotification when the row asks for an account that is not there.
+        """
+        accounts, paused = accounts_for(row, route, self._provider_of), self.paused()
+        if only_witness(accounts, briefing) in paused:
+            return None
+        return next_account(open_accounts(accounts, paused), briefing)
+
+    def goes_on(self, row: Notification, account: str) -> bool:
+        """Tell whether a further account of the route may take the row that `account` did not send."""
+        route, paused = self._all(row), self.paused()
+        return has_later([name for name in route if name == account or name not in paused], account)
+
+    def has_another(self, row: Notification, account: str) -> bool:
+        """Tell whether any other account may take the row just now."""
+        paused = self.paused()
+        return any(name != account and name not in paused for name in self._all(row))
+
+    def _all(self, row: Notification) -> Sequence[str]:
+        return accounts_for(row, self.accounts.route(row.tenant_id, row.channel), self._provider_of)
+
+    def _provider_of(self, account: str) -> str:
+        return self.accounts.account(account).provider
+
+
+def accounts_for(notification: Notification, route: Sequence[str], provider_of: Callable[[str], str]) -> Sequence[str]:
     """The accounts of `route` that may send this row, in failover order; one when the row names it.
 
     Raises BadNotification when the row's `provider` names no account of the route, and no provider
@@ -22,7 +58,7 @@ def accounts_for(notification: Notification, route: Sequence[str], providers: Ma
         return route
     if wanted in route:
         return (wanted,)
-    of_provider = [account for account in route if providers[account] == wanted]
+    of_provider = [account for account in route if provider_of(account) == wanted]
     if len(of_provider) == 1:
         return of_provider
     known = ", ".join(route)
@@ -35,21 +71,15 @@ def accounts_for(notification: Notification, route: Sequence[str], providers: Ma
     )
 
 
-class AccountPaused(Exception):
-    """Only this account can tell whether it took the message already, and it is paused."""
-
-    def __init__(self, account: str) -> None:
-        super().__init__(f"the account {account} is paused, and only it can tell whether it took the message already")
-
-
-def open_accounts(accounts: Sequence[str], paused: Collection[str], briefing: Briefing) -> Sequence[str]:
-    """The accounts that are not paused, or all of them when the pause came after the claim.
-
-    Raises AccountPaused after an uncertain try through a paused one: another would surely send it twice.
-    """
-    if briefing.last_account in paused and briefing.last_account in accounts and briefing.last_kind in _PERHAPS_SENT:
-        raise AccountPaused(str(briefing.last_account))
+def open_accounts(accounts: Sequence[str], paused: Collection[str]) -> Sequence[str]:
+    """The accounts that are not paused, or all of them when the pause came after the claim."""
     return [account for account in accounts if account not in paused] or accounts
+
+
+def only_witness(accounts: Sequence[str], briefing: Briefing) -> str | None:
+    """The account that alone can tell whether it took the message already; another would surely send it twice."""
+    last = briefing.last_account
+    return last if last in accounts and briefing.last_kind in _PERHAPS_SENT else None
 
 
 def next_account(accounts: Sequence[str], briefing: Briefing) -> str:
@@ -63,7 +93,7 @@ def next_account(accounts: Sequence[str], briefing: Briefing) -> str:
         return accounts[0]
     if briefing.last_kind in _SURELY_NOT_SENT:
         return accounts[(accounts.index(last) + 1) % len(accounts)]
-    return last if briefing.last_kind in _PERHAPS_SENT else accounts[0]
+    return only_witness(accounts, briefing) or accounts[0]
 
 
 def has_later(accounts: Sequence[str], account: str) -> bool:

@@ -4,9 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Message, Notification
+from noti_worker.domain.notification import Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.value import value
+
+
+@value
+class InboxLine:
+    """A rendered in-app message, as a line of `noti.inbox`."""
+
+    tenant_id: str
+    recipient: str = field(repr=False)
+    subject: str | None = field(default=None, repr=False)
+    body: str | None = field(default=None, repr=False)
+    html: str | None = field(default=None, repr=False)
+
+
+Follow = InboxLine
+"""What a result may be followed by: rows that are written in the same statement."""
 
 
 @value
@@ -14,9 +29,9 @@ class Result:
     """What became of one claim, to be recorded: a try (`outcome` set) or a decision not to send.
 
     `account` and `provider` name who was asked. `seconds` is how long the try took, `since` the
-    monotonic instant at which it began. `inbox` is the rendered in-app message that the record
-    statement writes in the same transaction. `kind` is the kind of a decision without a try. `traceparent`
-    is the trace context that the try carried on.
+    monotonic instant at which it began. `follows` are the rows that the record statement writes in the same
+    transaction. `kind` is the kind of a decision without a try. `traceparent` is the trace context that the try
+    carried on.
     """
 
     notification: Notification
@@ -26,9 +41,9 @@ class Result:
     provider: str | None = None
     since: float = 0.0
     seconds: float = 0.0
-    inbox: Message | None = field(default=None, repr=False)
     kind: str | None = None
     traceparent: str | None = None
+    follows: tuple[Follow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

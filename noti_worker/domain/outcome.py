@@ -42,6 +42,8 @@ class Outcome:
     `code` is the provider's own code (SMTP reply, HTTP status, API code). `error` is one sentence
     for a person, without secrets. `response` is the conversation as JSON-able data (stored capped at
     20 kB). `retry_after` is the provider's wish in seconds; it never shortens our own wait.
+    `stage` is how far the try went (see `Said`), `rule` names the rule that judged it. `offered` is False when
+    the failure came before the message was offered (connection, TLS, greeting, login): it says nothing of the message.
     """
 
     kind: Kind
@@ -51,3 +53,6 @@ class Outcome:
     response: Mapping[str, Any] | None = None
     provider_message_id: str | None = None
     retry_after: float | None = None
+    stage: str | None = None
+    rule: str | None = None
+    offered: bool = True

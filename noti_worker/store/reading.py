@@ -65,7 +65,10 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLine:
-    """One worker of the register; `state` is what it says of itself (channels, in_flight)."""
+    """One worker of the register; `state` is what it says of itself (channels, in_flight).
+
+    `modes` are those of its accounts that do not send live; a worker of the version before has them in its `state`.
+    """
 
     worker_id: int
     host: str | None
@@ -76,6 +79,7 @@ class WorkerLine:
     up_seconds: float
     alive: bool
     state: Mapping[str, Any] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,10 @@ def kept_back(source: Source) -> Closed:
 def routes(source: Source) -> dict[str, dict[str, str]]:
     """The accounts of each channel with their providers, of all living workers together."""
     found: dict[str, dict[str, str]] = {}
+    for row in rows(source, statement("read_routes"), {"within": timedelta(seconds=DEAD_AFTER)}):
+        found.setdefault(row["channel"], {})[row["account"]] = row["provider"]
     for row in rows(source, statement("read_workers"), {}):
+        # A worker of the version before tells them with its heartbeat.
         told = row["state"].get("routes") if row["heartbeat_seconds"] < DEAD_AFTER else None
         for channel, route in told.items() if isinstance(told, dict) else ():
             found.setdefault(channel, {}).update(route if isinstance(route, dict) else {})

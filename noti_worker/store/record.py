@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from noti_worker.domain.facts import Result
-from noti_worker.domain.notification import Message, Status
+from noti_worker.domain.facts import InboxLine, Result
+from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.store.connect import Refusal
 
@@ -52,7 +52,7 @@ def entry(result: Result, now_monotonic: float) -> Entry:
 def minimal(result: Result, error: str) -> Entry:
     """What must be known of a result, nothing that came from outside."""
     least = _verdict(result) | {"error": error, "reason": error}
-    if result.inbox is not None and result.verdict.status is Status.SENT:
+    if result.follows and result.verdict.status is Status.SENT:
         # Without its message in the inbox it was not delivered.
         least |= {"status": Status.FAILED, "kind": Kind.PERMANENT}
     return least
@@ -133,19 +133,19 @@ def _details(result: Result, now_monotonic: float) -> Entry:
             details["response"] = compact(outcome.response)
         if result.traceparent is not None:
             details["traceparent"] = storable(result.traceparent, _NAME_AT_MOST)
-    if result.inbox is not None:
-        details["inbox"] = _inbox(result.inbox)
+    for line in result.follows:
+        details["inbox"] = _inbox(line)
     return details
 
 
-def _inbox(message: Message) -> Entry:
+def _inbox(line: InboxLine) -> Entry:
     # Cleaned, never cut: a message that is too long for the inbox is refused as a whole.
     content = {
-        "tenant_id": message.tenant_id,
-        "recipient": message.recipient,
-        "subject": message.subject,
-        "body": message.text,
-        "html": message.html,
+        "tenant_id": line.tenant_id,
+        "recipient": line.recipient,
+        "subject": line.subject,
+        "body": line.body,
+        "html": line.html,
     }
     return {name: storable(value, None) for name, value in content.items()}
 

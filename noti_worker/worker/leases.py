@@ -7,18 +7,17 @@ from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Fenced, LeaseLost, Result, Trouble
+from noti_worker.domain.lifecycle import LONGEST_SEND
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.ports import Clock, Leases, Observer, Workers
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan
+from noti_worker.worker.routes import Routes
 
 BEAT_EVERY = 2.0
 FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
-
-LONGEST_SEND = timedelta(minutes=10)
-"""No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
 
 
 _NO_BRIEFING = Briefing()
@@ -151,6 +150,7 @@ class Keeper:
         leases: Leases,
         lease: timedelta,
         state: Callable[[], dict[str, object]],
+        routes: Routes,
         clock: DatabaseClock,
         outage: Outage,
         observer: Observer,
@@ -163,6 +163,7 @@ class Keeper:
         self._leases = leases
         self._lease = lease
         self._state = state
+        self._routes = routes
         self._clock = clock
         self._outage = outage
         self._observer = observer
@@ -239,6 +240,7 @@ class Keeper:
         self._clock.hear(beat.now, asked)
         self._beats = self._beats + 1 if beat.known else 0
         self._dead = beat.dead
+        self._routes.tell(self._worker_id, known=beat.known)
         return True, BEAT_EVERY
 
     def _extend(self, now: float) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Channel, Notification
@@ -34,13 +35,13 @@ class Serve:
 class Plan:
     """What one reading of the configuration says: who delivers, which channels, and what to close afterwards.
 
-    `about` is what the register of workers tells of it.
+    `routes` is what the register of workers tells of it.
     """
 
     delivery: Deliver
     channels: Mapping[Channel, Serve]
     close: Callable[[], None]
-    about: Mapping[str, object]
+    routes: tuple[RouteLine, ...]
 
 
 class Plans:

@@ -25,6 +25,7 @@ from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan, Plans
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.routes import Routes
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_WITHIN, Stop
 
@@ -84,6 +85,7 @@ class Worker:
         self._bell = Bell()
         self._hand = Hand(clock, pace.lease, observer)
         self._outage = Outage(clock, observer, dice, lambda: self.unrecorded)
+        self._routes = Routes(workers, lambda: self._plans.current.routes, observer)
         self._recorder: Recorder | None = None
         self._keeper: Keeper | None = None
         self._hinted = False
@@ -112,6 +114,7 @@ class Worker:
         if worker_id is None:
             return 0
         self.worker_id = worker_id
+        self._routes.tell(worker_id)
         recorder = self._recorder = Recorder(
             worker_id, self._queue, self._hand, self._clock, self._outage, self._observer, self._flushed, self._tick
         )
@@ -122,6 +125,7 @@ class Worker:
             self._leases,
             self._pace.lease,
             self._state,
+            self._routes,
             self._clock,
             self._outage,
             self._observer,
@@ -231,9 +235,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
-            **self._plans.current.about,
             "channels": sorted(self._plans.current.channels),
-            "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
             "in_flight": len(self._hand),
             "stopping": self.stop.asked is not None,
         }
@@ -269,7 +271,7 @@ class Worker:
 
     def _marked(self, notification: Notification, policy: Policy) -> bool:
         """Write the dispatch mark where the row asks for it; True when the send may begin."""
-        if (notification.on_uncertain or policy.on_uncertain) is OnUncertain.RETRY:
+        if policy.when_uncertain(notification) is OnUncertain.RETRY:
             return True
         try:
             ours = self._leases.dispatch(self.worker_id or 0, notification)

@@ -15,13 +15,14 @@ from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import TellModes
 from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import DeliveryModes, Retained, Trouble
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.duties import Duties
 from noti_worker.store.reading import Gauges
-from noti_worker.store.retention import NOT_OURS, Ages
+from noti_worker.store.retention import NOT_OURS
 from noti_worker.store.workers import PostgresWorkers
 from tests.store.rows import silence
 from tests.worker.fakes import Witness

@@ -1,17 +1,20 @@
 """Tiny fakes around the hallway: a sender with one answer, a renderer that only marks, a clock set by hand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from noti_worker.accounts import Accounts
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Rendered
 from noti_worker.delivery.safety import Safety
+from noti_worker.domain.account import Account
 from noti_worker.domain.facts import Fact
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification, Template
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Sender
 from tests.domain.rows import NOW
 
 
@@ -81,19 +84,33 @@ def a_delivery(
     modes: Mapping[str, Mode] | None = None,
     redirect_to: Mapping[Channel, str] | None = None,
     traced: Callable[[Notification, Message], Message] | None = None,
-    paused: frozenset[str] = frozenset(),
+    accounts: Accounts | None = None,
+    paused: Collection[str] | Callable[[], Collection[str]] = (),
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
     return Delivery(
-        routes=routes or {channel: tuple(senders) for channel in Channel},
-        senders=senders,
-        providers=dict.fromkeys(senders, "smtp"),
-        channels=dict.fromkeys(Channel, policy or Policy()),
-        safety=Safety(modes or dict.fromkeys(senders, Mode.LIVE), redirect_to or {}),
+        accounts or some_accounts(senders, routes, modes),
+        policies=dict.fromkeys(Channel, policy or Policy()),
         renderer=renderer or Marker(),
         clock=clock or StillClock(),
         dice=lambda: 0.5,
+        safety=Safety(redirect_to or {}),
         traced=traced,
-        paused=lambda: paused,
+        paused=paused if callable(paused) else lambda: paused,
+    )
+
+
+def some_accounts(
+    senders: Mapping[str, Sender],
+    routes: Mapping[Channel, Sequence[str]] | None = None,
+    modes: Mapping[str, Mode] | None = None,
+    provider: str = "smtp",
+) -> Accounts:
+    """Accounts of one provider that serve everything."""
+    accounts = {
+        name: Account(name, provider, (modes or {}).get(name, Mode.LIVE), frozenset(Channel)) for name in senders
+    }
+    return Accounts(
+        accounts, routes or {channel: tuple(senders) for channel in Channel}, lambda account: senders[account.name]
     )

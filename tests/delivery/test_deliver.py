@@ -1,6 +1,7 @@
 """The whole way of one notification, over fakes of the sender and the renderer."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -8,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noti_worker.accounts import Accounts
 from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.domain.account import Account
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.facts import InboxLine
 from noti_worker.domain.lifecycle import Backoff, Policy
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import (
     Attachment,
     Briefing,
@@ -21,11 +26,13 @@ from noti_worker.domain.notification import (
     Status,
     Template,
 )
-from noti_worker.domain.outcome import Kind, Outcome
-from tests.delivery.fakes import Courier, Marker, StillClock, a_delivery
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.ports import Sender
+from tests.delivery.fakes import Courier, Marker, StillClock, a_delivery, some_accounts
 from tests.domain.rows import NOW, claimed
 
 NOTHING = Briefing()
+SERVED = frozenset(Channel)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -37,7 +44,7 @@ def test_a_plain_row_is_sent_as_it_stands() -> None:
     assert result.verdict.status is Status.SENT
     assert (result.account, result.provider) == ("relay", "smtp")
     assert result.outcome == Outcome(Kind.OK, provider_message_id="x")
-    assert result.inbox is None
+    assert result.follows == ()
     assert courier.sent == [
         Message(
             notification_id=1,
@@ -130,24 +137,23 @@ def test_what_a_sender_finds_bad_before_sending_is_permanent() -> None:
         raise BadNotification("the subject cannot be encoded")
 
     result = a_delivery({"relay": Courier(instead=refuses)}).deliver(claimed(), NOTHING)
-    assert result.outcome == Outcome(Kind.PERMANENT, error="the subject cannot be encoded")
+    assert result.outcome == Outcome(Kind.PERMANENT, error="the subject cannot be encoded", offered=False)
     assert result.verdict.status is Status.FAILED
 
 
 def test_an_in_app_message_is_recorded_with_its_inbox_line() -> None:
     row = claimed(channel=Channel.IN_APP, recipient="user:17", options='{"html": "<b>Hi</b>"}')
     result = a_delivery().deliver(row, NOTHING)
-    assert result.inbox is not None
-    assert (result.inbox.recipient, result.inbox.text, result.inbox.html) == ("user:17", "Hello Ada", "<b>Hi</b>")
+    assert result.follows == (InboxLine("default", "user:17", "Hello", "Hello Ada", "<b>Hi</b>"),)
 
 
 def test_an_in_app_message_that_failed_has_no_inbox_line() -> None:
     row = claimed(channel=Channel.IN_APP, recipient="user:17")
-    assert a_delivery({"in_app": Courier(Outcome(Kind.PERMANENT))}).deliver(row, NOTHING).inbox is None
+    assert a_delivery({"in_app": Courier(Outcome(Kind.PERMANENT))}).deliver(row, NOTHING).follows == ()
 
 
 @given(own=st.integers(0, 20), cap=st.none() | st.integers(0, 20), failures=st.integers(0, 25))
-def test_the_channel_caps_the_retries_of_the_row(own: int, cap: int | None, failures: int) -> None:
+def test_the_channel_caps_the_retries_of_a_row_that_says_how_many(own: int, cap: int | None, failures: int) -> None:
     delivery = a_delivery({"relay": Courier(Outcome(Kind.TRANSIENT))}, policy=Policy(max_retries=cap))
     row = claimed(max_retries=own, retry_count=failures)
     result = delivery.deliver(row, NOTHING)
@@ -187,6 +193,61 @@ def test_a_refused_account_that_the_row_asked_for_holds_the_row() -> None:
     assert delivery.deliver(claimed(provider="a"), NOTHING).verdict.status is Status.HELD
 
 
+def test_a_row_waits_for_the_account_that_is_refused_as_a_whole() -> None:
+    refused = Courier(Outcome(Kind.CONFIG, Scope.ACCOUNT, error="the login was refused", offered=False))
+    verdict = a_delivery({"a": refused}).deliver(claimed(attempt_count=2), NOTHING).verdict
+    assert (verdict.status, verdict.charge, verdict.wait) == (Status.RETRYING, False, timedelta(minutes=4))
+
+
+def test_rows_that_come_right_after_a_refusal_do_not_log_in_too() -> None:
+    refused = Courier(Outcome(Kind.CONFIG, Scope.ACCOUNT, offered=False))
+    delivery = a_delivery({"a": refused})
+    results = [delivery.deliver(claimed(notification_id=number), NOTHING) for number in range(1, 6)]
+    assert len(refused.sent) == 1
+    assert {(result.verdict.status, result.verdict.charge) for result in results} == {(Status.RETRYING, False)}
+    assert results[0].outcome is not None
+    assert [result.outcome for result in results[1:]] == [None] * 4
+    assert "the account a has just been refused" in results[1].verdict.reason
+
+
+def test_while_an_account_refuses_us_the_next_of_the_route_sends() -> None:
+    refused, spare = Courier(Outcome(Kind.CONFIG, Scope.ACCOUNT, offered=False)), Courier()
+    accounts = some_accounts({"a": refused, "b": spare})
+    delivery = a_delivery(accounts=accounts, paused=accounts.refused)
+    first = delivery.deliver(claimed(notification_id=1), NOTHING)
+    assert (first.account, first.verdict.wait) == ("a", timedelta(0))
+    for number in range(2, 5):
+        assert delivery.deliver(claimed(notification_id=number), NOTHING).account == "b"
+    assert (len(refused.sent), len(spare.sent)) == (1, 3)
+
+
+def test_what_waited_for_an_account_that_was_refused_goes_to_the_next_at_once() -> None:
+    begun, answer = threading.Event(), threading.Event()
+
+    def refuse(_: Message) -> Outcome:
+        begun.set()
+        answer.wait(20)
+        return Outcome(Kind.CONFIG, Scope.ACCOUNT, offered=False)
+
+    first = Courier(instead=refuse)
+    delivery = a_delivery({"a": first, "b": Courier()})
+    with ThreadPoolExecutor() as pool:
+        ahead = pool.submit(delivery.deliver, claimed(notification_id=1), NOTHING)
+        assert begun.wait(20)
+        behind = pool.submit(delivery.deliver, claimed(notification_id=2), NOTHING)
+        answer.set()
+        results = [ahead.result(20), behind.result(20)]
+    assert len(first.sent) == 1
+    assert [result.verdict.wait for result in results] == [timedelta(0), timedelta(0)]
+
+
+def test_who_was_let_ahead_and_does_not_begin_lets_the_next_go() -> None:
+    delivery = a_delivery()
+    delivery.give_up(claimed(notification_id=1), 3.0)
+    assert delivery.deliver(claimed(notification_id=1), NOTHING).outcome is None
+    assert delivery.deliver(claimed(notification_id=2), NOTHING).verdict.status is Status.SENT
+
+
 def test_a_channel_without_account_holds_the_row() -> None:
     result = a_delivery(routes={Channel.EMAIL: ("relay",)}).deliver(
         claimed(channel=Channel.SMS, recipient="+491701234567"), NOTHING
@@ -195,9 +256,15 @@ def test_a_channel_without_account_holds_the_row() -> None:
     assert "sms" in result.verdict.reason
 
 
-def test_a_route_to_an_account_that_nobody_built_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"routes.email.*'nobody'"):
-        a_delivery(routes={Channel.EMAIL: ("relay", "nobody")})
+def test_a_sender_that_cannot_be_built_any_more_is_our_fault_and_not_the_rows() -> None:
+    def build(account: Account) -> Sender:
+        raise ConfigurationError("accounts.relay.ca_file cannot be read")
+
+    accounts = Accounts({"relay": Account("relay", "smtp", Mode.LIVE, SERVED)}, {Channel.EMAIL: ("relay",)}, build)
+    result = a_delivery(accounts=accounts).deliver(claimed(), NOTHING)
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT)
+    assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, False)
 
 
 def test_a_renderer_that_cannot_be_had_charges_nothing() -> None:
@@ -307,7 +374,7 @@ def test_a_missing_attachment_is_named() -> None:
 
 def test_preparing_sends_nothing() -> None:
     courier = Courier()
-    prepared = a_delivery({"relay": courier}).prepare(claimed(), NOTHING)
+    prepared = a_delivery({"relay": courier}).preparation.prepare(claimed(), NOTHING, Policy(), NOW)
     assert isinstance(prepared, Message)
     assert courier.sent == []
 
@@ -373,8 +440,7 @@ def test_a_pause_that_comes_during_the_send_does_not_touch_its_result() -> None:
         paused.add("relay")
         return Outcome(Kind.CONFIG)
 
-    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()})
-    house._paused = lambda: paused
+    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()}, paused=lambda: paused)
     result = house.deliver(claimed(), NOTHING)
     assert (result.account, result.verdict.status) == ("relay", Status.RETRYING)
 

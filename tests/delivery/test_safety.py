@@ -35,7 +35,7 @@ def test_dry_mode_sends_nothing_and_says_so() -> None:
     assert courier.sent == []
     assert result.verdict.status is Status.SUPPRESSED
     assert result.verdict.reason == "dry mode: rendered and checked for the account relay, not sent"
-    assert (result.outcome, result.inbox) == (None, None)
+    assert (result.outcome, result.follows) == (None, ())
 
 
 def test_dry_mode_finds_what_would_fail() -> None:
@@ -49,14 +49,7 @@ def test_dry_mode_finds_what_would_fail() -> None:
 def test_no_inbox_of_a_real_person_is_written(mode: Mode) -> None:
     row = claimed(channel=Channel.IN_APP, recipient="user:42")
     result = a_delivery(modes={"relay": mode}).deliver(row, NOTHING)
-    assert (result.verdict.status, result.inbox) == (Status.SUPPRESSED, None)
-
-
-def test_an_account_that_nobody_gave_a_mode_is_dry() -> None:
-    courier = Courier()
-    delivery = a_delivery({"relay": courier}, modes={"other": Mode.LIVE})
-    assert delivery.deliver(claimed(), NOTHING).verdict.status is Status.SUPPRESSED
-    assert courier.sent == []
+    assert (result.verdict.status, result.follows) == (Status.SUPPRESSED, ())
 
 
 def test_a_dry_account_does_not_hand_over_to_a_live_one() -> None:
@@ -123,8 +116,8 @@ def test_a_redirected_webhook_keeps_its_body_and_names_its_url_in_a_header() -> 
 def test_a_redirected_in_app_message_stands_in_the_other_inbox() -> None:
     delivery = a_delivery(modes={"relay": Mode.REDIRECT}, redirect_to={Channel.IN_APP: "user:qa"})
     result = delivery.deliver(claimed(channel=Channel.IN_APP, recipient="user:42"), NOTHING)
-    assert result.inbox is not None
-    assert (result.inbox.recipient, result.inbox.subject) == ("user:qa", "[to user:42] Hello")
+    [line] = result.follows
+    assert (line.recipient, line.subject) == ("user:qa", "[to user:42] Hello")
 
 
 def test_a_channel_that_is_redirected_to_nowhere_is_not_sent() -> None:
@@ -158,7 +151,7 @@ def test_a_redirect_address_that_is_refused_holds_the_row(kind: Kind) -> None:
 )
 def test_an_address_that_cannot_be_one_is_a_configuration_error(channel: Channel, address: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^delivery.redirect_to.{channel}: "):
-        Safety({}, {channel: address})
+        Safety({channel: address})
 
 
 def test_live_mode_changes_nothing() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from noti_worker.domain.facts import Result
+from noti_worker.domain.facts import InboxLine, Result
 from noti_worker.domain.lanes import Lane
-from noti_worker.domain.notification import Channel, Message, Notification, Priority, Status
+from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, NORMAL, claim, decided, insert, tried
 
@@ -22,17 +22,7 @@ def violations(connection: Connection) -> list[tuple[Any, ...]]:
 
 def in_app(notification: Notification) -> Result:
     """An in-app message that was rendered and is recorded with its inbox row."""
-    message = Message(
-        notification.notification_id,
-        notification.message_id,
-        notification.channel,
-        notification.tenant_id,
-        notification.recipient,
-        "in_app",
-        notification.created_at,
-        text="Hi",
-    )
-    return tried(notification, inbox=message)
+    return tried(notification, follows=(InboxLine(notification.tenant_id, notification.recipient, body="Hi"),))
 
 
 def traffic(connection: Connection, queue: PostgresQueue, other: PostgresQueue) -> None:

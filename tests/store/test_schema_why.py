@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from noti_worker.domain.facts import Result
+from noti_worker.domain.facts import InboxLine, Result
 from noti_worker.domain.lanes import Lane
-from noti_worker.domain.lifecycle import Backoff, Verdict, decide
-from noti_worker.domain.notification import Channel, Drop, Message, Notification, Priority
+from noti_worker.domain.lifecycle import Backoff, Policy, Verdict, decide
+from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from noti_worker.store.queue import PostgresQueue
@@ -38,8 +38,8 @@ CUT = Outcome(Kind.UNCERTAIN, error="the line broke after the payload")
 
 def answer(notification: Notification, outcome: Outcome, *, failover: bool = False, seconds: float = 0.031) -> Result:
     """What Delivery makes of an answer of the account `relay`."""
-    backoff = Backoff(jitter=0)
-    verdict = decide(notification, outcome, notification.claimed_at, backoff, 0.5, failover=failover)
+    policy = Policy(Backoff(jitter=0))
+    verdict = decide(notification, outcome, notification.claimed_at, policy, 0.5, failover=failover)
     return Result(notification, verdict, outcome, account="relay", provider="smtp", seconds=seconds)
 
 
@@ -124,7 +124,7 @@ def moved_and_corrected_while_waiting(stage: Stage) -> None:
 def expired(stage: Stage) -> None:
     stage.queued(expires_at="2001-01-01 00:00+00")
     claimed = stage.claimed()
-    drop = permit(claimed, claimed.claimed_at)
+    drop = permit(claimed, Briefing(), Policy(), claimed.claimed_at)
     assert isinstance(drop, Drop)
     stage.recorded(Result(claimed, Verdict(drop.status, drop.reason), kind=drop.kind))
 
@@ -191,12 +191,10 @@ def sent_although_cancelled_in_flight(stage: Stage) -> None:
 def in_app(stage: Stage) -> None:
     stage.queued(channel="in_app", recipient="user:17")
     claimed = stage.claimed(lane=Lane(Channel.IN_APP, Priority.NORMAL, "default"))
-    message = Message(
-        1, claimed.message_id, claimed.channel, "default", claimed.recipient, "in_app", claimed.created_at, text=BODY
-    )
+    line = InboxLine("default", claimed.recipient, body=BODY)
     outcome = Outcome(Kind.OK)
-    verdict = decide(claimed, outcome, claimed.claimed_at, Backoff(), 0.5)
-    stage.recorded(Result(claimed, verdict, outcome, account="in_app", provider="in_app", inbox=message))
+    verdict = decide(claimed, outcome, claimed.claimed_at, Policy(), 0.5)
+    stage.recorded(Result(claimed, verdict, outcome, account="in_app", provider="in_app", follows=(line,)))
 
 
 def imported_history(stage: Stage) -> None:

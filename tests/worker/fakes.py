@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
@@ -63,11 +64,13 @@ class FakeStore:
         self.away = False
         self.refuse_extend = False
         self.refuse_brief = False
+        self.refuse_routes = False
         self.lose_claims = 0
         self.busy: set[int] = set()
         self.gone: set[int] = set()
         self.locked: set[int] = set()
         self.dead: tuple[int, ...] = ()
+        self.known = True
         self.calls: list[tuple[str, Any]] = []
         self.recorded: list[Result] = []
         self.paused: set[tuple[str, str]] = set()
@@ -208,7 +211,12 @@ class FakeStore:
 
     def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
         self._call("beat", dict(state))
-        return Beat(True, self.dead, self.clock.now())
+        return Beat(self.known, self.dead, self.clock.now())
+
+    def routes(self, worker_id: int, lines: Sequence[RouteLine]) -> None:
+        self._call("routes", list(lines))
+        if self.refuse_routes:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
 
     def leave(self, worker_id: int) -> None:
         self._call("leave", worker_id)

@@ -2,10 +2,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.facts import DatabaseHeldUp, Fenced, LeaseLost, Trouble
+from noti_worker.domain.lifecycle import LONGEST_SEND
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Beat
-from noti_worker.worker.leases import FENCE_AFTER, LONGEST_SEND, Hand, Held, Keeper
+from noti_worker.worker.leases import FENCE_AFTER, Hand, Held, Keeper
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.routes import Routes
 from tests.worker.fakes import FakeClock, FakeStore, Witness
 
 LEASE = timedelta(seconds=120)
@@ -18,6 +23,7 @@ class House:
         self.witness = Witness()
         self.hand = Hand(self.clock, LEASE, self.witness)
         self.outage = Outage(self.clock, self.witness, lambda: 0.5, lambda: 0)
+        self.routes = (RouteLine(Channel.EMAIL, "relay", "smtp", Mode.LIVE),)
         self.keeper = Keeper(
             7,
             self.hand,
@@ -25,6 +31,7 @@ class House:
             self.store,
             LEASE,
             lambda: {"in_flight": len(self.hand)},
+            Routes(self.store, lambda: self.routes, self.witness),
             self.clock,
             self.outage,
             self.witness,
@@ -206,3 +213,30 @@ def test_a_statement_that_another_transaction_was_in_the_way_of_makes_no_outage(
     assert house.witness.of(Trouble) == []
     assert [fact.error for fact in house.witness.of(DatabaseHeldUp)] == ["55P03 LockNotAvailable"]
     assert not house.hand.fenced
+
+
+def test_routes_are_told_when_they_change_and_when_the_register_forgot_us() -> None:
+    house = House()
+    house.keeper.step()
+    house.keeper.step()
+    assert house.store.asked("routes") == [list(house.routes)]
+    house.routes = (RouteLine(Channel.EMAIL, "spare", "smtp", Mode.DRY),)
+    house.keeper.step()
+    assert house.store.asked("routes")[1:] == [list(house.routes)]
+    house.store.known = False
+    house.keeper.step()
+    house.store.known = True
+    house.keeper.step()
+    assert house.store.asked("routes")[2:] == [list(house.routes)]
+
+
+def test_routes_that_could_not_be_told_are_told_with_the_next_beat_and_stop_nothing() -> None:
+    house = House()
+    house.store.refuse_routes = True
+    house.keeper.step()
+    assert [fact.where for fact in house.witness.of(Trouble)] == ["routes"]
+    assert not house.hand.fenced
+    house.store.refuse_routes = False
+    house.keeper.step()
+    house.keeper.step()
+    assert len(house.store.asked("routes")) == 2

@@ -24,6 +24,7 @@ from noti_worker.worker.loop import (
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.pools import PATIENCE
 from noti_worker.worker.recorder import Recorder
+from noti_worker.worker.routes import Routes
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 from tests.domain.rows import NOW
 from tests.worker.fakes import FakeClock, FakeStore, Witness, sent
@@ -80,6 +81,7 @@ class House:
             self.store,
             timedelta(minutes=2),
             dict,
+            Routes(self.store, tuple, self.witness),
             self.clock,
             self.outage,
             self.witness,
