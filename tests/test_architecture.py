@@ -13,6 +13,14 @@ DOMAIN = "noti_worker.domain"
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": {DOMAIN, "idna"},
     "delivery": {DOMAIN, "noti_worker.delivery", "jinja2", "markupsafe"},
+    "accounts": {
+        DOMAIN,
+        "noti_worker.accounts",
+        "noti_worker.providers",
+        "noti_worker.secrets",
+        "noti_worker.settings",
+        "noti_worker.transport",
+    },
     "transport": {DOMAIN, "noti_worker.transport", "requests", "urllib3"},
     "providers": {DOMAIN, "noti_worker.transport", "noti_worker.providers"},
     "store": {DOMAIN, "noti_worker.store", "sqlalchemy", "psycopg", "alembic"},

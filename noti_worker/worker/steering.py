@@ -31,6 +31,7 @@ class Steering:
         self.closures = Closures()
         self.read = Closures()
         self._opened: frozenset[Closure] = frozenset()
+        self._troubles: frozenset[str] = frozenset()
         self._probes: frozenset[str] = frozenset()
         self._claimed: frozenset[str] = frozenset()  # probes for which a row is in hand
         self._lock = threading.Lock()
@@ -87,6 +88,11 @@ class Steering:
             return True
 
     @property
+    def troubled(self) -> frozenset[str]:
+        """The accounts whose circuits are open."""
+        return self._troubles
+
+    @property
     def probes(self) -> frozenset[str]:
         """The accounts through which one message may go although their circuits are open."""
         return self._probes
@@ -125,6 +131,6 @@ class Steering:
         return self.closures.accounts(tenant_id) if self.closures else frozenset()
 
     def _combine(self) -> None:
-        self.closures = (Closures(self.read.all | self._opened) if self._opened else self.read).without_circuits(
-            self._probes
-        )
+        known = Closures(self.read.all | self._opened) if self._opened else self.read
+        self._troubles = known.circuits
+        self.closures = known.without_circuits(self._probes)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from noti_worker.domain.notification import Attachment, Briefing, Channel, Drop, Hold, Message, Template
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Attachment, Briefing, Channel, Drop, Message, Stop, Template
 from tests.delivery.fakes import a_delivery
 from tests.domain.rows import NOW, claimed
 
@@ -17,9 +18,9 @@ NOTHING = Briefing()
 FILES = (Attachment("Logo 1.png", "image/png", b"logo"), Attachment("a.pdf", "application/pdf", b"pdf"))
 
 
-def asked(briefing: Briefing, options: str | None = None, **fields: Any) -> Message | Hold | Drop:
+def asked(briefing: Briefing, options: str | None = None, **fields: Any) -> Message | Stop:
     row = claimed(has_options=options is not None, **fields)
-    return a_delivery().prepare(row, replace(briefing, options=options))
+    return a_delivery().preparation.prepare(row, replace(briefing, options=options), Policy(), NOW)
 
 
 def prepared(briefing: Briefing = NOTHING, **fields: Any) -> Message:

@@ -1,6 +1,7 @@
 """The whole way of one notification, over fakes of the sender and the renderer."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noti_worker.accounts import Accounts
 from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.domain.account import Account
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Backoff, Policy
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import (
     Attachment,
     Briefing,
@@ -23,12 +27,15 @@ from noti_worker.domain.notification import (
     Status,
     Template,
 )
-from noti_worker.domain.outcome import Kind
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Sender
 from noti_worker.domain.said import Said
-from tests.delivery.fakes import Courier, Marker, StillClock, a_delivery, said
+from noti_worker.worker.steering import Steering
+from tests.delivery.fakes import REFUSED, Courier, Marker, StillClock, a_delivery, said
 from tests.domain.rows import NOW, claimed
 
 NOTHING = Briefing()
+SERVED = frozenset(Channel)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -152,7 +159,7 @@ def test_an_in_app_message_that_failed_has_no_inbox_line() -> None:
 
 
 @given(own=st.integers(0, 20), cap=st.none() | st.integers(0, 20), failures=st.integers(0, 25))
-def test_the_channel_caps_the_retries_of_the_row(own: int, cap: int | None, failures: int) -> None:
+def test_the_channel_caps_the_retries_of_a_row_that_says_how_many(own: int, cap: int | None, failures: int) -> None:
     delivery = a_delivery({"relay": Courier(said(Kind.TRANSIENT))}, policy=Policy(max_retries=cap))
     row = claimed(max_retries=own, retry_count=failures)
     result = delivery.deliver(row, NOTHING)
@@ -192,6 +199,78 @@ def test_a_refused_account_that_the_row_asked_for_holds_the_row() -> None:
     assert delivery.deliver(claimed(provider="a"), NOTHING).verdict.status is Status.HELD
 
 
+def test_a_row_waits_for_the_account_that_is_refused_as_a_whole() -> None:
+    refused = Courier(REFUSED)
+    verdict = a_delivery({"a": refused}).deliver(claimed(attempt_count=2), NOTHING).verdict
+    assert (verdict.status, verdict.charge, verdict.wait) == (Status.RETRYING, False, timedelta(minutes=4))
+
+
+def test_rows_that_come_right_after_a_refusal_do_not_log_in_too() -> None:
+    refused = Courier(REFUSED)
+    delivery = a_delivery({"a": refused})
+    results = [delivery.deliver(claimed(notification_id=number), NOTHING) for number in range(1, 6)]
+    assert len(refused.sent) == 1
+    assert {(result.verdict.status, result.verdict.charge) for result in results} == {(Status.RETRYING, False)}
+    assert results[0].outcome is not None
+    assert [result.outcome for result in results[1:]] == [None] * 4
+    assert "the account a has just been refused" in results[1].verdict.reason
+
+
+def test_an_account_in_trouble_leaves_its_route_but_for_the_one_message_that_tries_it() -> None:
+    steering = Steering({Channel.EMAIL: {"a": "smtp", "b": "smtp"}})
+    first, spare = Courier(), Courier()
+    delivery = a_delivery({"a": first, "b": spare}, steering=steering)
+    steering.open("a")
+    assert delivery.deliver(claimed(notification_id=1), NOTHING).account == "b"
+    steering.probe("a")
+    assert [delivery.deliver(claimed(notification_id=number), NOTHING).account for number in (2, 3)] == ["a", "b"]
+    assert (len(first.sent), len(spare.sent)) == (1, 2)
+
+
+def test_a_later_account_of_the_route_is_tried_too_when_its_time_has_come() -> None:
+    steering = Steering({Channel.EMAIL: {"a": "smtp", "b": "smtp"}})
+    delivery = a_delivery({"a": Courier(), "b": Courier()}, steering=steering)
+    steering.open("b")
+    steering.probe("b")
+    assert [delivery.deliver(claimed(notification_id=number), NOTHING).account for number in (1, 2)] == ["b", "a"]
+
+
+def test_nothing_is_tried_while_every_account_is_in_trouble() -> None:
+    steering = Steering({Channel.EMAIL: {"a": "smtp"}})
+    only = Courier()
+    steering.open("a")
+    result = a_delivery({"a": only}, steering=steering).deliver(claimed(), NOTHING)
+    assert (result.outcome, result.verdict.status, result.verdict.charge) == (None, Status.RETRYING, False)
+    assert only.sent == []
+
+
+def test_what_waited_for_an_account_that_was_refused_goes_to_the_next_at_once() -> None:
+    begun, answer = threading.Event(), threading.Event()
+
+    def refuse(_: Message) -> Said:
+        begun.set()
+        answer.wait(20)
+        return REFUSED
+
+    first = Courier(instead=refuse)
+    delivery = a_delivery({"a": first, "b": Courier()})
+    with ThreadPoolExecutor() as pool:
+        ahead = pool.submit(delivery.deliver, claimed(notification_id=1), NOTHING)
+        assert begun.wait(20)
+        behind = pool.submit(delivery.deliver, claimed(notification_id=2), NOTHING)
+        answer.set()
+        results = [ahead.result(20), behind.result(20)]
+    assert len(first.sent) == 1
+    assert [result.verdict.wait for result in results] == [timedelta(0), timedelta(0)]
+
+
+def test_who_was_let_ahead_and_does_not_begin_lets_the_next_go() -> None:
+    delivery = a_delivery()
+    delivery.give_up(claimed(notification_id=1), 3.0)
+    assert delivery.deliver(claimed(notification_id=1), NOTHING).outcome is None
+    assert delivery.deliver(claimed(notification_id=2), NOTHING).verdict.status is Status.SENT
+
+
 def test_a_channel_without_account_holds_the_row() -> None:
     result = a_delivery(routes={Channel.EMAIL: ("relay",)}).deliver(
         claimed(channel=Channel.SMS, recipient="+491701234567"), NOTHING
@@ -200,9 +279,15 @@ def test_a_channel_without_account_holds_the_row() -> None:
     assert "sms" in result.verdict.reason
 
 
-def test_a_route_to_an_account_that_nobody_built_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"routes.email.*'nobody'"):
-        a_delivery(routes={Channel.EMAIL: ("relay", "nobody")})
+def test_a_sender_that_cannot_be_built_any_more_is_our_fault_and_not_the_rows() -> None:
+    def build(account: Account) -> Sender:
+        raise ConfigurationError("accounts.relay.ca_file cannot be read")
+
+    accounts = Accounts({"relay": Account("relay", "smtp", Mode.LIVE, SERVED)}, {Channel.EMAIL: ("relay",)}, build)
+    result = a_delivery(accounts=accounts).deliver(claimed(), NOTHING)
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT)
+    assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, False)
 
 
 def test_a_renderer_that_cannot_be_had_charges_nothing() -> None:
@@ -329,7 +414,7 @@ def test_content_that_cannot_be_read_fails_with_the_reason() -> None:
 
 def test_preparing_sends_nothing() -> None:
     courier = Courier()
-    prepared = a_delivery({"relay": courier}).prepare(claimed(), NOTHING)
+    prepared = a_delivery({"relay": courier}).preparation.prepare(claimed(), NOTHING, Policy(), NOW)
     assert isinstance(prepared, Message)
     assert courier.sent == []
 
@@ -395,8 +480,7 @@ def test_a_pause_that_comes_during_the_send_does_not_touch_its_result() -> None:
         paused.add("relay")
         return said(Kind.CONFIG)
 
-    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()})
-    house._paused = lambda: paused
+    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()}, paused=lambda: paused)
     result = house.deliver(claimed(), NOTHING)
     assert (result.account, result.verdict.status) == ("relay", Status.RETRYING)
 

@@ -53,13 +53,6 @@ def test_no_inbox_of_a_real_person_is_written(mode: Mode) -> None:
     assert (result.verdict.status, result.follows) == (Status.SUPPRESSED, ())
 
 
-def test_an_account_that_nobody_gave_a_mode_is_dry() -> None:
-    courier = Courier()
-    delivery = a_delivery({"relay": courier}, modes={"other": Mode.LIVE})
-    assert delivery.deliver(claimed(), NOTHING).verdict.status is Status.SUPPRESSED
-    assert courier.sent == []
-
-
 def test_a_dry_account_does_not_hand_over_to_a_live_one() -> None:
     live = Courier()
     delivery = a_delivery({"a": Courier(), "b": live}, modes={"a": Mode.DRY, "b": Mode.LIVE})
@@ -161,7 +154,7 @@ def test_a_redirect_address_that_is_refused_holds_the_row(kind: Kind) -> None:
 )
 def test_an_address_that_cannot_be_one_is_a_configuration_error(channel: Channel, address: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^delivery.redirect_to.{channel}: "):
-        Safety({}, {channel: address})
+        Safety({channel: address})
 
 
 def test_live_mode_changes_nothing() -> None:

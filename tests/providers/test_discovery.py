@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 
 from noti_worker import providers
-from noti_worker.delivery.deliver import Delivery
-from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import Result
-from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Status
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import sandbox
 from noti_worker.transport import Kit
-from tests.delivery.fakes import Marker, StillClock
+from tests.delivery.fakes import a_delivery, some_accounts
 from tests.domain.rows import NOW, claimed
 
 PIGEON = '''
@@ -91,17 +88,8 @@ def pigeon(site: Path, monkeypatch: pytest.MonkeyPatch) -> providers.Provider:
 
 def sent_by(provider: providers.Provider, text: str) -> Result:
     sender = provider.build(provider.Settings(loft="north", whistle=Secret("fee")), Kit(now=lambda: NOW))
-    delivery = Delivery(
-        {Channel.CHAT: ["birds"]},
-        {"birds": sender},
-        {"birds": "pigeon"},
-        {"birds": provider.RULES},
-        {},
-        Safety({"birds": Mode.LIVE}, {}),
-        Marker(),
-        StillClock(),
-        lambda: 0.5,
-    )
+    accounts = some_accounts({"birds": sender}, provider="pigeon", rules=provider.RULES)
+    delivery = a_delivery(accounts=accounts)
     return delivery.deliver(claimed(channel=Channel.CHAT, recipient="market square", body=text), Briefing())
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.domain.lifecycle import Backoff, decide
+from noti_worker.domain.lifecycle import Policy, decide
 from noti_worker.domain.notification import Channel, Message, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.rules import classify, judge
@@ -234,7 +234,7 @@ def test_a_greylisted_mail_waits_as_long_as_it_was_told(dice: float) -> None:
         recipient="ann@example.net", message_id=UUID(int=1), created_at=NOW, due_at=NOW, claimed_at=NOW,
         first_due_at=NOW,
     )  # fmt: skip
-    verdict = decide(notification, judged("450 4.7.1 Greylisted, try again in 300 seconds"), NOW, Backoff(), dice)
+    verdict = decide(notification, judged("450 4.7.1 Greylisted, try again in 300 seconds"), NOW, Policy(), dice)
     assert verdict.wait is not None
     assert verdict.wait.total_seconds() >= 310
 

@@ -16,6 +16,7 @@ from noti_worker.worker.inflight import FENCE_AFTER, Claim, InFlight
 from noti_worker.worker.pools import PATIENCE
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.rounds import HINTS_APART, SECOND_LOOK, VAIN_APART, VAIN_HINTS, Rounds
+from noti_worker.worker.routes import Routes
 from noti_worker.worker.steering import LEARN_EVERY, Steering
 from noti_worker.worker.suspects import ALONE_PAUSE, ALONE_WITHIN
 from tests.domain.rows import NOW
@@ -59,7 +60,8 @@ class House:
         shared = replace(context(self.clock, self.witness), dice=lambda: self.dice)
         self.outage = shared.outage
         self.recorder = Recorder(shared, self.store, self.in_flight, lambda results: None)
-        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict)
+        routes = Routes(self.store, tuple, self.witness)
+        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict, routes)
         self.pools = {channel: Slots(size) for channel in channels or (Channel.EMAIL,)}
         pools: Any = self.pools
         self.wake = NoWake()

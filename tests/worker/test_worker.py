@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway
 from noti_worker.domain.facts import (
     DatabaseLost,
@@ -19,6 +20,7 @@ from noti_worker.domain.facts import (
     WorkerStopped,
 )
 from noti_worker.domain.lifecycle import Policy, Verdict
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Beat
@@ -51,10 +53,13 @@ class Gate:
         return Result(notification, Verdict(Status.UNKNOWN, "it may have been sent"), Outcome(Kind.UNCERTAIN))
 
 
+RELAY = RouteLine(Channel.EMAIL, "relay", "smtp", Mode.DRY)
+
+
 def plan(gate: Gate, *channels: Channel, on_uncertain: OnUncertain = OnUncertain.RETRY, threads: int = 2) -> Plan:
     policy = Policy(on_uncertain=on_uncertain, send_timeout=5.0)
     serve = Serve(threads, policy, gate.deliver, gate.give_up)
-    return Plan(dict.fromkeys(channels, serve), gate.closed.set, {"modes": {"relay": "dry"}})
+    return Plan(dict.fromkeys(channels, serve), gate.closed.set, (RELAY,))
 
 
 class House:
@@ -92,13 +97,14 @@ class House:
         assert self.code == 0
 
 
-def test_the_register_knows_what_the_worker_is_told_to_say(wait_for: Callable[..., Any]) -> None:
+def test_the_register_is_told_the_routes_once_and_no_beat_carries_them(wait_for: Callable[..., Any]) -> None:
     house = House()
     house.thread.start()
-    states = wait_for(lambda: house.store.asked("beat"))
+    wait_for(lambda: len(house.store.asked("beat")) > 1)
     house.worker.stop.ask("asked")
     house.end()
-    assert states[0]["modes"] == {"relay": "dry"}
+    assert house.store.asked("routes") == [[RELAY]]
+    assert all(set(state) == {"channels", "in_flight", "stopping"} for state in house.store.asked("beat"))
 
 
 def test_rows_are_delivered_and_the_worker_leaves_the_register(wait_for: Callable[..., Any]) -> None:

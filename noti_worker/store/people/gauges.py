@@ -45,7 +45,10 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLine:
-    """One worker of the register; `state` is what it says of itself (channels, in_flight)."""
+    """One worker of the register; `state` is what it says of itself (channels, in_flight).
+
+    `modes` are those of its accounts that do not send live; a worker of the version before has them in its `state`.
+    """
 
     worker_id: int
     host: str | None
@@ -56,6 +59,7 @@ class WorkerLine:
     up_seconds: float
     alive: bool
     state: Mapping[str, Any] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
