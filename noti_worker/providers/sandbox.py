@@ -12,7 +12,7 @@ The word may stand anywhere in the recipient (`refused@example.com`, `https://ex
 | `greylisted` | …0004 | the first try of each message fails, the second is accepted |
 | `transient` | …0005 | every try fails, as if their server were down |
 | `throttled` | …0006 | too fast, come back in 30 s: spends no try, ends after 24 h |
-| `misconfigured` | …0007 | our account is refused: the row is held |
+| `misconfigured` | …0007 | our sender is not accepted: the row is held |
 | `slow` | …0008 | accepted after 2 s |
 | `hanging` | …0009 | no answer until the time limit: `uncertain` |
 | `broken` | …0010 | the line breaks after the message went out: `uncertain` |
@@ -59,7 +59,7 @@ _ANSWERS = {
     "greylisted": Outcome(Kind.TRANSIENT, error="greylisted, try again"),
     "transient": Outcome(Kind.TRANSIENT, Scope.PROVIDER, error="temporarily unavailable"),
     "throttled": Outcome(Kind.THROTTLED, Scope.ACCOUNT, error="too many messages", retry_after=30.0),
-    "misconfigured": Outcome(Kind.CONFIG, Scope.ACCOUNT, error="the account's key is not accepted"),
+    "misconfigured": Outcome(Kind.CONFIG, Scope.SENDER, error="the account may not use this sender"),
     "hanging": Outcome(Kind.UNCERTAIN, error="no answer within the time limit"),
     "broken": Outcome(Kind.UNCERTAIN, error="the line broke after the message went out"),
 }
