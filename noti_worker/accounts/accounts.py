@@ -6,7 +6,7 @@ from noti_worker.accounts.gate import Gate
 from noti_worker.accounts.shelf import MOST, Shelf
 from noti_worker.domain.account import Account, RouteLine
 from noti_worker.domain.notification import Channel
-from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Checks, Sender
 
 _NOBODY = frozenset[str]()
@@ -61,10 +61,11 @@ class Accounts:
     def heard(self, name: str, outcome: Outcome | None) -> None:
         """Take note of what an admitted message was told; None when it did not begin after all."""
         gate = self._gates[name]
-        if not gate.proven:
-            gate.heard(outcome)
-            if gate.shut:
-                self._refused.add(name)
+        if gate.proven and (outcome is None or outcome.kind is not Kind.CONFIG):
+            return
+        gate.heard(outcome)
+        if gate.shut:
+            self._refused.add(name)
 
     def refused(self) -> frozenset[str]:
         """The accounts that have just refused us."""

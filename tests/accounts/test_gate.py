@@ -150,10 +150,22 @@ def test_each_account_proves_itself() -> None:
     assert accounts.refused() == {"b"}
     assert accounts.admit("a")
     assert not accounts.admit("b")
-    accounts.heard("a", REFUSED)  # once proven the circuit decides
-    assert accounts.admit("a")
     accounts.unproven("a")
-    accounts.unproven("b")
-    assert accounts.refused() == frozenset()
     assert not accounts.proven("a")
-    assert accounts.admit("b")
+    assert accounts.admit("a")
+
+
+def test_an_account_that_was_proven_and_is_refused_has_to_prove_itself_again() -> None:
+    accounts = of_two()
+    accounts.heard("a", ACCEPTED)
+    accounts.heard("a", Outcome(Kind.CONFIG, Scope.SENDER))
+    accounts.heard("a", AWAY)
+    assert accounts.proven("a")
+    accounts.heard("a", REFUSED)
+    assert not accounts.admit("a")
+    accounts.unproven("a")  # who doubts it too does not let anybody in
+    assert not accounts.admit("a")
+    assert accounts.refused() == {"a"}
+    accounts.heard("a", ACCEPTED)  # one that had begun before
+    assert accounts.admit("a")
+    assert accounts.refused() == frozenset()
