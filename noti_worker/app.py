@@ -133,11 +133,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         traces = _traces(log)
         observers = Observers(log, metrics, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
-
-        def doubt(account: str) -> None:
-            reading.accounts.unproven(account)
-
-        steering = Steering({}, doubt)
+        steering = Steering({})
         reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, metrics)
         reading = reader.commit(reader.read(settings))
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)

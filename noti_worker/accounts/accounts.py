@@ -6,7 +6,7 @@ from noti_worker.accounts.gate import Gate
 from noti_worker.accounts.shelf import MOST, Shelf
 from noti_worker.domain.account import Account, RouteLine
 from noti_worker.domain.notification import Channel
-from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Checks, Sender
 from noti_worker.domain.rules import judge
 
@@ -60,17 +60,13 @@ class Accounts:
     def heard(self, name: str, outcome: Outcome | None) -> None:
         """Take note of what an admitted message was told; None when it did not begin after all."""
         gate = self._gates[name]
-        if not gate.proven:
-            gate.heard(outcome)
+        if gate.proven and (outcome is None or outcome.kind is not Kind.CONFIG):
+            return
+        gate.heard(outcome)
 
     def proven(self, name: str) -> bool:
-        """Whether the account has accepted a message since it was last doubted."""
+        """Whether the account has accepted a message, and has not refused us since."""
         return self._gates[name].proven
-
-    def unproven(self, name: str) -> None:
-        """Doubt an account that was proven: one message goes ahead again."""
-        if name in self._gates:
-            self._gates[name].doubt()
 
     def lines(self) -> tuple[RouteLine, ...]:
         """The routes as the register of workers has them."""

@@ -12,7 +12,7 @@ The word may stand anywhere in the recipient (`refused@example.com`, `https://ex
 | `greylisted` | …0004 | the first try of each message fails, the second is accepted |
 | `transient` | …0005 | every try fails, as if their server were down |
 | `throttled` | …0006 | too fast, come back in 30 s: spends no try, ends after 24 h |
-| `misconfigured` | …0007 | our account is refused: the row is held |
+| `misconfigured` | …0007 | our sender is not accepted: the row is held |
 | `slow` | …0008 | accepted after 2 s |
 | `hanging` | …0009 | no answer until the time limit: `uncertain` |
 | `broken` | …0010 | the line breaks after the message went out: `uncertain` |
@@ -59,9 +59,9 @@ RULES = (
     Rule("sandbox.rejected", Kind.PERMANENT, code="rejected"),
     Rule("sandbox.optout", Kind.OPTOUT, Scope.RECIPIENT, code="optout"),
     Rule("sandbox.greylisted", Kind.TRANSIENT, code="greylisted"),
-    Rule("sandbox.transient", Kind.TRANSIENT, Scope.PROVIDER, code="transient"),
+    Rule("sandbox.transient", Kind.TRANSIENT, code="transient"),
     Rule("sandbox.throttled", Kind.THROTTLED, Scope.ACCOUNT, code="throttled"),
-    Rule("sandbox.misconfigured", Kind.CONFIG, Scope.ACCOUNT, code="misconfigured"),
+    Rule("sandbox.misconfigured", Kind.CONFIG, Scope.SENDER, code="misconfigured"),
     Rule("sandbox.not_answered", Kind.UNCERTAIN, code="hanging|broken"),
 )
 
@@ -72,7 +72,7 @@ _ERRORS = {
     "greylisted": "greylisted, try again",
     "transient": "temporarily unavailable",
     "throttled": "too many messages",
-    "misconfigured": "the account's key is not accepted",
+    "misconfigured": "the account may not use this sender",
     "hanging": "no answer within the time limit",
     "broken": "the line broke after the message went out",
 }

@@ -1,7 +1,7 @@
 """What this worker knows of closures: the loop learns it, the claim, the sender threads and the routes obey it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from noti_worker.domain.closures import CIRCUIT, NOTHING, Closure, Closures, Route, Scope, Skip
 from noti_worker.domain.lanes import Lane
@@ -24,10 +24,9 @@ class Steering:
     a probe is at hand, so that one message finds its way.
     """
 
-    def __init__(self, routes: Mapping[Channel, Route], troubled: Callable[[str], None] = lambda account: None) -> None:
-        """Begin with nothing closed; `troubled` hears of an account whose circuit this worker opens."""
+    def __init__(self, routes: Mapping[Channel, Route]) -> None:
+        """Begin with nothing closed."""
         self.routes = routes
-        self._troubled = troubled
         self.closures = Closures()
         self.read = Closures()
         self._opened: frozenset[Closure] = frozenset()
@@ -62,7 +61,6 @@ class Steering:
             self._opened |= {Closure(Scope.ACCOUNT, account, cause=CIRCUIT)}
             self._probes -= {account}
             self._combine()
-        self._troubled(account)
 
     def opened(self, account: str) -> None:
         """The database knows the circuit, or has ended it meanwhile."""

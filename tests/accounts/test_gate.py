@@ -125,17 +125,6 @@ def test_an_answer_about_the_message_shows_that_the_account_is_let_in(kind: Kind
     assert gate.proven
 
 
-def test_a_doubted_account_is_tried_by_one_again(pool: ThreadPoolExecutor, wait_for: Callable[..., Any]) -> None:
-    house = House(pool)
-    house.gate.heard(ACCEPTED)
-    house.gate.doubt()
-    assert house.gate.admit()
-    [behind] = house.come(1, wait_for)
-    assert not behind.done()
-    house.gate.heard(ACCEPTED)
-    assert behind.result(20)
-
-
 def of_two() -> Accounts:
     return some_accounts({"a": Courier(), "b": Courier()})
 
@@ -149,8 +138,15 @@ def test_each_account_proves_itself() -> None:
     assert (accounts.proven("a"), accounts.proven("b")) == (True, False)
     assert accounts.admit("a")
     assert not accounts.admit("b")
-    accounts.heard("a", REFUSED)  # once proven the circuit decides
+
+
+def test_an_account_that_was_proven_and_is_refused_has_to_prove_itself_again() -> None:
+    accounts = of_two()
+    accounts.heard("a", ACCEPTED)
+    accounts.heard("a", Outcome(Kind.CONFIG, Scope.SENDER))
+    accounts.heard("a", AWAY)
+    assert accounts.proven("a")
+    accounts.heard("a", REFUSED)
+    assert not accounts.admit("a")
+    accounts.heard("a", ACCEPTED)  # one that had begun before
     assert accounts.admit("a")
-    accounts.unproven("a")
-    assert not accounts.proven("a")
-    assert not accounts.admit("b")  # refused just now
