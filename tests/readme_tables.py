@@ -11,6 +11,7 @@ import click
 
 from noti_worker import settings
 from noti_worker.cli.main import main as cli
+from noti_worker.domain.options import MAIL_OPTIONS, WEBHOOK_OPTIONS, Option
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
@@ -91,6 +92,10 @@ def _sandbox() -> str:
     return "".join(line + "\n" for line in (sandbox.__doc__ or "").splitlines() if line.startswith("|"))
 
 
+def _row_options(options: Sequence[Option]) -> Callable[[], str]:
+    return lambda: _table(("option", "value", "meaning"), [(_code(o.name), o.kind.value, o.meaning) for o in options])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "filter": lambda: _table(("option", "meaning"), [(_code(_spelling(o)), o.help or "") for o in _filter()]),
@@ -106,7 +111,11 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 """The tables of the README; pages may show some of them again."""
 
-ELSEWHERE: dict[str, Callable[[], str]] = {"benchmark": scaling_table}
+ELSEWHERE: dict[str, Callable[[], str]] = {
+    "benchmark": scaling_table,
+    "mailoptions": _row_options(MAIL_OPTIONS),
+    "webhookoptions": _row_options(WEBHOOK_OPTIONS),
+}
 """Those that stand on a page only."""
 
 

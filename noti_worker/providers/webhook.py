@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.headers import HTTP_HEADERS
+from noti_worker.domain.media_type import read_media_type
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import WEBHOOK_OPTIONS
 from noti_worker.domain.outcome import Kind, Outcome, Scope
@@ -35,12 +37,6 @@ RULES = (
 # The answer's headers that are kept: none of these echoes the URL.
 _KEPT = ("content-type", "date", "retry-after", "server", "x-request-id")
 _KEPT_BODY = 18_000  # bytes; with the headers less than the 20 kB that the attempts log keeps
-
-_RESERVED = frozenset(
-    {"host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
-    | {"accept-encoding", "keep-alive", "proxy-authorization", "proxy-connection"}
-)
-_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;\s*[\w-]+=[\w\".+-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,17 +202,10 @@ def _no_constant(name: str) -> None:
 
 def _headers(options: Mapping[str, Any]) -> dict[str, str]:
     """The further headers of `options`, checked; names in lower case."""
-    headers = options.get("headers", {})
-    if not isinstance(headers, Mapping) or not all(isinstance(value, str) for value in headers.values()):
-        raise BadNotification("options.headers must be an object of texts")
-    checked = {name.lower(): value for name, value in headers.items()}
-    for name in checked:
-        if name in _RESERVED or name.startswith("webhook-"):
-            raise BadNotification(f"options.headers must not set {name}")
-    content_type = options.get("content_type")
-    if content_type is not None and not (isinstance(content_type, str) and _CONTENT_TYPE.fullmatch(content_type)):
-        raise BadNotification("options.content_type is not a media type such as application/xml")
-    return checked
+    if options.get("content_type") is not None:
+        read_media_type(options["content_type"], "options.content_type")
+    read = HTTP_HEADERS.read("options.headers", options.get("headers", {}))
+    return {name.lower(): value for name, value in read.items()}
 
 
 def _signature(key: bytes, signed: bytes) -> str:
