@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.headers import HTTP_HEADERS
+from noti_worker.domain.media_type import read_media_type
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import WEBHOOK_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
@@ -35,11 +37,6 @@ RULES = (
     Rule("webhook.answer_lost", Kind.UNCERTAIN, Scope.RECIPIENT, status="", stage="answer"),
 )
 
-_RESERVED = frozenset(
-    {"host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
-    | {"accept-encoding", "keep-alive", "proxy-authorization", "proxy-connection"}
-)
-_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;\s*[\w-]+=[\w\".+-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +120,10 @@ def _content(message: Message) -> tuple[bytes, str]:
 
 def _headers(options: Mapping[str, Any]) -> dict[str, str]:
     """The further headers of `options`, checked; names in lower case."""
-    headers = options.get("headers", {})
-    if not isinstance(headers, Mapping) or not all(isinstance(value, str) for value in headers.values()):
-        raise BadNotification("options.headers must be an object of texts")
-    checked = {name.lower(): value for name, value in headers.items()}
-    for name in checked:
-        if name in _RESERVED or name.startswith("webhook-"):
-            raise BadNotification(f"options.headers must not set {name}")
-    content_type = options.get("content_type")
-    if content_type is not None and not (isinstance(content_type, str) and _CONTENT_TYPE.fullmatch(content_type)):
-        raise BadNotification("options.content_type is not a media type such as application/xml")
-    return checked
+    if options.get("content_type") is not None:
+        read_media_type(options["content_type"], "options.content_type")
+    read = HTTP_HEADERS.read("options.headers", options.get("headers", {}))
+    return {name.lower(): value for name, value in read.items()}
 
 
 def _signature(key: bytes, signed: bytes) -> str:

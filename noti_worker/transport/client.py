@@ -76,7 +76,7 @@ class Client:
             prepared = _Prepared(request, self._guard.target(request.url))
         except Refused as refused:
             return Said("guard", code=refused.code, error=str(refused))
-        with under_way(limit) as call:
+        with under_way(limit, prepared.target.path) as call:
             try:
                 answer: Any = self._adapter.send(prepared, stream=True, timeout=limit)
             except Refused as refused:

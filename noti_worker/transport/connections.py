@@ -37,12 +37,13 @@ class _Line(HTTPConnection):
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == self.default_port else f":{self.port}"
         fields = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
-        head = f"{method} {url} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n"
+        call = current()
+        # Not `url`: urllib3 encodes what is encoded already.
+        head = f"{method} {call.target} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n"
         rest = memoryview(head.encode("latin-1") + (body or b""))
         self._method = method
         if self.sock is None:
             self.connect()
-        call = current()
         call.remaining()  # without any time left nothing is begun
         call.stage = "answer"
         while rest:

@@ -11,13 +11,14 @@ from time import monotonic
 
 
 class Call:
-    """One request under way in one thread: its time, and how far it went.
+    """One request under way in one thread: its time, its target, and how far it went.
 
     `stage` is `connect`, then `tls`, and `answer` from the moment on at which a byte of it may have been sent.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, target: str = "/") -> None:
         self.ends_at = monotonic() + limit
+        self.target = target
         self.stage = "connect"
 
     @property
@@ -34,9 +35,9 @@ class Call:
 
 
 @contextmanager
-def under_way(limit: float) -> Iterator[Call]:
-    """A call of `limit` seconds; it is the thread's current one inside."""
-    _current.call = call = Call(limit)
+def under_way(limit: float, target: str) -> Iterator[Call]:
+    """A call of `limit` seconds for `target` (path and query); it is the thread's current one inside."""
+    _current.call = call = Call(limit, target)
     try:
         yield call
     finally:

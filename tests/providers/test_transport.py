@@ -85,11 +85,13 @@ def until(fact: Any, seconds: float = 5.0) -> None:
 
 def test_a_request_goes_out_as_it_was_given(server: MisbehavingServer, client: Client) -> None:
     body = 'ünï\r\n"'.encode()
-    request = Request("PUT", server.url("/ok/a%2Fb?c=d&e=%20#fragment"), {"X-Own": "1", "user-agent": "me"}, body)
+    request = Request(
+        "PUT", server.url("/ok/a%2fb/%C3%bc?c=d&e=%20%2b+#fragment"), {"X-Own": "1", "user-agent": "me"}, body
+    )
     reply = replied(client.send(request, 5))
     assert (reply.status, reply.body, reply.truncated) == (200, b"fine", False)
     (received,) = server.received
-    assert (received.method, received.target, received.body) == ("PUT", "/ok/a%2Fb?c=d&e=%20", body)
+    assert (received.method, received.target, received.body) == ("PUT", "/ok/a%2fb/%C3%bc?c=d&e=%20%2b+", body)
     assert received.headers["x-own"] == "1"
     assert received.headers["user-agent"] == "me"
     assert received.headers["host"] == f"127.0.0.1:{server.port}"
