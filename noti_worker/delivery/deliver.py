@@ -11,6 +11,7 @@ from noti_worker.delivery.routes import AccountPaused, accounts_for, has_later
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.facts import Result
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Policy, Verdict, decide
 from noti_worker.domain.notification import Briefing, Channel, Drop, Hold, Message, Notification, Status
 from noti_worker.domain.outcome import Kind, Outcome
@@ -69,7 +70,9 @@ class Delivery:
         if notification.expires_at is not None and isinstance(prepared, Message):  # it may have expired while rendered
             on_uncertain = self._policy(notification.channel).on_uncertain
             prepared = permit(notification, self._clock.now(), on_uncertain) or prepared
-        return self._try(notification, prepared) if isinstance(prepared, Message) else _not_sent(notification, prepared)
+        if not isinstance(prepared, Message):
+            return _not_sent(notification, prepared)
+        return replace(self._try(notification, prepared), texts=briefing.texts)
 
     def prepare(self, notification: Notification, briefing: Briefing) -> Message | Hold | Drop:
         """Everything before the send: previews and dry runs stop here. Raises RendererAway, AccountPaused."""
@@ -131,7 +134,7 @@ class Delivery:
             since=since,
             seconds=self._clock.monotonic() - since,
             traceparent=message.traceparent,
-            inbox=message if message.channel is Channel.IN_APP and verdict.status is Status.SENT else None,
+            follows=_inbox(message) if verdict.status is Status.SENT else (),
         )
 
     def _has_later(self, notification: Notification, message: Message) -> bool:
@@ -173,6 +176,12 @@ def attempt(message: Message, sender: Sender, limit: float) -> Outcome:
     return answer
 
 
+def _inbox(message: Message) -> tuple[InboxLine, ...]:
+    if message.channel is not Channel.IN_APP:
+        return ()
+    return (InboxLine(message.tenant_id, message.recipient, message.subject, message.text, message.html),)
+
+
 def _not_sent(notification: Notification, stop: Hold | Drop) -> Result:
     kind = stop.kind if isinstance(stop, Drop) else None
     return Result(notification, Verdict(stop.status, stop.reason), kind=kind)
@@ -183,6 +192,6 @@ def _not_begun(notification: Notification) -> Result:
 
 
 def _capped(notification: Notification, cap: int | None) -> Notification:
-    if cap is None or notification.max_retries <= cap:
+    if cap is None or (notification.max_retries is not None and notification.max_retries <= cap):
         return notification
     return replace(notification, max_retries=cap)

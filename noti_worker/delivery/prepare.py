@@ -4,14 +4,15 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
+from noti_worker.delivery.attachments import attachments, shown_inside
+from noti_worker.delivery.plain_text import plain_text
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered
 from noti_worker.delivery.routes import accounts_for, next_account, open_accounts
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import (
-    Attachment,
     Briefing,
     Channel,
     Drop,
@@ -61,11 +62,14 @@ def prepare(
         return stop
     if not route:
         return Hold(f"no account serves the channel {notification.channel}: configure one, then release it")
+    if briefing.unreadable is not None:
+        return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
     try:
-        options = read_options(ALL_OPTIONS, notification.channel, notification.options)
+        options = read_options(ALL_OPTIONS, notification.channel, briefing.options)
         content = _content(notification, briefing, options.pop("html", None), renderer)
         _check(notification, content, options)
-        attachments = _attachments(options.pop("attachments", ()), briefing)
+        wanted = options.pop("attachments", ())
+        html, files = shown_inside(content.html, wanted, attachments(wanted, briefing))
         accounts = open_accounts(accounts_for(notification, route, providers), paused, briefing)
         account = next_account(accounts, briefing)
     except BadNotification as bad:
@@ -79,10 +83,10 @@ def prepare(
         account=account,
         dated_at=max(notification.created_at, notification.first_due_at),
         subject=_readable(content.subject),
-        text=content.text,
-        html=content.html,
+        text=_text(notification.channel, content),
+        html=html,
         options=options,
-        attachments=attachments,
+        attachments=files,
         traceparent=valid(notification.traceparent),
     )
 
@@ -93,8 +97,9 @@ def _readable(subject: str | None) -> str | None:
 
 def _content(notification: Notification, briefing: Briefing, html: str | None, renderer: Renders) -> Rendered:
     """What the row carries goes out as it stands; the template fills in what the row leaves open."""
-    own = Rendered(notification.subject, notification.body, html)
-    if notification.template_id is None:
+    body = briefing.body if notification.long_body else notification.body
+    own = Rendered(notification.subject, body, html)
+    if not notification.template_id:
         return own
     template = briefing.template
     if template is None:
@@ -109,12 +114,19 @@ def _content(notification: Notification, briefing: Briefing, html: str | None, r
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
     )
-    filled = renderer.render(left_open, notification.template_data, _about(notification))
+    filled = renderer.render(left_open, briefing.template_data, _about(notification))
     return Rendered(
         own.subject if own.subject is not None else filled.subject,
         own.text if own.text is not None else filled.text,
         own.html if own.html is not None else filled.html,
     )
+
+
+def _text(channel: Channel, content: Rendered) -> str | None:
+    """The plain body; an e-mail that has only html gets one made from it."""
+    if channel is Channel.EMAIL and content.html is not None and not content.text:
+        return plain_text(content.html)
+    return content.text
 
 
 def _about(notification: Notification) -> dict[str, Any]:
@@ -157,7 +169,7 @@ def _check_text(part: str, text: str | None) -> None:
 
 def _check_json(text: str) -> None:
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         # Without the parser's sentence: some of them quote the text.
         raise BadNotification(
@@ -165,12 +177,5 @@ def _check_json(text: str) -> None:
         ) from None
 
 
-def _attachments(wanted: Sequence[str], briefing: Briefing) -> tuple[Attachment, ...]:
-    if not wanted:
-        return ()
-    if briefing.missing:
-        missing = ", ".join(briefing.missing)
-        raise BadNotification(f"options.attachments names {missing}, which noti.attachments of the tenant lacks")
-    if len(briefing.attachments) != len(wanted):
-        raise BadNotification("options.attachments could not be looked up: it must be a list of attachment_id")
-    return briefing.attachments
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity are not JSON

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from noti_worker.domain.closures import Closure
+from noti_worker.domain.follows import Follow
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Message, Notification
+from noti_worker.domain.notification import Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.value import value
 
@@ -15,9 +16,9 @@ class Result:
     """What became of one claim, to be recorded: a try (`outcome` set) or a decision not to send.
 
     `account` and `provider` name who was asked. `seconds` is how long the try took, `since` the
-    monotonic instant at which it began. `inbox` is the rendered in-app message that the record
-    statement writes in the same transaction. `kind` is the kind of a decision without a try. `traceparent`
-    is the trace context that the try carried on.
+    monotonic instant at which it began. `follows` are rows that are written together with the result.
+    `kind` is the kind of a decision without a try. `traceparent` is the trace context that the try carried on.
+    `texts` are further words of the row that a provider may have quoted.
     """
 
     notification: Notification
@@ -27,9 +28,10 @@ class Result:
     provider: str | None = None
     since: float = 0.0
     seconds: float = 0.0
-    inbox: Message | None = field(default=None, repr=False)
+    follows: tuple[Follow, ...] = field(default=(), repr=False)
     kind: str | None = None
     traceparent: str | None = None
+    texts: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

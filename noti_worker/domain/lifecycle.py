@@ -27,6 +27,9 @@ from noti_worker.domain.value import value
 THROTTLED_AT_MOST = timedelta(hours=24)
 """How long a message without `expires_at` may be throttled before it fails."""
 
+MAX_RETRIES = 3
+"""Of a row that does not say how often it may be tried again, on a channel that does not either."""
+
 LONGEST_WAIT = timedelta(hours=24)
 """No wait is longer, whatever a provider asks for: a hostile hint cannot park a row for a year."""
 
@@ -126,7 +129,8 @@ _FINAL = {
 def _retry(
     notification: Notification, outcome: Outcome, now: datetime, backoff: Backoff, dice: float, why: str
 ) -> Verdict:
-    if notification.retry_count >= notification.max_retries:
+    most = MAX_RETRIES if notification.max_retries is None else notification.max_retries
+    if notification.retry_count >= most:
         return Verdict(Status.FAILED, f"no tries left after {notification.retry_count + 1}")
     return _again(notification, now, _wait(notification, outcome, backoff, dice), charge=True, why=why)
 

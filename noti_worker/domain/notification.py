@@ -59,8 +59,8 @@ class OnUncertain(StrEnum):
 class Notification:
     """One claimed row. `(claimed_by, claim_count)` is the fencing token; the store knows `claimed_by`.
 
-    Only safe scalars: `template_data` and `options` are JSON *text* and are parsed per row, so that a
-    poison document harms its own row and not the batch. Content is kept out of `repr`.
+    Only scalars that are safe and small: of the documents it says whether there are any, and a body of more than
+    16 kB is None here, too; they come with the briefing. Content is kept out of `repr`.
     All instants are aware UTC by the database's clock; `claimed_at` is that clock at the claim.
     """
 
@@ -77,13 +77,14 @@ class Notification:
     first_due_at: datetime  # coalesce(send_at, created_at): since when it may be sent, retries aside
     subject: str | None = field(default=None, repr=False)
     body: str | None = field(default=None, repr=False)
+    long_body: bool = False  # it has a body, which comes with the briefing
     template_id: str | None = None
-    template_data: str | None = field(default=None, repr=False)
+    has_data: bool = False
     locale: str | None = None
-    options: str | None = field(default=None, repr=False)
+    has_options: bool = False
     expires_at: datetime | None = None
     retry_count: int = 0
-    max_retries: int = 3
+    max_retries: int | None = None  # None: the row does not say
     attempt_count: int = 0
     lost_count: int = 0
     requested: Status | None = None  # cancelled or held, asked for while an earlier claim was in flight
@@ -117,15 +118,28 @@ class Attachment:
 class Briefing:
     """What was looked up for one notification, in one round trip for the whole batch.
 
-    `attachments` stand in the order of `options.attachments`; an id that does not exist is in
-    `missing`. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
+    `template_data` and `options` are JSON *text* and are parsed per row, so that a poison document harms its own row
+    and not the batch. `body` is a long one. With `incomplete` the row's own content is too large for a batch or has
+    attachments: it is looked up when the send begins (`Queue.complete`). `attachments` stand in the order of
+    `options.attachments`; an id that does not exist is in `missing`. `unreadable` says why the content cannot be had
+    at all. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
     """
 
     template: Template | None = None
+    body: str | None = field(default=None, repr=False)
+    template_data: str | None = field(default=None, repr=False)
+    options: str | None = field(default=None, repr=False)
+    incomplete: bool = False
     attachments: tuple[Attachment, ...] = ()
     missing: tuple[str, ...] = ()
+    unreadable: str | None = None
     last_account: str | None = None
     last_kind: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What it holds of the row's own words."""
+        return tuple(text for text in (self.body, self.template_data, self.options) if text is not None)
 
 
 @value

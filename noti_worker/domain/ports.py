@@ -120,6 +120,10 @@ class Claims(Protocol):
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
         ...
 
+    def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
+        """Add the content of one row that was too large for the batch. Any thread may call."""
+        ...
+
 
 class Records(Protocol):
     """Where claims end: with a result, or given back."""

@@ -317,9 +317,9 @@ class LogObserver:
             log.debug("sent")
             return
         # A provider may quote what it was given: the redactor knows patterns, here the values are known.
-        # What a template made of its data is quoted in parts at best: the data are known.
+        # What a template made of its data is quoted in parts at best: the data (`texts`) are known.
         personal = (row.recipient, row.subject, row.body)
-        content = (*personal, row.template_data, row.options)
+        content = (*personal, *result.texts)
         log.warning(
             "try_failed",
             kind=str(outcome.kind),

@@ -135,7 +135,11 @@ def _header(name: str, text: str) -> str:
     if folded is not None:
         return folded
     parts = phrases(name, text, f"options.headers.{name}")
-    return _encoded(text) if parts is None else ",\r\n ".join(f"{_phrase(phrase)}{rest}" for phrase, rest in parts)
+    return (
+        _encoded(text)
+        if parts is None
+        else ",\r\n ".join(f"{_phrase(phrase)}{rest}" if phrase else rest for phrase, rest in parts)
+    )
 
 
 def _written(boxes: Sequence[Mailbox]) -> str:

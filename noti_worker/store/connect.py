@@ -4,7 +4,8 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -207,6 +208,15 @@ class Session:
         """Do as `run` does; the rows are tuples, which cost a fifth of dicts."""
         return self._run(statement, parameters, tuple_row)
 
+    def together(self, asked: Sequence[tuple[Statement, Mapping[str, object]]]) -> list[list[Row]]:
+        """Run several statements in one round trip; gives the rows of each. The first error is raised."""
+        if len(asked) == 1:
+            return [self.run(*asked[0])]
+        with self._opened() as connection:
+            with connection.pipeline(), self._settled(connection):
+                cursors = [_execute(connection, statement, given, dict_row) for statement, given in asked]
+            return [_rows(cursor) for cursor in cursors]
+
     def close(self) -> None:
         """Close the connection; a later call opens another. One that hangs in a call is left to it."""
         if self._lock.acquire(timeout=self._database.patience.seconds):
@@ -226,19 +236,30 @@ class Session:
         return self._connection
 
     def _run(self, statement: Statement, parameters: Mapping[str, object], rows: RowFactory[R]) -> list[R]:
+        with self._opened() as connection, self._settled(connection):
+            return _rows(_execute(connection, statement, parameters, rows))
+
+    @contextmanager
+    def _opened(self) -> Iterator[Connection]:
+        """Give the connection to one caller at a time, and close it after an error that it does not survive."""
         with self._lock, translated():
             connection = self._connected()
             try:
-                if not self._database.pgbouncer:
-                    return _fetch(connection, statement, parameters, rows)
-                # Settings of a session would leak to other clients of the pooler.
-                with connection.transaction():
-                    connection.execute(_SET_LOCAL)
-                    return _fetch(connection, statement, parameters, rows)
+                yield connection
             except BaseException as error:
                 if not _usable_after(error, connection):
                     self._drop()
                 raise
+
+    @contextmanager
+    def _settled(self, connection: Connection) -> Iterator[None]:
+        """Behind a pooler the settings hold for one transaction: those of a session would leak to other clients."""
+        if not self._database.pgbouncer:
+            yield
+            return
+        with connection.transaction():
+            connection.execute(_SET_LOCAL)
+            yield
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -252,10 +273,14 @@ def _usable_after(error: BaseException, connection: Connection) -> bool:
     return connection.info.transaction_status is TransactionStatus.IDLE
 
 
-def _fetch(
+def _execute(
     connection: Connection, statement: Statement, parameters: Mapping[str, object], rows: RowFactory[R]
-) -> list[R]:
+) -> psycopg.Cursor[R]:
     # Binary: instants do not depend on DateStyle, and attachments are not blown up to hexadecimal.
-    with connection.cursor(binary=True, row_factory=rows) as cursor:
-        cursor.execute(statement.sql, parameters)
+    cursor = connection.cursor(binary=True, row_factory=rows)
+    return cursor.execute(statement.sql, parameters)
+
+
+def _rows(cursor: psycopg.Cursor[R]) -> list[R]:
+    with cursor:
         return cursor.fetchall() if cursor.description else []

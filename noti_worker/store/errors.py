@@ -11,8 +11,12 @@ from noti_worker.domain.errors import BadNotification, DatabaseAway, DatabaseBus
 _AWAY = re.compile(r"08...|53...|57...|58...|25006|25P03")
 """SQLSTATEs that pass by themselves: broken line, no resources, shut down, standby, idle too long."""
 
-_BUSY = re.compile(r"40001|40P01|55P03|57014")
+_BUSY = re.compile(r"40001|40P01|55P03")
 """Those that a database in the best of health gives, too: another transaction was in the way."""
+
+
+class TimedOut(DatabaseBusy):
+    """DatabaseBusy because the statement took longer than its time: less of it may do."""
 
 
 class Refusal(DatabaseRefused):
@@ -56,6 +60,8 @@ def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return DatabaseAway(f"the connection is lost ({name})")
         return Refusal(f"the driver refused a value ({name})", None)
+    if error.sqlstate == "57014":
+        return TimedOut(f"another transaction was in the way ({error.sqlstate} {name})")
     if _BUSY.fullmatch(error.sqlstate):
         return DatabaseBusy(f"another transaction was in the way ({error.sqlstate} {name})")
     if _AWAY.fullmatch(error.sqlstate):

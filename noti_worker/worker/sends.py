@@ -1,12 +1,13 @@
 """What a sender thread does with one row: see whether it may start, deliver it, report."""
 
+import threading
 from collections.abc import Callable
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import LeaseLost, Result
+from noti_worker.domain.facts import LeaseLost, Result, Trouble
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Notification, OnUncertain
-from noti_worker.domain.ports import Leases
+from noti_worker.domain.ports import Claims, Leases
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.plans import Plans
@@ -20,6 +21,7 @@ class Sends:
     def __init__(
         self,
         context: Context,
+        claims: Claims,
         leases: Leases,
         in_flight: InFlight,
         plans: Plans,
@@ -29,6 +31,7 @@ class Sends:
     ) -> None:
         """Send by the plan of the day; what may not start goes to `returns`, and `ended` hears of each result."""
         self._context = context
+        self._claims = claims
         self._leases = leases
         self._in_flight = in_flight
         self._plans = plans
@@ -43,7 +46,7 @@ class Sends:
             # None when a reload took the channel away.
             serve = claim.serve = plan.channels.get(claim.notification.channel)
             paused = self._steering.closes(claim.notification)  # since the claim
-            if serve is None or paused or not self._may_start(claim, serve.policy):
+            if serve is None or paused or not (self._complete(claim) and self._may_start(claim, serve.policy)):
                 self._returns.give_back([claim])
                 return
             try:
@@ -62,6 +65,21 @@ class Sends:
             if claim.started is not None and claim.serve is not None and not claim.reported:
                 seconds = self._context.clock.monotonic() - claim.started
                 self._report(claim, claim.serve.give_up(claim.notification, seconds))
+
+    def _complete(self, claim: Claim) -> bool:
+        """Look up content that was too large for the batch; False when it cannot be had now."""
+        if not claim.briefing.incomplete:
+            return True
+        try:
+            claim.briefing = self._claims.complete(claim.notification, claim.briefing)
+        except DatabaseAway:
+            return False
+        except DatabaseRefused as error:
+            self._context.observer.on(Trouble("contents", str(error)))
+            # Given back it is claimed again at once.
+            threading.Event().wait(self._context.pace.poll_interval)
+            return False
+        return True
 
     def _may_start(self, claim: Claim, policy: Policy) -> bool:
         margin = min(policy.send_timeout, self._context.pace.lease.total_seconds() / 2)

@@ -1,6 +1,7 @@
 """The whole way of one notification, over fakes of the sender and the renderer."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from noti_worker.delivery.render import Rendered, RendererAway
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Backoff, Policy
 from noti_worker.domain.notification import (
     Attachment,
@@ -37,7 +39,7 @@ def test_a_plain_row_is_sent_as_it_stands() -> None:
     assert result.verdict.status is Status.SENT
     assert (result.account, result.provider) == ("relay", "smtp")
     assert result.outcome == Outcome(Kind.OK, provider_message_id="x")
-    assert result.inbox is None
+    assert result.follows == ()
     assert courier.sent == [
         Message(
             notification_id=1,
@@ -103,7 +105,7 @@ def test_what_expires_while_it_is_rendered_is_not_sent() -> None:
 
 
 def test_a_row_that_cannot_be_sent_fails_without_a_try() -> None:
-    result = a_delivery().deliver(claimed(options='{"cc": 5}'), NOTHING)
+    result = a_delivery().deliver(claimed(has_options=True), Briefing(options='{"cc": 5}'))
     assert result.verdict.status is Status.FAILED
     assert "options.cc" in result.verdict.reason
     assert (result.outcome, result.kind) == (None, "permanent")
@@ -135,15 +137,14 @@ def test_what_a_sender_finds_bad_before_sending_is_permanent() -> None:
 
 
 def test_an_in_app_message_is_recorded_with_its_inbox_line() -> None:
-    row = claimed(channel=Channel.IN_APP, recipient="user:17", options='{"html": "<b>Hi</b>"}')
-    result = a_delivery().deliver(row, NOTHING)
-    assert result.inbox is not None
-    assert (result.inbox.recipient, result.inbox.text, result.inbox.html) == ("user:17", "Hello Ada", "<b>Hi</b>")
+    row = claimed(channel=Channel.IN_APP, recipient="user:17", has_options=True)
+    result = a_delivery().deliver(row, Briefing(options='{"html": "<b>Hi</b>"}'))
+    assert result.follows == (InboxLine("default", "user:17", "Hello", "Hello Ada", "<b>Hi</b>"),)
 
 
 def test_an_in_app_message_that_failed_has_no_inbox_line() -> None:
     row = claimed(channel=Channel.IN_APP, recipient="user:17")
-    assert a_delivery({"in_app": Courier(Outcome(Kind.PERMANENT))}).deliver(row, NOTHING).inbox is None
+    assert a_delivery({"in_app": Courier(Outcome(Kind.PERMANENT))}).deliver(row, NOTHING).follows == ()
 
 
 @given(own=st.integers(0, 20), cap=st.none() | st.integers(0, 20), failures=st.integers(0, 25))
@@ -215,27 +216,29 @@ ALL = Template("hello", subject="S", body="B", html="H")
 
 
 @pytest.mark.parametrize(
-    ("fields", "content"),
+    ("fields", "options", "content"),
     [
-        ({}, ("<S>", "<B>", "<H>")),
-        ({"subject": "own"}, ("own", "<B>", "<H>")),
-        ({"body": "own"}, ("<S>", "own", "<H>")),
-        ({"options": '{"html": "own"}'}, ("<S>", "<B>", "own")),
-        ({"channel": Channel.SMS, "recipient": "+491701234567"}, ("<S>", "<B>", None)),
+        ({}, None, ("<S>", "<B>", "<H>")),
+        ({"subject": "own"}, None, ("own", "<B>", "<H>")),
+        ({"body": "own"}, None, ("<S>", "own", "<H>")),
+        ({"has_options": True}, '{"html": "own"}', ("<S>", "<B>", "own")),
+        ({"channel": Channel.SMS, "recipient": "+491701234567"}, None, ("<S>", "<B>", None)),
     ],
 )
-def test_a_template_fills_in_what_the_row_leaves_open(fields: dict[str, Any], content: tuple[str, ...]) -> None:
+def test_a_template_fills_in_what_the_row_leaves_open(
+    fields: dict[str, Any], options: str | None, content: tuple[str, ...]
+) -> None:
     courier = Courier()
     row = claimed(**{"template_id": "hello", "subject": None, "body": None} | fields)
-    a_delivery({"relay": courier}).deliver(row, Briefing(template=ALL))
+    a_delivery({"relay": courier}).deliver(row, Briefing(template=ALL, options=options))
     (message,) = courier.sent
     assert (message.subject, message.text, message.html) == content
 
 
 def test_a_template_is_given_the_rows_data_and_identity_and_nothing_else() -> None:
     marker = Marker()
-    row = claimed(template_id="hello", body=None, template_data='{"a": 1}', locale="de")
-    a_delivery(renderer=marker).deliver(row, Briefing(template=ALL))
+    row = claimed(template_id="hello", body=None, has_data=True, locale="de")
+    a_delivery(renderer=marker).deliver(row, Briefing(template=ALL, template_data='{"a": 1}'))
     assert marker.data == '{"a": 1}'
     assert marker.about == {
         "notification_id": 1,
@@ -282,10 +285,11 @@ def test_text_that_cannot_travel_is_refused(bad: str) -> None:
 
 
 def test_what_calls_itself_json_is_json() -> None:
-    row = {"channel": Channel.WEBHOOK, "recipient": "https://example.com/", "options": '{"content_type": "text/json"}'}
-    assert "tojson" in reason(claimed(**row, body="{'a': 1}"))
-    assert "tojson" in reason(claimed(**row, body="[" * 100_000))
-    assert a_delivery().deliver(claimed(**row, body='{"a": 1}'), NOTHING).verdict.status is Status.SENT
+    row = {"channel": Channel.WEBHOOK, "recipient": "https://example.com/", "has_options": True}
+    said = Briefing(options='{"content_type": "text/json"}')
+    assert "tojson" in reason(claimed(**row, body="{'a': 1}"), said)
+    assert "tojson" in reason(claimed(**row, body="[" * 100_000), said)
+    assert a_delivery().deliver(claimed(**row, body='{"a": 1}'), said).verdict.status is Status.SENT
 
 
 ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
@@ -294,15 +298,29 @@ ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
 def test_attachments_come_from_the_briefing() -> None:
     courier = Courier()
     file = Attachment("a.pdf", "application/pdf", b"%PDF")
-    row = claimed(options=f'{{"attachments": ["{ID}"]}}')
-    a_delivery({"relay": courier}).deliver(row, Briefing(attachments=(file,)))
+    briefing = Briefing(options=f'{{"attachments": ["{ID}"]}}', attachments=(file,))
+    a_delivery({"relay": courier}).deliver(claimed(has_options=True), briefing)
     assert courier.sent[0].attachments == (file,)
     assert courier.sent[0].options == {}
 
 
 def test_a_missing_attachment_is_named() -> None:
-    assert ID in reason(claimed(options=f'{{"attachments": ["{ID}"]}}'), Briefing(missing=(ID,)))
-    assert "attachments" in reason(claimed(options=f'{{"attachments": ["{ID}"]}}'))
+    named = Briefing(options=f'{{"attachments": ["{ID}"]}}')
+    assert ID in reason(claimed(has_options=True), replace(named, missing=(ID,)))
+    assert "attachments" in reason(claimed(has_options=True), named)
+
+
+def test_a_long_body_comes_from_the_briefing() -> None:
+    courier = Courier()
+    a_delivery({"relay": courier}).deliver(claimed(body=None, long_body=True), Briefing(body="very long"))
+    assert courier.sent[0].text == "very long"
+
+
+def test_content_that_cannot_be_read_fails_with_the_reason() -> None:
+    assert (
+        reason(claimed(has_data=True), Briefing(unreadable="template_data is too large"))
+        == "template_data is too large"
+    )
 
 
 def test_preparing_sends_nothing() -> None:

@@ -17,11 +17,12 @@ NOTHING = Briefing()
 EMAIL = {Channel.EMAIL: "qa@example.org"}
 
 
-def redirected(to: dict[Channel, str], **fields: Any) -> Message:
+def redirected(to: dict[Channel, str], options: str | None = None, **fields: Any) -> Message:
     """What goes out of a row in redirect mode."""
     courier = Courier()
     delivery = a_delivery({"relay": courier}, modes={"relay": Mode.REDIRECT}, redirect_to=to)
-    assert delivery.deliver(claimed(**fields), NOTHING).verdict.status is Status.SENT
+    row = claimed(has_options=options is not None, **fields)
+    assert delivery.deliver(row, Briefing(options=options)).verdict.status is Status.SENT
     [message] = courier.sent
     return message
 
@@ -35,12 +36,12 @@ def test_dry_mode_sends_nothing_and_says_so() -> None:
     assert courier.sent == []
     assert result.verdict.status is Status.SUPPRESSED
     assert result.verdict.reason == "dry mode: rendered and checked for the account relay, not sent"
-    assert (result.outcome, result.inbox) == (None, None)
+    assert (result.outcome, result.follows) == (None, ())
 
 
 def test_dry_mode_finds_what_would_fail() -> None:
     delivery = a_delivery(modes={"relay": Mode.DRY})
-    assert delivery.deliver(claimed(options='{"cc": 5}'), NOTHING).verdict.status is Status.FAILED
+    assert delivery.deliver(claimed(has_options=True), Briefing(options='{"cc": 5}')).verdict.status is Status.FAILED
     assert delivery.deliver(claimed(body=None, template_id="none"), NOTHING).verdict.status is Status.FAILED
     assert delivery.deliver(claimed(requested=Status.CANCELLED), NOTHING).verdict.status is Status.CANCELLED
 
@@ -49,7 +50,7 @@ def test_dry_mode_finds_what_would_fail() -> None:
 def test_no_inbox_of_a_real_person_is_written(mode: Mode) -> None:
     row = claimed(channel=Channel.IN_APP, recipient="user:42")
     result = a_delivery(modes={"relay": mode}).deliver(row, NOTHING)
-    assert (result.verdict.status, result.inbox) == (Status.SUPPRESSED, None)
+    assert (result.verdict.status, result.follows) == (Status.SUPPRESSED, ())
 
 
 def test_an_account_that_nobody_gave_a_mode_is_dry() -> None:
@@ -123,8 +124,8 @@ def test_a_redirected_webhook_keeps_its_body_and_names_its_url_in_a_header() -> 
 def test_a_redirected_in_app_message_stands_in_the_other_inbox() -> None:
     delivery = a_delivery(modes={"relay": Mode.REDIRECT}, redirect_to={Channel.IN_APP: "user:qa"})
     result = delivery.deliver(claimed(channel=Channel.IN_APP, recipient="user:42"), NOTHING)
-    assert result.inbox is not None
-    assert (result.inbox.recipient, result.inbox.subject) == ("user:qa", "[to user:42] Hello")
+    [line] = result.follows
+    assert (line.recipient, line.subject) == ("user:qa", "[to user:42] Hello")
 
 
 def test_a_channel_that_is_redirected_to_nowhere_is_not_sent() -> None:
@@ -164,6 +165,6 @@ def test_an_address_that_cannot_be_one_is_a_configuration_error(channel: Channel
 def test_live_mode_changes_nothing() -> None:
     courier = Courier()
     delivery = a_delivery({"relay": courier}, redirect_to=EMAIL)
-    outcome = delivery.deliver(claimed(options='{"cc": ["boss@example.com"]}'), NOTHING).outcome
+    outcome = delivery.deliver(claimed(has_options=True), Briefing(options='{"cc": ["boss@example.com"]}')).outcome
     assert outcome == Outcome(Kind.OK)
     assert (courier.sent[0].recipient, courier.sent[0].options) == ("ada@example.com", {"cc": ["boss@example.com"]})

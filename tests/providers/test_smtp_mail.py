@@ -214,6 +214,101 @@ def test_the_shape_follows_from_what_there_is() -> None:
         assert [part.get_content_type() for part in parsed(message).walk()] == shape
 
 
+def shape_of(message: Message) -> list[str]:
+    return [part.get_content_type() for part in parsed(message).walk()]
+
+
+INVITE = b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
+
+
+def test_an_image_that_the_html_shows_stands_beside_it() -> None:
+    files = (
+        Attachment("logo.png", "image/png", b"logo", content_id="17@noti-worker"),
+        Attachment("a.pdf", "application/pdf", b"pdf"),
+    )
+    message = replace(MESSAGE, html='<img src="cid:17@noti-worker">', attachments=files)
+    assert shape_of(message) == [
+        *("multipart/mixed", "multipart/alternative", "text/plain"),
+        *("multipart/related", "text/html", "image/png", "application/pdf"),
+    ]
+    [image] = [part for part in parsed(message).walk() if part.get_content_type() == "image/png"]
+    assert (image["Content-ID"], image.get_content_disposition()) == ("<17@noti-worker>", "inline")
+    assert image.get_content() == b"logo"
+    assert shape_of(replace(message, attachments=files[:1]))[0] == "multipart/alternative"
+    assert shape_of(replace(message, html=None, attachments=files[:1])) == [
+        "multipart/mixed",
+        "text/plain",
+        "image/png",
+    ]
+
+
+def test_an_invitation_is_an_alternative_and_a_file() -> None:
+    invite = Attachment("invite.ics", 'text/calendar; method=REQUEST; name="invite.ics"', INVITE)
+    message = replace(MESSAGE, html="<p>html</p>", attachments=(invite,))
+    assert shape_of(message) == [
+        *("multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/calendar", "application/ics"),
+    ]
+    *_, calendar, file = parsed(message).walk()
+    assert (calendar.get_params() or [])[1:] == [("charset", "utf-8"), ("method", "REQUEST")]
+    assert calendar.get_content_disposition() is None
+    assert calendar.get_payload(decode=True) == file.get_payload(decode=True) == INVITE
+    assert file.get_filename() == "invite.ics"
+
+
+def test_a_calendar_without_a_method_is_a_file() -> None:
+    message = replace(MESSAGE, attachments=(Attachment("a.ics", "text/calendar; charset=utf-8", INVITE),))
+    assert shape_of(message) == ["multipart/mixed", "text/plain", "text/calendar"]
+
+
+@pytest.mark.parametrize(
+    ("given", "parameters"),
+    [
+        ('text/csv; charset="utf-8"; header=present', [("charset", "utf-8"), ("header", "present")]),
+        ('Application/PDF;name="Über; uns.pdf"', []),
+        ('a/b; x="' + "y" * 100 + '; z"', [("x", "y" * 100 + "; z")]),
+        ("message/rfc822; x=1", []),
+    ],
+)
+def test_the_parameters_of_a_type_go_out(given: str, parameters: list[tuple[str, str]]) -> None:
+    [file] = parsed(replace(MESSAGE, attachments=(Attachment("a", given, b"x"),))).iter_attachments()
+    assert (file.get_params() or [])[1:] == parameters
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one  two   three " * 20,
+        "x" * 900 + "  " + "y" * 80,
+        "<https://example.com/u?" + "x" * 900 + ">",
+        "a " * 300,
+    ],
+)
+def test_a_long_header_is_folded_at_single_spaces_only(text: str) -> None:
+    raw = content(replace(MESSAGE, options={"headers": {"X-Long": text}}))
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert mail["X-Long"] == text.strip()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert b"=?" not in raw
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("List-Id", "Größe <size.example.com>", "=?utf-8?b?R3LDtsOfZQ==?=\r\n <size.example.com>"),
+        (
+            "Disposition-Notification-To",
+            "Ü <a@exämple.de>, b@example.com",
+            "=?utf-8?b?w5w=?=\r\n <a@xn--exmple-cua.de>,\r\n <b@example.com>",
+        ),
+        ("X-Order", "Größe", "=?utf-8?b?R3LDtsOfZQ==?="),
+        ("List-Unsubscribe", "<mailto:u@example.com>, <https://example.com/u>", None),
+    ],
+)
+def test_only_phrases_of_structured_headers_are_encoded(name: str, text: str, line: str | None) -> None:
+    raw = content(replace(MESSAGE, options={"headers": {name: text}}))
+    assert f"\r\n{name}: {line or text}\r\n".encode() in raw
+
+
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [

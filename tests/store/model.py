@@ -198,7 +198,7 @@ class Claim:
         if kind is Kind.UNCERTAIN and on_uncertain is not OnUncertain.RETRY:
             return End(_UNCERTAIN[on_uncertain], tried=True)
         if kind in {Kind.TRANSIENT, Kind.UNCERTAIN}:
-            spent = seen.retry_count >= seen.max_retries
+            spent = seen.retry_count >= (3 if seen.max_retries is None else seen.max_retries)
             return End(Status.FAILED if spent else Status.RETRYING, tried=True, charge=not spent)
         if kind is Kind.CONFIG:
             return End(Status.RETRYING if failover else Status.HELD, tried=True, again_at_once=failover)

@@ -43,7 +43,7 @@ def test_a_claimed_row_carries_all_that_a_try_needs(queue: PostgresQueue, connec
     assert (got.notification_id, got.claim_count, got.message_id) == (id_, 1, message_id)
     assert (got.channel, got.priority, got.tenant_id) == (Channel.WEBHOOK, Priority.HIGH, "acme")
     assert (got.recipient, got.subject, got.body) == ("https://example.com/hook", "Hello", "Hi")
-    assert (got.template_id, got.template_data, got.options) == ("welcome", '{"name": "Ann"}', '{"headers": {}}')
+    assert (got.template_id, got.has_data, got.has_options, got.long_body) == ("welcome", True, True, False)
     assert (got.locale, got.provider, got.traceparent) == ("de", "hooks", "00-1")
     assert (got.max_retries, got.on_uncertain) == (7, OnUncertain.HOLD)
     assert got.created_at == datetime(2026, 1, 1, 8, tzinfo=UTC)

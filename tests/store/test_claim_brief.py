@@ -1,38 +1,24 @@
 """What the rows of a batch refer to, in one round trip or none."""
 
-import json
-from uuid import UUID, uuid4
+from typing import Any
 
 import pytest
 
 from noti_worker.domain.errors import DatabaseAway
 from noti_worker.domain.lanes import Lane
-from noti_worker.domain.notification import Attachment, Briefing, Channel, Priority, Status, Template
+from noti_worker.domain.notification import Briefing, Channel, Priority, Status, Template
 from noti_worker.domain.secret import Secret
-from noti_worker.store.connect import Database
+from noti_worker.store.connect import Database, Session
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, NORMAL, Connection, claim, insert, tried
 
 ACME = Lane(Channel.EMAIL, Priority.NORMAL, "acme")
 
 
-def _attach(connection: Connection, name: str, tenant_id: str = "default") -> UUID:
-    found = connection.execute(
-        "INSERT INTO noti.attachments (tenant_id, filename, content_type, content) VALUES (%s, %s, 'text/plain', %s)"
-        " RETURNING attachment_id",
-        [tenant_id, name, name.encode() + b"\x00\xff"],
-    ).fetchone()
-    assert found is not None
-    return UUID(str(found[0]))
-
-
-def _file(name: str) -> Attachment:
-    return Attachment(name, "text/plain", name.encode() + b"\x00\xff")
-
-
 def test_rows_that_refer_to_nothing_cost_no_round_trip(queue: PostgresQueue, connection: Connection) -> None:
-    insert(connection, options=json.dumps({"cc": ["bob@example.com"]}))
+    insert(connection, body="x" * 16_384)
     rows = claim(queue)
+    assert len(rows[0].body or "") == 16_384
     nowhere = PostgresQueue(Database(Secret("postgresql://127.0.0.1:1/nowhere")))
     assert nowhere.brief(rows) == {}
     assert nowhere.brief([]) == {}
@@ -60,18 +46,6 @@ def test_a_template_that_does_not_exist_is_none(queue: PostgresQueue, connection
     assert queue.brief(claim(queue)) == {id_: Briefing()}
 
 
-def test_attachments_stand_in_their_order_and_what_is_not_there_is_missing(
-    queue: PostgresQueue, connection: Connection
-) -> None:
-    first, second, foreign = _attach(connection, "1"), _attach(connection, "2"), _attach(connection, "3", "acme")
-    nobody = uuid4()
-    named = [str(second), str(foreign), str(first), str(nobody), "no uuid", 7, None, str(second).upper()]
-    [id_] = insert(connection, options=json.dumps({"attachments": named}))
-    briefing = queue.brief(claim(queue))[id_]
-    assert briefing.attachments == (_file("2"), _file("1"), _file("2"))
-    assert briefing.missing == (str(foreign), str(nobody), "no uuid", "<int>", "<NoneType>")
-
-
 def test_the_last_real_try_is_told_and_losses_and_stale_results_are_none(
     queue: PostgresQueue, connection: Connection
 ) -> None:
@@ -89,3 +63,32 @@ def test_a_row_that_was_only_lost_had_no_try(queue: PostgresQueue, connection: C
     [id_] = insert(connection)
     claim(queue, lease=AT_ONCE)
     assert queue.brief(claim(queue)) == {id_: Briefing()}
+
+
+def test_small_documents_come_with_the_batch_as_text(queue: PostgresQueue, connection: Connection) -> None:
+    [plain] = insert(connection)
+    [both] = insert(connection, template_data='{"a": 10.50}', options='{"cc": []}')
+    [one] = insert(connection, options="null")
+    insert(connection, template_id="hi", body=None)
+    rows = claim(queue)
+    briefings = queue.brief(rows)
+    assert plain not in briefings
+    assert briefings[both] == Briefing(template_data='{"a": 10.50}', options='{"cc": []}')
+    assert briefings[one] == Briefing(options="null")
+
+
+def test_everything_is_asked_for_in_one_trip(
+    queue: PostgresQueue, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(connection, template_id="hi", body=None, template_data="{}")
+    rows = claim(queue)
+    trips = []
+    together = Session.together
+
+    def counted(self: Session, asked: Any) -> Any:
+        trips.append(len(asked))
+        return together(self, asked)
+
+    monkeypatch.setattr(Session, "together", counted)
+    queue.brief(rows)
+    assert trips == [2]

@@ -26,7 +26,7 @@ def _judged(n: Notification, status: Status) -> Result:
     """What a worker makes of a claim: it asks the permits first, and retries at once."""
     if (no := permit(n, n.claimed_at)) is not None:
         return decided(n, no.status, kind=no.kind if isinstance(no, Drop) else None)
-    if status is Status.RETRYING and n.retry_count >= n.max_retries:
+    if status is Status.RETRYING and n.retry_count >= (n.max_retries or 0):
         return tried(n, Status.FAILED)
     if status is Status.RETRYING:
         return tried(n, status, verdict=Verdict(status, "again", wait=timedelta(0), charge=True))

@@ -10,8 +10,9 @@ from psycopg.rows import dict_row
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.facts import Result
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lanes import Lane
-from noti_worker.domain.notification import Channel, Message, Priority, Status
+from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.store.people.source import for_people
 from noti_worker.store.queue import PostgresQueue
@@ -152,17 +153,7 @@ def test_in_app_messages_and_those_whose_notification_is_gone(
 
 
 def inboxed(one: Any) -> Result:
-    message = Message(
-        notification_id=one.notification_id,
-        tenant_id=one.tenant_id,
-        channel=one.channel,
-        recipient=one.recipient,
-        message_id=one.message_id,
-        dated_at=one.created_at,
-        account="in_app",
-        text=CANARY,
-    )
-    return tried(one, inbox=message)
+    return tried(one, follows=(InboxLine(one.tenant_id, one.recipient, body=CANARY),))
 
 
 def test_lines_that_outlived_their_notification_are_cleaned(connection: Connection, queue: PostgresQueue) -> None:

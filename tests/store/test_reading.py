@@ -171,7 +171,7 @@ def test_gauges_walk_the_hot_index_only_whoever_asks(people: Connection, name: s
     people.execute("ANALYZE noti.notifications_log")
     question = statement(name)
     sample: dict[str, Any] = {"channels": ["email"], "priorities": ["normal"], "bound": 10_000, "lanes": 100}
-    sample |= {f"closed_{what}": ["x"] for what in ("channels", "tenants", "templates", "providers")}
+    sample |= {f"closed_{what}": ["x"] for what in ("channels", "tenants", "lanes", "templates", "providers")}
     given = {key: sample[key] for key in question.parameters}
 
     def plan() -> str:

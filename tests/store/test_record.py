@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Channel, Message, Notification, Status
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.notification import Notification, Status
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, Connection, attempts, audit, claim, decided, ids, insert, row, tried
 
@@ -238,19 +239,8 @@ def test_nothing_to_record_asks_nobody(queue: PostgresQueue) -> None:
     assert queue.record(1, []) == {}
 
 
-def _in_app(n: Notification, text: str = "Hi Ann") -> Message:
-    return Message(
-        notification_id=n.notification_id,
-        message_id=n.message_id,
-        channel=Channel.IN_APP,
-        tenant_id=n.tenant_id,
-        recipient=n.recipient,
-        account="in_app",
-        dated_at=n.created_at,
-        subject="Hello",
-        text=text,
-        html="<p>Hi</p>",
-    )
+def _in_app(n: Notification, text: str = "Hi Ann") -> tuple[InboxLine]:
+    return (InboxLine(n.tenant_id, n.recipient, "Hello", text, "<p>Hi</p>"),)
 
 
 def _inbox(connection: Connection) -> list[tuple[Any, ...]]:
@@ -263,7 +253,7 @@ def test_an_in_app_message_stands_in_the_inbox_exactly_when_its_row_is_sent(
 ) -> None:
     insert(connection, 2, recipient="ann")
     sent, failed = claim(queue)
-    queue.record(1, [tried(sent, inbox=_in_app(sent)), tried(failed, Status.FAILED, inbox=_in_app(failed))])
+    queue.record(1, [tried(sent, follows=_in_app(sent)), tried(failed, Status.FAILED, follows=_in_app(failed))])
     assert _inbox(connection) == [(sent.notification_id, "default", "ann", "Hello", "Hi Ann", "<p>Hi</p>")]
     found = connection.execute(
         "SELECT n.xmin = t.xmin AND n.xmin = i.xmin AND n.xmin = a.xmin FROM noti.notifications_log n"
@@ -279,10 +269,10 @@ def test_an_in_app_message_of_a_stale_or_repeated_result_is_not_put_there(
     insert(connection)
     [zombie] = claim(queue, worker_id=7, lease=AT_ONCE)
     [owner] = claim(queue, worker_id=8)
-    queue.record(7, [tried(zombie, inbox=_in_app(zombie, "from the zombie"))])
+    queue.record(7, [tried(zombie, follows=_in_app(zombie, "from the zombie"))])
     assert _inbox(connection) == []
     for _ in range(2):
-        queue.record(8, [tried(owner, inbox=_in_app(owner))])
+        queue.record(8, [tried(owner, follows=_in_app(owner))])
     assert [message[4] for message in _inbox(connection)] == ["Hi Ann"]
 
 
@@ -294,5 +284,39 @@ def test_an_in_app_message_is_put_there_once_even_if_it_is_sent_again(
         "INSERT INTO noti.inbox (notification_id, tenant_id, recipient, body) VALUES (%s, 'default', 'ann', 'first')",
         [n.notification_id],
     )
-    assert queue.record(1, [tried(n, inbox=_in_app(n))]) == {n.notification_id: "applied"}
+    assert queue.record(1, [tried(n, follows=_in_app(n))]) == {n.notification_id: "applied"}
     assert [message[4] for message in _inbox(connection)] == ["first"]
+
+
+def test_a_try_is_recorded_with_its_stage_its_scope_and_the_rule_that_judged_it(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    n = _one(queue, connection)
+    outcome = Outcome(Kind.THROTTLED, Scope.ACCOUNT, stage="rcpt", rule="too many")
+    queue.record(1, [tried(n, Status.RETRYING, outcome=outcome)])
+    [attempt] = attempts(connection, n.notification_id)
+    assert (attempt["stage"], attempt["scope"], attempt["rule"]) == ("rcpt", "account", "too many")
+
+
+def test_what_nobody_judged_has_no_stage_and_no_rule(queue: PostgresQueue, connection: Connection) -> None:
+    n = _one(queue, connection)
+    queue.record(1, [tried(n)])
+    [attempt] = attempts(connection, n.notification_id)
+    assert (attempt["stage"], attempt["scope"], attempt["rule"]) == (None, "message", None)
+
+
+def test_several_rows_may_follow_from_one_result_and_its_own_are_told_apart(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    insert(connection, 3, recipient="ann")
+    first, second, third = claim(queue)
+    results = [
+        tried(first, follows=_in_app(first, "one")),
+        tried(second),
+        tried(third, follows=_in_app(third, "three")),
+    ]
+    queue.record(1, results)
+    assert [(line[0], line[4]) for line in _inbox(connection)] == [
+        (first.notification_id, "one"),
+        (third.notification_id, "three"),
+    ]

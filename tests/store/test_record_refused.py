@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from noti_worker.domain.errors import DatabaseRefused
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Channel, Message, Notification, Status
+from noti_worker.domain.notification import Notification, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import Connection, attempts, audit, claim, ids, insert, row, tried
@@ -146,16 +147,14 @@ def test_a_missing_right_is_no_fault_of_the_results(queue: PostgresQueue, connec
         queue.record(1, [tried(n) for n in rows])
 
 
-def _in_app(n: Notification) -> Message:
-    return Message(
-        n.notification_id, n.message_id, Channel.IN_APP, n.tenant_id, "ann", "in_app", n.created_at, text="bad\x00text"
-    )
+def _in_app(n: Notification) -> tuple[InboxLine]:
+    return (InboxLine(n.tenant_id, "ann", body="bad\x00text"),)
 
 
 def test_an_in_app_message_is_cleaned(queue: PostgresQueue, connection: Connection) -> None:
     insert(connection)
     [n] = claim(queue)
-    assert queue.record(1, [tried(n, inbox=_in_app(n))]) == {n.notification_id: "applied"}
+    assert queue.record(1, [tried(n, follows=_in_app(n))]) == {n.notification_id: "applied"}
     assert connection.execute("SELECT body FROM noti.inbox").fetchall() == [("bad\ufffdtext",)]
 
 
@@ -163,7 +162,7 @@ def test_an_in_app_message_that_the_inbox_refuses_failed(queue: PostgresQueue, c
     connection.execute("ALTER TABLE noti.inbox ADD CONSTRAINT test CHECK (recipient <> 'ann')")
     insert(connection)
     [n] = claim(queue)
-    assert queue.record(1, [tried(n, inbox=_in_app(n))]) == {n.notification_id: "applied"}
+    assert queue.record(1, [tried(n, follows=_in_app(n))]) == {n.notification_id: "applied"}
     stands = row(connection, n.notification_id)
     assert stands["status"] == "failed"
     assert "23514" in stands["error_message"]

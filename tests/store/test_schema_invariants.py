@@ -6,8 +6,9 @@ import psycopg
 import pytest
 
 from noti_worker.domain.facts import Result
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lanes import Lane
-from noti_worker.domain.notification import Channel, Message, Notification, Priority, Status
+from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, NORMAL, claim, decided, insert, tried
 
@@ -22,17 +23,8 @@ def violations(connection: Connection) -> list[tuple[Any, ...]]:
 
 def in_app(notification: Notification) -> Result:
     """An in-app message that was rendered and is recorded with its inbox row."""
-    message = Message(
-        notification.notification_id,
-        notification.message_id,
-        notification.channel,
-        notification.tenant_id,
-        notification.recipient,
-        "in_app",
-        notification.created_at,
-        text="Hi",
-    )
-    return tried(notification, inbox=message)
+    line = InboxLine(notification.tenant_id, notification.recipient, body="Hi")
+    return tried(notification, follows=(line,))
 
 
 def traffic(connection: Connection, queue: PostgresQueue, other: PostgresQueue) -> None:

@@ -15,9 +15,10 @@ import pytest
 from psycopg.rows import dict_row
 
 from noti_worker.domain.facts import Result
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.lifecycle import Backoff, Verdict, decide
-from noti_worker.domain.notification import Channel, Drop, Message, Notification, Priority
+from noti_worker.domain.notification import Channel, Drop, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from noti_worker.store.queue import PostgresQueue
@@ -191,12 +192,10 @@ def sent_although_cancelled_in_flight(stage: Stage) -> None:
 def in_app(stage: Stage) -> None:
     stage.queued(channel="in_app", recipient="user:17")
     claimed = stage.claimed(lane=Lane(Channel.IN_APP, Priority.NORMAL, "default"))
-    message = Message(
-        1, claimed.message_id, claimed.channel, "default", claimed.recipient, "in_app", claimed.created_at, text=BODY
-    )
+    line = InboxLine("default", claimed.recipient, body=BODY)
     outcome = Outcome(Kind.OK)
     verdict = decide(claimed, outcome, claimed.claimed_at, Backoff(), 0.5)
-    stage.recorded(Result(claimed, verdict, outcome, account="in_app", provider="in_app", inbox=message))
+    stage.recorded(Result(claimed, verdict, outcome, account="in_app", provider="in_app", follows=(line,)))
 
 
 def imported_history(stage: Stage) -> None:

@@ -23,8 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 UNIT = "noti-worker.service"
 SECRET = "whsec_" + "c2VjcmV0" * 4
 CONFIG = """
-[database]
-url = "file:/run/credentials/{unit}/database-url"
 [accounts.box]
 provider = "sandbox"
 [accounts.hooks]
@@ -82,7 +80,7 @@ def machine(
         secrets = {"database-url": "postgresql://postgres@/noti?host=/srv/database", "hook-secret": SECRET}
         for name, secret in secrets.items():
             booted.write(f"/etc/noti-worker/secrets/{name}", secret, 0o600)
-        booted.write("/etc/systemd/system/noti-.service.d/credentials.conf", credentials())
+        booted.write("/etc/systemd/system/noti-.service.d/secrets.conf", credentials())
         booted.write("/etc/systemd/system/noti-worker.service.d/quick.conf", QUICK)
         booted.run("systemctl", "daemon-reload")
         yield booted
@@ -90,11 +88,6 @@ def machine(
 
 @pytest.fixture
 def migrated(machine: Machine, server: Server) -> Iterator[psycopg.Connection[Any]]:
-    machine.write(
-        "/etc/systemd/system/noti-migrate.service.d/url.conf",
-        "[Service]\nEnvironment=NOTI_DATABASE_URL=file:%d/database-url\n",
-    )
-    machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "start", "noti-migrate")
     with psycopg.connect(server.url, autocommit=True) as connection:
         yield connection

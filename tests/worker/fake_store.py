@@ -69,6 +69,8 @@ class FakeStore(FakeCircuits):
         self.rows: dict[int, Row] = {}
         self.refuse_extend = False
         self.refuse_brief = False
+        self.refuse_complete = False
+        self.large: set[int] = set()
         self.refuse_release = False
         self.lose_claims = 0  # so many are carried out and not answered
         self.locked: set[int] = set()  # by an application
@@ -162,7 +164,14 @@ class FakeStore(FakeCircuits):
         self._call("brief", len(notifications))
         if self.refuse_brief:
             raise DatabaseRefused("42501 InsufficientPrivilege")
-        return {}
+        ids = [each.notification_id for each in notifications]
+        return {id_: Briefing(incomplete=True) for id_ in ids if id_ in self.large}
+
+    def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
+        self._call("complete", notification.notification_id)
+        if self.refuse_complete:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
+        return replace(briefing, incomplete=False, body="the whole content")
 
     # Records
 

@@ -12,6 +12,7 @@ from noti_worker.domain.facts import (
     Reloaded,
     ReloadRefused,
     Result,
+    Trouble,
     WorkerStarted,
     WorkerStopped,
 )
@@ -386,5 +387,33 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
     house.thread.start()
     wait_for(lambda: ticks.count("loop") > 20)
     assert len(house.store.asked("heads")) <= 2
+    house.worker.stop.ask("asked")
+    house.end()
+
+
+def test_content_too_large_for_a_batch_is_looked_up_when_the_send_begins(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.gate.open.set()
+    house.store.large = {house.store.add()}
+    house.store.add()
+    house.thread.start()
+    wait_for(lambda: len(house.store.recorded) == 2)
+    house.worker.stop.ask("asked")
+    house.end()
+    assert house.store.asked("complete") == [1]
+
+
+def test_content_that_cannot_be_looked_up_now_is_given_back_and_harms_no_other(wait_for: Callable[..., Any]) -> None:
+    house = House()
+    house.gate.open.set()
+    house.store.large = {house.store.add()}
+    house.store.refuse_complete = True
+    house.thread.start()
+    wait_for(lambda: [1] in house.store.asked("release"))
+    house.store.add()
+    wait_for(lambda: len(house.store.recorded) == 1)
+    assert "contents" in {fact.where for fact in house.witness.of(Trouble)}
+    house.store.refuse_complete = False
+    wait_for(lambda: len(house.store.recorded) == 2)
     house.worker.stop.ask("asked")
     house.end()

@@ -1,1 +1,5 @@
-"""What the rows of a batch refer to."""
+"""What the rows of a batch refer to and hold, one file for each need."""
+
+from noti_worker.store.briefing.brief import brief, complete
+
+__all__ = ["brief", "complete"]

@@ -14,8 +14,9 @@ from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
-from noti_worker.store.briefing.needs import Needs
+from noti_worker.store import briefing as briefings
 from noti_worker.store.connect import Database, Session
+from noti_worker.store.queue.portions import Portion
 from noti_worker.store.queue.record import record
 from noti_worker.store.statements import statement
 
@@ -23,7 +24,6 @@ _HEADS = statement("heads")
 _STRIDES = statement("strides")
 _CLAIM = statement("claim")
 _CLOSURES = statement("closures")
-_BRIEF = statement("brief")
 _RECORD = statement("record")
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
@@ -44,9 +44,11 @@ class PostgresQueue:
         self._monotonic = monotonic
         self._database = database
         self._claims = database.session("claims")
+        self._portion = Portion()
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
         self._leases = database.session("leases")
+        self._contents = database.session("contents")
 
     def heads(
         self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
@@ -166,8 +168,14 @@ class PostgresQueue:
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
-        needs = Needs.of(notifications)
-        return needs.met_by(self._claims.run(_BRIEF, needs.parameters()) if needs else [])
+        return briefings.brief(self._claims, notifications)
+
+    def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
+        """Add the content of one row that was too large for the batch.
+
+        All threads share one connection, so that what is large is loaded by one at a time.
+        """
+        return briefings.complete(self._contents, notification, briefing)
 
     def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
@@ -182,7 +190,7 @@ class PostgresQueue:
                     fates[notification_id] = fate
             return fates
 
-        return record(results, self._monotonic(), write) if results else {}
+        return record(results, self._monotonic(), write, self._portion) if results else {}
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
@@ -211,7 +219,7 @@ class PostgresQueue:
 
     def close(self) -> None:
         """Close the connections."""
-        for session in (self._claims, self._leases, *self._results):
+        for session in (self._claims, self._leases, self._contents, *self._results):
             session.close()
 
     @contextmanager
@@ -237,8 +245,8 @@ def _notification(row: tuple[Any, ...]) -> Notification:
     """A row of `claim`, whose columns stand in the order of the fields."""
     id_, claim_count, channel, priority, tenant_id, recipient, message_id = row[:7]
     created_at, due_at, claimed_at, first_due_at = map(_utc, row[7:11])
-    subject, body, template_id, template_data, locale, options, expires_at = row[11:18]
-    retry_count, max_retries, attempt_count, lost_count, requested, on_uncertain = row[18:24]
+    subject, body, long_body, template_id, has_data, locale, has_options, expires_at = row[11:19]
+    retry_count, max_retries, attempt_count, lost_count, requested, on_uncertain = row[19:25]
     return Notification(
         id_,
         claim_count,
@@ -253,10 +261,11 @@ def _notification(row: tuple[Any, ...]) -> Notification:
         first_due_at,
         subject,
         body,
+        bool(long_body),
         template_id,
-        template_data,
+        has_data,
         locale,
-        options,
+        has_options,
         None if expires_at is None else _utc(expires_at),
         retry_count,
         max_retries,
@@ -264,7 +273,7 @@ def _notification(row: tuple[Any, ...]) -> Notification:
         lost_count,
         None if requested is None else _wish(requested),
         None if on_uncertain is None else _on_uncertain(on_uncertain),
-        *row[24:],
+        *row[25:],
     )
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from noti_worker.domain.facts import Result
-from noti_worker.domain.notification import Message, Status
+from noti_worker.domain.follows import Follow, InboxLine
+from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
-from noti_worker.store.errors import Refusal
+from noti_worker.store.errors import Refusal, TimedOut
+from noti_worker.store.queue.portions import Line, Portion
 from noti_worker.store.storable import compact, storable
 
 Entry = dict[str, Any]
@@ -43,44 +45,54 @@ def entry(result: Result, now_monotonic: float) -> Entry:
 def minimal(result: Result, error: str) -> Entry:
     """What must be known of a result, nothing that came from outside."""
     least = _verdict(result) | {"error": error, "reason": error}
-    if result.inbox is not None and result.verdict.status is Status.SENT:
+    if result.verdict.status is Status.SENT and any(isinstance(follow, InboxLine) for follow in result.follows):
         # Without its message in the inbox it was not delivered.
         least |= {"status": Status.FAILED, "kind": Kind.PERMANENT}
     return least
 
 
-def dump(entries: Sequence[Entry]) -> str:
-    """The document."""
-    return _DOCUMENT.encode(entries)
-
-
 def record(
-    results: Sequence[Result], now_monotonic: float, write: Callable[[str], Mapping[int, str]]
+    results: Sequence[Result], now_monotonic: float, write: Callable[[str], Mapping[int, str]], portion: Portion
 ) -> dict[int, str]:
     """Write the results with `write` (a document in, fates out), isolating what the database refuses.
 
-    Raises what `write` raises, except for a refusal that concerns single results: their fate is `refused`.
+    Raises what `write` raises, except for a refusal that concerns single results: their fate is `refused`. After a
+    statement that took too long the same results go in smaller portions.
     """
     # Sorted by id: two workers that record then never wait for each other.
     ordered = sorted(results, key=lambda result: result.notification.notification_id)
-    return _halving([(result, entry(result, now_monotonic)) for result in ordered], write)
+    lines = [Line(result, _DOCUMENT.encode(entry(result, now_monotonic))) for result in ordered]
+    fates: dict[int, str] = {}
+    for few in portion.of(lines):
+        try:
+            fates |= _halving(few, write)
+        except TimedOut:
+            portion.took_too_long(few)
+            raise
+    portion.went_through()
+    return fates
 
 
-def _halving(pairs: Sequence[tuple[Result, Entry]], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
+def _document(lines: Sequence[Line]) -> str:
+    return f"[{','.join([line.text for line in lines])}]"
+
+
+def _halving(lines: Sequence[Line], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
     try:
-        return dict(write(dump([one for _, one in pairs])))
+        return dict(write(_document(lines)))
     except Refusal as refusal:
         if refusal.sqlstate is not None and refusal.sqlstate.startswith(_NOT_ABOUT_A_RESULT):
             raise
-        if len(pairs) == 1:
-            return _alone(pairs[0][0], write, refusal)
-    middle = len(pairs) // 2
-    return _halving(pairs[:middle], write) | _halving(pairs[middle:], write)
+        if len(lines) == 1:
+            return _alone(lines[0].result, write, refusal)
+    middle = len(lines) // 2
+    return _halving(lines[:middle], write) | _halving(lines[middle:], write)
 
 
 def _alone(result: Result, write: Callable[[str], Mapping[int, str]], refusal: Refusal) -> dict[int, str]:
+    least = minimal(result, f"the details could not be recorded: {refusal}")
     try:
-        return dict(write(dump([minimal(result, f"the details could not be recorded: {refusal}")])))
+        return dict(write(_DOCUMENT.encode([least])))
     except Refusal:
         return {result.notification.notification_id: "refused"}
 
@@ -117,6 +129,9 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         details["account"] = storable(result.account, _NAME_AT_MOST)
     if outcome is not None:
         details["code"] = storable(outcome.code, _NAME_AT_MOST)
+        details["stage"] = storable(outcome.stage, _NAME_AT_MOST)
+        details["scope"] = storable(outcome.scope, _NAME_AT_MOST)
+        details["rule"] = storable(outcome.rule, _NAME_AT_MOST)
         details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
         details["age_ms"] = _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST)
         details["duration_ms"] = _milliseconds(result.seconds, _DURATION_AT_MOST)
@@ -124,21 +139,21 @@ def _details(result: Result, now_monotonic: float) -> Entry:
             details["response"] = compact(outcome.response)
         if result.traceparent is not None:
             details["traceparent"] = storable(result.traceparent, _NAME_AT_MOST)
-    if result.inbox is not None:
-        details["inbox"] = _inbox(result.inbox)
+    if result.follows:
+        details["follows"] = [_follow(follow) for follow in result.follows]
     return details
 
 
-def _inbox(message: Message) -> Entry:
+def _follow(follow: Follow) -> Entry:
     # Cleaned, never cut: a message that is too long for the inbox is refused as a whole.
     content = {
-        "tenant_id": message.tenant_id,
-        "recipient": message.recipient,
-        "subject": message.subject,
-        "body": message.text,
-        "html": message.html,
+        "tenant_id": follow.tenant_id,
+        "recipient": follow.recipient,
+        "subject": follow.subject,
+        "body": follow.body,
+        "html": follow.html,
     }
-    return {name: storable(value, None) for name, value in content.items()}
+    return {"into": "inbox"} | {name: storable(value, None) for name, value in content.items()}
 
 
 def _milliseconds(seconds: float, at_most: float) -> int:

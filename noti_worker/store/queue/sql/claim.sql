@@ -7,6 +7,7 @@
 -- NO KEY: an application's foreign key to this table must not hide a row.
 -- With :dead NULL no claim of another worker is taken, however old. With :in_hand, what this worker holds and is not among
 -- these is taken: the answer to its claim was lost. What carries a dispatch mark is left to its lease.
+-- Nothing large comes with a row: no document, and no body of more than 16 kB. Those are looked up apart.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
 -- Rows of closed templates and accounts are passed over; the arrays, of tenant (empty: every tenant), chr(31) and name,
 -- are empty unless something is closed. How far
@@ -86,6 +87,8 @@ UPDATE noti.notifications_log n
  WHERE n.notification_id = ANY (ARRAY(SELECT notification_id FROM taken))
 RETURNING n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, n.recipient, n.message_id,
        n.created_at, n.due_at, now() AS claimed_at, coalesce(n.send_at, n.created_at) AS first_due_at,
-       n.subject, n.body, n.template_id, n.template_data::text, n.locale, n.options::text, n.expires_at,
-       n.retry_count, n.max_retries, n.attempt_count, n.lost_count, n.requested, n.on_uncertain,
+       n.subject, CASE WHEN octet_length(n.body) <= 16384 THEN n.body END AS body, octet_length(n.body) > 16384 AS long_body,
+       n.template_id, n.template_data IS NOT NULL AS has_data, n.locale, n.options IS NOT NULL AS has_options, n.expires_at,
+       n.retry_count, CASE WHEN n.retries_said THEN n.max_retries END AS max_retries, n.attempt_count, n.lost_count,
+       n.requested, n.on_uncertain,
        n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent;

@@ -9,7 +9,7 @@ WITH wanted AS MATERIALIZED (
     SELECT * FROM unnest(cast(:ids AS bigint[]), cast(:claim_counts AS int[])) AS wanted (id, claim_count)
 ),
 ours AS MATERIALIZED (
-    SELECT held.notification_id
+    SELECT locked.notification_id
       FROM wanted
      CROSS JOIN LATERAL (
            SELECT n.notification_id
@@ -19,7 +19,7 @@ ours AS MATERIALIZED (
               AND n.claim_count = wanted.claim_count
               AND n.lease_until < now() + cast(:lease AS interval)
               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS held
+           ) AS locked
 ),
 extended AS (
     UPDATE noti.notifications_log n

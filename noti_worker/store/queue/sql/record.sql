@@ -1,4 +1,4 @@
--- Write what became of the claims of one worker: row, attempt, audit line and in-app message together.
+-- Write what became of the claims of one worker: row, attempt, audit line and what follows from it together.
 --
 -- The fence: a result counts only while the row still carries (claimed_by, claim_count). The entries come
 -- sorted by id, so that two workers never wait for each other, and a row that somebody else has locked is
@@ -15,16 +15,17 @@ WITH entry AS MATERIALIZED (
     -- What an entry leaves out is null or false. As json it is read once; as jsonb it would be built first.
     SELECT id, claim_count, status, reason, coalesce(charge, false) AS charge, coalesce(wait_ms, 0) AS wait_ms, error,
            coalesce(tried, false) AS tried, attempt, provider, account, kind, code, response, provider_message_id,
-           age_ms, duration_ms, traceparent, inbox
+           age_ms, duration_ms, traceparent, stage, scope, rule, follows
       FROM json_to_recordset(cast(:document AS json)) AS entry (
            id bigint, claim_count int, status text, reason text, charge boolean, wait_ms bigint, error text,
            tried boolean, attempt int, provider text, account text, kind text, code text, response jsonb,
-           provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text, inbox jsonb)
+           provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text,
+           stage text, scope text, rule text, follows json)
 ),
 ours AS MATERIALIZED (
     SELECT entry.*,
-           held.requested AS wish,
-           CASE WHEN entry.status IN ('retrying', 'held') THEN coalesce(held.requested, entry.status)
+           locked.requested AS wish,
+           CASE WHEN entry.status IN ('retrying', 'held') THEN coalesce(locked.requested, entry.status)
                 ELSE entry.status END AS becomes
       FROM entry
      CROSS JOIN LATERAL (
@@ -34,7 +35,7 @@ ours AS MATERIALIZED (
               AND n.claimed_by = cast(:worker_id AS bigint)
               AND n.claim_count = entry.claim_count
               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS held
+           ) AS locked
 ),
 applied AS (
     UPDATE noti.notifications_log n
@@ -89,7 +90,7 @@ judged AS MATERIALIZED (
 attempts AS (
     INSERT INTO noti.notification_attempts_log
            (notification_id, attempt_number, status, provider, account, kind, code, error_message, response_data,
-            provider_message_id, started_at, duration_ms, worker, claim_count)
+            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule)
     -- The attempts log knows how tries end, not how rows do: a row that expired after a try had a failed one.
     SELECT id, number,
            CASE WHEN fate <> 'applied' THEN 'stale'
@@ -97,16 +98,18 @@ attempts AS (
                 ELSE 'failed' END,
            provider, account, kind, code,
            error, response, provider_message_id, now() - age_ms * interval '1 millisecond', duration_ms,
-           cast(cast(:worker_id AS bigint) AS text), claim_count
+           cast(cast(:worker_id AS bigint) AS text), claim_count, stage, scope, rule
       FROM judged
      WHERE tried AND (fate = 'applied' OR fate = 'stale' AND exists)
 ),
 inbox AS (
     -- A message that an earlier, lost claim already put there is not put there twice.
     INSERT INTO noti.inbox (notification_id, tenant_id, recipient, subject, body, html)
-    SELECT id, inbox ->> 'tenant_id', inbox ->> 'recipient', inbox ->> 'subject', inbox ->> 'body', inbox ->> 'html'
+    SELECT judged.id, line.tenant_id, line.recipient, line.subject, line.body, line.html
       FROM judged
-     WHERE fate = 'applied' AND status = 'sent' AND inbox IS NOT NULL
+     CROSS JOIN LATERAL json_to_recordset(judged.follows) AS line (
+           "into" text, tenant_id text, recipient text, subject text, body text, html text)
+     WHERE judged.fate = 'applied' AND judged.status = 'sent' AND judged.follows IS NOT NULL AND line."into" = 'inbox'
     ON CONFLICT (notification_id) DO NOTHING
 ),
 audit AS (

@@ -11,7 +11,7 @@ WITH wanted AS MATERIALIZED (
     SELECT * FROM unnest(cast(:ids AS bigint[]), cast(:claim_counts AS int[])) AS wanted (id, claim_count)
 ),
 ours AS MATERIALIZED (
-    SELECT held.*
+    SELECT locked.*
       FROM wanted
      CROSS JOIN LATERAL (
            SELECT n.notification_id, n.tenant_id, n.requested
@@ -20,7 +20,7 @@ ours AS MATERIALIZED (
               AND n.claimed_by = cast(:worker_id AS bigint)
               AND n.claim_count = wanted.claim_count
               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS held
+           ) AS locked
 ),
 audit AS (
     INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)

@@ -1,0 +1,28 @@
+"""What a file of this wing says: what the rows of a batch need of it, and what they got."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from noti_worker.domain.notification import Notification
+from noti_worker.store.connect import Row
+from noti_worker.store.statements import Statement
+
+Fields = Mapping[str, Any]
+"""Fields of a Briefing by name."""
+
+
+class Lookup(Protocol):
+    """One need, with its own statement; a module can be one."""
+
+    @property
+    def STATEMENT(self) -> Statement:  # noqa: N802 - a constant of the module
+        """How it is looked up."""
+        ...
+
+    def needs(self, notifications: Sequence[Notification], /) -> Mapping[str, object] | None:
+        """The parameters of the statement; None when none of the rows needs it."""
+        ...
+
+    def met(self, notifications: Sequence[Notification], rows: Sequence[Row], /) -> Iterable[tuple[int, Fields]]:
+        """What each row that needs it got, by notification_id."""
+        ...
