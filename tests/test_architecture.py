@@ -96,3 +96,11 @@ def test_a_protocol_stays_under_six_methods(protocol: ast.ClassDef) -> None:
     )
     asks = [node for node in protocol.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.AnnAssign)]
     assert 0 < len(asks) < 6, "split it by who asks"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "worker").glob("*.py")), ids=lambda path: path.stem)
+def test_no_part_of_the_worker_is_given_more_than_seven_things(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            given = [*node.args.args, *node.args.kwonlyargs][1:]
+            assert len(given) <= 7, f"{[one.arg for one in given]}: what belongs together is one thing (context.py)"

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hmac
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +35,6 @@ RULES = (
     Rule("webhook.not_sent", Kind.TRANSIENT, Scope.RECIPIENT, status="", stage="connect|tls"),
     Rule("webhook.answer_lost", Kind.UNCERTAIN, Scope.RECIPIENT, status="", stage="answer"),
 )
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Worker:
         circuits = self._circuits = Circuits(context, doors.circuits, steering)
         self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, steering, circuits)
         returns = self._rounds.returns
-        self._sends = Sends(context, doors.claims, doors.leases, in_flight, self._plans, steering, returns, self._ended)
+        self._sends = Sends(context, doors, in_flight, self._plans, steering, returns, self._ended)
         self._serve()
         context.observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
         heartbeat.start()

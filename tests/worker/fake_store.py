@@ -1,4 +1,4 @@
-"""The queue in memory. `queue_contract` shows that it answers as the real one does."""
+"""The queue in memory. `claim_contract` and `record_contract` show that it answers as the real one does."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,5 +1,3 @@
-import os
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,8 +27,7 @@ from noti_worker.worker.context import Pace
 from noti_worker.worker.plans import Plan, Plans, Serve
 from noti_worker.worker.pools import _Tenant
 from noti_worker.worker.steering import Steering
-from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
-from noti_worker.worker.wakeup import WakeUp
+from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN
 from noti_worker.worker.worker import Worker
 from tests.worker.fake_store import FakeStore
 from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
@@ -398,51 +395,6 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
     assert len(house.store.asked("heads")) <= 2
     house.worker.stop.ask("asked")
     house.end()
-
-
-def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
-    wake_up = WakeUp()
-    patience: list[float] = []
-    stop = Stop(wake_up, patience.append)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        stop.listen()
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.reload) == (None, True)
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.quickly) == ("SIGTERM", False)
-        os.kill(os.getpid(), signal.SIGINT)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.quickly) == ("SIGTERM", True)
-        assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def test_a_worker_on_a_terminal_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
-    wake_up = WakeUp()
-    stop = Stop(wake_up, lambda seconds: None)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        stop.listen()
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.reload) == ("SIGHUP", False)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def test_many_calls_before_a_look_are_one() -> None:
-    wake_up = WakeUp()
-    for _ in range(100):
-        wake_up.call()
-    assert wake_up.wait(0)
-    assert not wake_up.wait(0)
 
 
 def test_content_too_large_for_a_batch_is_looked_up_when_the_send_begins(wait_for: Callable[..., Any]) -> None:
