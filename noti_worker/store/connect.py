@@ -1,11 +1,12 @@
-"""Connections for a worker: limited in time, with plans that do not hang on statistics, and plain errors."""
+"""Connections: limited in time, with settings of our own (`settings.py`), and plain errors."""
 
 import math
+import os
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,26 +20,8 @@ from noti_worker.domain.errors import ConfigurationError, DatabaseAway
 from noti_worker.domain.secret import Secret
 from noti_worker.store.errors import translated
 from noti_worker.store.hosts import with_addresses
+from noti_worker.store.settings import SETTINGS, local, of_environment, options
 from noti_worker.store.statements import Statement
-
-SETTINGS: Mapping[str, str] = {
-    # Nothing waits for ever: not a statement, not for a lock, not an open transaction.
-    "statement_timeout": "10s",
-    "lock_timeout": "2s",
-    "idle_in_transaction_session_timeout": "10s",
-    # The hot statements find their rows by index whether or not the table was ever analyzed.
-    "plan_cache_mode": "force_custom_plan",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_sort": "off",
-    "jit": "off",
-    # What the driver reads must not depend on the settings of a role or database.
-    "datestyle": "ISO",
-    "timezone": "UTC",
-    # Who may create in `public` could slip in a function or operator that fits better than PostgreSQL's own.
-    "search_path": "pg_catalog,pg_temp",
-}
-"""What every session (behind PgBouncer: every transaction) of a worker sets."""
 
 _LINE: Mapping[str, str] = {
     "connect_timeout": "5",
@@ -48,7 +31,6 @@ _LINE: Mapping[str, str] = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
-    "client_encoding": "utf8",
 }
 
 RESOLVE_WITHIN = 5.0
@@ -63,9 +45,6 @@ _FORM = "give postgresql://user:password@host:port/name or a libpq string"
 
 _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
 """SQLSTATEs after which another connection may do better; the last three concern its prepared statements."""
-
-_PINNED = f"SET LOCAL search_path = {SETTINGS['search_path']}"
-_SET_LOCAL = "SELECT " + ", ".join(f"pg_catalog.set_config('{n}', '{value}', true)" for n, value in SETTINGS.items())
 
 Row = dict[str, Any]
 R = TypeVar("R")
@@ -104,37 +83,44 @@ class Database:
         return Session(self, part)
 
 
-class _Impatient(psycopg.Connection[Row]):
-    """Gives up a server that stays silent for longer than its patience.
+class _Own(psycopg.Connection[Row]):
+    """Gives up a server that stays silent for longer than its patience; with `local`, sets that in each transaction.
 
     A frozen host or pooler answers keepalives for ever, and statement_timeout does not bound a COMMIT that
     waits for a standby.
     """
 
     patience: Patience | None = None
+    local: str | None = None
+    _inside = False
 
     def wait(self, gen: PQGen[RV], *arguments: Any, **named: Any) -> RV:
+        """Wait for an answer, but not for ever."""
         if self.patience is not None:
             gen = _within(self.patience, gen)
         return super().wait(gen, *arguments, **named)
 
-
-class _Pooled(_Impatient):
-    """Behind a pooler nothing outlives a transaction, so each one pins the search path anew."""
-
     @contextmanager
-    def transaction(self, *arguments: Any, **named: Any) -> Iterator[psycopg.Transaction]:
-        outermost = self.info.transaction_status is TransactionStatus.IDLE
-        with super().transaction(*arguments, **named) as transaction:
-            if outermost:
-                super().execute(_PINNED)
-            yield transaction
+    def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> Iterator[psycopg.Transaction]:
+        """Open a transaction, or a savepoint within one."""
+        if self.local is None or self._inside:
+            with super().transaction(savepoint_name, force_rollback) as opened:
+                yield opened
+            return
+        self._inside = True
+        try:
+            with super().transaction(savepoint_name, force_rollback) as opened:
+                super().execute(self.local)
+                yield opened
+        finally:
+            self._inside = False
 
-    def execute(self, *arguments: Any, **named: Any) -> psycopg.Cursor[Row]:
-        if self.info.transaction_status is not TransactionStatus.IDLE:
-            return super().execute(*arguments, **named)
-        with self.transaction():
-            return super().execute(*arguments, **named)
+    def execute(self, query: Any, params: Any = None, **named: Any) -> psycopg.Cursor[Row]:
+        """Execute one statement, in a transaction of its own when none is open."""
+        with nullcontext() if self.local is None or self._inside else self.transaction():
+            return super().execute(query, params, **named)
 
 
 def _within(patience: Patience, answer: PQGen[RV]) -> PQGen[RV]:
@@ -158,22 +144,22 @@ def connect(
     pgbouncer: bool = False,
     application_name: str = "noti-worker",
     patience: Patience | None = None,
-) -> Connection:
+    settings: Mapping[str, str] = SETTINGS,
+) -> _Own:
     """Open an autocommit connection whose rows are dicts; silence longer than `patience` is an error there.
 
+    With `pgbouncer` each transaction sets `settings`, and a statement outside of one has its own.
     Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
     """
     parameters: dict[str, Any] = dict(_LINE) | {"application_name": application_name}
     named = named_in(url.reveal() if isinstance(url, Secret) else url)
     if not pgbouncer:
-        ours = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
-        # The options of the URL win over ours, but for the search path: an application's may be in the same URL.
-        named["options"] = f"{ours} {named.get('options') or ''} -c search_path={SETTINGS['search_path']}"
-    parameters |= named
+        named["options"] = options(named.get("options"))
+    parameters |= named | {"client_encoding": "utf8"}
     at_most = patience.seconds if patience else math.inf
     parameters["connect_timeout"] = str(math.ceil(min(int(parameters["connect_timeout"]), at_most)))
     try:
-        connection = (_Pooled if pgbouncer else _Impatient).connect(
+        connection = _Own.connect(
             "",
             autocommit=True,
             row_factory=dict_row,
@@ -186,6 +172,10 @@ def connect(
         # The server's or libpq's own words about the connection: host and role, never a row or a password.
         raise DatabaseAway(" ".join(str(error).split())[:500] or type(error).__name__) from None
     connection.patience = patience
+    connection.local = local(settings) if pgbouncer else None
+    if not pgbouncer and any(name in os.environ for name in ("PGDATESTYLE", "PGTZ")):
+        with translated():
+            connection.execute(of_environment())
     return connection
 
 
@@ -220,7 +210,7 @@ class Session:
         self._database = database
         self._name = f"noti-worker {part}"
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._connection: _Own | None = None
 
     def run(self, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
         """Run one statement in a transaction of its own and give its rows, if it has any."""
@@ -235,7 +225,7 @@ class Session:
         if len(asked) == 1:
             return [self.run(*asked[0])]
         with self._opened() as connection:
-            with connection.pipeline(), self._settled(connection):
+            with _settled(connection), connection.pipeline():
                 cursors = [_execute(connection, statement, given, dict_row) for statement, given in asked]
             return [_rows(cursor) for cursor in cursors]
 
@@ -247,7 +237,7 @@ class Session:
             finally:
                 self._lock.release()
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> _Own:
         if self._connection is None or self._connection.closed:
             self._connection = connect(
                 self._database.url,
@@ -258,11 +248,11 @@ class Session:
         return self._connection
 
     def _run(self, statement: Statement, parameters: Mapping[str, object], rows: RowFactory[R]) -> list[R]:
-        with self._opened() as connection, self._settled(connection):
+        with self._opened() as connection, _settled(connection):
             return _rows(_execute(connection, statement, parameters, rows))
 
     @contextmanager
-    def _opened(self) -> Iterator[Connection]:
+    def _opened(self) -> Iterator[_Own]:
         """Give the connection to one caller at a time, and close it after an error that it does not survive."""
         with self._lock, translated():
             connection = self._connected()
@@ -273,20 +263,14 @@ class Session:
                     self._drop()
                 raise
 
-    @contextmanager
-    def _settled(self, connection: Connection) -> Iterator[None]:
-        """Behind a pooler the settings hold for one transaction: those of a session would leak to other clients."""
-        if not self._database.pgbouncer:
-            yield
-            return
-        with connection.transaction():
-            connection.execute(_SET_LOCAL)
-            yield
-
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _settled(connection: _Own) -> AbstractContextManager[object]:
+    return nullcontext() if connection.local is None else connection.transaction()
 
 
 def _usable_after(error: BaseException, connection: Connection) -> bool:

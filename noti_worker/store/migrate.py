@@ -15,9 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
 from noti_worker.store import revisions
 from noti_worker.store.connect import named_in
-
-_PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
-"""As in migrations/steps.py: no name is looked up where others may put something."""
+from noti_worker.store.settings import RELIED_ON
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -43,8 +41,7 @@ def sql() -> str:
 
 def roles_sql() -> str:
     """The script that makes the roles and grants their rights, for psql; it can be run again at any time."""
-    roles = (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
-    return f"BEGIN;\n{_PINNED};\n{roles}COMMIT;\n"
+    return (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
 
 
 def missing_roles(url: str) -> list[str]:
@@ -87,10 +84,8 @@ def pending(url: str) -> list[str]:
 @contextmanager
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
-        with psycopg.connect(
-            make_conninfo(**named_in(url)), application_name="noti-worker migrate", client_encoding="utf8"
-        ) as connection:
-            connection.execute(_PINNED)
+        with psycopg.connect(_conninfo(url), autocommit=True, application_name="noti-worker migrate") as connection:
+            connection.execute(f"SET search_path = {RELIED_ON['search_path']}")
             yield connection
     except psycopg.Error as error:
         raise _translated(error) from None
@@ -98,7 +93,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
     config = _config()
-    config.attributes["url"] = make_conninfo(**named_in(url))
+    config.attributes["url"] = _conninfo(url)
     try:
         command_(config, revision)
     except DBAPIError as error:
@@ -110,6 +105,11 @@ def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> No
     except CommandError as error:
         pending(url)  # a newer database is the likely cause, and deserves its own words
         raise DatabaseRefused(str(error)) from None
+
+
+def _conninfo(url: str) -> str:
+    # The texts of migrations are UTF-8, whatever an environment variable says.
+    return make_conninfo(**named_in(url) | {"client_encoding": "utf8"})
 
 
 def _unknown(revision: str) -> DatabaseRefused:
@@ -128,6 +128,6 @@ def _translated(error: psycopg.Error) -> DatabaseError:
 def _config(output_buffer: io.StringIO | None = None) -> Config:
     """A configuration without a file."""
     config = Config(output_buffer=output_buffer)
-    config.set_main_option("script_location", str(revisions.place()).replace("%", "%%"))
+    config.set_main_option("script_location", str(revisions.place()))
     config.set_main_option("path_separator", "os")
     return config

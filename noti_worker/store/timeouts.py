@@ -4,7 +4,8 @@ import re
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.secret import Secret
-from noti_worker.store.connect import ANSWER_WITHIN, SETTINGS, named_in
+from noti_worker.store.connect import ANSWER_WITHIN, named_in
+from noti_worker.store.settings import SETTINGS
 
 _OPTION = re.compile(r"(?:-c\s*|--)(statement[-_]timeout|lock[-_]timeout)\s*=\s*'?(\d+)\s*(ms|s|min|h|d)?'?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -21,9 +21,10 @@ from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.secret import Secret
-from noti_worker.store.connect import SETTINGS, Database, connect
+from noti_worker.store.connect import Database, connect
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.record import entry
+from noti_worker.store.settings import SETTINGS
 from noti_worker.store.statements import Statement, places, statement
 from tests.bench.ours import Drained
 from tests.bench.rows import fill, settle, verify

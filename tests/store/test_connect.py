@@ -14,7 +14,9 @@ from noti_worker.domain.errors import ConfigurationError, DatabaseAway, Database
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
 from noti_worker.store import migrate
-from noti_worker.store.connect import SETTINGS, Database, Session, connect
+from noti_worker.store.connect import Database, Session, connect
+from noti_worker.store.people.source import for_people
+from noti_worker.store.settings import RELIED_ON, SETTINGS
 from noti_worker.store.statements import Statement
 from tests.store.rows import Connection
 
@@ -98,6 +100,50 @@ def _shown(session: Session, name: str) -> str:
 def test_a_connection_is_limited_in_time_and_free_of_statistics(session: Session) -> None:
     assert {name: _shown(session, name) for name in SETTINGS} == {**SETTINGS, "datestyle": "ISO, MDY"}
     assert _shown(session, "application_name") == "noti-worker test"
+
+
+@pytest.mark.parametrize("pgbouncer", [False, True])
+def test_what_a_session_relies_on_nobody_can_change(
+    connection: Connection, database: Database, monkeypatch: pytest.MonkeyPatch, pgbouncer: bool
+) -> None:
+    odd = {
+        "search_path": "public", "datestyle": "German", "intervalstyle": "sql_standard", "timezone": "Asia/Kolkata",
+        "bytea_output": "escape", "standard_conforming_strings": "off", "extra_float_digits": "-10",
+    }  # fmt: skip
+    assert odd.keys() == RELIED_ON.keys()
+    for name, value in odd.items():
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {name} = '{value}'".encode())
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    mark = "&" if "?" in database.url.reveal() else "?"
+    named = "" if pgbouncer else f"{mark}options=-c%20search_path%3Dpublic&client_encoding=LATIN1"
+    for opened in (
+        connect(database.url.reveal() + named, pgbouncer=pgbouncer),
+        for_people(database.url.reveal() + named, pgbouncer=pgbouncer),
+    ):
+        with opened:
+            for name in RELIED_ON:
+                shown = opened.execute("SELECT current_setting(%s) AS value", [name]).fetchone()
+                assert shown is not None
+                assert shown["value"].replace(" ", "").startswith(RELIED_ON[name])
+            with opened.transaction(), opened.transaction():
+                shown = opened.execute("SELECT interval '1 day 2 hours'::text AS value").fetchone()
+                assert shown == {"value": "1 day 02:00:00"}
+            assert opened.info.encoding == "utf-8"
+            assert opened.execute("SELECT '…' AS value").fetchone() == {"value": "…"}
+
+
+@pytest.mark.parametrize("pgbouncer", [False, True])
+def test_several_statements_are_one_trip_and_the_first_error_is_theirs(
+    session: Session, pooled: Session, pgbouncer: bool
+) -> None:
+    used = pooled if pgbouncer else session
+    broken = Statement("broken", "SELECT 1 / %(one)s::int - 1 AS one", frozenset({"one"}))
+    assert used.together([(ONE, {}), (SHOW, {"name": "jit"})]) == [[{"one": 1}], [{"value": "off"}]]
+    pid = _pid(used)
+    with pytest.raises(DatabaseRefused, match="22012"):
+        used.together([(ONE, {}), (broken, {"one": 0}), (ONE, {})])
+    assert used.together([(ONE, {})]) == [[{"one": 1}]]
+    assert _pid(used) == pid
 
 
 def test_an_option_of_the_url_wins_over_ours(database_url: str) -> None:
@@ -206,7 +252,7 @@ def test_behind_a_pooler_nothing_outlives_a_transaction(pooled: Session, connect
     opened = pooled._connected()
     assert opened.execute("SELECT count(*) AS n FROM pg_prepared_statements").fetchone() == {"n": 0}
     for name in ("enable_seqscan", "statement_timeout", "jit"):
-        here = opened.execute("SELECT current_setting(%s) AS value", [name]).fetchone()
+        here = opened.cursor().execute("SELECT current_setting(%s) AS value", [name]).fetchone()
         plain = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
         assert plain is not None
         assert here == {"value": plain[0]}

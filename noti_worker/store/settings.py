@@ -1,0 +1,59 @@
+"""What our sessions set, whatever a role, a database or an environment variable says: said here and nowhere else."""
+
+from collections.abc import Mapping
+
+RELIED_ON: Mapping[str, str] = {
+    # No function, operator or table of somebody else stands in for one of ours or of PostgreSQL's.
+    "search_path": "pg_catalog,pg_temp",
+    # What is read as text, and written as text, is always written alike.
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "extra_float_digits": "1",
+}
+"""Of every session, a person's too; the encoding of the connection is UTF-8 besides (`connect`)."""
+
+LIMITS: Mapping[str, str] = {
+    # Nothing waits for ever: not a statement, not for a lock, not an open transaction.
+    "statement_timeout": "10s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+    # The hot statements find their rows by index whether or not the table was ever analyzed.
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "jit": "off",
+}
+"""Of a worker's sessions besides; a URL may set others in its `options`."""
+
+SETTINGS: Mapping[str, str] = {**LIMITS, **RELIED_ON}
+"""What a worker's session has."""
+
+
+def options(given: str | None) -> str:
+    """For libpq's parameter of this name: our limits, what the URL says instead, and what nobody may change."""
+    return " ".join([*_options(LIMITS), *([given] if given else []), *_options(RELIED_ON)])
+
+
+def local(settings: Mapping[str, str]) -> str:
+    """The statements that set them for one transaction: behind a pooler those of a session would leak to others.
+
+    They are no query: what may only stand before the first one, such as an isolation level, may still follow.
+    """
+    return "; ".join(f"SET LOCAL {name} = {_quoted(value)}" for name, value in settings.items())
+
+
+def of_environment() -> str:
+    """The statements that take back what libpq asks for because of PGDATESTYLE and PGTZ, which win over options."""
+    return "; ".join(f"SET {name} = {_quoted(RELIED_ON[name])}" for name in ("datestyle", "timezone"))
+
+
+def _quoted(value: str) -> str:
+    return ", ".join(f"'{part}'" for part in value.split(","))
+
+
+def _options(settings: Mapping[str, str]) -> list[str]:
+    return [f"-c {name}={value}" for name, value in settings.items()]
