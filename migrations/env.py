@@ -5,18 +5,38 @@ The database is `-x url=…`, else NOTI_DATABASE_URL, else sqlalchemy.url of ale
 
 import os
 from logging.config import fileConfig
+from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import context
-from sqlalchemy import create_engine
+from alembic.util import load_python_file
+from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
 SCHEMA = "noti"
 
+steps = load_python_file(str(Path(__file__).parent), "steps.py")
+mended = load_python_file(str(Path(__file__).parent), "mended.py").mended
+
+# First of all, names are looked up where nobody else can put something. Then what the texts rely on, whatever the
+# database or the role has set: no function is read before it is called (a cast of somebody's makes an old text
+# ambiguous, and a newer file mends it), and what is good enough for PL/pgSQL by default is good enough.
 # A member of noti_migrator makes everything that group's, so that any other member can migrate next time.
 # Two migrations at once: the second waits here and then finds nothing left to do. After that, waiting for a table
 # lock is short, because everybody who wants the table queues behind us; the work itself may take its time.
-PREPARE = """\
+PREPARE = f"""\
+{steps.PINNED}
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL transform_null_equals = off;
+SET LOCAL array_nulls = on;
+SET LOCAL datestyle = 'ISO';
+SET LOCAL intervalstyle = 'postgres';
+SET LOCAL check_function_bodies = off;
+SET LOCAL plpgsql.extra_errors = 'none';
+SET LOCAL plpgsql.extra_warnings = 'none';
 SET LOCAL lock_timeout = '60s';
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(7700150); END $$;
 SET LOCAL lock_timeout = '10s';
@@ -46,15 +66,23 @@ def url() -> str:
     return str(found).replace("postgresql+psycopg://", "postgresql://", 1)
 
 
+def connected() -> psycopg.Connection[Any]:
+    """Connect; a transaction is open, which lasts while SQLAlchemy looks around, so that it is pinned as well."""
+    connection = psycopg.connect(url(), application_name="noti-worker migrate", client_encoding="utf8")
+    # READ COMMITTED whatever the database's default: after the advisory lock the other's commit must be visible.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.execute(steps.PINNED)
+    return connection
+
+
 def online() -> None:
     """Migrate the database."""
-    # READ COMMITTED whatever the database's default: after the advisory lock the other's commit must be visible.
-    engine = create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url(), application_name="noti-worker migrate"),
-        poolclass=NullPool,
-        isolation_level="READ COMMITTED",
-    )
+    engine = create_engine("postgresql+psycopg://", creator=connected, poolclass=NullPool)
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def mend(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: Any) -> tuple[str, Any]:
+        return mended(statement), parameters
+
     with engine.connect() as connection:
         context.configure(connection=connection, version_table_schema=SCHEMA)
         with context.begin_transaction():
@@ -65,6 +93,8 @@ def online() -> None:
 def offline() -> None:
     """Print the SQL instead (`--sql`)."""
     context.configure(dialect_name="postgresql", literal_binds=True, version_table_schema=SCHEMA)
+    output = context.get_context().impl.static_output
+    context.get_context().impl.static_output = lambda text: output(mended(text))  # type: ignore[method-assign]
     with context.begin_transaction():
         context.get_context().impl.static_output(PREPARE)
         context.run_migrations()

@@ -12,6 +12,10 @@ from alembic import context, op
 
 PLACE = Path(__file__).parent
 
+PINNED = "SET LOCAL search_path = pg_catalog, pg_temp;"
+"""The first statement of each transaction of ours: who may create in `public` could otherwise slip in a function or an
+operator that fits better than PostgreSQL's own, and it would run with our rights."""
+
 
 @dataclass(frozen=True)
 class Replaced:
@@ -59,3 +63,8 @@ def run_sql(sql: str) -> None:
     else:
         # As it stands: neither SQLAlchemy nor the driver looks for parameters in it.
         op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+
+def grant() -> None:
+    """Give our roles what the rows of noti.rights say, after a migration has added some."""
+    run_file("0006_roles.sql")

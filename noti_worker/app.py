@@ -3,11 +3,11 @@
 import gc
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields
-from datetime import timedelta
 
-from noti_worker import __version__, providers
+from noti_worker import __version__
+from noti_worker.accounts import Accounts, open_accounts
 from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
@@ -24,9 +24,8 @@ from noti_worker.domain.circuits import LONGEST_FAILED, LONGEST_REFUSED, Waits
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.mode import Mode, stricter
-from noti_worker.domain.notification import Channel, Status
-from noti_worker.domain.ports import Sender
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel, Message, Notification
 from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -35,9 +34,7 @@ from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.observe.trace import TraceObserver
 from noti_worker.observe.trace import start as start_traces
-from noti_worker.secrets import References
-from noti_worker.settings import IN_APP, Account, RetentionSettings, Settings, parse
-from noti_worker.settings.coercion import written
+from noti_worker.settings import Settings
 from noti_worker.store.connect import ANSWER_WITHIN, Database
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.circuits import PostgresCircuits
@@ -45,11 +42,9 @@ from noti_worker.store.queue.wake import PostgresWake
 from noti_worker.store.queue.workers import PostgresWorkers
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
-from noti_worker.store.upkeep.retention import Ages
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
-from noti_worker.worker.inflight import LONGEST_SEND
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan, Plans, Serve
 from noti_worker.worker.steering import Steering
@@ -59,98 +54,60 @@ from noti_worker.worker.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
-    """The configured accounts, ready to send, and who serves which channel in which order."""
-
-    senders: Mapping[str, Sender]
-    providers: Mapping[str, str]
-    routes: Mapping[Channel, tuple[str, ...]]
-    modes: Mapping[str, Mode]
-
-    def named_routes(self) -> dict[Channel, dict[str, str]]:
-        """The accounts of each channel in their order, each with the name of its provider."""
-        return {
-            channel: {account: self.providers[account] for account in route} for channel, route in self.routes.items()
-        }
-
-    def close(self) -> None:
-        """Give back connections."""
-        for sender in self.senders.values():
-            sender.close()
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """What one reading of the configuration gives, of what can change while the worker runs."""
 
+    accounts: Accounts
     modes: DeliveryModes
     plan: Plan
 
 
-def open_accounts(settings: Settings, http: Http) -> Accounts:
-    """Build every account's sender and complete the routes.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads configurations one after the other: `read` builds and tells nobody, `commit` makes it known."""
 
-    A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
-    names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
-    """
-    senders: dict[str, Sender] = {}
-    names: dict[str, str] = {}
-    modes: dict[str, Mode] = {}
-    serves: dict[Channel, list[str]] = {channel: [] for channel in Channel}
-    secrets = References()
-    with ExitStack() as built:
-        for name, account in {IN_APP: Account(IN_APP, IN_APP), **settings.accounts}.items():
-            where = account.where
-            try:
-                provider = providers.find(account.provider)
-                options = parse(provider.Settings, account.options, where, secrets)
-                _check_longest(settings, options, provider.CHANNELS)
-                senders[name] = provider.build(options, http)
-            except ConfigurationError as error:
-                raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
-            built.callback(senders[name].close)
-            names[name] = account.provider
-            modes[name] = stricter(settings.delivery.mode, account.mode)
-            for channel in provider.CHANNELS:
-                serves[channel].append(name)
-        routes = _routes(settings.routes, serves, names)
-        built.pop_all()
-    return Accounts(senders, names, routes, modes)
+    kit: Kit
+    renderer: Renderer
+    clock: DatabaseClock
+    traced: Callable[[Notification, Message], Message] | None
+    steering: Steering
+    metrics: MetricsObserver
 
-
-def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:
-    """Refuse a send that may outlast the time for which its lease is prolonged: another worker would begin it too."""
-    after = getattr(options, "dot_timeout", timedelta())
-    for channel in channels:
-        timeout = settings.channels[channel].send_timeout
-        if timeout + after > LONGEST_SEND:
-            raise ConfigurationError(
-                f"dot_timeout ({written(after)}) and channels.{channel}.send_timeout"
-                f" ({written(timeout)}) are together longer than a row is kept for one send, {written(LONGEST_SEND)}"
+    def read(self, settings: Settings) -> Reading:
+        """Build all that the settings name; closes what it has opened and raises ConfigurationError if one is wrong."""
+        redirect_to = settings.delivery.redirect_to.by_channel
+        with ExitStack() as stack:
+            accounts = open_accounts(settings, self.kit)
+            stack.callback(accounts.close)
+            policies = {channel: _policy(settings, channel) for channel in accounts.routes}
+            delivery = Delivery(
+                accounts,
+                policies,
+                self.renderer,
+                self.clock,
+                random.random,
+                Safety(redirect_to),
+                self.steering,
+                self.traced,
             )
+            channels = {
+                channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
+                for channel, policy in policies.items()
+            }
+            plan = Plan(channels, accounts.close, accounts.lines())
+            reading = Reading(accounts, _told(accounts, redirect_to), plan)
+            stack.pop_all()
+        return reading
 
-
-def _routes(
-    given: Mapping[Channel, tuple[str, ...]], serves: Mapping[Channel, list[str]], names: Mapping[str, str]
-) -> dict[Channel, tuple[str, ...]]:
-    routes: dict[Channel, tuple[str, ...]] = {}
-    for channel, accounts in serves.items():
-        if channel in given:
-            for name in given[channel]:
-                if name not in accounts:
-                    raise ConfigurationError(
-                        f"routes.{channel} names {name}, whose provider {names.get(name)} does not serve {channel}"
-                    )
-            routes[channel] = given[channel]
-        elif len(accounts) == 1:
-            routes[channel] = (accounts[0],)
-        elif accounts and channel is not Channel.IN_APP:
-            raise ConfigurationError(
-                f"routes.{channel} is missing: {' and '.join(accounts)} serve {channel}; name them in failover order"
-            )
-        elif accounts:  # in_app always has its own account; another one takes over only when a route says so
-            routes[channel] = (IN_APP,)
-    return routes
+    def commit(self, reading: Reading) -> Reading:
+        """Let those know who steer and count by it; from here on nothing is refused."""
+        accounts = reading.accounts
+        providers = {name: account.provider for name, account in accounts.accounts.items()}
+        self.steering.routes = {
+            channel: {name: providers[name] for name in route} for channel, route in accounts.routes.items()
+        }
+        self.metrics.expect(accounts.routes, providers)
+        return reading
 
 
 def _check_waits(url: Secret) -> None:
@@ -170,20 +127,15 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
     configure(settings.log)
     with ExitStack() as stack:
         clock = DatabaseClock()
-        http = Http(clock.now)
+        kit = Kit(clock.now)
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
-        systemd = Systemd(settings.worker.drain_deadline.total_seconds())
-        stack.callback(systemd.close)
+        systemd = stack.enter_context(closing(Systemd(settings.worker.drain_deadline.total_seconds())))
         traces = _traces(log)
         observers = Observers(log, metrics, health, systemd, *((traces,) if traces else ()))
-        renderer = Renderer(observers, settings.worker.render_timeout.total_seconds())
-        stack.callback(renderer.close)
+        renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
         steering = Steering({})
-
-        def read(settings: Settings) -> Reading:
-            return _read(settings, http, renderer, clock, traces, steering, metrics)
-
-        reading = read(settings)
+        reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, metrics)
+        reading = reader.commit(reader.read(settings))
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
         server.start()
@@ -191,9 +143,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue, circuits = PostgresQueue(database), PostgresCircuits(database)
-        stack.callback(queue.close)
-        stack.callback(circuits.close)
+        queue = stack.enter_context(closing(PostgresQueue(database)))
+        circuits = stack.enter_context(closing(PostgresCircuits(database)))
         workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
         stack.callback(workers.close)
 
@@ -205,7 +156,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             nonlocal reading
             systemd.reloading()
             fresh = reread()
-            reading = read(fresh)
+            reading = reader.commit(reader.read(fresh))
             configure(fresh.log)
             log.renew()
             observers.on(reading.modes)
@@ -264,7 +215,7 @@ def _chores(
     session = database.session("chores")
     cleaning = database.session("retention")
     duties = Duties(session, worker_id)
-    retention = Retention(duties, cleaning, ages(settings.retention), observers, metrics.show_stray)
+    retention = Retention(duties, cleaning, settings.retention.ages, observers, metrics.show_stray)
     timetable = Timetable(
         {
             "gauges": (CountQueue(duties, session, metrics.show), GAUGES_EVERY),
@@ -285,41 +236,6 @@ def _chores(
         cleaning.close()
 
 
-def _read(
-    settings: Settings,
-    http: Http,
-    renderer: Renderer,
-    clock: DatabaseClock,
-    traces: TraceObserver | None,
-    steering: Steering,
-    metrics: MetricsObserver,
-) -> Reading:
-    accounts = open_accounts(settings, http)
-    steering.routes = accounts.named_routes()
-    metrics.expect(accounts.routes, accounts.providers)
-    redirect_to = settings.delivery.redirect_to.by_channel
-    modes = _told(accounts, redirect_to)
-    policies = {channel: _policy(settings, channel) for channel in accounts.routes}
-    delivery = Delivery(
-        accounts.routes,
-        accounts.senders,
-        accounts.providers,
-        policies,
-        Safety(accounts.modes, redirect_to),
-        renderer,
-        clock,
-        random.random,
-        traces.begin if traces else None,
-        lambda: steering.closed_accounts(""),
-    )
-    about = {"modes": {name: mode for name, mode in modes.accounts.items() if mode != Mode.LIVE}}
-    channels = {
-        channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
-        for channel, policy in policies.items()
-    }
-    return Reading(modes, Plan(channels, accounts.close, about))
-
-
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
     """The settings outside the plan that are no longer as the worker was started with them."""
     return tuple(
@@ -328,23 +244,6 @@ def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
         for field in fields(getattr(running, section))
         if field.metadata.get("derived") is None
         and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)
-    )
-
-
-def ages(settings: RetentionSettings) -> Ages:
-    """How long things are kept, as the store wants to hear it."""
-    by_status = {
-        Status.SENT: settings.sent,
-        Status.FAILED: settings.failed,
-        Status.CANCELLED: settings.cancelled,
-        Status.EXPIRED: settings.expired,
-        Status.SUPPRESSED: settings.suppressed,
-    }
-    return Ages(
-        {status.value: age for status, age in by_status.items() if age is not None},
-        settings.logs,
-        settings.inbox,
-        settings.attachments,
     )
 
 
@@ -364,9 +263,9 @@ def _told(accounts: Accounts, redirect_to: Mapping[Channel, str]) -> DeliveryMod
     unsent = [
         channel.value
         for channel, route in accounts.routes.items()
-        if channel not in redirect_to and any(accounts.modes[name] is Mode.REDIRECT for name in route)
+        if channel not in redirect_to and any(accounts.account(name).mode is Mode.REDIRECT for name in route)
     ]
-    return DeliveryModes({name: mode.value for name, mode in accounts.modes.items()}, tuple(unsent))
+    return DeliveryModes({name: account.mode.value for name, account in accounts.accounts.items()}, tuple(unsent))
 
 
 def _listens(settings: Settings, database: Database) -> Database | None:

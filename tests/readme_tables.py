@@ -13,6 +13,7 @@ import click
 from noti_worker import providers, settings
 from noti_worker.cli.main import main as cli
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.options import MAIL_OPTIONS, WEBHOOK_OPTIONS, Option
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
@@ -112,6 +113,10 @@ def _sandbox() -> str:
     return "".join(line + "\n" for line in (sandbox.__doc__ or "").splitlines() if line.startswith("|"))
 
 
+def _row_options(options: Sequence[Option]) -> Callable[[], str]:
+    return lambda: _table(("option", "value", "meaning"), [(_code(o.name), o.kind.value, o.meaning) for o in options])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "channels": _channels,
     "commands": _commands,
@@ -126,6 +131,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
     "sandbox": _sandbox,
     "benchmark": scaling_table,
+    "mailoptions": _row_options(MAIL_OPTIONS),
+    "webhookoptions": _row_options(WEBHOOK_OPTIONS),
 }
 
 

@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import create_engine
 from standardwebhooks import Webhook
 
-from noti_worker import app, enqueue, providers, settings
+from noti_worker import enqueue, providers, settings
+from noti_worker.accounts import open_accounts
 from noti_worker.cli.main import main as cli
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import LOST, Kind
@@ -24,7 +25,7 @@ from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.settings import coercion
 from noti_worker.store.client import Fields
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 from tests.cli.test_main import understand
 from tests.observe.otel import needed
 from tests.readme_tables import PAGES, ROOT, TABLES, filled, names, own_providers
@@ -186,7 +187,7 @@ def test_every_configuration_loads_and_its_accounts_can_be_built(
     config = tmp_path / "noti-worker.toml"
     config.write_text(re.sub(r'"file:/[^"]*"', f'"file:{tmp_path}/secret"', toml))
     loaded = settings.load(config)
-    app.open_accounts(loaded, Http(lambda: datetime(2026, 3, 1, tzinfo=UTC))).close()
+    open_accounts(loaded, Kit(lambda: datetime(2026, 3, 1, tzinfo=UTC))).close()
 
 
 def test_the_entry_point_of_the_guide_is_of_the_group_that_is_looked_up() -> None:

@@ -23,17 +23,27 @@ FUNCTIONS = (
     steps.replace("hasten_probes", to=1, back=None),
     steps.replace("closure_words", to=1, back=None),
     steps.replace("closed_by", to=1, back=None),
-    steps.replace("paused", to=2, back=1),
+    steps.replace("obstacle_closed", to=2, back=1),
 )
+
+TRIGGER = """\
+CREATE TRIGGER circuits_change AFTER INSERT OR UPDATE OR DELETE ON noti.circuits
+  FOR EACH ROW EXECUTE FUNCTION noti.on_circuit();
+"""
 
 
 def upgrade() -> None:
     steps.run_file("0009_closures.sql")
     steps.up(FUNCTIONS)
-    steps.run_file("0009_triggers.sql")
+    steps.run_sql(TRIGGER)
+    steps.run_file("0009_rights.sql")
+    steps.grant()
 
 
 def downgrade() -> None:
     steps.run_file("0009_down.sql")
     steps.down(FUNCTIONS)
-    steps.run_file("0009_down_tables.sql")
+    steps.run_file("0009_tables_down.sql")
+    steps.run_sql(steps.text_of("pause_words", 1))
+    steps.run_file("0009_rights_down.sql")
+    steps.grant()

@@ -52,26 +52,4 @@ CREATE VIEW noti.closures WITH (security_invoker = true) AS
 
 DROP FUNCTION noti.pause(text, text, text, timestamptz, text);
 DROP FUNCTION noti.resume(text, text, text);
-CREATE VIEW noti.living_routes WITH (security_invoker = true) AS
-  SELECT w.worker_id, r.channel, r.account, r.provider, r.mode
-    FROM noti.workers w JOIN noti.worker_routes r ON r.worker_id = w.worker_id
-   WHERE w.heartbeat >= clock_timestamp() - interval '15 s'
-  UNION ALL
-  SELECT w.worker_id, c.channel, a.account, a.provider, coalesce(w.state->'modes'->>a.account, 'live')
-    FROM noti.workers w,
-         jsonb_each(CASE WHEN jsonb_typeof(w.state->'routes') = 'object' THEN w.state->'routes' END) AS c (channel, route),
-         jsonb_each_text(CASE WHEN jsonb_typeof(c.route) = 'object' THEN c.route END) AS a (account, provider)
-   WHERE w.heartbeat >= clock_timestamp() - interval '15 s';
-
--- Whoever may read what is paused, may read what is closed: noti.why looks here, too.
-DO $$
-DECLARE reader text;
-BEGIN
-  FOR reader IN
-    SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
-      FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-     WHERE c.oid = 'noti.pauses'::pg_catalog.regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
-  LOOP
-    EXECUTE 'GRANT SELECT ON noti.closures, noti.circuits, noti.living_routes, noti.worker_routes TO ' || reader;
-  END LOOP;
-END $$;
+DROP FUNCTION noti.pause_words(noti.pauses);

@@ -4,12 +4,13 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Retained
 from noti_worker.domain.ports import Observer
 from noti_worker.store.connect import Session
 from noti_worker.store.upkeep.duties import Duties
-from noti_worker.store.upkeep.retention import Ages, run
+from noti_worker.store.upkeep.retention import run
 
 EVERY = timedelta(minutes=10)
 DUTY = "retention"

@@ -124,22 +124,21 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
     """The configuration as a worker reads it, and whether each account lets us in."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from noti_worker.app import open_accounts
+    from noti_worker.accounts import open_accounts
     from noti_worker.cli.place import now
     from noti_worker.domain.errors import ConfigurationError
     from noti_worker.domain.mode import Mode
-    from noti_worker.domain.ports import Checks
-    from noti_worker.transport import Http
+    from noti_worker.transport import Kit
 
     source = f"read from {settings.source}" if settings.source else "no file"
     try:
-        accounts = open_accounts(settings, Http(now))
+        accounts = open_accounts(settings, Kit(now))
     except ConfigurationError as error:
         yield problem("configuration", f"{source}: {error}", "mend it; noti-worker docs providers has all keys")
         return
     yield ok("configuration", f"{source}; channels served: {', '.join(accounts.routes)}")
     for mode in (Mode.REDIRECT, Mode.DRY):
-        if careful := [name for name, its in accounts.modes.items() if its is mode]:
+        if careful := [name for name, account in accounts.accounts.items() if account.mode is mode]:
             yield warning(
                 "configuration",
                 f"safe mode: {mode.value} for {', '.join(careful)}; their messages do not reach the recipients",
@@ -147,16 +146,15 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
             )
     try:
         with ThreadPoolExecutor() as pool:
-            names = [name for name in accounts.senders if name in settings.accounts]
             asked = {
-                name: pool.submit(sender.check, LIMIT)
-                for name in names
-                if isinstance(sender := accounts.senders[name], Checks)
+                name: pool.submit(accounts.check, name, LIMIT)
+                for name in accounts.accounts
+                if name in settings.accounts
             }
-            for name in names:
-                shown = f"{name} ({accounts.providers[name]})"
-                if name in asked:
-                    yield _account(name, shown, asked[name].result())
+            for name, answer in asked.items():
+                shown = f"{name} ({accounts.account(name).provider})"
+                if (outcome := answer.result()) is not None:
+                    yield _account(name, shown, outcome)
                 else:
                     yield ok("account", f"{shown}: its settings are complete; only a message can tell more")
     finally:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -103,45 +104,45 @@ def test(
 
 def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, subject: str, body: str) -> "Outcome":
     """One message through one account, checked as a row is."""
-    from noti_worker import providers
-    from noti_worker.app import open_accounts
+    from noti_worker.accounts import open_accounts
+    from noti_worker.delivery.attempt import attempt
     from noti_worker.delivery.recipients import check_recipient
     from noti_worker.delivery.safety import Safety
     from noti_worker.domain.notification import Drop, Message
+    from noti_worker.domain.rules import judge
     from noti_worker.settings.coercion import nearest
-    from noti_worker.transport import Http
+    from noti_worker.transport import Kit
 
     if name not in settings.accounts:
         hint = nearest(name, settings.accounts) if settings.accounts else "no account is configured"
         raise NotFound(f"there is no account {name!r}: {hint} (noti-worker provider list)")
-    channel = _channel(name, providers.find(settings.accounts[name].provider).CHANNELS, wanted)
-    try:
-        check_recipient(channel, recipient)
-    except BadNotification as bad:
-        raise click.BadParameter(str(bad), param_hint="--to") from None
     # Only this one: another account's missing secret is no reason not to try it.
-    alone = replace(settings, accounts={name: settings.accounts[name]}, routes={channel: (name,)})
-    accounts = open_accounts(alone, Http(now))
-    message = Message(
-        notification_id=0,
-        message_id=uuid4(),
-        channel=channel,
-        tenant_id="default",
-        recipient=recipient,
-        account=name,
-        dated_at=now(),
-        subject=subject,
-        text=body,
-    )
-    try:
-        safety = Safety(accounts.modes, settings.delivery.redirect_to.by_channel)
-        safe = safety.apply(message)
+    alone = replace(settings, accounts={name: settings.accounts[name]}, routes={})
+    with closing(open_accounts(alone, Kit(now))) as accounts:
+        account = accounts.account(name)
+        channel = _channel(name, account.channels, wanted)
+        try:
+            check_recipient(channel, recipient)
+        except BadNotification as bad:
+            raise click.BadParameter(str(bad), param_hint="--to") from None
+        message = Message(
+            notification_id=0,
+            message_id=uuid4(),
+            channel=channel,
+            tenant_id="default",
+            recipient=recipient,
+            account=name,
+            dated_at=now(),
+            subject=subject,
+            text=body,
+        )
+        safety = Safety(settings.delivery.redirect_to.by_channel)
+        safe = safety.apply(message, account.mode)
         if isinstance(safe, Drop):
             raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
         limit = settings.channels[channel].send_timeout.total_seconds()
-        return safety.judge(message, accounts.senders[name].send(safe, limit))
-    finally:
-        accounts.close()
+        outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
+        return safety.judge(message, account.mode, outcome)
 
 
 def _channel(account: str, serves: frozenset[Channel], wanted: str | None) -> Channel:
@@ -160,7 +161,7 @@ _NEXT: Mapping[str, str] = {
     "transient": "a passing fault, theirs or the network's: a row would be tried again",
     "throttled": "too fast for them: a row would be tried again later",
     "permanent": "this message will never be accepted: a row would be failed",
-    "config": "mend the account and try again; a row would be held: noti-worker docs providers",
+    "config": "mend the account and try again; a row would wait for that: noti-worker docs providers",
     "dead": "this address does not exist: a row would be failed",
     "optout": "this person does not want it: a row would be failed",
     "uncertain": "it may have arrived or not: look; a row would do what on_uncertain says",

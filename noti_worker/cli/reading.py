@@ -67,7 +67,12 @@ def lines_table(lines: "list[Line]") -> Any:
 @click.command()
 @click.argument("notification_id", metavar="[ID]", type=NOTIFICATION_ID, required=False)
 @click.option("--entity", "about", metavar="TYPE:ID", callback=entity, help="Of all that is about it, like order:17.")
-@click.option("--json", "as_json", is_flag=True, help="JSON: the notification and its events; with --entity an array.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON: the row, its events, what blocks it; with --entity an array.",
+)
 @click.pass_obj
 def why(place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool) -> None:
     """Tell the story of one notification, or of all about an entity: every event, every try, and what happens next."""
@@ -83,7 +88,14 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
         else:
             stories, more = _about(connection, about or ("", None))
     if as_json:
-        told = [{"notification": asdict(story.line), "events": [asdict(e) for e in story.events]} for story in stories]
+        told = [
+            {
+                "notification": asdict(story.line),
+                "events": [asdict(event) for event in story.events],
+                "blocked_by": [asdict(obstacle) for obstacle in story.blocked_by],
+            }
+            for story in stories
+        ]
         show_json(told if about else told[0])
     else:
         show_stories(stories)

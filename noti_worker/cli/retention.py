@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 @click.pass_obj
 def retention(place: Place, dry_run: bool, as_json: bool) -> None:
     """Delete what [retention] says is old, drop old months of the logs and make new ones, as workers do."""
-    from noti_worker import app
     from noti_worker.domain.errors import DatabaseRefused
     from noti_worker.store.connect import Database
     from noti_worker.store.upkeep.retention import NOT_OURS, run
@@ -29,7 +28,7 @@ def retention(place: Place, dry_run: bool, as_json: bool) -> None:
         session = Database(database_url(settings), settings.database.pgbouncer).session("retention")
         try:
             wait = _Progress(quiet=dry_run)
-            done = run(session, app.ages(settings.retention), wait=wait, seconds=float("inf"), dry_run=dry_run)
+            done = run(session, settings.retention.ages, wait=wait, seconds=float("inf"), dry_run=dry_run)
         finally:
             session.close()
     if as_json:

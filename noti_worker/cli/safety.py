@@ -13,7 +13,7 @@ def warnings(workers: "Iterable[WorkerLine]") -> list[str]:
     """A line for each living worker and mode that is not live; what a worker says of itself is not believed."""
     lines = []
     for worker in workers:
-        modes = worker.state.get("modes")
+        modes = worker.modes or worker.state.get("modes")  # there by a worker of the version before
         if not worker.alive or not isinstance(modes, dict):
             continue
         for mode, means in _MEANS.items():

@@ -1,31 +1,37 @@
-"""From a row to a message that can go out: permit, render, check, route. Previews and dry runs stop here."""
+"""From a row to a message that can go out: permit, render, check, route, make safe. Previews and dry runs stop here."""
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol
 
 from noti_worker.delivery.attachments import attachments, shown_inside
 from noti_worker.delivery.plain_text import plain_text
 from noti_worker.delivery.recipients import check_recipient
-from noti_worker.delivery.render import Rendered
-from noti_worker.delivery.routes import accounts_for, next_account, open_accounts
+from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.delivery.routes import Routing
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import (
+    Attachment,
     Briefing,
     Channel,
     Drop,
     Hold,
     Message,
     Notification,
-    OnUncertain,
     Status,
+    Stop,
     Template,
+    Wait,
 )
-from noti_worker.domain.options import ALL_OPTIONS, read_options
+from noti_worker.domain.options import read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
+from noti_worker.domain.ports import Accounts
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
@@ -42,52 +48,73 @@ class Renders(Protocol):
         ...
 
 
-def prepare(
-    notification: Notification,
-    briefing: Briefing,
-    now: datetime,
-    *,
-    on_uncertain: OnUncertain,
-    route: Sequence[str],
-    providers: Mapping[str, str],
-    renderer: Renders,
-    paused: Collection[str] = (),
-) -> Message | Hold | Drop:
-    """Pure but for the renderer; a row that cannot be sent as it stands is dropped as failed, with the reason.
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Makes messages of rows; pure but for the renderer. `dice` gives numbers in [0, 1)."""
 
-    `paused` accounts leave the route. Raises AccountPaused when only one of them may send this row.
-    """
-    stop = permit(notification, now, on_uncertain)
-    if stop is not None:
-        return stop
-    if not route:
-        return Hold(f"no account serves the channel {notification.channel}: configure one, then release it")
-    if briefing.unreadable is not None:
-        return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
-    try:
-        options = read_options(ALL_OPTIONS, notification.channel, briefing.options)
-        content = _content(notification, briefing, options.pop("html", None), renderer)
-        _check(notification, content, options)
-        wanted = options.pop("attachments", ())
-        html, files = shown_inside(content.html, wanted, attachments(wanted, briefing))
-        accounts = open_accounts(accounts_for(notification, route, providers), paused, briefing)
-        account = next_account(accounts, briefing)
-    except BadNotification as bad:
-        return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
+    accounts: Accounts
+    routing: Routing
+    renderer: Renders
+    safety: Safety
+    dice: Callable[[], float]
+
+    def prepare(self, row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Message | Stop:
+        """Permit, render, check, route, make safe; a row that cannot be sent as it stands is dropped as failed."""
+        if (stop := permit(row, briefing, policy, now)) is not None:
+            return stop
+        route = self.accounts.route(row.tenant_id, row.channel)
+        if not route:
+            return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
+        if briefing.unreadable is not None:
+            return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
+        try:
+            account = self.routing.choose(row, briefing, route)
+            if account is None:
+                return self._closed(briefing, policy)
+            options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            content = _content(row, briefing, options.pop("html", None), self.renderer)
+            _check(row, content, options)
+            wanted = options.pop("attachments", ())
+            html, files = shown_inside(content.html, wanted, attachments(wanted, briefing))
+        except BadNotification as bad:
+            return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
+        except RendererAway as away:
+            return self.later(policy, str(away))
+        message = _message(row, replace(content, html=html), options, files, account)
+        return self.safety.apply(message, self.accounts.account(account).mode)
+
+    def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
+        if self.routing.witness(briefing) is None:
+            return Wait(timedelta(0), "every account of its route is in trouble")
+        last = f"the account {briefing.last_account} is paused"
+        return self.later(policy, f"{last}, and only it can tell whether it took the message already")
+
+    def later(self, policy: Policy, reason: str) -> Wait:
+        """Neither the row's fault nor a try: it waits as after a first failure."""
+        return Wait(policy.backoff.wait(0, self.dice()), reason)
+
+
+def _message(
+    row: Notification,
+    content: Rendered,
+    options: Mapping[str, Any],
+    files: tuple[Attachment, ...],
+    account: str,
+) -> Message:
     return Message(
-        notification_id=notification.notification_id,
-        message_id=notification.message_id,
-        channel=notification.channel,
-        tenant_id=notification.tenant_id,
-        recipient=notification.recipient,
+        notification_id=row.notification_id,
+        message_id=row.message_id,
+        channel=row.channel,
+        tenant_id=row.tenant_id,
+        recipient=row.recipient,
         account=account,
-        dated_at=max(notification.created_at, notification.first_due_at),
+        dated_at=max(row.created_at, row.first_due_at),
         subject=_readable(content.subject),
-        text=_text(notification.channel, content),
-        html=html,
+        text=_text(row.channel, content),
+        html=content.html,
         options=options,
         attachments=files,
-        traceparent=valid(notification.traceparent),
+        traceparent=valid(row.traceparent),
     )
 
 

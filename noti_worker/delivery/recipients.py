@@ -13,6 +13,7 @@ from noti_worker.domain.notification import Channel
 _UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PHONE = re.compile(r"\+[1-9][0-9]{3,14}")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONGEST_URL = 2048
 _BY_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 
@@ -36,6 +37,9 @@ def check_recipient(channel: Channel, recipient: str) -> None:
                 "the recipient is not an http(s) URL with a host, without user and password, of at most 2048"
                 " characters: write scheme, host and path"
             )
+        parts = urlsplit(recipient)
+        if _STRAY_PERCENT.search(parts.path + parts.query):
+            raise BadNotification("the recipient holds a % that begins no code such as %20: write it as %25")
     elif not recipient.strip() or _CONTROLS.search(recipient):
         raise BadNotification("the recipient is empty or holds a control character: give one address")
 

@@ -1,193 +1,39 @@
 """The render process: fills in templates that nobody trusts, in a process that has nothing to give away.
 
-Run under `python -I -S`, so it imports the standard library and Jinja2 only. Standard input is a
-socket: lists of requests come, marshalled, behind a length of 4 bytes, and answers go, each by itself, as
-plain texts behind their lengths, for nobody believes what comes from here. The
-process is the boundary, the sandbox inside is the second one: escapes from it turn up every few years.
-Templates can freeze a process at *compile* time already (`{{ 9**9999999 }}` is folded), hence the check of
-the syntax tree before, the memory limit around and the CPU limit over both.
+Run under `python -I -S`, so it imports the standard library, Jinja2 and the two files beside it only. Standard
+input is a socket: lists of requests come, marshalled, behind a length of 4 bytes, and answers go, each by itself,
+as plain texts behind their lengths, for nobody believes what comes from here. The process is the boundary, with a
+limit of memory around it and one of CPU over each request; the sandbox inside (`render_sandbox.py`) is the second
+one: escapes from it turn up every few years.
 """
 
 import gc
 import json
 import marshal
 import os
-import re
 import resource
 import signal
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from decimal import localcontext
 from typing import Any
 
-import jinja2.debug  # noqa: F401 - Jinja2 imports it at the first error, when no file can be opened any more
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, UndefinedError, nodes
+from jinja2 import TemplateSyntaxError, UndefinedError
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import escape
+
+from noti_worker.delivery.render_numbers import ARITHMETIC, no_constant, read_number
+from noti_worker.delivery.render_sandbox import NAME, Refused, compiled
 
 MEMORY = 256 * 1024 * 1024
-LONGEST_SOURCE = 64 * 1024
 LONGEST_OUTPUT = 256 * 1024
 DEEPEST_DATA = 100
-DEEPEST_LOOP = 3
-LONGEST_RANGE = 1000
-NAME = "<template>"
 OUT_OF_MEMORY = 9
 """Exit status: the parent knows why."""
 
 TEXTS = ("error", "subject", "body", "html")
 SIZES = struct.Struct("!4i")
 """What an answer begins with: how many bytes each of its texts has, -1 for those that it lacks."""
-
-# fmt: off
-FILTERS = frozenset({
-    "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "filesizeformat", "first", "float",
-    "forceescape", "int", "items", "join", "last", "length", "list", "lower", "max", "min", "replace", "reverse",
-    "round", "safe", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate", "unique", "upper",
-    "urlencode", "wordcount",
-})
-# Not str.format, ljust, center, zfill, expandtabs, translate: memory bombs and ways around the sandbox.
-METHODS = frozenset({
-    "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isdecimal", "isdigit",
-    "islower", "isnumeric", "isspace", "istitle", "isupper", "lower", "lstrip", "partition", "removeprefix",
-    "removesuffix", "replace", "rfind", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip",
-    "swapcase", "title", "upper",                        # str
-    "get", "items", "keys", "values",                    # dict
-    "cycle", "changed",                                  # loop
-})
-# fmt: on
-_PRINTABLE = (str, int, float, list, tuple, dict, Undefined)
-_SPECIAL = re.compile("[&<>'\"]")
-_SEQUENCES = (nodes.List, nodes.Tuple, nodes.TemplateData)
-_ALLOWED = (
-    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.NSRef, nodes.List, nodes.Tuple),
-    *(nodes.Dict, nodes.Pair, nodes.Keyword, nodes.For, nodes.If, nodes.CondExpr, nodes.Filter, nodes.Test),
-    *(nodes.FilterBlock, nodes.With, nodes.Assign, nodes.AssignBlock, nodes.Getattr, nodes.Getitem, nodes.Slice),
-    *(nodes.Call, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Pos, nodes.Add),
-    *(nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat),
-)
-
-
-class Refused(Exception):
-    """The template, its data or its output breaks a limit; the text is for the template's author."""
-
-
-class Environment(ImmutableSandboxedEnvironment):
-    """Jinja2 without what can freeze, bloat or look out; keys of the data win over methods of dict."""
-
-    intercepted_binops = frozenset({"*", "%"})  # also keeps the compiler from folding them
-
-    def __init__(self, *, autoescape: bool) -> None:
-        super().__init__(autoescape=autoescape, undefined=StrictUndefined, finalize=_finalize, cache_size=0)
-        self.globals = {"range": _range, "dict": dict, "namespace": self.globals["namespace"]}
-        self.filters = {name: function for name, function in self.filters.items() if name in FILTERS}
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """`obj.attribute`."""
-        if type(obj) is dict and attribute in obj:
-            return obj[attribute]  # {{ order.items }} means the key
-        return super().getattr(obj, attribute)
-
-    def is_safe_callable(self, obj: Any) -> bool:
-        """Tell whether a template may call it: by allow-list, also when it was stored in a variable first."""
-        if obj in self.globals.values():
-            return True
-        return getattr(obj, "__name__", None) in METHODS and hasattr(obj, "__self__")
-
-    def call(self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PYI063 - as Jinja2 has it
-        """`obj(...)`; the sandbox's own refusal would show the object's address."""
-        if isinstance(__obj, Undefined):
-            return __obj()  # raises its own, better sentence
-        if not self.is_safe_callable(__obj):
-            raise SecurityError("it calls something that templates may not call")
-        return __context.call(__obj, *args, **kwargs)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """`left * right`, `left % right`, for numbers only; `**` never gets here."""
-        if not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise SecurityError(f"{operator} is for numbers only")
-        return super().call_binop(context, operator, left, right)
-
-
-def _range(*args: int) -> range:
-    numbers = range(*args)
-    if len(numbers) > LONGEST_RANGE:
-        raise SecurityError(f"range() gives at most {LONGEST_RANGE} numbers")
-    return numbers
-
-
-def _finalize(value: Any) -> Any:
-    """What `{{ value }}` prints: null as nothing, and no Python objects, whose text shows addresses."""
-    if value is None:
-        return ""
-    if isinstance(value, _PRINTABLE):
-        return value
-    raise SecurityError("it prints something that is no value: a method needs ()")
-
-
-def check(tree: nodes.Template) -> None:
-    """Refuse, before anything is compiled, what could freeze the compiler or get around the sandbox."""
-    waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
-    while waiting:
-        node, loops = waiting.pop()
-        if isinstance(node, nodes.For):
-            loops += 1
-            if node.recursive:
-                _refuse(node, "recursive loops are not available")
-            if loops > DEEPEST_LOOP:
-                _refuse(node, f"loops are nested deeper than {DEEPEST_LOOP}")
-        _check_node(node)
-        waiting.extend((child, loops) for child in node.iter_child_nodes())
-
-
-def _check_node(node: nodes.Node) -> None:
-    if isinstance(node, nodes.Pow):
-        _refuse(node, "** is not available")
-    if not isinstance(node, _ALLOWED):
-        _refuse(node, f"{type(node).__name__.lower()} is not available in templates")
-    if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        _refuse(node, f"the filter {node.name[:40]} is not available")
-    if isinstance(node, nodes.Mul) and (_is_sequence(node.left) or _is_sequence(node.right)):
-        _refuse(node, "* is for numbers only")
-    if isinstance(node, nodes.Mod) and _is_sequence(node.left):
-        _refuse(node, "% is for numbers only: join texts with ~")
-    if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-        _refuse(node, f"names with a leading underscore are private: {node.attr[:40]}")
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr not in METHODS:
-        _refuse(node, f"the method {node.node.attr[:40]} is not available")
-
-
-def _is_sequence(node: nodes.Node) -> bool:
-    return isinstance(node, _SEQUENCES) or (isinstance(node, nodes.Const) and isinstance(node.value, str))
-
-
-def _refuse(node: nodes.Node, why: str) -> None:
-    raise Refused(f"line {node.lineno}: {why}")
-
-
-_PLAIN = Environment(autoescape=False)
-_HTML = Environment(autoescape=True)
-
-
-@lru_cache(maxsize=256)
-def compiled(source: str, html: bool) -> Template:
-    """The template of a source; raises Refused or what Jinja2 raises."""
-    if len(source.encode(errors="replace")) > LONGEST_SOURCE:
-        raise Refused(f"the source is longer than {LONGEST_SOURCE // 1024} KiB")
-    environment = _HTML if html else _PLAIN
-    tree = environment.parse(source)
-    check(tree)
-    code = environment.compile(tree, filename=NAME)
-    template = Template.from_code(environment, code, environment.globals)
-    template.root_render_func.__globals__["escape"] = _escaped
-    return template
-
-
-def _escaped(value: Any) -> str:
-    """What Jinja2 prints in HTML; most texts have nothing to escape, and wrapping them all takes half of the time."""
-    return value if type(value) is str and _SPECIAL.search(value) is None else escape(value)
 
 
 def fill(source: str, html: bool, data: Mapping[str, Any]) -> str:
@@ -207,11 +53,13 @@ def read_data(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_float=read_number, parse_constant=no_constant)
     except RecursionError:
         raise Refused(f"template_data is nested deeper than {DEEPEST_DATA} levels: flatten it") from None
     except ValueError:
         raise Refused("template_data cannot be read: a number in it is too long, write it as a text") from None
+    if data is None:  # what a serialiser writes for "no data"
+        return {}
     if not isinstance(data, dict):
         raise Refused('template_data is not a JSON object: write {"name": value}')
     if "notification" in data:
@@ -242,8 +90,9 @@ def answer(sources: Mapping[str, str], text: str | None, notification: Mapping[s
         data = read_data(text)
         data["notification"] = notification
         parts = {}
-        for part, source in sources.items():
-            parts[part] = fill(source, part == "html", data)
+        with localcontext(ARITHMETIC):
+            for part, source in sources.items():
+                parts[part] = fill(source, part == "html", data)
     except MemoryError:
         raise
     except Exception as wrong:  # noqa: BLE001 - a template can raise anything, and harms its own row only
@@ -270,7 +119,8 @@ def _said(wrong: Exception, source: str) -> str:
         return f"{line}{_looked_up(wrong.message or '', source)}"[:300]
     if isinstance(wrong, RecursionError | SyntaxError):  # Python's own compiler: 200 parentheses, 20 blocks
         return f"{line}it is nested too deeply"
-    return f"{line}{type(wrong).__name__}"
+    kind = ZeroDivisionError if isinstance(wrong, ZeroDivisionError) else type(wrong)
+    return f"{line}{kind.__name__}"
 
 
 def _looked_up(message: str, source: str) -> str:

@@ -18,7 +18,10 @@ from noti_worker.domain.errors import NotiError
 from noti_worker.domain.notification import Template
 from noti_worker.domain.value import value
 
-_BOOT = "import sys; sys.path += sys.argv[2:]; import render_child; render_child.main(float(sys.argv[1]))"
+_BOOT = (
+    "import sys; sys.path += sys.argv[2:];"
+    " from noti_worker.delivery import render_child; render_child.main(float(sys.argv[1]))"
+)
 _START_LIMIT = 15.0
 _PATIENCE = 10  # wall time per second of CPU time: a busy or suspended machine is not the template's fault
 _LONGEST_TEXT = 4 * 1024 * 1024
@@ -163,7 +166,7 @@ class Process:
 
 def _import_paths() -> list[str]:
     """Where the child finds itself and Jinja2: it starts without site-packages and environment."""
-    paths = [str(Path(__file__).parent)]
+    paths = [str(Path(__file__).parents[2])]
     for package in ("jinja2", "markupsafe"):
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:

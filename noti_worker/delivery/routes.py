@@ -1,28 +1,76 @@
 """Which account sends: the row's own wish, else failover along the channel's route."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.ports import Accounts, Steers
 
 _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 # `lost` is the kind of a claim whose worker vanished: as ambiguous as a lost answer.
 _PERHAPS_SENT = frozenset({Kind.UNCERTAIN, "lost"})
 
 
-def accounts_for(notification: Notification, route: Sequence[str], providers: Mapping[str, str]) -> Sequence[str]:
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Chooses accounts; those that are closed leave their routes for now."""
+
+    accounts: Accounts
+    steering: Steers
+
+    def choose(self, row: Notification, briefing: Briefing, route: Sequence[str]) -> str | None:
+        """The account of the next try; None when it is closed and no other may take its place.
+
+        Raises BadNotification when the row asks for an account that is not there.
+        """
+        accounts, closed = accounts_for(row, route, self._provider_of), self.steering.closed_accounts(row.tenant_id)
+        witness = only_witness(accounts, briefing)
+        if witness in closed:
+            return None
+        if witness is None and (probes := self.steering.probes):
+            # One message tells whether an account in trouble works again, wherever in the route it stands.
+            for account in accounts:
+                if account in probes and account not in closed:
+                    return account
+        left = open_accounts(accounts, closed, self.steering.troubled)
+        return next_account(left, briefing) if left else None
+
+    @staticmethod
+    def witness(briefing: Briefing) -> str | None:
+        """The account of the last try, if it alone can tell whether it took the message."""
+        return briefing.last_account if briefing.last_kind in _PERHAPS_SENT else None
+
+    def goes_on(self, row: Notification, account: str) -> bool:
+        """Tell whether a further account of the route may take the row that `account` did not send."""
+        route, closed = self._all(row), self.steering.closed_accounts(row.tenant_id)
+        return has_later([name for name in route if name == account or name not in closed], account)
+
+    def has_another(self, row: Notification, account: str) -> bool:
+        """Tell whether any other account may take the row just now."""
+        closed = self.steering.closed_accounts(row.tenant_id)
+        return any(name != account and name not in closed for name in self._all(row))
+
+    def _all(self, row: Notification) -> Sequence[str]:
+        return accounts_for(row, self.accounts.route(row.tenant_id, row.channel), self._provider_of)
+
+    def _provider_of(self, account: str) -> str:
+        return self.accounts.account(account).provider
+
+
+def accounts_for(notification: Notification, route: Sequence[str], provider_of: Callable[[str], str]) -> Sequence[str]:
     """The accounts of `route` that may send this row, in failover order; one when the row names it.
 
     Raises BadNotification when the row's `provider` names no account of the route, and no provider
     with exactly one account on it.
     """
     wanted = notification.provider
-    if not wanted:  # an empty text says nothing either
+    if wanted is None:
         return route
     if wanted in route:
         return (wanted,)
-    of_provider = [account for account in route if providers[account] == wanted]
+    of_provider = [account for account in route if provider_of(account) == wanted]
     if len(of_provider) == 1:
         return of_provider
     known = ", ".join(route)
@@ -35,21 +83,17 @@ def accounts_for(notification: Notification, route: Sequence[str], providers: Ma
     )
 
 
-class AccountPaused(Exception):
-    """Only this account can tell whether it took the message already, and it is paused."""
+def open_accounts(accounts: Sequence[str], closed: Collection[str], troubled: Collection[str] = ()) -> Sequence[str]:
+    """The accounts that are not closed; when a pause that came after the claim closes all, those not in `troubled`."""
+    return [account for account in accounts if account not in closed] or [
+        account for account in accounts if account not in troubled
+    ]
 
-    def __init__(self, account: str) -> None:
-        super().__init__(f"the account {account} is paused, and only it can tell whether it took the message already")
 
-
-def open_accounts(accounts: Sequence[str], paused: Collection[str], briefing: Briefing) -> Sequence[str]:
-    """The accounts that are not paused, or all of them when the pause came after the claim.
-
-    Raises AccountPaused after an uncertain try through a paused one: another would surely send it twice.
-    """
-    if briefing.last_account in paused and briefing.last_account in accounts and briefing.last_kind in _PERHAPS_SENT:
-        raise AccountPaused(str(briefing.last_account))
-    return [account for account in accounts if account not in paused] or accounts
+def only_witness(accounts: Sequence[str], briefing: Briefing) -> str | None:
+    """The account that alone can tell whether it took the message already; another would surely send it twice."""
+    last = briefing.last_account
+    return last if last in accounts and briefing.last_kind in _PERHAPS_SENT else None
 
 
 def next_account(accounts: Sequence[str], briefing: Briefing) -> str:
@@ -63,7 +107,7 @@ def next_account(accounts: Sequence[str], briefing: Briefing) -> str:
         return accounts[0]
     if briefing.last_kind in _SURELY_NOT_SENT:
         return accounts[(accounts.index(last) + 1) % len(accounts)]
-    return last if briefing.last_kind in _PERHAPS_SENT else accounts[0]
+    return only_witness(accounts, briefing) or accounts[0]
 
 
 def has_later(accounts: Sequence[str], account: str) -> bool:

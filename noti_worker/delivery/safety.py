@@ -18,39 +18,38 @@ _ADDRESSES = ("cc", "bcc", "reply_to")
 
 
 class Safety:
-    """Knows the mode of each account and where each redirected channel goes; pure.
+    """Knows where each redirected channel goes; pure.
 
-    `modes` holds every account; one that is missing is treated as dry. A redirected channel without an
-    address is not sent. Raises ConfigurationError for an address that cannot be one of its channel.
+    A redirected channel without an address is not sent. Raises ConfigurationError for an address that cannot be one
+    of its channel.
     """
 
-    def __init__(self, modes: Mapping[str, Mode], redirect_to: Mapping[Channel, str]) -> None:
+    def __init__(self, redirect_to: Mapping[Channel, str]) -> None:
         for channel, address in redirect_to.items():
             try:
                 check_recipient(channel, address)
             except BadNotification as bad:
                 raise ConfigurationError(f"delivery.redirect_to.{channel}: {bad}") from None
-        self._modes = modes
         self._redirect_to = redirect_to
 
-    def apply(self, message: Message) -> Message | Drop:
-        """Give the message that may go out: itself, its redirection, or none."""
-        match self._modes.get(message.account, Mode.DRY):
+    def apply(self, message: Message, mode: Mode) -> Message | Drop:
+        """Give the message that may go out through an account of that mode: itself, its redirection, or none."""
+        match mode:
             case Mode.LIVE:
                 return message
             case Mode.REDIRECT if message.channel in self._redirect_to:
                 return _redirected(message, self._redirect_to[message.channel])
             case Mode.REDIRECT:
                 return _suppressed(message, f"redirect mode, but delivery.redirect_to.{message.channel} is not set")
-            case _:
+            case Mode.DRY:
                 return _suppressed(message, "dry mode")
 
-    def judge(self, message: Message, outcome: Outcome) -> Outcome:
+    def judge(self, message: Message, mode: Mode, outcome: Outcome) -> Outcome:
         """Say in the outcome of a redirected message that it speaks for another address.
 
         That address refused is a fault of the configuration: nobody asked the recipient.
         """
-        if self._modes.get(message.account) is not Mode.REDIRECT:
+        if mode is not Mode.REDIRECT:
             return outcome
         kind = Kind.CONFIG if outcome.kind in {Kind.DEAD, Kind.OPTOUT} else outcome.kind
         told = f"redirected to delivery.redirect_to.{message.channel}"

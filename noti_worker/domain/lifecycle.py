@@ -7,8 +7,9 @@
        │                 │ │ │  no tries left────────────► failed
        │                 │ │ │──next try too late────────► expired
        │                 │ │ └──uncertain + hold─────────► unknown ─┐
-       │                 │ └────config, nobody else──────► held ────┤ release
-       │                 └──────transient, throttled─────► retrying │
+       │                 │ └────config of this row───────► held ────┤ release
+       │                 └──────transient, throttled,               │
+       │                        config of the account────► retrying │
        │                              │ claim when due ──► sending  │
        ├────────────────────────────────────────────────────────────┘
        └── requeue ── failed, cancelled, suppressed, expired
@@ -21,17 +22,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from noti_worker.domain.notification import Notification, OnUncertain, Status
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.value import value
 
-THROTTLED_AT_MOST = timedelta(hours=24)
-"""How long a message without `expires_at` may be throttled before it fails."""
+UNCHARGED_AT_MOST = timedelta(hours=24)
+"""How long a message without `expires_at` is tried through no fault of its own before it fails."""
 
-MAX_RETRIES = 3
-"""Of a row that does not say how often it may be tried again, on a channel that does not either."""
+RETRIES = 3
+"""Of a row that did not say how many, where its channel does not say either."""
 
 LONGEST_WAIT = timedelta(hours=24)
 """No wait is longer, whatever a provider asks for: a hostile hint cannot park a row for a year."""
+
+LONGEST_SEND = timedelta(minutes=10)
+"""No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +62,24 @@ class Backoff:
 class Policy:
     """How one channel sends and tries again.
 
-    `max_retries` caps what the row asks for (None: the row decides), `on_uncertain` holds for rows
-    that name none, `send_timeout` is the limit of one try in seconds.
+    `max_retries` holds for rows that did not say theirs, and caps those that did (None: RETRIES, and no cap);
+    `on_uncertain` holds for rows that name none, `send_timeout` is the limit of one try in seconds.
     """
 
     backoff: Backoff = Backoff()
     max_retries: int | None = None
     on_uncertain: OnUncertain = OnUncertain.RETRY
     send_timeout: float = 30.0
+
+    def retries(self, row: Notification) -> int:
+        """How many failures the row may be charged and still be tried again."""
+        if row.max_retries is None:
+            return RETRIES if self.max_retries is None else self.max_retries
+        return row.max_retries if self.max_retries is None else min(row.max_retries, self.max_retries)
+
+    def when_uncertain(self, row: Notification) -> OnUncertain:
+        """What the row does when it may have been sent."""
+        return row.on_uncertain or self.on_uncertain
 
 
 @value
@@ -82,17 +96,15 @@ def decide(
     notification: Notification,
     outcome: Outcome,
     now: datetime,
-    backoff: Backoff,
+    policy: Policy,
     dice: float,
-    on_uncertain: OnUncertain = OnUncertain.RETRY,
     failover: bool = False,
 ) -> Verdict:
     """Turn what a provider answered into what the row becomes.
 
-    `now` is the database's clock, `dice` in [0, 1) spreads the wait, `on_uncertain` is the channel's
-    setting for rows that name none, `failover` tells that the route has a further account.
-    A hint of the provider never shortens our wait, expiry wins over another try, and there are never
-    more charged failures than `max_retries`.
+    `now` is the database's clock, `policy` the channel's, `dice` in [0, 1) spreads the wait, `failover` tells that the
+    route has a further account. A hint of the provider never shortens our wait, expiry wins over another try, and
+    there are never more charged failures than retries. Only what was said about this message is charged.
     """
     match outcome.kind:
         case Kind.OK:
@@ -101,22 +113,26 @@ def decide(
             return Verdict(Status.FAILED, _FINAL[outcome.kind])
         case Kind.CONFIG if failover:
             return _again(notification, now, timedelta(0), charge=False, why="the next account of the route is tried")
+        case Kind.CONFIG if outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}:
+            wait = _wait(notification.attempt_count, outcome, policy, dice)
+            return _uncharged(notification, now, wait, why="our account is refused")
         case Kind.CONFIG:
             return Verdict(Status.HELD, "our account is refused: mend it, then release the notification")
         case Kind.THROTTLED:
-            if notification.expires_at is None and now - notification.first_due_at >= THROTTLED_AT_MOST:
-                return Verdict(Status.FAILED, "throttled for 24 hours")
-            wait = _wait(notification, outcome, backoff, dice)
-            return _again(notification, now, wait, charge=False, why="throttled, no try spent")
+            wait = _wait(notification.retry_count, outcome, policy, dice)
+            return _uncharged(notification, now, wait, why="throttled")
         case Kind.UNCERTAIN:
-            policy = notification.on_uncertain or on_uncertain
-            if policy is OnUncertain.HOLD:
+            on_uncertain = policy.when_uncertain(notification)
+            if on_uncertain is OnUncertain.HOLD:
                 return Verdict(Status.UNKNOWN, "it may have been sent: an operator decides (on_uncertain = hold)")
-            if policy is OnUncertain.FAIL:
+            if on_uncertain is OnUncertain.FAIL:
                 return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
-            return _retry(notification, outcome, now, backoff, dice, why="it may have been sent: sent again")
+            return _retry(notification, outcome, now, policy, dice, why="it may have been sent: sent again")
+        case Kind.TRANSIENT if not outcome.offered:
+            wait = _wait(notification.attempt_count, outcome, policy, dice)
+            return _uncharged(notification, now, wait, why="it could not be offered")
         case Kind.TRANSIENT:
-            return _retry(notification, outcome, now, backoff, dice, why="a passing fault")
+            return _retry(notification, outcome, now, policy, dice, why="a passing fault")
 
 
 _FINAL = {
@@ -127,16 +143,23 @@ _FINAL = {
 
 
 def _retry(
-    notification: Notification, outcome: Outcome, now: datetime, backoff: Backoff, dice: float, why: str
+    notification: Notification, outcome: Outcome, now: datetime, policy: Policy, dice: float, why: str
 ) -> Verdict:
-    most = MAX_RETRIES if notification.max_retries is None else notification.max_retries
-    if notification.retry_count >= most:
+    if notification.retry_count >= policy.retries(notification):
         return Verdict(Status.FAILED, f"no tries left after {notification.retry_count + 1}")
-    return _again(notification, now, _wait(notification, outcome, backoff, dice), charge=True, why=why)
+    wait = _wait(notification.retry_count, outcome, policy, dice)
+    return _again(notification, now, wait, charge=True, why=why)
 
 
-def _wait(notification: Notification, outcome: Outcome, backoff: Backoff, dice: float) -> timedelta:
-    own = backoff.wait(notification.retry_count, dice)
+def _uncharged(notification: Notification, now: datetime, wait: timedelta, why: str) -> Verdict:
+    """Another try, which is not charged: nothing was said about this message."""
+    if notification.expires_at is None and now - notification.first_due_at >= UNCHARGED_AT_MOST:
+        return Verdict(Status.FAILED, f"{why} for 24 hours")
+    return _again(notification, now, wait, charge=False, why=f"{why}, no try spent")
+
+
+def _wait(failures: int, outcome: Outcome, policy: Policy, dice: float) -> timedelta:
+    own = policy.backoff.wait(failures, dice)
     hint = timedelta(seconds=min(max(outcome.retry_after or 0.0, 0.0), LONGEST_WAIT.total_seconds()))
     return max(own, hint)
 

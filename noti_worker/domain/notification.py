@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -84,7 +84,7 @@ class Notification:
     has_options: bool = False
     expires_at: datetime | None = None
     retry_count: int = 0
-    max_retries: int | None = None  # None: the row does not say
+    max_retries: int | None = None  # None: it did not say, the channel does
     attempt_count: int = 0
     lost_count: int = 0
     requested: Status | None = None  # cancelled or held, asked for while an earlier claim was in flight
@@ -167,6 +167,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Do not send yet; the row is due again after `delay`. No try is spent, and it was no fault of its own."""
+
+    delay: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Do not send; the row is parked (`held` or `unknown`) until somebody decides."""
 
@@ -181,3 +189,7 @@ class Drop:
     status: Status
     reason: str
     kind: str | None = None  # for failed: permanent, lost, …
+
+
+Stop = Wait | Hold | Drop
+"""Why a row is not sent now, and what becomes of it instead."""

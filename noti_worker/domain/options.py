@@ -138,7 +138,10 @@ def _mailboxes(where: str, value: Any) -> list[str]:
 
 
 def _media_type(where: str, value: Any) -> str:
-    return str(read_media_type(value, where))
+    media_type = str(read_media_type(value, where))
+    if not media_type.isascii():
+        raise BadNotification(f"{where} holds a character beyond ASCII: write it in ASCII")
+    return media_type
 
 
 def _ids(where: str, value: Any) -> list[str]:

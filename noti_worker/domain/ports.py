@@ -1,16 +1,18 @@
 """The narrow doors between the rooms; each has a real side and a tiny fake in the tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from noti_worker.domain.account import Account, RouteLine
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import NOTHING, Closures, Skip
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 
 
@@ -29,8 +31,8 @@ class Clock(Protocol):
 class Sender(Protocol):
     """One account of one provider, ready to send. Used by several threads at once."""
 
-    def send(self, message: Message, limit: float) -> Outcome:
-        """Send within `limit` seconds; what the provider can foreseeably answer is the Outcome."""
+    def send(self, message: Message, limit: float) -> Said:
+        """Send within `limit` seconds; what the provider can foreseeably answer, and a line that broke, is the Said."""
         ...
 
     def close(self) -> None:
@@ -42,11 +44,60 @@ class Sender(Protocol):
 class Checks(Protocol):
     """What a sender may do besides: tell whether the provider would let us send."""
 
-    def check(self, limit: float) -> Outcome:
+    def check(self, limit: float) -> Said:
         """Reach the provider and log in within `limit` seconds, without sending anything.
 
-        Kind OK with what was found in `error`, in words for a person.
+        Judged as OK, `error` holds what was found, in words for a person.
         """
+        ...
+
+
+class Accounts(Protocol):
+    """Who sends. Used by several threads at once."""
+
+    def route(self, tenant_id: str, channel: Channel) -> Sequence[str]:
+        """The accounts that send for the tenant, in failover order; empty when nobody does."""
+        ...
+
+    def account(self, name: str) -> Account:
+        """What is known of an account that a route names."""
+        ...
+
+    def sender(self, name: str) -> Sender:
+        """Its sender, built when it is first needed."""
+        ...
+
+    def admit(self, name: str) -> bool:
+        """May a message begin? An account that has accepted nothing yet is tried by one at a time, for a second.
+
+        False when it has just refused us. Whoever is admitted says by `heard` what came of it.
+        """
+        ...
+
+    def heard(self, name: str, outcome: Outcome | None) -> None:
+        """Take note of what an admitted message was told; None when it did not begin after all."""
+        ...
+
+
+class Steers(Protocol):
+    """What is closed just now; see `closures`. Used by several threads at once."""
+
+    @property
+    def troubled(self) -> Collection[str]:
+        """The accounts whose circuits are open."""
+        ...
+
+    @property
+    def probes(self) -> Collection[str]:
+        """Those of them through which one message may go."""
+        ...
+
+    def spend(self, account: str) -> bool:
+        """Take the one message that may go through the account; False when none may."""
+        ...
+
+    def closed_accounts(self, tenant_id: str) -> Collection[str]:
+        """The accounts that send nothing for this tenant now."""
         ...
 
 
@@ -192,6 +243,10 @@ class Workers(Protocol):
 
     def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
         """Say that we live, with `state` for the operator; learn who does not."""
+        ...
+
+    def routes(self, worker_id: int, lines: Sequence[RouteLine]) -> None:
+        """Tell which accounts serve our channels, in place of what we told before."""
         ...
 
     def leave(self, worker_id: int) -> None:

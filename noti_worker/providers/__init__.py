@@ -1,31 +1,36 @@
 """One file per provider, found by its name: nothing is registered by hand.
 
-A provider is a module (or an object) with `CHANNELS`, `Settings` and `build`; a file of this package, or
+A provider is a module (or an object) with `CHANNELS`, `Settings`, `RULES` and `build`; a file of this package, or
 an entry point of the group `noti_worker.providers` in any installed distribution.
 """
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Sender
-
-if TYPE_CHECKING:  # requests and urllib3 cost 100 ms, and the names of the providers do not need them
-    from noti_worker.transport import Http
+from noti_worker.domain.rules import Rule
+from noti_worker.transport import Kit
 
 GROUP = "noti_worker.providers"
 
 
 class Provider(Protocol):
-    """What a provider's module holds; `RULES` (error rules as data) may stand beside it."""
+    """What a provider's module holds."""
 
     CHANNELS: frozenset[Channel]
     Settings: type[Any]
 
-    def build(self, settings: Any, http: "Http") -> Sender:
+    @property
+    def RULES(self) -> Sequence[Rule]:  # noqa: N802 - a constant of the module
+        """Judge what it is told, in order: the first that matches."""
+        ...
+
+    def build(self, settings: Any, kit: Kit) -> Sender:
         """Make the sender of one account; raises ConfigurationError that names the setting."""
         ...
 
@@ -61,7 +66,7 @@ def _load(point: EntryPoint) -> object:
 
 
 def _checked(name: str, found: object) -> Provider:
-    missing = [part for part in ("CHANNELS", "Settings", "build") if not hasattr(found, part)]
+    missing = [part for part in ("CHANNELS", "Settings", "RULES", "build") if not hasattr(found, part)]
     if missing:
         raise ConfigurationError(f"provider {name!r} is not of a provider's shape: it lacks {', '.join(missing)}")
     return cast("Provider", found)

@@ -1,355 +1,158 @@
-"""One SMTP conversation, stage by stage: who said what and when, and where it broke (RFC 5321, 3207, 4954).
+"""One SMTP conversation, stage by stage, as steps to take: who said what, and where it broke (RFC 5321, 3207, 2920).
 
-Nothing here waits longer than its deadline, an instant of `time.monotonic()`: every single wait
-gets what is left of it, so a server that trickles its answer gains nothing. The socket itself never blocks: one
-that has a time limit asks the kernel thrice for each read or write, and lets go of the interpreter each time.
+Nothing here touches a socket or a clock: the steps go to the house, which answers with lines.
 """
 
-import base64
 import re
-import socket
-import ssl
 from collections import deque
-from collections.abc import Iterator, Sequence
-from queue import Empty, SimpleQueue
-from select import POLLIN, POLLOUT, poll
-from threading import Thread
-from time import monotonic
-from typing import Any, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
+from noti_worker.transport.talk import STEP_AT_MOST, Broke, Hear, Secure, Talk, Tell
 
-CONNECT_AT_MOST = 15.0
-STEP_AT_MOST = 60.0
-_LONGEST_LINE = 4096
 _MOST_LINES = 128
-_CHUNK = 65536
-_LONGEST_WAIT = 2**31 - 1  # milliseconds, of poll
+_RESET_AT_MOST = 5.0
+_NO_LIMIT = float("inf")  # of its own: the limit of the whole holds
 _ANSWER = re.compile(r"[2-5]\d\d([ -]|$)")
 
+Offer = dict[str, str]
+"""What the server can do (the keywords of EHLO in upper case), each with its parameters."""
 
-class Line:
-    """A connection to an SMTP server, between conversations or in one. Not for two threads at once."""
 
-    def __init__(self, connection: socket.socket, transcript: Transcript) -> None:
-        connection.setblocking(False)
-        self._socket = connection
-        self._events = poll()
-        self._events.register(connection)
-        self._buffer = b""
-        self._owed: deque[str] = deque()
+class Speaker:
+    """Speaks SMTP on one line, and writes down what was said."""
+
+    def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
-        self.extensions: dict[str, str] = {}
-        self.mails = 0
-        self.idle_since = 0.0
+        self._owed: deque[str] = deque()
 
-    @classmethod
-    def dial(cls, host: str, port: int, deadline: float, transcript: Transcript, *, loopback: bool) -> "Line":
-        """Connect to the first address that answers; `loopback` refuses all that leave this machine."""
-        since = monotonic()
+    def secure(self) -> Talk[None]:
+        """Speak TLS from here on."""
         try:
-            connection, address = _reach(host, port, min(deadline, since + CONNECT_AT_MOST), loopback=loopback)
-        except Broken as broken:
-            transcript.add("connect", None, broken.reason, since)
-            raise
-        # A small write must not wait for the answer to the one before it.
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transcript.add("connect", None, f"{address} port {port}", since)
-        return cls(connection, transcript)
+            heard = yield Secure()
+        except Broke as broke:
+            self._broke("tls", broke)
+        self.transcript.add("tls", None, heard.line, heard.ms)
 
-    def secure(self, context: ssl.SSLContext, host: str, deadline: float) -> None:
-        """Speak TLS from here on; nothing that was said before counts (RFC 3207 section 4.2)."""
-        since = monotonic()
-        if self._buffer:
-            self._broke("tls", "the server went on talking before TLS began: somebody may stand in between", ours=True)
-        try:
-            self._socket.settimeout(_left("tls", deadline))
-            secured = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
-            self._socket = secured
-            secured.settimeout(_left("tls", deadline))
-            secured.do_handshake()
-            secured.setblocking(False)
-        except ssl.SSLCertVerificationError as error:
-            self._broke("tls", f"the server's certificate is not accepted: {error.verify_message}", ours=True)
-        except TimeoutError:
-            self._broke("tls", "no answer in time")
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
-            self._broke("tls", "the server closed the connection", closed=True)
-        except ssl.SSLError as error:
-            self._broke("tls", f"the server and we find no common TLS ({error.reason or 'unknown'})", ours=True)
-        except OSError:
-            self._broke("tls", "the server closed the connection", closed=True)
-        self.transcript.add("tls", None, secured.version() or "", since)
-
-    def greeting(self, deadline: float) -> None:
+    def greeting(self) -> Talk[None]:
         """Wait for the server's first words."""
-        reply = self.reply("greeting", min(deadline, monotonic() + STEP_AT_MOST))
+        reply = yield from self.reply("greeting")
         if reply.code != 220:
             raise Refused("greeting", reply)
 
-    def hello(self, name: str, deadline: float) -> None:
-        """Introduce ourselves and learn what the server can do."""
-        reply = self.demand("ehlo", f"EHLO {name}", 250, deadline)
-        words = [line.strip().partition(" ") for line in reply.lines[1:]]
-        self.extensions = {keyword.upper(): parameters for keyword, _, parameters in words}
+    def hello(self, name: str) -> Talk[Offer]:
+        """Introduce ourselves and learn what the server can do; an old one that knows no EHLO can do nothing more."""
+        reply = yield from self.ask("ehlo", f"EHLO {name}")
+        if reply.code in {500, 502}:
+            yield from self.demand("ehlo", f"HELO {name}", 250)
+            return {}
+        if reply.code != 250:
+            raise Refused("ehlo", reply)
+        return _offer(reply.lines[1:])
 
-    def login(self, username: str, password: str, deadline: float) -> None:
-        """Prove who we are, with PLAIN or LOGIN (RFC 4954)."""
-        plain, name, word = credentials(username, password)
-        offered = self.extensions.get("AUTH", "").upper().split()
-        if "PLAIN" in offered:
-            self.demand("auth", f"AUTH PLAIN {plain}", 235, deadline)
-        elif "LOGIN" in offered:
-            self.demand("auth", "AUTH LOGIN", 334, deadline)
-            self.demand("auth", name, 334, deadline)
-            self.demand("auth", word, 235, deadline)
-        else:
-            what = f"only offers {' '.join(offered)[:80]}" if offered else "offers no login"
-            self.give_up("auth", f"the account has a username, but the server {what}")
-
-    def demand(self, stage: str, command: str, code: int, deadline: float) -> Reply:
+    def demand(self, stage: str, command: str, code: int) -> Talk[Reply]:
         """Say `command`; raises Refused unless the answer has `code`."""
-        reply = self.ask(stage, command, deadline)
+        reply = yield from self.ask(stage, command)
         if reply.code != code:
             raise Refused(stage, reply)
         return reply
 
-    def ask(self, stage: str, command: str, deadline: float) -> Reply:
+    def ask(self, stage: str, command: str) -> Talk[Reply]:
         """Say `command` and give the answer, whatever it is."""
-        since = monotonic()
-        deadline = min(deadline, since + STEP_AT_MOST)
-        self._write(stage, command.encode() + b"\r\n", deadline, since)
-        return self.reply(stage, deadline, since)
+        try:
+            yield Tell(command.encode() + b"\r\n")
+        except Broke as broke:
+            self._broke(stage, broke)
+        reply = yield from self.reply(stage)
+        return reply
 
-    def give_up(self, stage: str, reason: str) -> NoReturn:
+    def give_up(self, stage: str, code: str, reason: str) -> NoReturn:
         """Go no further: what the server offers and what our configuration demands do not fit."""
-        self._broke(stage, reason, ours=True)
+        self._broke(stage, Broke(code, reason))
 
-    def talk(self, commands: Sequence[tuple[str, str]], first: float, deadline: float) -> Iterator[Reply]:
-        """Say `commands`, each after its stage, and give their answers in this order.
+    def begin(self, commands: Sequence[tuple[str, str]], *, at_once: bool) -> Talk[None]:
+        """Say all `commands`, each after its stage, if the server takes them at once (RFC 2920)."""
+        if not at_once:
+            return
+        try:
+            yield Tell("".join([f"{command}\r\n" for _, command in commands]).encode())
+        except Broke as broke:
+            self._broke(commands[0][0], broke)
+        self._owed.extend(stage for stage, _ in commands)
 
-        All are said at once where the server takes that (RFC 2920), else each after the answer to the one before:
-        who stops listening then has not said the rest. The first answer is waited for until `first`.
-        """
-        at_once = "PIPELINING" in self.extensions
-        if at_once:
-            since = monotonic()
-            content = "".join(f"{command}\r\n" for _, command in commands).encode()
-            self._write(commands[0][0], content, min(first, since + STEP_AT_MOST), since)
-            self._owed.extend(stage for stage, _ in commands)
-        until = first
-        for stage, command in commands:
-            if at_once:
-                since = monotonic()
-                yield self.reply(self._owed.popleft(), min(until, since + STEP_AT_MOST), since)
-            else:
-                yield self.ask(stage, command, until)
-            until = deadline
+    def next(self, stage: str, command: str) -> Talk[Reply]:
+        """The answer to the next command; it is said first if it was not yet: who stops here has not said the rest."""
+        if self._owed:
+            reply = yield from self.reply(self._owed.popleft())
+        else:
+            reply = yield from self.ask(stage, command)
+        return reply
 
-    def settle(self, deadline: float) -> bool:
+    def settle(self) -> Talk[bool]:
         """Hear what is still to come and take back what was begun; False when the line is of no more use."""
         try:
             while self._owed:
-                code = self.reply(self._owed.popleft(), deadline).code
+                reply = yield from self.reply(self._owed.popleft(), _RESET_AT_MOST)
                 # After a 354 only hanging up ends the mail: a final dot would send an empty one to who was accepted.
-                if code in {354, 421}:
+                if reply.code in {354, 421}:
                     return False
-            return self.ask("rset", "RSET", deadline).code == 250
-        except Broken:
+            yield Tell(b"RSET\r\n", _RESET_AT_MOST)
+            reply = yield from self.reply("rset", _RESET_AT_MOST)
+        except (Broken, Broke):
             return False
+        return reply.code == 250
 
-    def deliver(self, content: bytes, deadline: float, patience: float) -> Reply:
+    def deliver(self, content: bytes, patience: float) -> Talk[Reply]:
         """Write the mail, dots at the start of a line doubled, and the final dot; give the yes.
 
         Raises Refused, or Broken: at `data` the final dot did not go out, at `dot` it did, and the mail may have been
         taken. The answer may take `patience` seconds from the last byte on.
         """
-        since = monotonic()
-        if self._buffer:
-            # The next word would be taken for the answer to the dot.
-            self._broke("data", "the server said more than it was asked", since=since)
-        stuffed = memoryview(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-        for start in range(0, len(stuffed), _CHUNK):
-            # A write that fails was not taken by the kernel whole, so the line of the dot is not complete.
-            self._write("data", stuffed[start : start + _CHUNK], deadline, since)
-        since = monotonic()
-        reply = self.reply("dot", since + patience, since)
+        try:
+            yield Tell(content.replace(b"\r\n.", b"\r\n..") + b".\r\n", _NO_LIMIT, unasked=False)
+        except Broke as broke:
+            self._broke("data", broke)
+        reply = yield from self.reply("dot", patience, beyond=True)
         if reply.code // 100 != 2:
             raise Refused("dot", reply)
         return reply
 
-    def reply(self, stage: str, deadline: float, since: float | None = None) -> Reply:
-        """Read one answer; raises Broken when none comes or when it is no SMTP."""
-        since = monotonic() if since is None else since
+    def reply(self, stage: str, most: float = STEP_AT_MOST, *, beyond: bool = False) -> Talk[Reply]:
+        """Read one answer, all its lines within `most` seconds; raises Broken when none comes or it is no SMTP."""
         lines: list[str] = []
+        ms = 0.0
         while True:
-            line = self._read_line(stage, deadline, since)
+            try:
+                heard = yield Hear(most - ms / 1000, beyond)
+            except Broke as broke:
+                self._broke(stage, broke)
+            line = heard.line
+            ms += heard.ms
             if not _ANSWER.match(line):
                 # A greeting that is no SMTP is a wrong port; later it is a server that lost its way.
-                self._broke(stage, "the server does not speak SMTP", since=since, ours=stage == "greeting")
+                code = "not_smtp" if stage == "greeting" else "astray"
+                self._broke(stage, Broke(code, "the server does not speak SMTP", ms))
             lines.append(line[4:])
             if line[3:4] != "-":
                 break
             if len(lines) >= _MOST_LINES:
-                self._broke(stage, "the server's answer has no end", since=since)
+                self._broke(stage, Broke("endless", "the server's answer has no end", ms))
         reply = Reply(int(line[:3]), tuple(lines))
-        self.transcript.add(stage, reply.code, reply.text, since)
+        self.transcript.add(stage, reply.code, reply.text, ms)
         return reply
 
-    def is_quiet(self) -> bool:
-        """False when the server said something unasked or hung up while the line was kept.
-
-        A word too many would be taken for the answer to the next command.
-        """
-        if self._buffer or self._pending():
-            return False
-        self._events.modify(self._socket, POLLIN)
-        return not self._events.poll(0)
-
-    def quit(self, patience: float = 0.0) -> None:
-        """Say goodbye, wait at most `patience` seconds for the answer, hang up; failing to is no failure."""
-        self.transcript = Transcript()
-        deadline = monotonic() + max(patience, 0.1)
-        try:
-            self._write("quit", b"QUIT\r\n", deadline, monotonic())
-            if patience > 0:
-                self.reply("quit", deadline)
-        except Broken:
-            pass
-        self.drop()
-
-    def drop(self) -> None:
-        """Hang up."""
-        self._socket.close()
-
-    def _read_line(self, stage: str, deadline: float, since: float) -> str:
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > _LONGEST_LINE:
-                self._broke(stage, "the server's answer has no end", since=since)
-            try:
-                received = self._receive(deadline)
-            except TimeoutError:
-                self._broke(stage, "no answer in time", since=since)
-            except OSError:
-                received = b""
-            if not received:
-                self._broke(stage, "the server closed the connection", since=since, closed=True)
-            self._buffer += received
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        return line.rstrip(b"\r").decode("utf-8", "replace")
-
-    def _write(self, stage: str, content: bytes | memoryview, deadline: float, since: float) -> None:
-        try:
-            self._send(memoryview(content), deadline)
-        except TimeoutError:
-            self._broke(stage, "the server does not read", since=since)
-        except OSError:
-            self._broke(stage, "the server closed the connection", since=since, closed=True)
-
-    def _send(self, rest: memoryview, deadline: float) -> None:
-        """Hand all to the kernel; raises TimeoutError or OSError."""
-        while rest:
-            if monotonic() >= deadline:
-                raise TimeoutError
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                self._wait(POLLOUT, deadline)
-            except ssl.SSLWantReadError:
-                self._wait(POLLIN, deadline)
-
-    def _receive(self, deadline: float) -> bytes:
-        """What comes next, or nothing when the other side hung up; raises TimeoutError or OSError."""
-        waits_for = 0 if self._pending() else POLLIN
-        while True:
-            if waits_for:
-                self._wait(waits_for, deadline)
-            try:
-                return self._socket.recv(4096)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                waits_for = POLLIN
-            except ssl.SSLWantWriteError:
-                waits_for = POLLOUT
-
-    def _wait(self, event: int, deadline: float) -> None:
-        left = deadline - monotonic()
-        self._events.modify(self._socket, event)
-        if left <= 0 or not self._events.poll(min(left * 1000, _LONGEST_WAIT)):
-            raise TimeoutError
-
-    def _pending(self) -> bool:
-        """True when something was read off the socket already and decrypted."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-
-    def _broke(
-        self, stage: str, reason: str, *, since: float | None = None, closed: bool = False, ours: bool = False
-    ) -> NoReturn:
-        self.transcript.add(stage, None, reason, monotonic() if since is None else since)
-        raise Broken(stage, reason, closed=closed, ours=ours) from None
+    def _broke(self, stage: str, broke: Broke) -> NoReturn:
+        self.transcript.add(stage, None, broke.reason, broke.ms)
+        raise Broken(stage, broke.code, broke.reason) from None
 
 
-def _left(stage: str, deadline: float) -> float:
-    left = deadline - monotonic()
-    if left <= 0:
-        raise Broken(stage, "no time left")
-    return left
-
-
-def _reach(host: str, port: int, deadline: float, *, loopback: bool) -> tuple[socket.socket, str]:
-    """Connect to the first address that answers, each with its share of the time."""
-    addresses = _resolve(host, port, deadline)
-    if loopback and not all(_is_loopback(address[0]) for _, address in addresses):
-        raise Broken("connect", f"{host} is not this machine; to leave it without TLS, say insecure = true", ours=True)
-    reason = ""
-    for tried, (family, address) in enumerate(addresses):
-        patience = _left("connect", deadline) / (len(addresses) - tried)
-        try:
-            return _connect(family, address, patience), address[0]
-        except TimeoutError:
-            reason = "no answer"
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-    raise Broken("connect", f"cannot connect to {host} port {port}: {reason}")
-
-
-def _connect(family: int, address: tuple[Any, ...], patience: float) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(patience)
-        connection.connect(address)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _resolve(host: str, port: int, deadline: float) -> Sequence[tuple[int, tuple[Any, ...]]]:
-    """Look the name up in a thread of its own: the resolver knows no time limit, and may take minutes."""
-    answers: SimpleQueue[list[Any]] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError):
-            answers.put([])
-
-    Thread(target=look_up, name="smtp-resolve", daemon=True).start()
-    try:
-        found = answers.get(timeout=_left("connect", deadline))
-    except Empty:
-        raise Broken("connect", f"no answer in time to the question where {host} is") from None
-    if not found:
-        raise Broken("connect", f"the name {host} is not found")
-    return [(family, address) for family, _, _, _, address in found]
-
-
-def _is_loopback(address: str) -> bool:
-    return address == "::1" or address.startswith(("127.", "::ffff:127."))
-
-
-def credentials(username: str, password: str) -> tuple[str, str, str]:
-    """What goes over the wire: both together for PLAIN, then each for LOGIN."""
-    plain, name, word = (
-        base64.b64encode(text.encode()).decode("ascii") for text in (f"\0{username}\0{password}", username, password)
-    )
-    return plain, name, word
+def _offer(lines: Iterable[str]) -> Offer:
+    offer: Offer = {}
+    for line in lines:
+        keyword, _, parameters = line.strip().partition(" ")
+        keyword = keyword.upper()
+        if keyword.startswith("AUTH="):  # as before RFC 2554, and some still write both
+            keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}"
+        offer[keyword] = f"{offer[keyword]} {parameters}" if keyword in offer else parameters
+    return offer

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 _ENHANCED = re.compile(r"[(#]{0,2}([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
@@ -10,15 +9,11 @@ _ENHANCED_LATER = re.compile(r"#([245]\.\d{1,3}\.\d{1,3})(?!\d)")
 
 
 class Broken(Exception):
-    """The conversation ended without an answer at `stage`.
+    """The conversation ended without an answer at `stage`; `code` for rules, the message for a person."""
 
-    `closed`: the other side hung up (rather than kept silent). `ours`: it can only be mended in our
-    configuration.
-    """
-
-    def __init__(self, stage: str, reason: str, *, closed: bool = False, ours: bool = False) -> None:
+    def __init__(self, stage: str, code: str, reason: str) -> None:
         super().__init__(reason)
-        self.stage, self.reason, self.closed, self.ours = stage, reason, closed, ours
+        self.stage, self.code, self.reason = stage, code, reason
 
 
 class Refused(Exception):
@@ -58,17 +53,20 @@ class Transcript:
     steps: list[dict[str, Any]] = field(default_factory=list)
     _used: int = 0
 
-    def add(self, stage: str, code: int | None, text: str, since: float) -> None:
-        """Write down one step that began at the monotonic instant `since`."""
+    def add(self, stage: str, code: int | None, text: str, ms: float) -> None:
+        """Write down one step that took `ms` milliseconds."""
         # A hundred recipients, each with its refusal, must fit as well.
         longest = 300 if self._used < 6_000 else 40 if self._used < 10_000 else 0
         text = self.clean(text)[:longest]
         self._used += len(text.encode())
-        ms = int((monotonic() - since) * 10_000) / 10
-        self.steps.append({"stage": stage, "code": code, "text": text, "ms": ms})
+        self.steps.append({"stage": stage, "code": code, "text": text, "ms": int(ms * 10) / 10})
 
     def clean(self, text: str) -> str:
         """`text` without what must be hidden."""
         for secret in self.hidden:
             text = text.replace(secret, "***")
         return text
+
+    def response(self) -> dict[str, Any] | None:
+        """The conversation for the attempts log."""
+        return {"conversation": self.steps} if self.steps else None

@@ -5,18 +5,19 @@ so the application sees the message exactly when the notification counts as deli
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import IN_APP_OPTIONS
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
-
-if TYPE_CHECKING:
-    from noti_worker.transport import Http
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
+from noti_worker.transport import Kit
 
 CHANNELS = frozenset({Channel.IN_APP})
 OPTIONS = IN_APP_OPTIONS
+
+RULES = (Rule("in_app.written", Kind.OK, code="written"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,10 @@ class Settings:
     """There is nothing to set."""
 
 
-def build(settings: Settings, http: "Http") -> Sender:
+def build(settings: Settings, kit: Kit) -> Sender:
     """The sender of the inbox."""
-    return _Inbox()
+    return kit.blocking(_written)
 
 
-class _Inbox:
-    def send(self, message: Message, limit: float) -> Outcome:
-        return Outcome(Kind.OK, provider_message_id=str(message.message_id))
-
-    def close(self) -> None:
-        pass
+def _written(message: Message, limit: float) -> Said:
+    return Said("answer", code="written", id=str(message.message_id))

@@ -12,7 +12,7 @@ The word may stand anywhere in the recipient (`refused@example.com`, `https://ex
 | `greylisted` | …0004 | the first try of each message fails, the second is accepted |
 | `transient` | …0005 | every try fails, as if their server were down |
 | `throttled` | …0006 | too fast, come back in 30 s: spends no try, ends after 24 h |
-| `misconfigured` | …0007 | our account is refused: the row is held |
+| `misconfigured` | …0007 | our sender is not accepted: the row is held |
 | `slow` | …0008 | accepted after 2 s |
 | `hanging` | …0009 | no answer until the time limit: `uncertain` |
 | `broken` | …0010 | the line breaks after the message went out: `uncertain` |
@@ -21,17 +21,16 @@ The word may stand anywhere in the recipient (`refused@example.com`, `https://ex
 import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 from uuid import UUID
 
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import ALL_OPTIONS
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
-
-if TYPE_CHECKING:
-    from noti_worker.transport import Http
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
+from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
 OPTIONS = ALL_OPTIONS
@@ -54,19 +53,31 @@ _PHONES = {
     "0010": "broken",
 }
 
-_ANSWERS = {
-    "refused": Outcome(Kind.DEAD, Scope.RECIPIENT, error="no such recipient"),
-    "rejected": Outcome(Kind.PERMANENT, error="the message is not accepted"),
-    "optout": Outcome(Kind.OPTOUT, Scope.RECIPIENT, error="the recipient does not want it"),
-    "greylisted": Outcome(Kind.TRANSIENT, error="greylisted, try again"),
-    "transient": Outcome(Kind.TRANSIENT, Scope.PROVIDER, error="temporarily unavailable"),
-    "throttled": Outcome(Kind.THROTTLED, Scope.ACCOUNT, error="too many messages", retry_after=30.0),
-    "misconfigured": Outcome(Kind.CONFIG, Scope.ACCOUNT, error="the account's key is not accepted"),
-    "hanging": Outcome(Kind.UNCERTAIN, error="no answer within the time limit"),
-    "broken": Outcome(Kind.UNCERTAIN, error="the line broke after the message went out"),
+RULES = (
+    Rule("sandbox.delivered", Kind.OK, code="delivered"),
+    Rule("sandbox.refused", Kind.DEAD, Scope.RECIPIENT, code="refused"),
+    Rule("sandbox.rejected", Kind.PERMANENT, code="rejected"),
+    Rule("sandbox.optout", Kind.OPTOUT, Scope.RECIPIENT, code="optout"),
+    Rule("sandbox.greylisted", Kind.TRANSIENT, code="greylisted"),
+    Rule("sandbox.transient", Kind.TRANSIENT, code="transient"),
+    Rule("sandbox.throttled", Kind.THROTTLED, Scope.ACCOUNT, code="throttled"),
+    Rule("sandbox.misconfigured", Kind.CONFIG, Scope.SENDER, code="misconfigured"),
+    Rule("sandbox.not_answered", Kind.UNCERTAIN, code="hanging|broken"),
+)
+
+_ERRORS = {
+    "refused": "no such recipient",
+    "rejected": "the message is not accepted",
+    "optout": "the recipient does not want it",
+    "greylisted": "greylisted, try again",
+    "transient": "temporarily unavailable",
+    "throttled": "too many messages",
+    "misconfigured": "the account may not use this sender",
+    "hanging": "no answer within the time limit",
+    "broken": "the line broke after the message went out",
 }
 
-_WORDS = re.compile("|".join((*_ANSWERS, "slow")), re.IGNORECASE)
+_WORDS = re.compile("|".join((*_ERRORS, "slow")), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +85,10 @@ class Settings:
     """There is nothing to set."""
 
 
-def build(settings: Settings, http: "Http") -> Sender:
+def build(settings: Settings, kit: Kit) -> Sender:
     """A sender that sends nothing."""
-    return _Sandbox()
+    sandbox = _Sandbox()
+    return kit.blocking(sandbox.answer, sandbox.close)
 
 
 class _Sandbox:
@@ -85,7 +97,7 @@ class _Sandbox:
         self._lock = threading.Lock()
         self._greylisted: OrderedDict[UUID, None] = OrderedDict()
 
-    def send(self, message: Message, limit: float) -> Outcome:
+    def answer(self, message: Message, limit: float) -> Said:
         word = _word(message.recipient)
         if word == "greylisted" and not self._is_first(message.message_id):
             word = "delivered"
@@ -95,10 +107,14 @@ class _Sandbox:
             word = "hanging" if limit < SLOW else "delivered"
         elif word == "hanging":
             self._closed.wait(limit)
-        if word in _ANSWERS:
-            return replace(_ANSWERS[word], code=word, response={"sandbox": word})
-        number = f"sandbox-{message.message_id}"
-        return Outcome(Kind.OK, code=word, response={"sandbox": word}, provider_message_id=number)
+        return Said(
+            "answer",
+            code=word,
+            error=_ERRORS.get(word),
+            id=None if word in _ERRORS else f"sandbox-{message.message_id}",
+            hint=30.0 if word == "throttled" else None,
+            response={"sandbox": word},
+        )
 
     def close(self) -> None:
         """End all waiting."""

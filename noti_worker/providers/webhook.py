@@ -3,23 +3,23 @@
 import base64
 import binascii
 import hmac
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from html import escape
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.headers import HTTP_HEADERS
+from noti_worker.domain.media_type import read_media_type
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import WEBHOOK_OPTIONS
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
-from noti_worker.domain.rules import Rule, classify
+from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
-from noti_worker.transport import Client, Http, Reply, Request, retry_after
+from noti_worker.providers._api import is_json, read_text
+from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.WEBHOOK})
 OPTIONS = WEBHOOK_OPTIONS
@@ -35,16 +35,6 @@ RULES = (
     Rule("webhook.not_sent", Kind.TRANSIENT, Scope.RECIPIENT, status="", stage="connect|tls"),
     Rule("webhook.answer_lost", Kind.UNCERTAIN, Scope.RECIPIENT, status="", stage="answer"),
 )
-
-# The answer's headers that are kept: none of these echoes the URL.
-_KEPT = ("content-type", "date", "retry-after", "server", "x-request-id")
-_KEPT_BODY = 18_000  # bytes; with the headers less than the 20 kB that the attempts log keeps
-
-_RESERVED = frozenset(
-    {"host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
-    | {"accept-encoding", "keep-alive", "proxy-authorization", "proxy-connection"}
-)
-_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;\s*[\w-]+=[\w\".+-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +55,7 @@ class Settings:
     ca_file: str | None = None
 
 
-def build(settings: Settings, http: Http) -> Sender:
+def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""
     if settings.secret is None and settings.previous_secret is not None:
         raise ConfigurationError("previous_secret is set without secret")
@@ -78,35 +68,23 @@ def build(settings: Settings, http: Http) -> Sender:
         for name, secret in (("secret", settings.secret), ("previous_secret", settings.previous_secret))
         if secret is not None
     ]
-    client = http.client(
-        allow_networks=settings.allow_networks, allow_http=settings.allow_http, ca_file=settings.ca_file
+    return kit.http(
+        _Webhook(keys, kit.now),
+        allow_networks=settings.allow_networks,
+        allow_http=settings.allow_http,
+        ca_file=settings.ca_file,
     )
-    return _Webhooks(keys, client, http)
 
 
-class _Webhooks:
-    def __init__(self, keys: list[bytes], client: Client, http: Http) -> None:
+class _Webhook:
+    def __init__(self, keys: list[bytes], now: Callable[[], datetime]) -> None:
         self._keys = keys
-        self._client = client
-        self._http = http
+        self._now = now
 
-    def send(self, message: Message, limit: float) -> Outcome:
-        try:
-            request = self._request(message)
-        except BadNotification as error:
-            return Outcome(Kind.PERMANENT, code="bad_options", error=str(error))
-        reply = self._client.send(request, limit)
-        if isinstance(reply, Outcome):  # what is broken is this endpoint, not webhooks as such
-            return replace(reply, scope=Scope.RECIPIENT)
-        return self._outcome(reply, _Veil(request))
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _request(self, message: Message) -> Request:
+    def request(self, message: Message) -> Request:
         body, content_type = _content(message)
         headers = _headers(message.options)
-        message_id, timestamp = str(message.message_id), str(int(self._http.now().timestamp()))
+        message_id, timestamp = str(message.message_id), str(int(self._now().timestamp()))
         headers |= {
             "content-type": message.options.get("content_type", content_type),
             "webhook-id": message_id,
@@ -119,71 +97,13 @@ class _Webhooks:
             headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys)
         return Request("POST", message.recipient, headers, body)
 
-    def _outcome(self, reply: Reply, veil: "_Veil") -> Outcome:
-        rule = classify(RULES, Said("answer", str(reply.status)))
-        assert rule is not None  # the last rule takes everything
-        response = {
-            "status": reply.status,
-            "headers": {name: veil.over(reply.headers[name])[:200] for name in _KEPT if name in reply.headers},
-            "body": _excerpt(veil.over(reply.body.decode(errors="replace"))),
-        }
-        if rule.kind is Kind.OK:
-            return Outcome(Kind.OK, code=str(reply.status), response=response)
-        hint = retry_after(reply.headers, self._http.now())
-        return Outcome(
-            rule.kind,
-            rule.scope,
-            code=str(reply.status),
-            error=f"the endpoint answered {reply.status}: {_MEANING.get(reply.status // 100, _ELSE)}",
-            response=response,
-            retry_after=max(hint or 0.0, rule.wait or 0.0) or None,
-        )
-
-
-def _excerpt(text: str) -> str:
-    """The beginning of a text: as much of it as takes less than `_KEPT_BODY` bytes as JSON."""
-    kept = text[:_KEPT_BODY]
-    while len(json.dumps(kept, ensure_ascii=False).encode()) > _KEPT_BODY:
-        kept = kept[: len(kept) * 3 // 4]
-    return kept
+    def read(self, reply: Reply) -> Said:
+        meaning = _MEANING.get(reply.status // 100, "its answer is in the attempts log")
+        fine = 200 <= reply.status < 300
+        return read_text(reply, error=None if fine else f"the endpoint answered {reply.status}: {meaning}")
 
 
 _MEANING = {3: "redirects are not followed, the URL must be the final one"}
-_ELSE = "its answer is in the attempts log"
-
-
-class _Veil:
-    """Hides what a request carried in confidence: error pages like to repeat the URL and the headers."""
-
-    def __init__(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        words = {f"{parts.path}?{parts.query}", parts.query, parts.path}
-        words |= {segment for segment in parts.path.split("/") if len(segment) >= 6}
-        words |= {value for _, value in parse_qsl(parts.query)}
-        for name, value in request.headers.items():
-            if name not in _PLAIN:
-                words |= {value, *(word for word in value.split() if len(word) >= 16)}
-        spellings = {spelling for word in words for spelling in _spellings(word) if len(spelling) >= 4}
-        self._longest_first = sorted(spellings, key=len, reverse=True)
-
-    def over(self, text: str) -> str:
-        for spelling in self._longest_first:
-            text = text.replace(spelling, "***")
-        return text
-
-
-_PLAIN = frozenset({"content-type", "webhook-id", "webhook-timestamp"})
-
-
-_ONE_SPELLING = re.compile(r"[A-Za-z0-9._~=+ -]*")
-
-
-def _spellings(word: str) -> Iterable[str]:
-    if _ONE_SPELLING.fullmatch(word):
-        return (word,)
-    plain = unquote(word)
-    quoted = json.dumps(plain)[1:-1]
-    return word, plain, escape(word), escape(plain), quoted, quoted.replace("/", "\\/")
 
 
 def _content(message: Message) -> tuple[bytes, str]:
@@ -191,36 +111,17 @@ def _content(message: Message) -> tuple[bytes, str]:
     try:
         if message.text is None:
             return (message.html or "").encode(), "text/html; charset=utf-8"
-        return message.text.encode(), "application/json" if _is_json(message.text) else "text/plain; charset=utf-8"
+        return message.text.encode(), "application/json" if is_json(message.text) else "text/plain; charset=utf-8"
     except UnicodeEncodeError:
         raise BadNotification("the body holds a character that UTF-8 cannot express") from None
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)  # NaN and Infinity are not JSON
-
-
 def _headers(options: Mapping[str, Any]) -> dict[str, str]:
     """The further headers of `options`, checked; names in lower case."""
-    headers = options.get("headers", {})
-    if not isinstance(headers, Mapping) or not all(isinstance(value, str) for value in headers.values()):
-        raise BadNotification("options.headers must be an object of texts")
-    checked = {name.lower(): value for name, value in headers.items()}
-    for name in checked:
-        if name in _RESERVED or name.startswith("webhook-"):
-            raise BadNotification(f"options.headers must not set {name}")
-    content_type = options.get("content_type")
-    if content_type is not None and not (isinstance(content_type, str) and _CONTENT_TYPE.fullmatch(content_type)):
-        raise BadNotification("options.content_type is not a media type such as application/xml")
-    return checked
+    if options.get("content_type") is not None:
+        read_media_type(options["content_type"], "options.content_type")
+    read = HTTP_HEADERS.read("options.headers", options.get("headers", {}))
+    return {name.lower(): value for name, value in read.items()}
 
 
 def _signature(key: bytes, signed: bytes) -> str:

@@ -21,7 +21,7 @@ from noti_worker.settings import coercion
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
 from noti_worker.settings.overrides import Table, override
 from noti_worker.settings.sections import (
-    Account,
+    AccountSettings,
     ChannelSettings,
     DatabaseSettings,
     DeliverySettings,
@@ -39,7 +39,7 @@ from noti_worker.settings.sections import (
 __all__ = [
     "DEFAULT_PATH",
     "IN_APP",
-    "Account",
+    "AccountSettings",
     "ChannelSettings",
     "DatabaseSettings",
     "DeliverySettings",
@@ -118,6 +118,7 @@ def describe() -> list[SettingLine]:
         *coercion.describe(DatabaseSettings, "database"),
         SettingLine("accounts.NAME.provider", "required", "the provider of the account NAME: smtp, webhook, …"),
         SettingLine("accounts.NAME.mode", "live", "as delivery.mode, for this account; the stricter one applies"),
+        SettingLine("accounts.NAME.channels", "all of its provider", "the channels that the account serves, no others"),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
         *coercion.describe(ChannelSettings, "channels.CHANNEL"),
@@ -149,7 +150,7 @@ def _read(path: Path) -> Table:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
 
 
-def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, Account]:
+def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountSettings]:
     accounts = {}
     for name, value in table.items():
         where = f"{source}accounts.{name}"
@@ -159,15 +160,29 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, Account]
             raise ConfigurationError(f"{where}: the name of an account has small letters, digits, single - and _ only")
         if "provider" not in value:
             raise ConfigurationError(f'{where}.provider: missing; write provider = "smtp", for example')
-        options = {key: option for key, option in value.items() if key not in {"provider", "mode"}}
+        options = {key: option for key, option in value.items() if key not in {"provider", "mode", "channels"}}
         provider = coerce(str, value["provider"], f"{where}.provider", secrets, {})
         mode = Mode(str(coerce(Mode, value.get("mode", Mode.LIVE), f"{where}.mode", secrets, {})))
-        accounts[name] = Account(name, str(provider), options, source, mode)
+        channels = _serves(value["channels"], f"{where}.channels", secrets) if "channels" in value else ()
+        accounts[name] = AccountSettings(name, str(provider), options, source, mode, channels)
     return accounts
 
 
+def _serves(value: object, where: str, secrets: Secrets) -> tuple[Channel, ...]:
+    names = coerce(tuple[str, ...], value, where, secrets, {})
+    assert isinstance(names, tuple)
+    if not names:
+        raise ConfigurationError(f"{named(where, value)}: name at least one channel, or leave the line out")
+    for name in names:
+        if name not in set(Channel):
+            raise ConfigurationError(
+                f'{named(where, value)} names "{name}": there is no such channel; {nearest(name, Channel)}'
+            )
+    return tuple(Channel(name) for name in names)
+
+
 def _routes(
-    table: Table, accounts: Mapping[str, Account], source: str, secrets: Secrets
+    table: Table, accounts: Mapping[str, AccountSettings], source: str, secrets: Secrets
 ) -> dict[Channel, tuple[str, ...]]:
     routes = {}
     for name, value in table.items():

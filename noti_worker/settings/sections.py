@@ -7,10 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.mode import Mode
-from noti_worker.domain.notification import Channel, OnUncertain
+from noti_worker.domain.notification import Channel, OnUncertain, Status
 from noti_worker.domain.secret import Secret
 from noti_worker.settings.coercion import about, written
 
@@ -67,7 +68,11 @@ class RetrySettings:
     )
     max_retries: int | None = field(
         default=None,
-        metadata=about("a cap over each row's own max_retries; none: the row decides", at_least=0, at_most=1000),
+        metadata=about(
+            "retries of rows that name none (none: 3), and a cap over those that do (none: no cap)",
+            at_least=0,
+            at_most=1000,
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -113,7 +118,7 @@ class ChannelSettings:
 
     @property
     def max_retries(self) -> int | None:
-        """A cap over the row's own; None: the row decides."""
+        """Of rows that name none, and a cap over those that do; None: the default, and no cap."""
         return self.retry.max_retries
 
 
@@ -277,16 +282,33 @@ class RetentionSettings:
         default=None, metadata=_age("delete attachments of this age that no notification names any more")
     )
 
+    @property
+    def ages(self) -> Ages:
+        """How long things are kept, as the store wants to hear it."""
+        by_status = {
+            Status.SENT: self.sent,
+            Status.FAILED: self.failed,
+            Status.CANCELLED: self.cancelled,
+            Status.EXPIRED: self.expired,
+            Status.SUPPRESSED: self.suppressed,
+        }
+        finished = {status.value: age for status, age in by_status.items() if age is not None}
+        return Ages(finished, self.logs, self.inbox, self.attachments)
+
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """A named account of a provider. `options` are the provider's own settings, not read yet."""
+class AccountSettings:
+    """A named account of a provider. `options` are the provider's own settings, not read yet.
+
+    `channels` limits it to those that it names; empty: all that its provider serves.
+    """
 
     name: str
     provider: str
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     source: str = ""  # the file's name and a colon, for errors
     mode: Mode = Mode.LIVE
+    channels: tuple[Channel, ...] = ()
 
     @property
     def where(self) -> str:
@@ -299,7 +321,7 @@ class Settings:
     """Everything that can be configured. `channels` holds all channels; `routes` only those that were given."""
 
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
-    accounts: Mapping[str, Account] = field(default_factory=dict)
+    accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
     routes: Mapping[Channel, tuple[str, ...]] = field(default_factory=dict)
     channels: Mapping[Channel, ChannelSettings] = field(
         default_factory=lambda: {channel: channel_defaults(channel, WorkerSettings().lease) for channel in Channel}

@@ -49,8 +49,8 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
 
     yield from _walk(settings.database, ("database",), where)
     for name, account in settings.accounts.items():
-        for key in ("provider", "mode"):
-            yield _shown(("accounts", name, key), getattr(account, key), where)
+        for key in ("provider", "mode", "channels"):
+            yield _shown(("accounts", name, key), getattr(account, key) or None, where)
         own = parse(keys_of(account.provider), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:

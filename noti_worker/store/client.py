@@ -54,7 +54,7 @@ _TYPES = {
     **dict.fromkeys(("send_at", "expires_at"), "timestamptz"),
     "max_retries": "integer",
 }
-_DEFAULTS = {"tenant_id": "'default'", "priority": "'normal'", "max_retries": "3"}
+_DEFAULTS = {"tenant_id": "'default'", "priority": "'normal'"}
 _KNOWN: dict[str, tuple[str, ...]] = {
     "channel": tuple(known.value for known in Channel),
     "priority": tuple(known.value for known in Priority),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
 from noti_worker.store import revisions
 from noti_worker.store.connect import named_in
+from noti_worker.store.settings import RELIED_ON
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -84,6 +85,7 @@ def pending(url: str) -> list[str]:
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with psycopg.connect(_conninfo(url), autocommit=True, application_name="noti-worker migrate") as connection:
+            connection.execute(f"SET search_path = {RELIED_ON['search_path']}")
             yield connection
     except psycopg.Error as error:
         raise _translated(error) from None

@@ -1,10 +1,12 @@
-"""The one way out over HTTP: guarded, bounded in time and size, honest about what was sent.
+"""The one way out: bounded in time and size, honest about what was sent. Providers see its plain values and its `Kit`.
 
-`client` sends requests, `guard` says where they may go, `lookup` resolves names within a limit,
-`lines` are the guarded connections and their pools, `answer` reads what comes back, `deadline` is the time of it all.
+`kit` makes senders of translations. Over HTTP: `http` drives a translation, `client` sends requests, `guard` says where
+they may go, `connections` keeps connections, `answer` reads what comes back, `deadline` is the time of it all. Over
+lines of text: `talk` is what a conversation may ask for, `lines` drives it on kept lines, `line` is the socket. For
+all: `lookup` resolves names within a limit, `dial` connects, `tls` says whom to trust.
 """
 
-from noti_worker.transport.client import Client, Http
-from noti_worker.transport.messages import Reply, Request, retry_after
+from noti_worker.transport.kit import Kit
+from noti_worker.transport.messages import Reply, Request
 
-__all__ = ["Client", "Http", "Reply", "Request", "retry_after"]
+__all__ = ["Kit", "Reply", "Request"]

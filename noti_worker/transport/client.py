@@ -1,4 +1,4 @@
-"""Sending one request: through the adapter of requests, with an Outcome where the line broke."""
+"""Sending one HTTP request: through the adapter of requests, telling how far it went where the line broke."""
 
 import logging
 import re
@@ -13,14 +13,15 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout, SSLError
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.said import Said
 from noti_worker.transport.answer import Answer
+from noti_worker.transport.connections import Pools
 from noti_worker.transport.deadline import Call, under_way
+from noti_worker.transport.dial import Dialler, NotSent
 from noti_worker.transport.guard import Guard, Refused, Target
-from noti_worker.transport.lines import Dialler, NotSent, Pools
-from noti_worker.transport.lookup import Lookup, Resolver, system_lookup
+from noti_worker.transport.lookup import Resolver
 from noti_worker.transport.messages import Reply, Request
+from noti_worker.transport.tls import trusting
 
 LARGEST_BODY = 64 * 1024
 LARGEST_HEADER = 4 * 1024
@@ -35,70 +36,63 @@ _WRONG_HOST = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
-class Http:
-    """Gives providers their clients, and the time by the database's clock."""
+def open_client(
+    resolver: Resolver,
+    now: Callable[[], datetime],
+    concurrency: int,
+    *,
+    allow_networks: Sequence[str] = (),
+    allow_http: bool = False,
+    ca_file: str | None = None,
+) -> "Client":
+    """A client of its own, with its own connections, for `concurrency` sends at once.
 
-    def __init__(self, now: Callable[[], datetime], lookup: Lookup = system_lookup) -> None:
-        """`now` gives aware UTC; `lookup` finds the addresses of a host."""
-        self.now = now
-        self._lookup = lookup
-
-    def client(
-        self,
-        *,
-        allow_networks: Sequence[str] = (),
-        allow_http: bool = False,
-        ca_file: str | None = None,
-        concurrency: int = 20,
-    ) -> "Client":
-        """A client of its own, with its own connections, for `concurrency` threads.
-
-        `allow_networks` opens private networks (CIDR) on all their ports, `allow_http` lets requests go
-        unencrypted, the certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises
-        ConfigurationError that names the setting.
-        """
-        guard = Guard(allow_networks, allow_http=allow_http)
-        return Client(guard, _tls(ca_file), Resolver(self._lookup, concurrency), concurrency)
+    `allow_networks` opens private networks (CIDR) on all their ports, `allow_http` lets requests go
+    unencrypted, the certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises
+    ConfigurationError that names the setting.
+    """
+    guard = Guard(allow_networks, allow_http=allow_http)
+    adapter = _Adapter(Dialler(resolver, guard.check), trusting(ca_file), concurrency)
+    return Client(guard, adapter, now)
 
 
 class Client:
     """Sends requests of one account; used by several threads at once."""
 
-    def __init__(self, guard: Guard, tls: ssl.SSLContext, resolver: Resolver, concurrency: int) -> None:
+    def __init__(self, guard: Guard, adapter: "_Adapter", now: Callable[[], datetime]) -> None:
         self._guard = guard
-        self._resolver = resolver
-        self._adapter = _Adapter(Dialler(guard, resolver), tls, concurrency)
+        self._adapter = adapter
+        self._now = now
 
-    def send(self, request: Request, limit: float) -> Reply | Outcome:
+    def send(self, request: Request, limit: float) -> Reply | Said:
         """Send `request` once and read the answer, all within `limit` seconds.
 
         No redirect is followed, nothing is tried twice, no proxy or password of the environment is used.
-        When there is no answer, the Outcome says what is known: `transient` when surely nothing was sent,
-        `uncertain` when it may have been, `permanent` when the guard refuses (code `bad_url`, `bad_header`
-        or `ssrf_blocked`).
+        When there is no answer, Said has no status and tells what is known: stage `connect` or `tls` when surely
+        nothing was sent, `answer` when it may have been, `guard` when it may not go there (code `bad_url`,
+        `bad_header` or `ssrf_blocked`).
         """
         try:
             prepared = _Prepared(request, self._guard.target(request.url))
         except Refused as refused:
-            return _refusal(refused)
-        with under_way(limit) as call:
+            return Said("guard", code=refused.code, error=str(refused))
+        with under_way(limit, prepared.target.path) as call:
             try:
                 answer: Any = self._adapter.send(prepared, stream=True, timeout=limit)
             except Refused as refused:
-                return _refusal(refused)
+                return Said("guard", code=refused.code, error=str(refused))
             except NotSent as error:
-                return Outcome(Kind.TRANSIENT, Scope.PROVIDER, error.code, str(error))
+                return Said("connect", code=error.code, error=str(error))
             except (requests.RequestException, HTTPError) as error:
                 return _broken(call, error)
             assert isinstance(answer, Answer)
             body, truncated = answer.body(LARGEST_BODY)
             headers = {name: value[:LARGEST_HEADER] for name, value in answer.headers.items()}
-            return Reply(answer.status, headers, body, truncated)
+            return Reply(answer.status, headers, body, request, self._now(), truncated)
 
     def close(self) -> None:
-        """Close the idle connections and end the threads; calls under way end by themselves."""
+        """Close the idle connections; calls under way end by themselves."""
         self._adapter.close()
-        self._resolver.close()
 
 
 class _Prepared(requests.PreparedRequest):
@@ -152,27 +146,23 @@ def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
-def _refusal(refused: Refused) -> Outcome:
-    return Outcome(Kind.PERMANENT, Scope.RECIPIENT, refused.code, str(refused))
-
-
-def _broken(call: Call, error: Exception) -> Outcome:
-    """What a broken line means, by whether the line noted that a byte may have gone out.
+def _broken(call: Call, error: Exception) -> Said:
+    """What a broken line means, by how far the call went.
 
     Requests cannot tell: it raises the same errors for "never sent" and "sent, answer lost".
     """
-    if not call.sent:
-        if call.expired or isinstance(error, ReadTimeout):
-            return Outcome(Kind.TRANSIENT, Scope.PROVIDER, "timeout", "no connection in time")
+    late = call.expired or isinstance(error, ReadTimeout)
+    if call.stage != "answer":
+        if late:
+            return Said(call.stage, code="timeout", error="no connection in time")
         if isinstance(error, SSLError):
-            reason = _tls_reason(error)
-            return Outcome(Kind.TRANSIENT, Scope.PROVIDER, "tls", f"TLS failed: {reason}")
-        return Outcome(Kind.TRANSIENT, Scope.PROVIDER, "connect", "the connection broke before anything was sent")
-    if call.expired or isinstance(error, ReadTimeout):
-        return Outcome(Kind.UNCERTAIN, Scope.PROVIDER, "timeout", "no answer in time; it may have been received")
+            return Said("tls", code="tls", error=f"TLS failed: {_tls_reason(error)}")
+        return Said(call.stage, code="closed", error="the connection broke before anything was sent")
+    if late:
+        return Said("answer", code="timeout", error="no answer in time; it may have been received")
     if _cause(error, HTTPException) and not _cause(error, ConnectionError):
-        return Outcome(Kind.UNCERTAIN, Scope.PROVIDER, "not_http", "the answer is not proper HTTP")
-    return Outcome(Kind.UNCERTAIN, Scope.PROVIDER, "closed", "the connection broke; it may have been received")
+        return Said("answer", code="not_http", error="the answer is not proper HTTP")
+    return Said("answer", code="closed", error="the connection broke; it may have been received")
 
 
 def _cause(error: Exception, kind: type[Exception]) -> bool:
@@ -193,17 +183,3 @@ def _tls_reason(error: Exception) -> str:
             return seen.reason.lower().replace("_", " ")
         seen = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
     return "handshake"
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.load_verify_locations(
-        requests.utils.DEFAULT_CA_BUNDLE_PATH
-    )  # a slim container has no certificates of its own
-    context.hostname_checks_common_name = False
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"ca_file: {ca_file} cannot be read as PEM certificates: {error}") from None
-    return context

@@ -11,11 +11,15 @@ from time import monotonic
 
 
 class Call:
-    """One request under way in one thread: its time, and whether a byte of it may have been sent."""
+    """One request under way in one thread: its time, its target, and how far it went.
 
-    def __init__(self, limit: float) -> None:
+    `stage` is `connect`, then `tls`, and `answer` from the moment on at which a byte of it may have been sent.
+    """
+
+    def __init__(self, limit: float, target: str = "/") -> None:
         self.ends_at = monotonic() + limit
-        self.sent = False
+        self.target = target
+        self.stage = "connect"
 
     @property
     def expired(self) -> bool:
@@ -31,9 +35,9 @@ class Call:
 
 
 @contextmanager
-def under_way(limit: float) -> Iterator[Call]:
-    """A call of `limit` seconds; it is the thread's current one inside."""
-    _current.call = call = Call(limit)
+def under_way(limit: float, target: str) -> Iterator[Call]:
+    """A call of `limit` seconds for `target` (path and query); it is the thread's current one inside."""
+    _current.call = call = Call(limit, target)
     try:
         yield call
     finally:

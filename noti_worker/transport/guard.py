@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
@@ -19,7 +19,10 @@ from noti_worker.domain.errors import ConfigurationError
 LONGEST_URL = 2048
 PORTS = frozenset({80, 443, 8443})
 
-# `is_global` alone is open: it takes NAT64, 6to4, site-local, multicast and cloud metadata for public.
+# `is_global` alone is open: it takes NAT64, 6to4, Teredo, multicast and cloud metadata for public. Of IPv6 only what
+# is given out to networks of the internet is open at all: elsewhere many forms hold an IPv4 address, as NAT64
+# (64:ff9b::/96) and SIIT (::ffff:0:0:0/96) do.
+_GIVEN_OUT = ip_network("2000::/3")
 _DENIED = tuple(
     ip_network(network)
     for network in (
@@ -39,21 +42,16 @@ _DENIED = tuple(
         "224.0.0.0/4",
         "240.0.0.0/4",
         "168.63.129.16/32",
-        "::/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "100::/64",
         "2001::/32",
         "2001:db8::/32",
         "3fff::/20",
         "2002::/16",
-        "5f00::/16",
-        "fc00::/7",
-        "fe80::/10",
-        "fec0::/10",
-        "ff00::/8",
     )
 )
+_ISATAP = 0x0000_5EFE  # RFC 5214: an interface whose last 32 bits are an IPv4 address
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# RFC 3986: what a path or a query may hold; the rest goes percent-encoded, as from any browser.
+_OPEN = "!$%&'()*+,-./:;=?@_~"
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?")
 
 
@@ -72,7 +70,7 @@ class Target:
     scheme: str
     host: str  # ASCII, lower case; an IPv6 address without brackets
     port: int
-    path: str = field(repr=False)  # with the query
+    path: str = field(repr=False)  # with the query, as it goes out
 
     @property
     def url(self) -> str:
@@ -110,14 +108,16 @@ class Guard:
             raise Refused("bad_url", "the URL holds a user name or password")
         host = _host(parts.hostname or "", literal="[" in parts.netloc)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
+        if _STRAY_PERCENT.search(path):
+            raise Refused("bad_url", "the URL holds a % that begins no code such as %20: write it as %25")
+        return Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), quote(path, safe=_OPEN))
 
     def check(self, address: str, port: int) -> None:
         """Raise Refused when no connection may go to this IP address and port."""
         ip = _unmapped(address)
         if any(ip in network for network in self._allowed):
             return
-        if not ip.is_global or any(ip in network for network in _DENIED):
+        if not _is_public(ip):
             raise Refused(
                 "ssrf_blocked",
                 "the host's address is private or reserved: to send there, name its network in allow_networks",
@@ -127,6 +127,12 @@ class Guard:
                 "ssrf_blocked",
                 "only the ports 443, 80 and 8443 are open: for another, name the host's network in allow_networks",
             )
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    if isinstance(ip, IPv6Address) and (ip not in _GIVEN_OUT or int(ip) >> 32 & 0xFDFF_FFFF == _ISATAP):
+        return False
+    return ip.is_global and not any(ip in network for network in _DENIED)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -1,176 +1,184 @@
-"""Guarded connections and the pools that keep them: what urllib3 does, with our own way of connecting."""
+"""Sending over kept lines: opened as the conversation says, used by one thread at a time, given up when worn out."""
 
-import errno
-import os
-import socket
-from collections.abc import Mapping
+import ssl
+from dataclasses import dataclass
+from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Generic, TypeVar
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.notification import Message
+from noti_worker.domain.said import Said
+from noti_worker.transport.dial import Dialler, NotSent
+from noti_worker.transport.guard import Refused
+from noti_worker.transport.line import Line
+from noti_worker.transport.talk import Broke, Conversation, Ended, Exchange, Heard, Talk
 
-from noti_worker.transport.answer import Answer
-from noti_worker.transport.deadline import current
-from noti_worker.transport.guard import Guard, Refused
-from noti_worker.transport.lookup import Resolver
+CONNECT_AT_MOST = 15.0
+IDLE_AT_MOST = 60.0
+MAILS_AT_MOST = 100
+_GOODBYE = 1.0
 
-STALE = 5.0
-"""Seconds after which an idle connection is not used again: the peer may just be closing it, and a request
-that meets the closing looks like one whose answer was lost."""
-
-
-class NotSent(Exception):
-    """No connection came about, so nothing was sent; `code` for rules, the message for a person."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+T = TypeVar("T")
+Ready = TypeVar("Ready")
 
 
-class Dialler:
-    """Opens connections: resolve, check every address, connect to exactly the one that was checked."""
-
-    def __init__(self, guard: Guard, resolver: Resolver) -> None:
-        self._guard = guard
-        self._resolver = resolver
-
-    def dial(self, host: str, port: int) -> socket.socket:
-        """A connected socket within the current call's time; raises Refused or NotSent."""
-        call = current()
-        try:
-            addresses = self._resolver.resolve(host, port, call.remaining())
-        except TimeoutError:
-            raise NotSent("timeout", "the host's name was not resolved in time") from None
-        except (OSError, UnicodeError):
-            raise NotSent("dns", "the host's name could not be resolved") from None
-        permitted, refusal = [], None
-        for family, address in addresses:
-            try:
-                self._guard.check(address[0], address[1])
-                permitted.append((family, address))
-            except Refused as refused:
-                refusal = refused
-        if not permitted:
-            raise refusal or NotSent("dns", "the host's name has no address")
-        return self._first(permitted)
-
-    def _first(self, addresses: list[tuple[int, tuple[Any, ...]]]) -> socket.socket:
-        call = current()
-        trouble = NotSent("connect", "no connection")
-        for tried, (family, address) in enumerate(addresses):
-            if call.expired:
-                break
-            try:
-                # An address that does not answer must leave time for the others.
-                timeout = call.remaining() / (len(addresses) - tried)
-                sock = socket.socket(family, socket.SOCK_STREAM)
-            except OSError as error:  # a family that this machine lacks
-                trouble = _trouble(error)
-                continue
-            try:
-                sock.settimeout(timeout)
-                sock.connect(address)
-                peer = sock.getpeername()
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(call.remaining())
-            except OSError as error:
-                sock.close()
-                trouble = _trouble(error)
-                continue
-            if peer[:2] != address[:2]:
-                sock.close()
-                raise Refused("ssrf_blocked", "the connection went elsewhere than to the address that was checked")
-            return sock
-        raise trouble
+@dataclass(slots=True)
+class _Open(Generic[Ready]):
+    line: Line
+    ready: Ready
 
 
-def _trouble(error: OSError) -> NotSent:
-    if isinstance(error, TimeoutError):
-        return NotSent("timeout", "no connection in time")
-    if error.errno == errno.ECONNREFUSED:
-        return NotSent("refused", "the connection was refused")
-    return NotSent("connect", f"no connection: {os.strerror(error.errno or 0)}")
+class Lines(Generic[Ready]):
+    """The lines of one account: a Sender that can also look."""
 
-
-class _Line(HTTPConnection):
-    """A connection that dials by our rules, speaks within the call's time and notes when a byte may be gone."""
-
-    dialler: Dialler
-    idle_since = 0.0
-    _method = ""
-
-    def _new_conn(self) -> socket.socket:
-        return self.dialler.dial(self._dns_host, self.port)
-
-    def request(  # type: ignore[override]
-        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **_: object
+    def __init__(
+        self,
+        conversation: Conversation[Ready],
+        dialler: Dialler,
+        host: str,
+        port: int,
+        context: ssl.SSLContext | None,
     ) -> None:
-        # Head and body leave together: one packet for a small request, and one point where it counts as sent.
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == self.default_port else f":{self.port}"
-        fields = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
-        head = f"{method} {url} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n"
-        rest = memoryview(head.encode("latin-1") + (body or b""))
-        self._method = method
-        if self.sock is None:
-            self.connect()
-        call = current()
-        call.sent = True
-        while rest:
-            self.sock.settimeout(call.remaining())
-            rest = rest[self.sock.send(rest) :]
-
-    def getresponse(self) -> Answer:  # type: ignore[override]
-        return Answer(self.sock, current(), self._method)
-
-
-class _TlsLine(_Line, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Line  # type: ignore[assignment]
-    dialler: Dialler
-
-    def _new_conn(self) -> Any:
-        line: Any = super()._new_conn()
-        line.dialler = self.dialler
-        return line
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        line: Any = super()._get_conn(timeout)
-        if not line.is_closed and monotonic() - line.idle_since > STALE:
-            line.close()
-        return line
-
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.idle_since = monotonic()
-        super()._put_conn(conn)
-
-
-class _TlsPool(_Pool, HTTPSConnectionPool):
-    ConnectionCls = _TlsLine  # type: ignore[assignment]
-
-
-class Pools(PoolManager):
-    """One pool per scheme, host and port, the least recently used given up first."""
-
-    def __init__(self, dialler: Dialler, **options: Any) -> None:
-        super().__init__(**options)
+        self._conversation = conversation
         self._dialler = dialler
-        self.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._host, self._port = host, port
+        self._context = context
+        self._pool: _Pool[Ready] = _Pool(conversation.farewell)
 
-    def at(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
-        """The pool of one scheme, host and port."""
-        # The inherited method makes a key of thirty settings for each request; ours differ in these three only.
-        context = self.connection_pool_kw | {"scheme": scheme, "host": host, "port": port}
-        key: Any = (scheme, host, port)
-        return self.connection_from_pool_key(key, context)
+    def send(self, message: Message, limit: float) -> Said:
+        """Send on a kept line, or on a fresh one; once more on a fresh one when the kept one was worn out."""
+        try:
+            exchange = self._conversation.about(message)
+        except BadNotification as bad:
+            return Said("compose", error=str(bad))
+        now = monotonic()
+        ends_at = now + limit
+        kept = self._pool.take()
+        if kept is not None:
+            # A silent line gets a third of the time, so that enough is left for a fresh one.
+            ended = self._on(kept, exchange, ends_at, first=now + limit / 3)
+            if not ended.worn_out:
+                return ended.said
+        fresh = self._open(exchange, ends_at)
+        return fresh if isinstance(fresh, Said) else self._on(fresh, exchange, ends_at, first=ends_at).said
 
-    def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        pool = super()._new_pool(*args, **kwargs)
-        assert isinstance(pool, _Pool)
-        pool.dialler = self._dialler
-        return pool
+    def check(self, limit: float) -> Said:
+        """Open a line within `limit` seconds, then hang up; no message is begun."""
+        exchange = self._conversation.about(None)
+        opened = self._open(exchange, monotonic() + limit)
+        if isinstance(opened, Said):
+            return opened
+        opened.line.quit(self._conversation.farewell)
+        return exchange.look(opened.ready)
+
+    def close(self) -> None:
+        """Say goodbye on the kept lines."""
+        self._pool.close()
+
+    def _open(self, exchange: Exchange[Ready], ends_at: float) -> "_Open[Ready] | Said":
+        since = monotonic()
+        try:
+            sock = self._dialler.dial(self._host, self._port, min(ends_at, since + CONNECT_AT_MOST))
+        except (Refused, NotSent) as error:
+            return exchange.unreachable(self._unreachable(error, since))
+        line = Line(sock, self._context, self._host)
+        connected = Heard(f"{sock.getpeername()[0]} port {self._port}", (monotonic() - since) * 1000)
+        try:
+            ready = _drive(exchange.open(connected), line, ends_at, ends_at)
+        except BaseException:
+            line.drop()
+            raise
+        if isinstance(ready, Said):
+            line.drop()
+            return ready
+        return _Open(line, ready)
+
+    def _unreachable(self, error: Refused | NotSent, since: float) -> Broke:
+        code, reason = error.code, f"cannot connect to {self._host} port {self._port}: {error}"
+        if isinstance(error, NotSent):
+            if error.looking and code == "timeout":
+                reason = f"no answer in time to the question where {self._host} is"
+            elif error.looking:
+                reason = f"the name {self._host} is not found"
+            else:
+                reason = f"cannot connect to {self._host} port {self._port}: {error.reason}"
+        return Broke(code, reason, (monotonic() - since) * 1000)
+
+    def _on(self, opened: _Open[Ready], exchange: Exchange[Ready], ends_at: float, first: float) -> Ended:
+        line = opened.line
+        line.mails += 1
+        line.begin()
+        try:
+            ended = _drive(exchange.send(opened.ready), line, first, ends_at)
+        except BaseException:
+            line.drop()
+            raise
+        if ended.keep and not ended.worn_out:
+            self._pool.give_back(opened)
+        else:
+            line.drop()
+        return ended
+
+
+def _drive(talk: Talk[T], line: Line, first: float, ends_at: float) -> T:
+    """Do what the conversation asks for until it is over; the first line is waited for until `first`."""
+    until = first
+    try:
+        step = next(talk)
+        while True:
+            try:
+                heard = line.do(step, until)
+            except Broke as broke:
+                step = talk.throw(broke)
+            else:
+                if heard.line:
+                    until = ends_at
+                step = talk.send(heard)
+    except StopIteration as over:
+        result: T = over.value
+        return result
+
+
+class _Pool(Generic[Ready]):
+    """The idle lines, the latest used first, so that those of a past rush grow old and go."""
+
+    def __init__(self, farewell: bytes) -> None:
+        self._farewell = farewell
+        self._idle: list[_Open[Ready]] = []
+        self._lock = Lock()
+        self._closed = False
+
+    def take(self) -> "_Open[Ready] | None":
+        """A line that seems alive, or None: then open one."""
+        with self._lock:
+            now = monotonic()
+            old = [one for one in self._idle if now - one.line.idle_since > IDLE_AT_MOST]
+            self._idle = self._idle[len(old) :]
+            taken = self._idle.pop() if self._idle else None
+        for one in old:
+            one.line.quit(self._farewell)
+        while taken is not None and not taken.line.is_quiet():
+            taken.line.drop()
+            with self._lock:
+                taken = self._idle.pop() if self._idle else None
+        return taken
+
+    def give_back(self, opened: "_Open[Ready]") -> None:
+        """Keep a line on which no message is open."""
+        with self._lock:
+            opened.line.idle_since = monotonic()
+            keep = not self._closed and opened.line.mails < MAILS_AT_MOST
+            if keep:
+                self._idle.append(opened)
+        if not keep:
+            opened.line.quit(self._farewell)
+
+    def close(self) -> None:
+        """Say goodbye on all idle lines; those in use follow when they are given back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        deadline = monotonic() + _GOODBYE
+        for one in idle:
+            one.line.quit(self._farewell, deadline - monotonic())

@@ -1,10 +1,11 @@
-"""Name resolution within a time limit: the C library's lookup has none, so it waits in a helper thread."""
+"""Name resolution within a time limit: the C library's lookup has none, so it waits in a thread of its own."""
 
 import socket
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import SimpleQueue
-from threading import Lock, Thread
+from dataclasses import dataclass, field
+from threading import Condition, Thread
 from typing import Any
 
 Addresses = Sequence[tuple[int, tuple[Any, ...]]]
@@ -13,6 +14,9 @@ Addresses = Sequence[tuple[int, tuple[Any, ...]]]
 Lookup = Callable[[str, int], Addresses]
 """Finds the addresses of a host; raises OSError. Tests put their own in."""
 
+IDLE_AT_MOST = 2.0
+"""Seconds after which a thread without work ends."""
+
 
 def system_lookup(host: str, port: int) -> Addresses:
     """Ask the system's resolver."""
@@ -20,51 +24,79 @@ def system_lookup(host: str, port: int) -> Addresses:
     return [(family, address) for family, _, _, _, address in found]
 
 
-class Resolver:
-    """Looks names up in at most `threads` threads; those who ask for the same name share one lookup.
+@dataclass(eq=False, slots=True)
+class _Task:
+    key: tuple[str, int]
+    asker: object
+    future: "Future[Addresses]" = field(default_factory=Future)
+    waiters: int = 0
 
-    The threads are daemons: a lookup that hangs must not keep the process from ending.
+
+class Resolver:
+    """Looks names up for all transports, in at most `threads` threads, of which one asker has at most `share`.
+
+    Those who ask for the same name share one lookup. One account whose names take minutes leaves threads to the
+    others. The threads are daemons: a lookup that hangs must not keep the process from ending.
     """
 
-    def __init__(self, lookup: Lookup, threads: int) -> None:
+    def __init__(self, lookup: Lookup = system_lookup, threads: int = 32, share: int = 8) -> None:
         self._lookup = lookup
-        self._most = threads
-        self._lock = Lock()
-        self._tasks: SimpleQueue[tuple[tuple[str, int], Future[Addresses]] | None] = SimpleQueue()
-        self._pending: dict[tuple[str, int], Future[Addresses]] = {}
-        self._threads = 0
+        self._most, self._share = threads, share
+        self._changed = Condition()
+        self._waiting: deque[_Task] = deque()
+        self._pending: dict[tuple[str, int], _Task] = {}
+        self._busy: Counter[object] = Counter()
+        self._threads = self._idle = 0
 
-    def resolve(self, host: str, port: int, timeout: float) -> Addresses:
+    def resolve(self, host: str, port: int, timeout: float, asker: object = None) -> Addresses:
         """The addresses of `host`; raises TimeoutError after `timeout` seconds, OSError when there are none."""
-        key = (host, port)
-        with self._lock:
-            future = self._pending.get(key)
-            if future is None:
-                future = self._pending[key] = Future()
-                self._tasks.put((key, future))
-                if self._threads < min(self._most, len(self._pending)):
-                    self._threads += 1
-                    Thread(target=self._run, name="noti-lookup", daemon=True).start()
-        return future.result(timeout)
+        with self._changed:
+            task = self._pending.get((host, port)) or self._begin(_Task((host, port), asker))
+            task.waiters += 1
+        try:
+            return task.future.result(timeout)
+        finally:
+            with self._changed:
+                task.waiters -= 1
+                if not task.waiters and task in self._waiting:  # all gave up before it was begun
+                    self._waiting.remove(task)
+                    del self._pending[task.key]
 
-    def close(self) -> None:
-        """End the threads, each after its lookup."""
-        with self._lock:
-            for _ in range(self._threads):
-                self._tasks.put(None)
+    def _begin(self, task: _Task) -> _Task:
+        self._pending[task.key] = task
+        self._waiting.append(task)
+        if self._idle < len(self._waiting) and self._threads < self._most:
+            self._threads += 1
+            Thread(target=self._run, name="noti-lookup", daemon=True).start()
+        else:
+            self._changed.notify()
+        return task
 
     def _run(self) -> None:
-        while True:
-            task = self._tasks.get()
-            if task is None:
-                with self._lock:
-                    self._threads -= 1
-                return
-            key, future = task
+        while (task := self._next()) is not None:
             try:
-                future.set_result(self._lookup(*key))
-            except (OSError, UnicodeError) as error:
-                future.set_exception(error)
-            finally:
-                with self._lock:
-                    del self._pending[key]
+                addresses, error = self._lookup(*task.key), None
+            except (OSError, UnicodeError) as failed:
+                addresses, error = (), failed
+            with self._changed:
+                del self._pending[task.key]
+                self._busy[task.asker] -= 1
+                if not self._busy[task.asker]:
+                    del self._busy[task.asker]
+            task.future.set_result(addresses) if error is None else task.future.set_exception(error)
+
+    def _next(self) -> _Task | None:
+        """The oldest task whose asker has a thread left; None when there was none for a while."""
+        with self._changed:
+            while True:
+                for task in self._waiting:
+                    if self._busy[task.asker] < self._share:
+                        self._waiting.remove(task)
+                        self._busy[task.asker] += 1
+                        return task
+                self._idle += 1
+                woken = self._changed.wait(IDLE_AT_MOST)
+                self._idle -= 1
+                if not woken:
+                    self._threads -= 1
+                    return None

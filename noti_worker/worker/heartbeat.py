@@ -8,6 +8,7 @@ from noti_worker.domain.facts import Fenced, Trouble
 from noti_worker.domain.ports import Leases, Workers
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import InFlight
+from noti_worker.worker.routes import Routes
 
 BEAT_EVERY = 2.0
 
@@ -22,13 +23,15 @@ class Heartbeat:
         leases: Leases,
         in_flight: InFlight,
         state: Callable[[], dict[str, object]],
+        routes: Routes,
     ) -> None:
-        """Prepare; `start` runs it. `state` is what the register tells of us."""
+        """Prepare; `start` runs it. `state` and `routes` are what the register tells of us."""
         self._context = context
         self._workers = workers
         self._leases = leases
         self._in_flight = in_flight
         self._state = state
+        self._routes = routes
         self._clock = context.clock
         self._outage = context.outage
         self._lease = context.pace.lease
@@ -103,6 +106,7 @@ class Heartbeat:
         self._clock.hear(beat.now, asked)
         self._beats = self._beats + 1 if beat.known else 0
         self._dead = beat.dead
+        self._routes.tell(self._context.worker_id, known=beat.known)
         return True, BEAT_EVERY
 
     def _extend(self, now: float) -> bool:

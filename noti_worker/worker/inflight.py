@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from noti_worker.domain.facts import LeaseLost, Result
+from noti_worker.domain.lifecycle import LONGEST_SEND
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.ports import Clock, Observer
 from noti_worker.worker.plans import Serve
 
 FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
-
-LONGEST_SEND = timedelta(minutes=10)
-"""No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
 
 _NO_BRIEFING = Briefing()
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Channel, Notification
@@ -27,12 +28,12 @@ class Serve:
 class Plan:
     """What one reading of the configuration says: how each channel is served, and what to close afterwards.
 
-    `about` is what the register of workers tells of it.
+    `routes` is what the register of workers tells of it.
     """
 
     channels: Mapping[Channel, Serve]
     close: Callable[[], None]
-    about: Mapping[str, object]
+    routes: tuple[RouteLine, ...]
 
 
 class Plans:

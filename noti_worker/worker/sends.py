@@ -7,8 +7,7 @@ from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import LeaseLost, Result, Trouble
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Notification, OnUncertain
-from noti_worker.domain.ports import Claims, Leases
-from noti_worker.worker.context import Context
+from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.plans import Plans
 from noti_worker.worker.returns import Returns
@@ -21,8 +20,7 @@ class Sends:
     def __init__(
         self,
         context: Context,
-        claims: Claims,
-        leases: Leases,
+        doors: Doors,
         in_flight: InFlight,
         plans: Plans,
         steering: Steering,
@@ -31,8 +29,7 @@ class Sends:
     ) -> None:
         """Send by the plan of the day; what may not start goes to `returns`, and `ended` hears of each result."""
         self._context = context
-        self._claims = claims
-        self._leases = leases
+        self._doors = doors
         self._in_flight = in_flight
         self._plans = plans
         self._steering = steering
@@ -71,7 +68,7 @@ class Sends:
         if not claim.briefing.incomplete:
             return True
         try:
-            claim.briefing = self._claims.complete(claim.notification, claim.briefing)
+            claim.briefing = self._doors.claims.complete(claim.notification, claim.briefing)
         except DatabaseAway:
             return False
         except DatabaseRefused as error:
@@ -90,7 +87,7 @@ class Sends:
         if (notification.on_uncertain or policy.on_uncertain) is OnUncertain.RETRY:
             return True
         try:
-            ours = self._leases.dispatch(self._context.worker_id, notification)
+            ours = self._doors.leases.dispatch(self._context.worker_id, notification)
         except (DatabaseAway, DatabaseRefused):
             return False
         if not ours:

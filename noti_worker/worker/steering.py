@@ -1,7 +1,7 @@
 """What this worker knows of closures: the loop learns it, the claim, the sender threads and the routes obey it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from noti_worker.domain.closures import CIRCUIT, NOTHING, Closure, Closures, Route, Scope, Skip
 from noti_worker.domain.lanes import Lane
@@ -24,13 +24,13 @@ class Steering:
     a probe is at hand, so that one message finds its way.
     """
 
-    def __init__(self, routes: Mapping[Channel, Route], troubled: Callable[[str], None] = lambda account: None) -> None:
-        """Begin with nothing closed; `troubled` hears of an account whose circuit this worker opens."""
+    def __init__(self, routes: Mapping[Channel, Route]) -> None:
+        """Begin with nothing closed."""
         self.routes = routes
-        self._troubled = troubled
         self.closures = Closures()
         self.read = Closures()
         self._opened: frozenset[Closure] = frozenset()
+        self._troubles: frozenset[str] = frozenset()
         self._probes: frozenset[str] = frozenset()
         self._claimed: frozenset[str] = frozenset()  # probes for which a row is in hand
         self._lock = threading.Lock()
@@ -61,7 +61,6 @@ class Steering:
             self._opened |= {Closure(Scope.ACCOUNT, account, cause=CIRCUIT)}
             self._probes -= {account}
             self._combine()
-        self._troubled(account)
 
     def opened(self, account: str) -> None:
         """The database knows the circuit, or has ended it meanwhile."""
@@ -85,6 +84,11 @@ class Steering:
             self._probes -= {account}
             self._combine()
             return True
+
+    @property
+    def troubled(self) -> frozenset[str]:
+        """The accounts whose circuits are open."""
+        return self._troubles
 
     @property
     def probes(self) -> frozenset[str]:
@@ -125,6 +129,6 @@ class Steering:
         return self.closures.accounts(tenant_id) if self.closures else frozenset()
 
     def _combine(self) -> None:
-        self.closures = (Closures(self.read.all | self._opened) if self._opened else self.read).without_circuits(
-            self._probes
-        )
+        known = Closures(self.read.all | self._opened) if self._opened else self.read
+        self._troubles = known.circuits
+        self.closures = known.without_circuits(self._probes)

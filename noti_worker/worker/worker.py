@@ -23,6 +23,7 @@ from noti_worker.worker.plans import Plans
 from noti_worker.worker.pools import Pool
 from noti_worker.worker.recorder import Recorder
 from noti_worker.worker.rounds import Rounds
+from noti_worker.worker.routes import Routes
 from noti_worker.worker.sends import Sends
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import ANSWER_WITHIN, Stop
@@ -70,6 +71,7 @@ class Worker:
         self._pools: dict[Channel, Pool] = {}
         self._wake_up = WakeUp()
         self._in_flight = InFlight(context.clock, context.pace.lease, context.observer)
+        self._routes = Routes(doors.workers, lambda: self._plans.current.routes, context.observer)
         self._hinted = False
         self.stop = Stop(self._wake_up, shorten)
 
@@ -96,13 +98,16 @@ class Worker:
             return 0
         context = self._context = replace(self._context, worker_id=worker_id)
         doors, in_flight = self._doors, self._in_flight
+        self._routes.tell(worker_id)
         recorder = self._recorder = Recorder(context, doors.records, in_flight, self._flushed)
-        heartbeat = self._heartbeat = Heartbeat(context, doors.workers, doors.leases, in_flight, self._state)
+        heartbeat = self._heartbeat = Heartbeat(
+            context, doors.workers, doors.leases, in_flight, self._state, self._routes
+        )
         steering = self._steering
         circuits = self._circuits = Circuits(context, doors.circuits, steering)
         self._rounds = Rounds(context, doors, self._pools, in_flight, heartbeat, steering, circuits)
         returns = self._rounds.returns
-        self._sends = Sends(context, doors.claims, doors.leases, in_flight, self._plans, steering, returns, self._ended)
+        self._sends = Sends(context, doors, in_flight, self._plans, steering, returns, self._ended)
         self._serve()
         context.observer.on(WorkerStarted(worker_id, self._version, tuple(self._pools)))
         heartbeat.start()
@@ -195,9 +200,7 @@ class Worker:
 
     def _state(self) -> dict[str, object]:
         return {
-            **self._plans.current.about,
             "channels": sorted(self._plans.current.channels),
-            "routes": {channel: dict(route) for channel, route in self._steering.routes.items()},
             "in_flight": len(self._in_flight),
             "stopping": self.stop.asked is not None,
         }

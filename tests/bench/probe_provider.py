@@ -5,11 +5,14 @@ import time
 from dataclasses import dataclass
 
 from noti_worker.domain.notification import Channel, Message
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
-from noti_worker.transport import Http
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
+from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
+RULES = (Rule("probe.noted", Kind.OK, code="noted"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +22,19 @@ class Settings:
     book: str
 
 
-def build(settings: Settings, http: Http) -> Sender:
+def build(settings: Settings, kit: Kit) -> Sender:
     """Open the book."""
-    return _Probe(os.open(settings.book, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+    probe = _Probe(os.open(settings.book, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+    return kit.blocking(probe.send, probe.close)
 
 
 class _Probe:
     def __init__(self, book: int) -> None:
         self._book = book
 
-    def send(self, message: Message, limit: float) -> Outcome:
+    def send(self, message: Message, limit: float) -> Said:
         os.write(self._book, f"{message.recipient} {time.monotonic()}\n".encode())
-        return Outcome(Kind.OK, code="noted")
+        return Said("answer", code="noted")
 
     def close(self) -> None:
         os.close(self._book)

@@ -15,6 +15,7 @@ from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import TellModes
 from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import DeliveryModes, Retained, Trouble
 from noti_worker.domain.secret import Secret
@@ -22,7 +23,7 @@ from noti_worker.store.connect import Database, Session
 from noti_worker.store.people.gauges import Gauges
 from noti_worker.store.queue.workers import PostgresWorkers
 from noti_worker.store.upkeep.duties import Duties
-from noti_worker.store.upkeep.retention import NOT_OURS, Ages
+from noti_worker.store.upkeep.retention import NOT_OURS
 from tests.store.rows import silence
 from tests.worker.fakes import Witness
 

@@ -124,7 +124,8 @@ def test_why_tells_the_story_line_by_line(noti: Invoke, connection: Connection) 
     assert len(lines) >= 3
     assert all(line[:2] == "20" and line[19] == "Z" for line in lines[1:] if not line.startswith(" "))
     told = read(noti("why", str(made), "--json"))
-    assert list(told) == ["notification", "events"]
+    assert list(told) == ["notification", "events", "blocked_by"]
+    assert told["blocked_by"] == []  # it is over
     assert list(told["events"][0]) == [
         "at",
         "event",

@@ -120,10 +120,16 @@ def test_status_is_loud_about_living_workers_that_do_not_send(noti: Invoke, conn
         """ (7, now(), '{"modes": {"relay": "dry", "hooks": "redirect"}}'), (8, now(), '{"modes": {}}'),"""
         """ (9, now() - interval '1 hour', '{"modes": {"relay": "dry"}}'), (10, now(), '{"modes": "odd"}')"""
     )
+    connection.execute(  # 7 and 10 are of the version before
+        "INSERT INTO noti.worker_routes VALUES (8, 'email', 1, 'relay', 'smtp', 'live'),"
+        " (8, 'email', 2, 'spare', 'smtp', 'dry'), (8, 'sms', 1, 'spare', 'smtp', 'dry'),"
+        " (9, 'email', 1, 'relay', 'smtp', 'dry')"
+    )
     loud = [line for line in noti("status").stdout.splitlines() if "SAFE MODE" in line]
     assert loud == [
         "SAFE MODE: worker 7 sends nothing through relay (dry)",
         "SAFE MODE: worker 7 sends to other addresses through hooks (redirect)",
+        "SAFE MODE: worker 8 sends nothing through spare (dry)",
     ]
 
 
@@ -135,12 +141,13 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
         "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
                      "oldest_due_seconds", "bounded"],
         "rates": ["sent", "retried", "failed", "other", "seconds"],
-        "waiting": ["channel", "priority", "tenant_id", "rows", "oldest_due_seconds", "oldest_id", "why", "bounded"],
+        "waiting": ["channel", "priority", "tenant_id", "rows", "oldest_due_seconds", "oldest_id", "why", "bounded",
+                        "blocked_by"],
         "answers": ["account", "kind", "tries", "of", "example_id", "error"],
         "held": ["channel", "status", "reason", "rows", "oldest_seconds", "example_id", "bounded"],
         "failures": ["channel", "account", "kind", "rows", "example_id", "error", "bounded"],
         "workers": ["worker_id", "host", "pid", "version", "started_at", "heartbeat_seconds", "up_seconds", "alive",
-                    "state"],
+                    "state", "modes"],
         "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until", "tenant_id"],
         "circuits": ["account", "reason", "opened_by", "opened_at", "retry_at"],
     }  # fmt: skip

@@ -1,17 +1,23 @@
 """Tiny fakes around the hallway: a sender with one answer, a renderer that only marks, a clock set by hand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from noti_worker.accounts import Accounts
 from noti_worker.delivery.deliver import Delivery
 from noti_worker.delivery.render import Rendered
 from noti_worker.delivery.safety import Safety
+from noti_worker.domain.account import Account
 from noti_worker.domain.facts import Fact
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification, Template
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.options import ALL_OPTIONS
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Sender, Steers
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
 from tests.domain.rows import NOW
 
 
@@ -29,11 +35,23 @@ class StillClock:
         return self.seconds
 
 
+REFUSED = Said("auth", code="refused", error="the login was refused")
+RULES = (
+    Rule("courier.refused", Kind.CONFIG, Scope.ACCOUNT, stage="auth"),
+    *(Rule(f"courier.{kind}", kind, code=kind) for kind in Kind),
+)
+
+
+def said(kind: Kind, **fields: Any) -> Said:
+    """What a courier says for an outcome of this kind."""
+    return Said("answer", code=kind, **fields)
+
+
 class Courier:
     """Gives one answer, or does what `instead` does; keeps what it was given."""
 
     def __init__(self, answer: Any = None, instead: Callable[[Message], Any] | None = None) -> None:
-        self.answer = answer or Outcome(Kind.OK)
+        self.answer = answer or said(Kind.OK)
         self.instead = instead
         self.sent: list[Message] = []
         self.limits: list[float] = []
@@ -72,6 +90,22 @@ class Witness:
         self.facts.append(fact)
 
 
+class Paused:
+    """Steering that knows of paused accounts alone."""
+
+    troubled: Collection[str] = frozenset()
+    probes: Collection[str] = frozenset()
+
+    def __init__(self, paused: Callable[[], Collection[str]]) -> None:
+        self._paused = paused
+
+    def spend(self, account: str) -> bool:
+        return False
+
+    def closed_accounts(self, tenant_id: str) -> Collection[str]:
+        return self._paused()
+
+
 def a_delivery(
     senders: Mapping[str, Courier] | None = None,
     routes: Mapping[Channel, Sequence[str]] | None = None,
@@ -81,19 +115,36 @@ def a_delivery(
     modes: Mapping[str, Mode] | None = None,
     redirect_to: Mapping[Channel, str] | None = None,
     traced: Callable[[Notification, Message], Message] | None = None,
-    paused: frozenset[str] = frozenset(),
+    accounts: Accounts | None = None,
+    paused: Collection[str] | Callable[[], Collection[str]] = (),
+    steering: Steers | None = None,
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
     return Delivery(
-        routes=routes or {channel: tuple(senders) for channel in Channel},
-        senders=senders,
-        providers=dict.fromkeys(senders, "smtp"),
-        channels=dict.fromkeys(Channel, policy or Policy()),
-        safety=Safety(modes or dict.fromkeys(senders, Mode.LIVE), redirect_to or {}),
+        accounts or some_accounts(senders, routes, modes),
+        policies=dict.fromkeys(Channel, policy or Policy()),
         renderer=renderer or Marker(),
         clock=clock or StillClock(),
         dice=lambda: 0.5,
+        safety=Safety(redirect_to or {}),
+        steering=steering or Paused(paused if callable(paused) else lambda: paused),
         traced=traced,
-        paused=lambda: paused,
+    )
+
+
+def some_accounts(
+    senders: Mapping[str, Sender],
+    routes: Mapping[Channel, Sequence[str]] | None = None,
+    modes: Mapping[str, Mode] | None = None,
+    provider: str = "smtp",
+    rules: Sequence[Rule] = RULES,
+) -> Accounts:
+    """Accounts of one provider that serve everything."""
+    accounts = {
+        name: Account(name, provider, (modes or {}).get(name, Mode.LIVE), frozenset(Channel), tuple(rules), ALL_OPTIONS)
+        for name in senders
+    }
+    return Accounts(
+        accounts, routes or {channel: tuple(senders) for channel in Channel}, lambda account: senders[account.name]
     )

@@ -1,28 +1,36 @@
 """What a row's content becomes: html alone, files inside it, what was not said, and when the mail is dated."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from noti_worker.domain.notification import Attachment, Briefing, Channel, Drop, Message, Template
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Attachment, Briefing, Channel, Drop, Message, Stop, Template
 from tests.delivery.fakes import a_delivery
 from tests.domain.rows import NOW, claimed
 
 LOGO = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
 PDF = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f51"
+NOTHING = Briefing()
 FILES = (Attachment("Logo 1.png", "image/png", b"logo"), Attachment("a.pdf", "application/pdf", b"pdf"))
 
 
-def prepared(briefing: Briefing | None = None, **fields: Any) -> Message:
-    message = a_delivery().prepare(claimed(**fields), briefing or Briefing())
+def asked(briefing: Briefing, options: str | None = None, **fields: Any) -> Message | Stop:
+    row = claimed(has_options=options is not None, **fields)
+    return a_delivery().preparation.prepare(row, replace(briefing, options=options), Policy(), NOW)
+
+
+def prepared(briefing: Briefing = NOTHING, **fields: Any) -> Message:
+    message = asked(briefing, **fields)
     assert isinstance(message, Message), message
     return message
 
 
-def refused(briefing: Briefing | None = None, **fields: Any) -> str:
-    drop = a_delivery().prepare(claimed(**fields), briefing or Briefing())
+def refused(briefing: Briefing = NOTHING, **fields: Any) -> str:
+    drop = asked(briefing, **fields)
     assert isinstance(drop, Drop)
     return drop.reason
 

@@ -1,6 +1,7 @@
 """The whole way of one notification, over fakes of the sender and the renderer."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noti_worker.accounts import Accounts
 from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.domain.account import Account
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Backoff, Policy
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import (
     Attachment,
     Briefing,
@@ -23,22 +27,27 @@ from noti_worker.domain.notification import (
     Status,
     Template,
 )
-from noti_worker.domain.outcome import Kind, Outcome
-from tests.delivery.fakes import Courier, Marker, StillClock, a_delivery
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Sender
+from noti_worker.domain.said import Said
+from noti_worker.worker.steering import Steering
+from tests.delivery.fakes import REFUSED, Courier, Marker, StillClock, a_delivery, said
 from tests.domain.rows import NOW, claimed
 
 NOTHING = Briefing()
+SERVED = frozenset(Channel)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_a_plain_row_is_sent_as_it_stands() -> None:
-    courier = Courier(Outcome(Kind.OK, provider_message_id="x"))
+    courier = Courier(said(Kind.OK, id="x"))
     row = claimed(traceparent=TRACE)
     result = a_delivery({"relay": courier}).deliver(row, NOTHING)
 
     assert result.verdict.status is Status.SENT
     assert (result.account, result.provider) == ("relay", "smtp")
-    assert result.outcome == Outcome(Kind.OK, provider_message_id="x")
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.outcome.provider_message_id) == (Kind.OK, "x")
     assert result.follows == ()
     assert courier.sent == [
         Message(
@@ -59,9 +68,9 @@ def test_a_plain_row_is_sent_as_it_stands() -> None:
 def test_a_try_is_limited_and_timed() -> None:
     clock = StillClock()
 
-    def slow(_: Message) -> Outcome:
+    def slow(_: Message) -> Said:
         clock.seconds += 2.5
-        return Outcome(Kind.OK)
+        return said(Kind.OK)
 
     courier = Courier(instead=slow)
     result = a_delivery({"relay": courier}, policy=Policy(send_timeout=7.0), clock=clock).deliver(claimed(), NOTHING)
@@ -113,26 +122,28 @@ def test_a_row_that_cannot_be_sent_fails_without_a_try() -> None:
 
 @pytest.mark.parametrize("broken", [ValueError, MemoryError, RecursionError, KeyError, SystemExit])
 def test_a_bug_of_a_sender_is_uncertain_and_shows_only_its_class(broken: type[BaseException]) -> None:
-    def raises(_: Message) -> Outcome:
+    def raises(_: Message) -> Said:
         raise broken("the password is hunter2")
 
     result = a_delivery({"relay": Courier(instead=raises)}).deliver(claimed(), NOTHING)
-    assert result.outcome == Outcome(Kind.UNCERTAIN, error=broken.__name__)
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.outcome.error) == (Kind.UNCERTAIN, broken.__name__)
     assert result.verdict.status is Status.RETRYING
 
 
-def test_a_sender_that_gives_no_outcome_is_uncertain() -> None:
+def test_a_sender_that_says_nothing_is_uncertain() -> None:
     result = a_delivery({"relay": Courier("250 ok")}).deliver(claimed(), NOTHING)
     assert result.outcome is not None
     assert result.outcome.kind is Kind.UNCERTAIN
 
 
 def test_what_a_sender_finds_bad_before_sending_is_permanent() -> None:
-    def refuses(_: Message) -> Outcome:
+    def refuses(_: Message) -> Said:
         raise BadNotification("the subject cannot be encoded")
 
     result = a_delivery({"relay": Courier(instead=refuses)}).deliver(claimed(), NOTHING)
-    assert result.outcome == Outcome(Kind.PERMANENT, error="the subject cannot be encoded")
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.outcome.error) == (Kind.PERMANENT, "the subject cannot be encoded")
     assert result.verdict.status is Status.FAILED
 
 
@@ -144,12 +155,12 @@ def test_an_in_app_message_is_recorded_with_its_inbox_line() -> None:
 
 def test_an_in_app_message_that_failed_has_no_inbox_line() -> None:
     row = claimed(channel=Channel.IN_APP, recipient="user:17")
-    assert a_delivery({"in_app": Courier(Outcome(Kind.PERMANENT))}).deliver(row, NOTHING).follows == ()
+    assert a_delivery({"in_app": Courier(said(Kind.PERMANENT))}).deliver(row, NOTHING).follows == ()
 
 
 @given(own=st.integers(0, 20), cap=st.none() | st.integers(0, 20), failures=st.integers(0, 25))
-def test_the_channel_caps_the_retries_of_the_row(own: int, cap: int | None, failures: int) -> None:
-    delivery = a_delivery({"relay": Courier(Outcome(Kind.TRANSIENT))}, policy=Policy(max_retries=cap))
+def test_the_channel_caps_the_retries_of_a_row_that_says_how_many(own: int, cap: int | None, failures: int) -> None:
+    delivery = a_delivery({"relay": Courier(said(Kind.TRANSIENT))}, policy=Policy(max_retries=cap))
     row = claimed(max_retries=own, retry_count=failures)
     result = delivery.deliver(row, NOTHING)
     allowed = own if cap is None else min(own, cap)
@@ -159,18 +170,18 @@ def test_the_channel_caps_the_retries_of_the_row(own: int, cap: int | None, fail
 
 def test_the_wait_follows_the_channels_backoff() -> None:
     policy = Policy(backoff=Backoff(initial=timedelta(seconds=7)))
-    delivery = a_delivery({"relay": Courier(Outcome(Kind.TRANSIENT))}, policy=policy)
+    delivery = a_delivery({"relay": Courier(said(Kind.TRANSIENT))}, policy=policy)
     assert delivery.deliver(claimed(), NOTHING).verdict.wait == timedelta(seconds=7)
 
 
 def test_uncertainty_follows_the_channel_unless_the_row_says_so() -> None:
-    delivery = a_delivery({"relay": Courier(Outcome(Kind.UNCERTAIN))}, policy=Policy(on_uncertain=OnUncertain.HOLD))
+    delivery = a_delivery({"relay": Courier(said(Kind.UNCERTAIN))}, policy=Policy(on_uncertain=OnUncertain.HOLD))
     assert delivery.deliver(claimed(), NOTHING).verdict.status is Status.UNKNOWN
     assert delivery.deliver(claimed(on_uncertain=OnUncertain.FAIL), NOTHING).verdict.status is Status.FAILED
 
 
 def test_a_refused_account_hands_over_to_the_next_one_at_once() -> None:
-    delivery = a_delivery({"a": Courier(Outcome(Kind.CONFIG)), "b": Courier()})
+    delivery = a_delivery({"a": Courier(said(Kind.CONFIG)), "b": Courier()})
     first = delivery.deliver(claimed(), NOTHING)
     assert (first.account, first.verdict.status, first.verdict.wait) == ("a", Status.RETRYING, timedelta(0))
     second = delivery.deliver(claimed(), Briefing(last_account="a", last_kind="config"))
@@ -178,14 +189,86 @@ def test_a_refused_account_hands_over_to_the_next_one_at_once() -> None:
 
 
 def test_the_last_refused_account_of_the_route_holds_the_row() -> None:
-    delivery = a_delivery({"a": Courier(), "b": Courier(Outcome(Kind.CONFIG))})
+    delivery = a_delivery({"a": Courier(), "b": Courier(said(Kind.CONFIG))})
     result = delivery.deliver(claimed(), Briefing(last_account="a", last_kind="config"))
     assert (result.account, result.verdict.status) == ("b", Status.HELD)
 
 
 def test_a_refused_account_that_the_row_asked_for_holds_the_row() -> None:
-    delivery = a_delivery({"a": Courier(Outcome(Kind.CONFIG)), "b": Courier()})
+    delivery = a_delivery({"a": Courier(said(Kind.CONFIG)), "b": Courier()})
     assert delivery.deliver(claimed(provider="a"), NOTHING).verdict.status is Status.HELD
+
+
+def test_a_row_waits_for_the_account_that_is_refused_as_a_whole() -> None:
+    refused = Courier(REFUSED)
+    verdict = a_delivery({"a": refused}).deliver(claimed(attempt_count=2), NOTHING).verdict
+    assert (verdict.status, verdict.charge, verdict.wait) == (Status.RETRYING, False, timedelta(minutes=4))
+
+
+def test_rows_that_come_right_after_a_refusal_do_not_log_in_too() -> None:
+    refused = Courier(REFUSED)
+    delivery = a_delivery({"a": refused})
+    results = [delivery.deliver(claimed(notification_id=number), NOTHING) for number in range(1, 6)]
+    assert len(refused.sent) == 1
+    assert {(result.verdict.status, result.verdict.charge) for result in results} == {(Status.RETRYING, False)}
+    assert results[0].outcome is not None
+    assert [result.outcome for result in results[1:]] == [None] * 4
+    assert "the account a has just been refused" in results[1].verdict.reason
+
+
+def test_an_account_in_trouble_leaves_its_route_but_for_the_one_message_that_tries_it() -> None:
+    steering = Steering({Channel.EMAIL: {"a": "smtp", "b": "smtp"}})
+    first, spare = Courier(), Courier()
+    delivery = a_delivery({"a": first, "b": spare}, steering=steering)
+    steering.open("a")
+    assert delivery.deliver(claimed(notification_id=1), NOTHING).account == "b"
+    steering.probe("a")
+    assert [delivery.deliver(claimed(notification_id=number), NOTHING).account for number in (2, 3)] == ["a", "b"]
+    assert (len(first.sent), len(spare.sent)) == (1, 2)
+
+
+def test_a_later_account_of_the_route_is_tried_too_when_its_time_has_come() -> None:
+    steering = Steering({Channel.EMAIL: {"a": "smtp", "b": "smtp"}})
+    delivery = a_delivery({"a": Courier(), "b": Courier()}, steering=steering)
+    steering.open("b")
+    steering.probe("b")
+    assert [delivery.deliver(claimed(notification_id=number), NOTHING).account for number in (1, 2)] == ["b", "a"]
+
+
+def test_nothing_is_tried_while_every_account_is_in_trouble() -> None:
+    steering = Steering({Channel.EMAIL: {"a": "smtp"}})
+    only = Courier()
+    steering.open("a")
+    result = a_delivery({"a": only}, steering=steering).deliver(claimed(), NOTHING)
+    assert (result.outcome, result.verdict.status, result.verdict.charge) == (None, Status.RETRYING, False)
+    assert only.sent == []
+
+
+def test_what_waited_for_an_account_that_was_refused_goes_to_the_next_at_once() -> None:
+    begun, answer = threading.Event(), threading.Event()
+
+    def refuse(_: Message) -> Said:
+        begun.set()
+        answer.wait(20)
+        return REFUSED
+
+    first = Courier(instead=refuse)
+    delivery = a_delivery({"a": first, "b": Courier()})
+    with ThreadPoolExecutor() as pool:
+        ahead = pool.submit(delivery.deliver, claimed(notification_id=1), NOTHING)
+        assert begun.wait(20)
+        behind = pool.submit(delivery.deliver, claimed(notification_id=2), NOTHING)
+        answer.set()
+        results = [ahead.result(20), behind.result(20)]
+    assert len(first.sent) == 1
+    assert [result.verdict.wait for result in results] == [timedelta(0), timedelta(0)]
+
+
+def test_who_was_let_ahead_and_does_not_begin_lets_the_next_go() -> None:
+    delivery = a_delivery()
+    delivery.give_up(claimed(notification_id=1), 3.0)
+    assert delivery.deliver(claimed(notification_id=1), NOTHING).outcome is None
+    assert delivery.deliver(claimed(notification_id=2), NOTHING).verdict.status is Status.SENT
 
 
 def test_a_channel_without_account_holds_the_row() -> None:
@@ -196,9 +279,15 @@ def test_a_channel_without_account_holds_the_row() -> None:
     assert "sms" in result.verdict.reason
 
 
-def test_a_route_to_an_account_that_nobody_built_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"routes.email.*'nobody'"):
-        a_delivery(routes={Channel.EMAIL: ("relay", "nobody")})
+def test_a_sender_that_cannot_be_built_any_more_is_our_fault_and_not_the_rows() -> None:
+    def build(account: Account) -> Sender:
+        raise ConfigurationError("accounts.relay.ca_file cannot be read")
+
+    accounts = Accounts({"relay": Account("relay", "smtp", Mode.LIVE, SERVED)}, {Channel.EMAIL: ("relay",)}, build)
+    result = a_delivery(accounts=accounts).deliver(claimed(), NOTHING)
+    assert result.outcome is not None
+    assert (result.outcome.kind, result.outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT)
+    assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, False)
 
 
 def test_a_renderer_that_cannot_be_had_charges_nothing() -> None:
@@ -325,7 +414,7 @@ def test_content_that_cannot_be_read_fails_with_the_reason() -> None:
 
 def test_preparing_sends_nothing() -> None:
     courier = Courier()
-    prepared = a_delivery({"relay": courier}).prepare(claimed(), NOTHING)
+    prepared = a_delivery({"relay": courier}).preparation.prepare(claimed(), NOTHING, Policy(), NOW)
     assert isinstance(prepared, Message)
     assert courier.sent == []
 
@@ -336,10 +425,10 @@ def test_preparing_sends_nothing() -> None:
 def test_giving_up_in_the_middle_of_a_send_is_uncertain_and_names_the_account() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def hangs(_: Message) -> Outcome:
+    def hangs(_: Message) -> Said:
         begun.set()
         go_on.wait(10)
-        return Outcome(Kind.OK)
+        return said(Kind.OK)
 
     delivery = a_delivery({"relay": Courier(instead=hangs)})
     thread = threading.Thread(target=delivery.deliver, args=(claimed(), NOTHING))
@@ -356,11 +445,11 @@ def test_giving_up_in_the_middle_of_a_send_is_uncertain_and_names_the_account() 
 def test_a_row_that_came_back_while_it_is_still_being_sent_is_sent_apart() -> None:
     inner: list[Message] = []
 
-    def again(message: Message) -> Outcome:
+    def again(message: Message) -> Said:
         if not inner:
             inner.append(message)
             delivery.deliver(claimed(claim_count=2), NOTHING)
-        return Outcome(Kind.OK)
+        return said(Kind.OK)
 
     delivery = a_delivery({"relay": Courier(instead=again)})
     assert delivery.deliver(claimed(claim_count=1), NOTHING).verdict.status is Status.SENT
@@ -377,7 +466,7 @@ def test_giving_up_before_the_send_forbids_it_and_charges_nothing() -> None:
 
 
 def test_a_paused_account_is_neither_used_nor_failed_over_to() -> None:
-    couriers = {"relay": Courier(Outcome(Kind.CONFIG)), "spare": Courier(), "third": Courier()}
+    couriers = {"relay": Courier(said(Kind.CONFIG)), "spare": Courier(), "third": Courier()}
     result = a_delivery(couriers, paused=frozenset({"relay"})).deliver(claimed(), NOTHING)
     assert (result.account, result.verdict.status) == ("spare", Status.SENT)
     result = a_delivery(couriers, paused=frozenset({"spare", "third"})).deliver(claimed(), NOTHING)
@@ -387,12 +476,11 @@ def test_a_paused_account_is_neither_used_nor_failed_over_to() -> None:
 def test_a_pause_that_comes_during_the_send_does_not_touch_its_result() -> None:
     paused: set[str] = set()
 
-    def late(_: Message) -> Outcome:
+    def late(_: Message) -> Said:
         paused.add("relay")
-        return Outcome(Kind.CONFIG)
+        return said(Kind.CONFIG)
 
-    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()})
-    house._paused = lambda: paused
+    house = a_delivery({"relay": Courier(instead=late), "spare": Courier()}, paused=lambda: paused)
     result = house.deliver(claimed(), NOTHING)
     assert (result.account, result.verdict.status) == ("relay", Status.RETRYING)
 

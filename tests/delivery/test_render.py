@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import struct
 import sys
@@ -15,8 +16,8 @@ from typing import Any
 import pytest
 
 from noti_worker.delivery.render import Rendered, Renderer, RendererAway
-from noti_worker.delivery.render_child import FILTERS
 from noti_worker.delivery.render_process import Answer, Process, Request
+from noti_worker.delivery.render_sandbox import FILTERS
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.facts import RendererKilled
 from noti_worker.domain.notification import Template
@@ -121,6 +122,10 @@ def test_what_authors_write_works(renderer: Renderer, body: str, expected: str) 
 
 FILTERED = {
     "'a' | capitalize": "A",
+    "[{'k': 'b', 'v': 1}, {'k': 'a', 'v': 2}] | groupby('k') | map('first') | join(',')": "a,b",
+    "['a', 'b'] | map('upper') | join(',')": "A,B",
+    "1234.5 | number(2)": "1234.50",
+    "'one two three' | wordwrap(7)": "one two\nthree",
     "-1 | abs": "1",
     "'ab' | count": "2",
     "nope | d('x')": "x",
@@ -130,7 +135,7 @@ FILTERED = {
     "'<' | escape": "&lt;",
     "1200 | filesizeformat": "1.2 kB",
     "'ab' | first": "a",
-    "'1' | float": "1.0",
+    "'1.50' | float": "1.50",
     "'<' | forceescape": "&lt;",
     "'1' | int": "1",
     "{'a': 1} | items | list": "[('a', 1)]",
@@ -143,7 +148,7 @@ FILTERED = {
     "[1, 2] | min": "1",
     "'ab' | replace('a', 'c')": "cb",
     "'ab' | reverse": "ba",
-    "1.25 | round(1)": "1.2",
+    "1.25 | round(1)": "1.3",
     "'<' | safe": "<",
     "[2, 1] | sort": "[1, 2]",
     "1 | string": "1",
@@ -168,7 +173,83 @@ def test_every_allowed_filter_works_where_no_file_can_be_opened(
 
 
 def test_the_table_of_filters_is_complete() -> None:
-    assert {expression.partition("| ")[2].split("(")[0].split(" ")[0] for expression in FILTERED} == FILTERS
+    used = {re.split(r"[ (]", part)[0] for expression in FILTERED for part in expression.split(" | ")[1:]}
+    assert used == FILTERS
+
+
+# Numbers and null
+
+AMOUNTS = """{
+  "price": 10.50, "long": 12345678901234567.89, "tiny": 0.0000001, "whole": 10, "big": 12345678901234567890,
+  "digits": 1234567890.12345678901234567890123456789, "nil": null, "zero": 0.00, "neg": -2.345,
+  "items": [{"p": 3.50, "c": "b", "q": null}, {"p": 7, "c": "a", "q": 1}, {"p": 0.05, "c": "b", "q": null}]
+}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("{{ price }} {{ long }} {{ tiny }} {{ whole }} {{ big }} {{ zero }}", None),
+        ("{{ digits }}", "1234567890.12345678901234567890123456789"),
+        ("{{ [price, tiny] }} {{ {'a': price} }} {{ [1.5] }}", "[10.50, 0.0000001] {'a': 10.50} [1.5]"),
+        ("{{ price ~ '/' ~ tiny ~ '/' ~ (tiny + 0) }}", "10.50/0.0000001/0.0000001"),
+        ("{{ [price, none, tiny + 0] | join('|') }}", "10.50||0.0000001"),
+        ("{{ price | string | upper }}{{ (tiny * 1) | string }}", "10.500.0000001"),
+        ("{{ price + 1 }} {{ price * 2 }} {{ price - 0.5 }} {{ -price }}", "11.50 21.00 10.00 -10.50"),
+        ("{{ price * 1.19 }} {{ 0.1 + 0.2 }} {{ 3 * 0.1 }}", "12.4950 0.3 0.3"),
+        ("{{ 10 / 4 }} {{ 10 / 5 }} {{ 7 // 2 }} {{ 7 % 4 }} {{ price // 3 }} {{ price % 3 }}", "2.5 2 3 3 3 1.50"),
+        ("{{ (1 / 3) | number(4) }} {{ whole / 3 | round(2) }}", "0.3333 3.333333333333333333333333333333333"),
+        ("{{ price == 10.5 }} {{ price > 10 }} {{ price is number }} {{ price is float }} {{ whole is float }}",
+         "True True True True False"),
+        ("{{ items | sum(attribute='p') }} {{ items | map(attribute='p') | max }}", "10.55 7"),
+        ("{% for c, of in items | groupby('c') %}{{ c }} {{ of | sum(attribute='p') }};{% endfor %}", "a 7;b 3.55;"),
+        ("{{ price | int }} {{ '7.25' | float + 1 }} {{ 'x' | float }} {{ 'nan' | float }}", "10 8.25 0 0"),
+        ("{{ price | number }} {{ price | number(0) }} {{ whole | number(2) }} {{ '2.5' | number(0) }}",
+         "10.50 11 10.00 3"),
+        ("{{ neg | number(2) }} {{ long | number(1) }} {{ none | number(2) }}", "-2.35 12345678901234567.9 "),
+        ("{{ neg | round(2) }} {{ neg | round(1, 'floor') }} {{ neg | round(1, 'ceil') }} {{ 15 | round(-1) }}",
+         "-2.35 -2.4 -2.3 20"),
+        ("{{ price | round(3) }} {{ whole | round(2) }} {{ price | round | int }}", "10.50 10 11"),
+        ("{{ [price, none, whole, 'a', true] | tojson }}", '[10.50, null, 10, "a", true]'),
+        ("{{ {'b': [tiny], 'a': {'x': price}} | tojson }}", '{"a": {"x": 10.50}, "b": [0.0000001]}'),
+        ("{{ {'a': [price]} | tojson(indent=2) }}", '{\n  "a": [\n    10.50\n  ]\n}'),
+        ("[{{ none }}] [{{ 'a' ~ none ~ 'b' }}] [{{ none | upper }}] [{{ none | string }}]", "[] [ab] [] []"),
+        ("[{{ none | trim }}] [{{ [none, none] | join('-') }}] [{{ 'a' | replace('a', none) }}]", "[] [-] []"),
+        ("{{ none is none }} {{ none == none }} {{ none | default('x', true) }} {{ [none] | tojson }}",
+         "True True x [null]"),
+        ("{{ items | map(attribute='q') | join('-') }} {{ items | join('-', attribute='q') }}", "-1- -1-"),
+        ("[{{ nil }}] [{{ 'a' ~ nil ~ 'b' }}] [{{ [nil, 1] | join('-') }}] {{ nil | tojson }}", "[] [ab] [-1] null"),
+    ],
+)  # fmt: skip
+def test_numbers_stay_as_they_are_written_and_null_is_empty(
+    renderer: Renderer, body: str, expected: str | None
+) -> None:
+    if expected is None:
+        expected = "10.50 12345678901234567.89 0.0000001 10 12345678901234567890 0.00"
+    rendered = renderer.render(Template("t", body=body, html=body), AMOUNTS, ABOUT)
+    assert rendered.text == expected
+    if "tojson" not in body:
+        assert rendered.html == expected.replace("'", "&#39;")
+
+
+@pytest.mark.parametrize("data", ['{"a": 1e400}', '{"a": 1.5e-4000}', "null", '{"a": 1E3}'])
+def test_numbers_with_an_exponent_are_written_out(renderer: Renderer, data: str) -> None:
+    text = renderer.render(Template("t", body="{{ a | default(0) }}"), data, ABOUT).text or ""
+    assert "e" not in text.lower()
+
+
+def test_what_a_template_writes_as_json_is_json(renderer: Renderer) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    for body in ("{{ [1.5, 'nan' | float, 'inf' | float] | tojson }}", "{{ [2 / 3, 1 / 3 * 3] | tojson }}"):
+        json.loads(filled(renderer, body) or "", parse_constant=refuse)
+
+
+@pytest.mark.parametrize("body", ["{{ 'x' | number(2) }}", "{{ price | number(101) }}", "{{ price | number('a') }}"])
+def test_number_is_for_numbers(renderer: Renderer, body: str) -> None:
+    with pytest.raises(BadNotification, match=r"number\(\) (is for numbers only|takes a number of places up to 100)"):
+        renderer.render(Template("t", body=body), AMOUNTS, ABOUT)
 
 
 # Mistakes
@@ -183,6 +264,9 @@ def test_the_table_of_filters_is_complete() -> None:
         ("{% foo %}", "unknown tag 'foo'"),
         ("{{ name | shout }}", "shout"),
         ("{{ 1 / 0 }}", "line 1: ZeroDivisionError"),
+        ("{{ 1.5 // 0 }}", "line 1: ZeroDivisionError"),
+        ("{{ order.tax / 2 }}", "no attribute 'tax'"),
+        ("{{ 'a' / 2 }}", "/ is for numbers only"),
     ],
 )
 def test_a_mistake_is_said_with_its_place(renderer: Renderer, body: str, said: str) -> None:
@@ -203,6 +287,9 @@ def test_an_error_does_not_show_the_data(renderer: Renderer, body: str) -> None:
         ('{"a":' + "[" * 3000 + "]" * 3000 + "}", "nested deeper than 100"),
         ('{"a":' + "[" * 101 + "]" * 101 + "}", "nested deeper than 100"),
         ('{"a":' + "9" * 5000 + "}", "too long"),
+        ('{"a": 0.' + "9" * 5000 + "}", "too long"),
+        ('{"a": 1e999999999}', "too long"),
+        ('{"a": NaN}', "too long"),
         ("[1]", "not a JSON object"),
         ('{"notification": 1}', "key notification"),
     ],
@@ -227,6 +314,16 @@ POISON = {
     "percent in a variable": "{% set f = '%1000000000d' %}{{ f % 1 }}",
     "indent": "{{ {'a': 1} | tojson(indent=2000000000) }}",
     "huge precision": "{{ 1.5 | round(1000000000, 'ceil') }}",
+    "growing decimal": "{% set n = namespace(a=9.5) %}{% for i in range(99) %}{% set n.a = n.a * n.a %}{% endfor %}",
+    "huge places": "{{ 1.5 | number(1000000000) }}",
+    "map of a method": "{{ [name.upper] | map('string') | list }}",
+    "join of a method": "{{ [name.upper] | join }}",
+    "text with a method": "{{ 'a' ~ name.upper }}",
+    "map of a class": "{{ [name] | map(attribute='__class__') | list }}",
+    "map by an unknown filter": "{{ [name] | map('attr', '__class__') | list }}",
+    "group by a class": "{{ [name] | groupby('__class__') }}",
+    "wrapped by a book": "{{ long | wordwrap(1, wrapstring=long) }}",
+    "a result of map": "{{ [name] | map('upper') }}",
     "macro recursion": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "loop recursion": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
     "parentheses": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.delivery.routes import AccountPaused, accounts_for, has_later, next_account, open_accounts
+from noti_worker.delivery.routes import Routing, accounts_for, has_later, next_account, open_accounts
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing
 from noti_worker.domain.outcome import Kind
+from tests.delivery.fakes import Courier, Paused, some_accounts
 from tests.domain.rows import claimed
 
 ROUTE = ("relay", "spare", "ses")
@@ -54,13 +55,13 @@ def test_an_ambiguous_try_never_moves_to_another_account(accounts: list[str], la
 def test_a_row_may_name_its_account_or_the_only_one_of_a_provider(
     wanted: str | None, expected: tuple[str, ...]
 ) -> None:
-    assert tuple(accounts_for(claimed(provider=wanted), ROUTE, PROVIDERS)) == expected
+    assert tuple(accounts_for(claimed(provider=wanted), ROUTE, PROVIDERS.__getitem__)) == expected
 
 
 @pytest.mark.parametrize(("wanted", "said"), [("smtp", "relay, spare"), ("nobody", "relay, spare, ses")])
 def test_a_row_that_names_none_or_several_is_told_the_choice(wanted: str, said: str) -> None:
     with pytest.raises(BadNotification, match=f"'{wanted}'.*{said}"):
-        accounts_for(claimed(provider=wanted), ROUTE, PROVIDERS)
+        accounts_for(claimed(provider=wanted), ROUTE, PROVIDERS.__getitem__)
 
 
 def test_only_a_later_account_takes_over() -> None:
@@ -68,11 +69,22 @@ def test_only_a_later_account_takes_over() -> None:
 
 
 def test_paused_accounts_leave_the_route() -> None:
-    assert open_accounts(("a", "b"), {"a"}, Briefing()) == ["b"]
-    assert open_accounts(("a", "b"), {"a", "b"}, Briefing()) == ("a", "b")  # paused after the claim: it goes on
-    assert open_accounts(("a", "b"), {"a"}, Briefing(last_account="a", last_kind=Kind.TRANSIENT)) == ["b"]
+    assert open_accounts(("a", "b"), {"a"}) == ["b"]
+    assert open_accounts(("a", "b"), {"a", "b"}) == ["a", "b"]  # paused after the claim: it goes on
+    assert open_accounts(("a", "b"), {"a", "b"}, {"a"}) == ["b"]  # but not through one in trouble
 
 
 def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
-    with pytest.raises(AccountPaused, match="the account a is paused"):
-        open_accounts(("a", "b"), {"a"}, Briefing(last_account="a", last_kind=Kind.UNCERTAIN))
+    routing = Routing(some_accounts({"a": Courier(), "b": Courier()}), Paused(lambda: {"a"}))
+    for kind, chosen in ((Kind.UNCERTAIN, None), ("lost", None), (Kind.TRANSIENT, "b")):
+        assert routing.choose(claimed(), Briefing(last_account="a", last_kind=kind), ("a", "b")) == chosen
+    assert routing.choose(claimed(), Briefing(last_account="b", last_kind=Kind.UNCERTAIN), ("a", "b")) == "b"
+
+
+def test_a_route_goes_on_past_paused_accounts_and_names_others_in_any_place() -> None:
+    accounts = some_accounts({name: Courier() for name in "abc"})
+    assert Routing(accounts, Paused(lambda: {"b"})).goes_on(claimed(), "a")
+    assert not Routing(accounts, Paused(lambda: {"c"})).goes_on(claimed(), "b")
+    assert Routing(accounts, Paused(lambda: {"c"})).has_another(claimed(), "b")
+    assert not Routing(accounts, Paused(lambda: {"a", "c"})).has_another(claimed(), "b")
+    assert not Routing(accounts, Paused(frozenset)).has_another(claimed(provider="b"), "b")

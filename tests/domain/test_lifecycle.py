@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.domain.lifecycle import LONGEST_WAIT, Backoff, Verdict, decide
+from noti_worker.domain.lifecycle import LONGEST_WAIT, Backoff, Policy, Verdict, decide
 from noti_worker.domain.notification import OnUncertain, Status
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from tests.domain.rows import NOW, claimed
 
-PLAIN = Backoff(jitter=0.0)
+WAITS = Backoff(jitter=0.0)
+PLAIN = Policy(WAITS)
+HOLDS = Policy(WAITS, on_uncertain=OnUncertain.HOLD)
 kinds = st.sampled_from(Kind)
 backoffs = st.builds(
     Backoff,
@@ -30,7 +32,11 @@ rows = st.builds(
     on_uncertain=st.none() | st.sampled_from(OnUncertain),
 )
 outcomes = st.builds(
-    Outcome, kind=kinds, retry_after=st.none() | st.floats(allow_nan=False, min_value=-1e12, max_value=1e12)
+    Outcome,
+    kind=kinds,
+    scope=st.sampled_from(Scope),
+    offered=st.booleans(),
+    retry_after=st.none() | st.floats(allow_nan=False, min_value=-1e12, max_value=1e12),
 )
 
 
@@ -42,7 +48,7 @@ def verdict(outcome: Outcome, **fields: object) -> Verdict:
     ("failures", "minutes"), [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (5, 30), (6, 30), (1000, 30)]
 )
 def test_waits_double_from_a_minute_to_half_an_hour(failures: int, minutes: int) -> None:
-    assert PLAIN.wait(failures, 0.5) == timedelta(minutes=minutes)
+    assert WAITS.wait(failures, 0.5) == timedelta(minutes=minutes)
 
 
 @given(backoffs, st.integers(0, 1_000_000), dice)
@@ -75,7 +81,7 @@ def test_a_wait_is_given_exactly_for_another_try_and_ends_before_expiry(
     row: object, outcome: Outcome, backoff: Backoff, fallen: float
 ) -> None:
     notification = claimed() if row is None else row
-    decided = decide(notification, outcome, NOW, backoff, fallen)  # type: ignore[arg-type]
+    decided = decide(notification, outcome, NOW, Policy(backoff), fallen)  # type: ignore[arg-type]
     assert (decided.wait is not None) == (decided.status is Status.RETRYING)
     if decided.wait is not None:
         assert decided.wait <= max(LONGEST_WAIT, backoff.maximum * 2)
@@ -121,13 +127,58 @@ def test_throttling_ends_after_a_day_unless_the_row_expires_by_itself() -> None:
     assert verdict(Outcome(Kind.THROTTLED), first_due_at=day_ago, expires_at=later).status is Status.RETRYING
 
 
+UNOFFERED = Outcome(Kind.TRANSIENT, Scope.PROVIDER, offered=False)
+REFUSED = Outcome(Kind.CONFIG, Scope.ACCOUNT, offered=False)
+
+
+@pytest.mark.parametrize("outcome", [UNOFFERED, REFUSED])
+def test_what_says_nothing_of_the_message_spends_no_try_and_waits_longer_each_time(outcome: Outcome) -> None:
+    waits = []
+    for tries in (0, 1, 2, 6, 500):
+        decided = verdict(outcome, attempt_count=tries, retry_count=3)
+        assert (decided.status, decided.charge) == (Status.RETRYING, False)
+        assert decided.reason.endswith(", no try spent")
+        assert decided.wait is not None
+        waits.append(decided.wait / timedelta(minutes=1))
+    assert waits == [1, 2, 4, 30, 30]
+
+
+@pytest.mark.parametrize("outcome", [UNOFFERED, REFUSED])
+def test_what_says_nothing_of_the_message_ends_after_a_day_or_when_the_row_expires(outcome: Outcome) -> None:
+    day_ago = NOW - timedelta(hours=24)
+    ended = verdict(outcome, first_due_at=day_ago)
+    assert ended.status is Status.FAILED
+    assert ended.reason.endswith(" for 24 hours")
+    assert verdict(outcome, first_due_at=day_ago + timedelta(seconds=1)).status is Status.RETRYING
+    assert verdict(outcome, first_due_at=day_ago, expires_at=NOW + timedelta(days=3)).status is Status.RETRYING
+    assert verdict(outcome, expires_at=NOW + timedelta(seconds=59)).status is Status.EXPIRED
+
+
+def test_a_refusal_that_does_not_concern_the_account_as_a_whole_holds_the_row() -> None:
+    for scope in set(Scope) - {Scope.ACCOUNT}:
+        assert verdict(Outcome(Kind.CONFIG, scope)).status is Status.HELD
+
+
+@pytest.mark.parametrize(
+    ("own", "channel", "retries"),
+    [(None, None, 3), (None, 0, 0), (None, 10, 10), (5, None, 5), (5, 2, 2), (5, 10, 5), (0, 10, 0)],
+)
+def test_a_row_that_did_not_say_its_retries_has_its_channels(
+    own: int | None, channel: int | None, retries: int
+) -> None:
+    policy = Policy(WAITS, max_retries=channel)
+    assert policy.retries(claimed(max_retries=own)) == retries
+    last = decide(claimed(max_retries=own, retry_count=retries), Outcome(Kind.TRANSIENT), NOW, policy, 0.5)
+    assert last.status is Status.FAILED
+
+
 def test_uncertainty_follows_the_row_before_the_channel() -> None:
     uncertain = Outcome(Kind.UNCERTAIN)
     assert verdict(uncertain, on_uncertain=OnUncertain.HOLD).status is Status.UNKNOWN
     assert verdict(uncertain, on_uncertain=OnUncertain.FAIL).status is Status.FAILED
-    held = decide(claimed(), uncertain, NOW, PLAIN, 0.5, on_uncertain=OnUncertain.HOLD)
+    held = decide(claimed(), uncertain, NOW, HOLDS, 0.5)
     assert held.status is Status.UNKNOWN
-    retried = decide(claimed(on_uncertain=OnUncertain.RETRY), uncertain, NOW, PLAIN, 0.5, on_uncertain=OnUncertain.HOLD)
+    retried = decide(claimed(on_uncertain=OnUncertain.RETRY), uncertain, NOW, HOLDS, 0.5)
     assert retried.status is Status.RETRYING
 
 

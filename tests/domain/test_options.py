@@ -106,6 +106,7 @@ def test_a_provider_declares_options_of_its_own_with_their_limits() -> None:
         (WEBHOOK, {"headers": {"Content-Encoding": "gzip"}}, "options.headers.Content-Encoding"),
         (WEBHOOK, {"headers": {"X-A": "\u2603"}}, "options.headers.X-A holds a character.*ASCII"),
         (WEBHOOK, {"content_type": "json"}, "options.content_type"),
+        (WEBHOOK, {"content_type": 'text/xml; a="\u00fc"'}, "options.content_type.*ASCII"),
         (WEBHOOK, {"cc": "a@example.com"}, "options.cc.*webhook"),
     ],
 )

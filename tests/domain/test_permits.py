@@ -1,48 +1,73 @@
 from datetime import timedelta
 
-from noti_worker.domain.notification import Drop, Hold, OnUncertain, Status
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Briefing, Drop, Hold, Notification, OnUncertain, Status, Stop
 from noti_worker.domain.permits import permit
 from tests.domain.rows import NOW, claimed
 
+UNTRIED = Briefing()
+PLAIN = Policy()
+
+
+def asked(row: Notification, policy: Policy = PLAIN) -> Stop | None:
+    return permit(row, UNTRIED, policy, NOW)
+
 
 def test_a_plain_row_may_be_sent() -> None:
-    assert permit(claimed(), NOW) is None
+    assert asked(claimed()) is None
 
 
 def test_an_expired_row_is_not_sent_even_a_moment_late() -> None:
-    dropped = permit(claimed(expires_at=NOW), NOW)
+    dropped = asked(claimed(expires_at=NOW))
     assert isinstance(dropped, Drop)
     assert dropped.status is Status.EXPIRED
-    assert permit(claimed(expires_at=NOW + timedelta(microseconds=1)), NOW) is None
+    assert asked(claimed(expires_at=NOW + timedelta(microseconds=1))) is None
 
 
 def test_a_wish_that_came_while_an_earlier_claim_was_in_flight_is_honoured() -> None:
-    cancelled = permit(claimed(requested=Status.CANCELLED), NOW)
+    cancelled = asked(claimed(requested=Status.CANCELLED))
     assert isinstance(cancelled, Drop)
     assert cancelled.status is Status.CANCELLED
-    held = permit(claimed(requested=Status.HELD), NOW)
+    held = asked(claimed(requested=Status.HELD))
     assert isinstance(held, Hold)
     assert held.status is Status.HELD
 
 
 def test_five_lost_claims_give_a_row_up() -> None:
-    assert permit(claimed(lost_count=4), NOW) is None
-    dropped = permit(claimed(lost_count=5), NOW)
+    assert asked(claimed(lost_count=4)) is None
+    dropped = asked(claimed(lost_count=5))
     assert isinstance(dropped, Drop)
     assert (dropped.status, dropped.kind) == (Status.FAILED, "lost")
 
 
 def test_a_row_lost_after_its_dispatch_mark_follows_on_uncertain() -> None:
     lost = {"dispatched": True, "lost_count": 1}
-    held = permit(claimed(**lost, on_uncertain=OnUncertain.HOLD), NOW)
+    held = asked(claimed(**lost, on_uncertain=OnUncertain.HOLD))
     assert isinstance(held, Hold)
     assert held.status is Status.UNKNOWN
-    failed = permit(claimed(**lost, on_uncertain=OnUncertain.FAIL), NOW)
+    failed = asked(claimed(**lost, on_uncertain=OnUncertain.FAIL))
     assert isinstance(failed, Drop)
     assert failed.status is Status.FAILED
-    assert permit(claimed(**lost, on_uncertain=OnUncertain.RETRY), NOW) is None
-    assert isinstance(permit(claimed(**lost), NOW, OnUncertain.HOLD), Hold)
+    assert asked(claimed(**lost, on_uncertain=OnUncertain.RETRY)) is None
+    assert isinstance(asked(claimed(**lost), Policy(on_uncertain=OnUncertain.HOLD)), Hold)
 
 
 def test_a_row_lost_before_its_dispatch_mark_was_surely_not_sent() -> None:
-    assert permit(claimed(lost_count=1, on_uncertain=OnUncertain.HOLD), NOW) is None
+    assert asked(claimed(lost_count=1, on_uncertain=OnUncertain.HOLD)) is None
+
+
+def test_the_first_that_stops_a_row_has_the_word() -> None:
+    everything = {"requested": Status.CANCELLED, "lost_count": 5, "dispatched": True, "expires_at": NOW}
+    fails = Policy(on_uncertain=OnUncertain.FAIL)
+    said = []
+    for without in ("", "requested", "lost_count", "dispatched"):
+        everything.pop(without, None)
+        stop = asked(claimed(**everything), fails)
+        assert isinstance(stop, Drop)
+        said.append((stop.status, stop.kind))
+    assert said == [
+        (Status.CANCELLED, None),
+        (Status.FAILED, "lost"),
+        (Status.FAILED, "uncertain"),
+        (Status.EXPIRED, None),
+    ]

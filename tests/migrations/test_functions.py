@@ -6,10 +6,12 @@ from typing import Any
 
 import psycopg
 from alembic.script import ScriptDirectory
+from alembic.util import load_python_file
 
 from noti_worker.store import migrate
 
 FUNCTIONS = Path(__file__).parents[2] / "migrations" / "functions"
+mended = load_python_file(str(FUNCTIONS.parent), "mended.py").mended
 HEAD = re.compile(r"(?:--[^\n]*\n)+CREATE OR REPLACE FUNCTION noti\.(\w+)\(")
 
 SOURCES = "SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = 'noti'::regnamespace"
@@ -73,7 +75,7 @@ def test_the_first_files_are_what_the_migrations_before_them_left(empty_database
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         before = connection.execute(DEFINITIONS).fetchall()
         for name, _ in before:
-            connection.execute((FUNCTIONS / name / "1.sql").read_bytes())
+            connection.execute(mended((FUNCTIONS / name / "1.sql").read_text(encoding="utf-8")).encode())
         assert sorted(connection.execute(DEFINITIONS).fetchall()) == sorted(before)
 
 

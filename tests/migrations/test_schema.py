@@ -119,7 +119,7 @@ def test_the_wall_stands_without_the_doorman_and_does_not_show_the_row(connectio
     heard = []
     connection.execute("SET session_replication_role = replica")  # no triggers
     for wrong in WALL:
-        values = {"channel": "email", "recipient": "ann@example.com", "body": "Hi"} | wrong
+        values = {"channel": "email", "recipient": "ann@example.com", "body": "Hi", "max_retries": 3} | wrong
         if any(name.startswith("entity") and len(str(word)) > 1 for name, word in wrong.items()):
             values = {"entity_type": "x", "entity_id": "x"} | values
         insert = sql.SQL("INSERT INTO noti.notifications_log ({}) VALUES ({})").format(
@@ -136,13 +136,13 @@ def test_the_wall_lets_in_what_is_only_unusual(connection: psycopg.Connection[An
     claim = "'sending', 1, now(), now()"
     for names, values in (
         ("claim_count, attempt_count", "1000000000, 1000000000"),
-        ("lost_count, retry_count, max_retries", "1000000, 1000000, 1000"),
+        ("lost_count, retry_count", "1000000, 1000000"),
         ("status, claimed_by, lease_until, dispatched_at, requested", f"{claim}, 'cancelled'"),
         ("status, claimed_by, lease_until, dispatched_at, requested, on_uncertain", f"{claim}, 'held', 'fail'"),
         ("error_message", "repeat('x', 8192)"),
     ):
-        columns = f"channel, recipient, body, {names}"
-        statement = f"INSERT INTO noti.notifications_log ({columns}) VALUES ('sms', 'a', 'b', {values})"
+        columns = f"channel, recipient, body, max_retries, {names}"
+        statement = f"INSERT INTO noti.notifications_log ({columns}) VALUES ('sms', 'a', 'b', 1000, {values})"
         connection.execute(statement.encode())
     connection.execute("UPDATE noti.notifications_log SET updated_at = now()")
     assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (5,)
@@ -167,7 +167,7 @@ def test_only_triggers_and_the_erasure_have_the_rights_of_their_owner(connection
          WHERE n.nspname = 'noti'
         """
     ).fetchall()
-    triggers = {"on_insert", "on_update", "on_truncate", "on_pause"}
+    triggers = {"on_insert", "on_update", "on_truncate", "on_pause", "on_circuit"}
     erasing = {"erase", "erase_inbox", "erase_lines"}
     assert {name for name, definer, *_ in functions if definer} == triggers | erasing
     # No name is looked up where others may put something: pg_temp comes last, and there is nothing else.

@@ -13,8 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from noti_worker.cli.main import main
-from noti_worker.domain.notification import Drop
-from noti_worker.domain.permits import LOST_AT_MOST, permit
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Briefing, Drop
+from noti_worker.domain.permits import permit
+from noti_worker.domain.permits.lost_often import LOST_AT_MOST
 from noti_worker.embedded import binaries
 from noti_worker.observe.log import EVENTS
 from tests.observe.facts import NOON, notification
@@ -79,7 +81,7 @@ def test_every_command_runs_and_tells_something(
         daemon = daemons.start_ready()
         insert_specials(connection)
         insert_round(connection, 1)
-        given_up = permit(notification(lost=LOST_AT_MOST), NOON)
+        given_up = permit(notification(lost=LOST_AT_MOST), Briefing(), Policy(), NOON)
         assert isinstance(given_up, Drop)
         connection.execute(
             "INSERT INTO noti.notifications_log (channel, recipient, body, status, error_message)"

@@ -13,7 +13,7 @@ A provider's test file says how it is built and which answers it can get::
         @pytest.fixture
         def situations(self, server) -> Sequence[Situation]: ...
 
-`http` may be overridden too; a provider that can hang gives `hanging`.
+`kit` may be overridden too; a provider that can hang gives `hanging`.
 """
 
 import json
@@ -33,10 +33,11 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.domain.ports import Sender
-from noti_worker.domain.rules import Rule
+from noti_worker.domain.ports import Checks, Sender
+from noti_worker.domain.rules import Rule, judge
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
@@ -92,6 +93,30 @@ def a_message(channel: Channel, recipient: str, **changes: Any) -> Message:
     return replace(message, **changes)
 
 
+class Judged:
+    """A sender whose answers are judged at once, as the delivery does it."""
+
+    def __init__(self, sender: Sender, rules: Sequence[Rule]) -> None:
+        self.sender, self.rules = sender, rules
+
+    def send(self, message: Message, limit: float) -> Outcome:
+        said = self.sender.send(message, limit)
+        assert isinstance(said, Said)
+        return judge(said, self.rules, message)
+
+    def check(self, limit: float) -> Outcome:
+        assert isinstance(self.sender, Checks)
+        return judge(self.sender.check(limit), self.rules, None)
+
+    def close(self) -> None:
+        self.sender.close()
+
+
+def opened(provider: Any, settings: Any, kit: Kit | None = None) -> Judged:
+    """The sender of an account, judging by the provider's rules."""
+    return Judged(provider.build(settings, kit or Kit(now=lambda: NOW)), provider.RULES)
+
+
 class ProviderContract:
     """Inherit this, name the provider and give the fixtures."""
 
@@ -115,12 +140,12 @@ class ProviderContract:
         return None
 
     @pytest.fixture
-    def http(self) -> Http:
-        return Http(now=lambda: NOW)
+    def kit(self) -> Kit:
+        return Kit(now=lambda: NOW)
 
     @pytest.fixture
-    def sender(self, settings: Any, http: Http) -> Iterator[Sender]:
-        sender: Sender = self.provider.build(settings, http)
+    def sender(self, settings: Any, kit: Kit) -> Iterator[Judged]:
+        sender = opened(self.provider, settings, kit)
         yield sender
         sender.close()
 
@@ -131,8 +156,11 @@ class ProviderContract:
         assert all(isinstance(channel, Channel) for channel in channels)
 
     def test_its_rules_are_data_that_compile(self) -> None:
-        for rule in getattr(self.provider, "RULES", ()):
+        names = [rule.name for rule in self.provider.RULES]
+        assert len(set(names)) == len(names), "they are recorded with each try: one name, one meaning"
+        for rule in self.provider.RULES:
             assert isinstance(rule, Rule)
+            assert re.fullmatch(r"[a-z]+(_[a-z]+)*(\.[a-z0-9_]+)+", rule.name)
             for pattern in (rule.status, rule.code, rule.text, rule.stage):
                 re.compile(pattern or "")
 
@@ -145,16 +173,16 @@ class ProviderContract:
             assert not secret or value is None or isinstance(value, Secret), f"{one.name} must be a Secret"
         self.assert_no_secret_in(repr(settings), str(settings))
 
-    def test_it_refuses_bad_settings_and_names_the_key(self, settings: Any, http: Http) -> None:
+    def test_it_refuses_bad_settings_and_names_the_key(self, settings: Any, kit: Kit) -> None:
         for changes, key in self.refused:
             with pytest.raises(ConfigurationError) as refusal:
-                self.provider.build(replace(settings, **changes), http).close()
+                self.provider.build(replace(settings, **changes), kit).close()
             assert re.search(rf"\b{key}\b", str(refusal.value)), f"{key} is not named in: {refusal.value}"
             shown = [str(value.reveal()) for value in changes.values() if isinstance(value, Secret)]
             assert not any(value and value in str(refusal.value) for value in shown)
             self.assert_no_secret_in(repr(refusal.value))
 
-    def test_every_foreseeable_answer_is_an_outcome(self, sender: Sender, situations: Sequence[Situation]) -> None:
+    def test_every_foreseeable_answer_is_an_outcome(self, sender: Judged, situations: Sequence[Situation]) -> None:
         assert Kind.OK in {situation.kind for situation in situations}
         for situation in situations:
             outcome = self.send(sender, situation)
@@ -166,9 +194,9 @@ class ProviderContract:
             assert outcome.retry_after is None or outcome.retry_after > 0
 
     def test_no_secret_leaks(
-        self, sender: Sender, situations: Sequence[Situation], caplog: pytest.LogCaptureFixture
+        self, sender: Judged, situations: Sequence[Situation], caplog: pytest.LogCaptureFixture
     ) -> None:
-        self.assert_no_secret_in(repr(sender), str(sender))
+        self.assert_no_secret_in(repr(sender.sender), str(sender.sender))
         with caplog.at_level(logging.DEBUG):
             for situation in situations:
                 outcome = self.send(sender, situation)
@@ -177,14 +205,14 @@ class ProviderContract:
         self.assert_no_secret_in(caplog.text)
 
     def test_what_it_keeps_of_the_conversation_is_small_json(
-        self, sender: Sender, situations: Sequence[Situation]
+        self, sender: Judged, situations: Sequence[Situation]
     ) -> None:
         for situation in situations:
             outcome = self.send(sender, situation)
             kept = json.dumps(outcome.response, ensure_ascii=False, allow_nan=False)
             assert len(kept.encode()) <= 20_000, situation.name
 
-    def test_a_send_obeys_its_limit(self, sender: Sender, hanging: Situation | None) -> None:
+    def test_a_send_obeys_its_limit(self, sender: Judged, hanging: Situation | None) -> None:
         if hanging is None:
             return
 
@@ -194,27 +222,25 @@ class ProviderContract:
 
         assert prompt(send, 1.0).kind is hanging.kind
 
-    def test_several_threads_send_at_once(self, sender: Sender, situations: Sequence[Situation]) -> None:
+    def test_several_threads_send_at_once(self, sender: Judged, situations: Sequence[Situation]) -> None:
         fine = next(situation for situation in situations if situation.kind is Kind.OK)
         fine.before()
         with ThreadPoolExecutor(4) as threads:
             outcomes = list(threads.map(lambda _: sender.send(fine.message, LIMIT), range(20)))
         assert {outcome.kind for outcome in outcomes} == {Kind.OK}, [outcome.error for outcome in outcomes]
 
-    def test_closing_twice_does_no_harm(self, settings: Any, http: Http, situations: Sequence[Situation]) -> None:
-        unused: Sender = self.provider.build(settings, http)
+    def test_closing_twice_does_no_harm(self, settings: Any, kit: Kit, situations: Sequence[Situation]) -> None:
+        unused = opened(self.provider, settings, kit)
         unused.close()
         unused.close()
-        used: Sender = self.provider.build(settings, http)
+        used = opened(self.provider, settings, kit)
         self.send(used, situations[0])
         used.close()
         used.close()
 
-    def send(self, sender: Sender, situation: Situation) -> Outcome:
+    def send(self, sender: Judged, situation: Situation) -> Outcome:
         situation.before()
-        outcome = sender.send(situation.message, LIMIT)
-        assert isinstance(outcome, Outcome)
-        return outcome
+        return sender.send(situation.message, LIMIT)
 
     def assert_no_secret_in(self, *texts: str) -> None:
         for text in texts:

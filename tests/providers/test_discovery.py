@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 
 from noti_worker import providers
-from noti_worker.delivery.deliver import Delivery
-from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import Result
-from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Status
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import sandbox
-from noti_worker.transport import Http
-from tests.delivery.fakes import Marker, StillClock
+from noti_worker.transport import Kit
+from tests.delivery.fakes import a_delivery, some_accounts
 from tests.domain.rows import NOW, claimed
 
 PIGEON = '''
@@ -28,12 +25,18 @@ PIGEON = '''
 from dataclasses import dataclass
 
 from noti_worker.domain.notification import Channel, Message
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 
 CHANNELS = frozenset({Channel.CHAT})
+RULES = (
+    Rule("pigeon.home", Kind.OK, code="home"),
+    Rule("pigeon.too_heavy", Kind.PERMANENT, code="too heavy"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +47,18 @@ class Settings:
     whistle: Secret           # whistle = "env:WHISTLE"
 
 
-def build(settings: Settings, http: Http) -> Sender:
-    return Pigeons(settings)
+def build(settings: Settings, kit: Kit) -> Sender:
+    return kit.blocking(Pigeons(settings).carry)
 
 
 class Pigeons:
     def __init__(self, settings: Settings) -> None:
         self._loft = settings.loft
 
-    def send(self, message: Message, limit: float) -> Outcome:
+    def carry(self, message: Message, limit: float) -> Said:
         if len(message.text or "") > 20:
-            return Outcome(Kind.PERMANENT, code="too heavy", error="a pigeon carries 20 characters")
-        return Outcome(Kind.OK, provider_message_id=f"{self._loft}/{message.message_id}")
-
-    def close(self) -> None:
-        pass
+            return Said("answer", code="too heavy", error="a pigeon carries 20 characters")
+        return Said("answer", code="home", id=f"{self._loft}/{message.message_id}")
 '''
 
 
@@ -87,17 +87,9 @@ def pigeon(site: Path, monkeypatch: pytest.MonkeyPatch) -> providers.Provider:
 
 
 def sent_by(provider: providers.Provider, text: str) -> Result:
-    sender = provider.build(provider.Settings(loft="north", whistle=Secret("fee")), Http(now=lambda: NOW))
-    delivery = Delivery(
-        {Channel.CHAT: ["birds"]},
-        {"birds": sender},
-        {"birds": "pigeon"},
-        {},
-        Safety({"birds": Mode.LIVE}, {}),
-        Marker(),
-        StillClock(),
-        lambda: 0.5,
-    )
+    sender = provider.build(provider.Settings(loft="north", whistle=Secret("fee")), Kit(now=lambda: NOW))
+    accounts = some_accounts({"birds": sender}, provider="pigeon", rules=provider.RULES)
+    delivery = a_delivery(accounts=accounts)
     return delivery.deliver(claimed(channel=Channel.CHAT, recipient="market square", body=text), Briefing())
 
 
@@ -142,7 +134,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     [
         ("import a_sdk_that_is_not_there", "owl = noti_owl", "cannot be loaded from 'noti_owl': ModuleNotFoundError"),
         ("", "owl = noti_owl:nothing", "cannot be loaded from 'noti_owl:nothing': AttributeError"),
-        ("CHANNELS = ()", "owl = noti_owl", "lacks Settings, build"),
+        ("CHANNELS = ()", "owl = noti_owl", "lacks Settings, RULES, build"),
     ],
 )
 def test_a_provider_that_is_broken_is_a_configuration_error(

@@ -14,12 +14,10 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Attachment, Channel
 from noti_worker.domain.outcome import Kind, Scope
-from noti_worker.domain.ports import Checks, Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import smtp
-from noti_worker.transport import Http
 from tests.certificates import Authority, make_authority
-from tests.providers.contract import LIMIT, NOW, ProviderContract, Situation, a_message
+from tests.providers.contract import LIMIT, NOW, Judged, ProviderContract, Situation, a_message, opened
 from tests.providers.smtp_server import CLOSE, PASSWORD, SILENCE, USERNAME, Inbox, Peer, Received, scripted
 
 HOST = "127.0.0.1"
@@ -44,8 +42,8 @@ def account(inbox: Inbox, authority: Authority, **changes: Any) -> smtp.Settings
     return replace(settings, **changes)
 
 
-def build(settings: smtp.Settings) -> Sender:
-    return smtp.build(settings, Http(now=lambda: NOW))
+def build(settings: smtp.Settings) -> Judged:
+    return opened(smtp, settings)
 
 
 def parsed(received: Received) -> EmailMessage:
@@ -86,7 +84,7 @@ class TestSmtp(ProviderContract):
 
         def answers(**stages: str) -> Any:
             return lambda: starttls.behaviour.answers.update(
-                {"MAIL": [], "RCPT": [], "DOT": []} | {stage: [answer] for stage, answer in stages.items()}
+                {"MAIL": [], "RCPT": [], "DOT": []} | {stage: [answer] * 2 for stage, answer in stages.items()}
             )
 
         repeated = f"535 {PASSWORD} Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ=="
@@ -387,7 +385,7 @@ def test_a_password_is_shown_nowhere(starttls: Inbox, authority: Authority) -> N
     settings = account(starttls, authority)
     sender = build(settings)
     assert PASSWORD not in repr(settings)
-    assert PASSWORD not in repr(vars(sender))
+    assert PASSWORD not in repr(vars(sender.sender))
     sender.close()
 
 
@@ -402,7 +400,6 @@ class TestChecking:
 
     def test_it_ends_after_the_login_and_sends_nothing(self, starttls: Inbox, authority: Authority) -> None:
         sender = build(account(starttls, authority))
-        assert isinstance(sender, Checks)
         outcome = sender.check(LIMIT)
         assert outcome.kind is Kind.OK
         assert outcome.error == f"127.0.0.1 port {starttls.port}, TLSv1.3, logged in as {USERNAME}"
@@ -411,7 +408,6 @@ class TestChecking:
 
     def test_a_refused_login_is_our_configuration(self, starttls: Inbox, authority: Authority) -> None:
         sender = build(account(starttls, authority, password=Secret("not the password")))
-        assert isinstance(sender, Checks)
         outcome = sender.check(LIMIT)
         assert (outcome.kind, outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT)
         assert "refused the login" in str(outcome.error)
@@ -421,7 +417,6 @@ class TestChecking:
         self, starttls: Inbox, authority: Authority
     ) -> None:
         sender = build(account(starttls, authority, ca_file=None))
-        assert isinstance(sender, Checks)
         outcome = sender.check(LIMIT)
         assert outcome.kind is Kind.CONFIG
         assert "certificate" in str(outcome.error)
@@ -429,7 +424,6 @@ class TestChecking:
     def test_a_silent_server_is_given_up_within_the_limit(self, starttls: Inbox, authority: Authority) -> None:
         starttls.behaviour.answers["EHLO"] = SILENCE
         sender = build(account(starttls, authority))
-        assert isinstance(sender, Checks)
         outcome = sender.check(0.3)
         assert outcome.kind is Kind.TRANSIENT
         assert "ehlo: no answer in time" in str(outcome.error)

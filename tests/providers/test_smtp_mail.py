@@ -17,7 +17,7 @@ from noti_worker.domain.outcome import Kind
 from noti_worker.providers import _mail, _mime, smtp
 from noti_worker.providers._mail import MOST_RECIPIENTS, compose
 from tests.domain.test_mailbox import NOT_ONE_ADDRESS
-from tests.providers.contract import a_message
+from tests.providers.contract import a_message, opened
 
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
 SENDERS = (Mailbox("no-reply@example.com", "Example"),)
@@ -141,7 +141,7 @@ def test_a_mail_has_a_limited_number_of_recipients() -> None:
 
 
 def test_what_is_ill_is_an_answer_and_not_an_exception() -> None:
-    sender = smtp.build(smtp.Settings(host="127.0.0.1", port=9, from_=("a@example.com",), tls="none"), None)
+    sender = opened(smtp, smtp.Settings(host="127.0.0.1", port=9, from_=("a@example.com",), tls="none"))
     outcome = sender.send(replace(MESSAGE, subject="a\r\nBcc: evil@x.example"), 1)
     assert outcome.kind is Kind.PERMANENT
     assert (

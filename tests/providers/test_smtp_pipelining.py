@@ -149,7 +149,10 @@ def test_a_server_that_asks_for_a_mail_without_its_recipient_gets_none() -> None
 
 def test_a_refusal_in_the_middle_leaves_the_connection_in_step() -> None:
     with Inbox(extensions=("PIPELINING",)) as inbox:
-        inbox.behaviour.answers |= {"MAIL": ["451 4.3.0 Later"], "RCPT bob@example.net": ["550 5.1.1 No such user"]}
+        inbox.behaviour.answers |= {
+            "RCPT ann@example.net": ["450 4.2.2 Full"],
+            "RCPT bob@example.net": ["550 5.1.1 No such user"],
+        }
         sender = build(inbox.port)
         later, dead, good = (
             sender.send(replace(MESSAGE, recipient=f"{name}@example.net"), LIMIT) for name in ("ann", "bob", "carl")
@@ -158,7 +161,7 @@ def test_a_refusal_in_the_middle_leaves_the_connection_in_step() -> None:
     assert (later.kind, dead.kind, good.kind) == (Kind.TRANSIENT, Kind.DEAD, Kind.OK)
     assert inbox.behaviour.connections == 1
     assert [mail.recipients for mail in inbox.mails] == [("carl@example.net",)]
-    assert stages(later)[3:] == [("mail", 451), ("rcpt", 503), ("data", 503), ("rset", 250)]
+    assert stages(later)[3:] == [("mail", 250), ("rcpt", 450), ("data", 503), ("rset", 250)]
     assert stages(dead) == [("mail", 250), ("rcpt", 550), ("data", 503), ("rset", 250)]
 
 

@@ -7,21 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.domain.lifecycle import Backoff, decide
-from noti_worker.domain.notification import Channel, Notification, Priority
+from noti_worker.domain.lifecycle import Policy, decide
+from noti_worker.domain.notification import Channel, Message, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome, Scope
-from noti_worker.domain.rules import classify
+from noti_worker.domain.rules import classify, judge
 from noti_worker.domain.said import Said
 from noti_worker.providers import smtp
+from noti_worker.providers._smtp_exchange import Account, Exchange, _queue_id
 from noti_worker.providers._smtp_said import Refused, Reply, Transcript
+from tests.providers.contract import a_message
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
 
 
-def judged(line: str, stage: str = "rcpt") -> Outcome:
+def judged(line: str, stage: str = "rcpt", message: Message = MESSAGE) -> Outcome:
     """The outcome of a server's reply line."""
-    reply = Reply(int(line[:3]), (line[4:],))
-    return smtp._refused(Refused(stage, reply), Transcript(), alone=True)
+    account = Account("here.example", (), intranet=False, tls="none", login=None, dot_timeout=1.0, host="mx.example")
+    exchange = Exchange(account, Transcript(), message, None)
+    return judge(exchange._refused(Refused(stage, Reply(int(line[:3]), (line[4:],)))), smtp.RULES, message)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ def test_a_greylisted_mail_waits_as_long_as_it_was_told(dice: float) -> None:
         recipient="ann@example.net", message_id=UUID(int=1), created_at=NOW, due_at=NOW, claimed_at=NOW,
         first_due_at=NOW,
     )  # fmt: skip
-    verdict = decide(notification, judged("450 4.7.1 Greylisted, try again in 300 seconds"), NOW, Backoff(), dice)
+    verdict = decide(notification, judged("450 4.7.1 Greylisted, try again in 300 seconds"), NOW, Policy(), dice)
     assert verdict.wait is not None
     assert verdict.wait.total_seconds() >= 310
 
@@ -265,4 +269,4 @@ def test_enhanced_codes_are_found(lines: tuple[str, ...], enhanced: str) -> None
     ],
 )
 def test_the_queue_id_is_kept(words: str, queue_id: str | None) -> None:
-    assert smtp._queue_id(words) == queue_id
+    assert _queue_id(words) == queue_id

@@ -13,11 +13,11 @@ import pytest
 
 from noti_worker.domain.notification import Attachment, Channel
 from noti_worker.domain.outcome import Kind, Scope
-from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
-from noti_worker.providers import _smtp_pool, smtp
+from noti_worker.providers import smtp
+from noti_worker.transport import lines
 from tests.certificates import Authority
-from tests.providers.contract import BUSY, LIMIT, a_message, prompt
+from tests.providers.contract import BUSY, LIMIT, Judged, a_message, opened, prompt
 from tests.providers.smtp_server import CLOSE, SILENCE, Inbox, Peer, scripted
 
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
@@ -29,13 +29,13 @@ def inbox(request: pytest.FixtureRequest) -> Iterator[Inbox]:
         yield inbox
 
 
-def build(port: int, **changes: Any) -> Sender:
+def build(port: int, **changes: Any) -> Judged:
     settings = smtp.Settings(host="127.0.0.1", port=port, from_=("a@example.com",), tls="none")
-    return smtp.build(replace(settings, **{"dot_timeout": timedelta(seconds=0.4), **changes}), None)
+    return opened(smtp, replace(settings, **{"dot_timeout": timedelta(seconds=0.4), **changes}))
 
 
 @pytest.fixture
-def sender(inbox: Inbox) -> Iterator[Sender]:
+def sender(inbox: Inbox) -> Iterator[Judged]:
     sender = build(inbox.port)
     yield sender
     sender.close()
@@ -78,7 +78,7 @@ def sender(inbox: Inbox) -> Iterator[Sender]:
 )
 @pytest.mark.fault("F37")
 def test_a_failure_is_judged_by_its_stage(
-    inbox: Inbox, sender: Sender, stage: str, answer: str, kind: Kind, scope: Scope
+    inbox: Inbox, sender: Judged, stage: str, answer: str, kind: Kind, scope: Scope
 ) -> None:
     inbox.behaviour.answers[stage] = [answer]
     outcome = sender.send(MESSAGE, LIMIT)
@@ -89,7 +89,7 @@ def test_a_failure_is_judged_by_its_stage(
 
 @pytest.mark.parametrize("stage", ["EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.fault("F37")
-def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Sender, stage: str) -> None:
+def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Judged, stage: str) -> None:
     inbox.behaviour.answers[stage] = [SILENCE]
     began = monotonic()
     outcome = sender.send(MESSAGE, 0.3)
@@ -261,7 +261,7 @@ def test_a_server_that_does_not_read_costs_no_more_than_the_limit(
 
 def test_a_big_mail_reaches_a_server_that_is_slow(secured: tuple[ssl.SSLContext | None, dict[str, Any]]) -> None:
     context, settings = secured
-    lines = []
+    heard = []
 
     def script(peer: Peer) -> None:
         peer.say("220 mail.test")
@@ -270,7 +270,7 @@ def test_a_big_mail_reaches_a_server_that_is_slow(secured: tuple[ssl.SSLContext 
             peer.say(answer)
         peer.stopping.wait(0.3)  # until nothing more fits into what lies between
         while (line := peer.hear()) != ".":
-            lines.append(line)
+            heard.append(line)
         peer.trickle("250 2.0.0 Ok: queued as 1234\r\n", pause=0.005)
 
     with scripted(script, context) as port:
@@ -279,7 +279,7 @@ def test_a_big_mail_reaches_a_server_that_is_slow(secured: tuple[ssl.SSLContext 
         sender.close()
     assert outcome.kind is Kind.OK, outcome
     assert outcome.provider_message_id == "1234"
-    assert sum(line.count("A") for line in lines) > 13_000_000, "base64 of NULs"
+    assert sum(line.count("A") for line in heard) > 13_000_000, "base64 of NULs"
 
 
 @pytest.mark.fault("F37")
@@ -364,14 +364,14 @@ def test_the_second_address_of_a_host_is_tried(inbox: Inbox, monkeypatch: pytest
     sender.close()
 
 
-def test_kept_connections_are_used_again(inbox: Inbox, sender: Sender) -> None:
+def test_kept_connections_are_used_again(inbox: Inbox, sender: Judged) -> None:
     assert all(sender.send(MESSAGE, LIMIT).kind is Kind.OK for _ in range(20))
     assert inbox.behaviour.connections == 1
     assert len(inbox.mails) == 20
 
 
 @pytest.mark.parametrize("farewell", [b"", b"421 4.4.2 Idle for too long\r\n"])
-def test_a_connection_that_died_while_idle_costs_no_mail(inbox: Inbox, sender: Sender, farewell: bytes) -> None:
+def test_a_connection_that_died_while_idle_costs_no_mail(inbox: Inbox, sender: Judged, farewell: bytes) -> None:
     sender.send(MESSAGE, LIMIT)
     inbox.hang_up(farewell)
     outcome = sender.send(MESSAGE, LIMIT)
@@ -381,7 +381,7 @@ def test_a_connection_that_died_while_idle_costs_no_mail(inbox: Inbox, sender: S
 
 
 @pytest.mark.parametrize("answer", ["421 4.4.2 Idle for too long", CLOSE, SILENCE])
-def test_a_connection_that_dies_at_the_first_word_costs_no_mail(inbox: Inbox, sender: Sender, answer: str) -> None:
+def test_a_connection_that_dies_at_the_first_word_costs_no_mail(inbox: Inbox, sender: Judged, answer: str) -> None:
     sender.send(MESSAGE, LIMIT)
     inbox.behaviour.answers["MAIL"] = [answer]
     outcome = sender.send(MESSAGE, 1.5)
@@ -395,7 +395,7 @@ def test_a_connection_that_dies_at_the_first_word_costs_no_mail(inbox: Inbox, se
 @pytest.mark.parametrize(
     ("stage", "kind"), [("RCPT", Kind.TRANSIENT), ("DATA", Kind.TRANSIENT), ("DOT", Kind.UNCERTAIN)]
 )
-def test_what_breaks_later_is_not_tried_again_on_the_spot(inbox: Inbox, sender: Sender, stage: str, kind: Kind) -> None:
+def test_what_breaks_later_is_not_tried_again_on_the_spot(inbox: Inbox, sender: Judged, stage: str, kind: Kind) -> None:
     sender.send(MESSAGE, LIMIT)
     inbox.behaviour.answers[stage] = [CLOSE]
     assert sender.send(MESSAGE, LIMIT).kind is kind
@@ -403,44 +403,44 @@ def test_what_breaks_later_is_not_tried_again_on_the_spot(inbox: Inbox, sender: 
 
 
 def test_a_connection_ends_after_its_hundredth_mail(
-    inbox: Inbox, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, sender: Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_smtp_pool, "MAILS_AT_MOST", 3)
+    monkeypatch.setattr(lines, "MAILS_AT_MOST", 3)
     assert all(sender.send(MESSAGE, LIMIT).kind is Kind.OK for _ in range(7))
     assert inbox.behaviour.connections == 3
 
 
 def test_a_connection_that_was_idle_for_a_minute_is_not_used_again(
-    inbox: Inbox, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, sender: Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender.send(MESSAGE, LIMIT)
-    monkeypatch.setattr(_smtp_pool, "IDLE_AT_MOST", -1.0)
+    monkeypatch.setattr(lines, "IDLE_AT_MOST", -1.0)
     sender.send(MESSAGE, LIMIT)
     assert inbox.behaviour.connections == 2
 
 
-def test_a_server_that_forgot_how_to_reset_is_left(inbox: Inbox, sender: Sender) -> None:
+def test_a_server_that_forgot_how_to_reset_is_left(inbox: Inbox, sender: Judged) -> None:
     inbox.behaviour.answers |= {"RCPT": ["550 5.1.1 No such user"], "RSET": ["502 What?"]}
     assert sender.send(MESSAGE, LIMIT).kind is Kind.DEAD
     assert sender.send(MESSAGE, LIMIT).kind is Kind.OK
     assert inbox.behaviour.connections == 2
 
 
-def test_a_421_about_a_copy_is_a_failure_of_the_whole_mail(inbox: Inbox, sender: Sender) -> None:
+def test_a_421_about_a_copy_is_a_failure_of_the_whole_mail(inbox: Inbox, sender: Judged) -> None:
     inbox.behaviour.answers["RCPT carl@example.net"] = ["421 4.3.2 Shutting down"]
     message = replace(MESSAGE, options={"cc": ["carl@example.net"]})
     assert sender.send(message, LIMIT).kind is Kind.TRANSIENT
     assert inbox.mails == []
 
 
-def test_after_several_were_accepted_no_address_is_called_dead(inbox: Inbox, sender: Sender) -> None:
+def test_after_several_were_accepted_no_address_is_called_dead(inbox: Inbox, sender: Judged) -> None:
     inbox.behaviour.answers["DOT"] = ["550 5.1.1 No such user"] * 2
     copied = sender.send(replace(MESSAGE, options={"cc": ["carl@example.net"]}), LIMIT)
     alone = sender.send(MESSAGE, LIMIT)
     assert (copied.kind, alone.kind) == (Kind.PERMANENT, Kind.DEAD)
 
 
-def test_a_hundred_refused_copies_leave_a_small_record(inbox: Inbox, sender: Sender) -> None:
+def test_a_hundred_refused_copies_leave_a_small_record(inbox: Inbox, sender: Judged) -> None:
     copies = [f"user{number}@example.net" for number in range(99)]
     inbox.behaviour.answers |= {f"RCPT {copy}": "550 5.1.1 " + "long words " * 40 for copy in copies}
     outcome = sender.send(replace(MESSAGE, options={"cc": copies}), LIMIT)
@@ -451,7 +451,7 @@ def test_a_hundred_refused_copies_leave_a_small_record(inbox: Inbox, sender: Sen
     assert len(outcome.response["conversation"]) == 106
 
 
-def test_steps_are_timed(inbox: Inbox, sender: Sender) -> None:
+def test_steps_are_timed(inbox: Inbox, sender: Judged) -> None:
     outcome = sender.send(MESSAGE, LIMIT)
     assert outcome.response is not None
     assert all(0 <= step["ms"] < 5_000 for step in outcome.response["conversation"])

@@ -8,8 +8,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from threading import enumerate as threads_alive
@@ -19,9 +18,12 @@ from typing import Any
 import pytest
 
 from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.outcome import Kind, Outcome, Scope
-from noti_worker.transport import Client, Http, Reply, Request, retry_after
-from noti_worker.transport.lookup import Addresses, system_lookup
+from noti_worker.domain.outcome import Kind
+from noti_worker.domain.rules import judge
+from noti_worker.domain.said import Said
+from noti_worker.transport import Reply, Request
+from noti_worker.transport.client import Client, open_client
+from noti_worker.transport.lookup import Addresses, Lookup, Resolver, system_lookup
 from tests.certificates import Authority
 from tests.providers.contract import BUSY, prompt
 from tests.providers.misbehaving_http import (
@@ -36,6 +38,10 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LOCAL = ("127.0.0.0/8",)
 
 
+def a_client(lookup: Lookup = system_lookup, concurrency: int = 20, **reach: Any) -> Client:
+    return open_client(Resolver(lookup), lambda: NOW, concurrency, **reach)
+
+
 @pytest.fixture
 def server() -> Iterator[MisbehavingServer]:
     with misbehaving() as server:
@@ -44,24 +50,30 @@ def server() -> Iterator[MisbehavingServer]:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    client = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True)
+    client = a_client(allow_networks=LOCAL, allow_http=True)
     yield client
     client.close()
 
 
-def post(client: Client, url: str, limit: float = 5.0, **headers: str) -> Reply | Outcome:
+def post(client: Client, url: str, limit: float = 5.0, **headers: str) -> Reply | Said:
     return client.send(Request("POST", url, headers, b"{}"), limit)
 
 
-def replied(answer: Reply | Outcome) -> Reply:
+def replied(answer: Reply | Said) -> Reply:
     assert isinstance(answer, Reply), answer
     return answer
 
 
-def failed(answer: Reply | Outcome) -> Outcome:
-    assert isinstance(answer, Outcome), answer
+def failed(answer: Reply | Said) -> Said:
+    assert isinstance(answer, Said), answer
     assert answer.error
+    assert not answer.status, "nobody answered"
     return answer
+
+
+def kind(said: Said) -> Kind:
+    """What the house makes of it."""
+    return judge(said, (), None).kind
 
 
 def until(fact: Any, seconds: float = 5.0) -> None:
@@ -73,11 +85,13 @@ def until(fact: Any, seconds: float = 5.0) -> None:
 
 def test_a_request_goes_out_as_it_was_given(server: MisbehavingServer, client: Client) -> None:
     body = 'ünï\r\n"'.encode()
-    request = Request("PUT", server.url("/ok/a%2Fb?c=d&e=%20#fragment"), {"X-Own": "1", "user-agent": "me"}, body)
+    request = Request(
+        "PUT", server.url("/ok/a%2fb/%C3%bc?c=d&e=%20%2b+#fragment"), {"X-Own": "1", "user-agent": "me"}, body
+    )
     reply = replied(client.send(request, 5))
     assert (reply.status, reply.body, reply.truncated) == (200, b"fine", False)
     (received,) = server.received
-    assert (received.method, received.target, received.body) == ("PUT", "/ok/a%2Fb?c=d&e=%20", body)
+    assert (received.method, received.target, received.body) == ("PUT", "/ok/a%2fb/%C3%bc?c=d&e=%20%2b+", body)
     assert received.headers["x-own"] == "1"
     assert received.headers["user-agent"] == "me"
     assert received.headers["host"] == f"127.0.0.1:{server.port}"
@@ -108,7 +122,7 @@ def test_an_idle_connection_is_not_used_again(
     server: MisbehavingServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replied(post(client, server.url("/ok")))
-    monkeypatch.setattr("noti_worker.transport.lines.STALE", 0.05)
+    monkeypatch.setattr("noti_worker.transport.connections.STALE", 0.05)
     Event().wait(0.1)
     replied(post(client, server.url("/ok")))
     assert server.connections == 2
@@ -163,20 +177,21 @@ def test_a_line_that_breaks_after_the_request_is_uncertain(
     server: MisbehavingServer, client: Client, path: str, code: str
 ) -> None:
     outcome = failed(post(client, server.url(path)))
-    assert (outcome.kind, outcome.scope, outcome.code) == (Kind.UNCERTAIN, Scope.PROVIDER, code)
+    assert (kind(outcome), outcome.stage, outcome.code) == (Kind.UNCERTAIN, "answer", code)
 
 
 def test_a_peer_that_hangs_up_at_once_may_have_read_it(server: MisbehavingServer, client: Client) -> None:
     server.greeting = closes_at_once
-    assert failed(post(client, server.url("/ok"))).kind is Kind.UNCERTAIN
+    assert kind(failed(post(client, server.url("/ok")))) is Kind.UNCERTAIN
 
 
 def test_a_peer_that_resets_at_once_is_uncertain_once_we_wrote(server: MisbehavingServer, client: Client) -> None:
     server.greeting = resets_at_once
     outcomes = [failed(post(client, server.url("/ok"))) for _ in range(10)]
     # The reset may win the race against our first byte: then nothing was sent.
-    assert {(outcome.kind, outcome.code) for outcome in outcomes} <= {
+    assert {(kind(outcome), outcome.code) for outcome in outcomes} <= {
         (Kind.UNCERTAIN, "closed"),
+        (Kind.TRANSIENT, "closed"),
         (Kind.TRANSIENT, "connect"),
     }
 
@@ -186,9 +201,9 @@ def test_what_surely_was_not_sent_is_transient(client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     outcome = failed(post(client, f"http://127.0.0.1:{port}/"))
-    assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "refused")
+    assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "refused")
     outcome = failed(post(client, "http://no-such-host.invalid/"))
-    assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "dns")
+    assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "dns")
 
 
 def test_a_status_counts_even_when_the_body_is_cut_short(server: MisbehavingServer, client: Client) -> None:
@@ -200,7 +215,7 @@ def test_a_status_counts_even_when_the_body_is_cut_short(server: MisbehavingServ
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"),
+    ("path", "means"),
     [
         ("/hang", Kind.UNCERTAIN),
         ("/trickled-header", Kind.UNCERTAIN),
@@ -211,23 +226,23 @@ def test_a_status_counts_even_when_the_body_is_cut_short(server: MisbehavingServ
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.fault("F30")
 def test_no_call_outlives_its_limit(
-    authority: Authority, client: Client, path: str, kind: Kind | None, encrypted: bool
+    authority: Authority, client: Client, path: str, means: Kind | None, encrypted: bool
 ) -> None:
     tls = authority.server_context("127.0.0.1") if encrypted else None
     with misbehaving(tls) as server, ExitStack() as stack:
-        ours = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True, ca_file=str(authority.ca_file))
+        ours = a_client(allow_networks=LOCAL, allow_http=True, ca_file=str(authority.ca_file))
         stack.callback(ours.close)
         began = monotonic()
         answer = prompt(lambda: post(ours, server.url(path), limit=1.0), 1.0)
         assert monotonic() - began > 0.9
-    if kind is None:
+    if means is None:
         assert replied(answer).truncated
     else:
-        assert (failed(answer).kind, failed(answer).code) == (kind, "timeout")
+        assert (kind(failed(answer)), failed(answer).code) == (means, "timeout")
 
 
 def test_a_kept_connection_obeys_the_limit_too(authority: Authority, server: MisbehavingServer) -> None:
-    client = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True, ca_file=str(authority.ca_file))
+    client = a_client(allow_networks=LOCAL, allow_http=True, ca_file=str(authority.ca_file))
     with misbehaving(authority.server_context("127.0.0.1")) as encrypted:
         for one in (server, encrypted):
             replied(post(client, one.url("/ok")))
@@ -245,16 +260,16 @@ def test_a_peer_that_does_not_read_costs_no_more_than_the_limit(client: Client) 
         began = monotonic()
         outcome = failed(prompt(lambda: client.send(request, 0.5), 0.5))
         assert monotonic() - began >= 0.5
-    assert (outcome.kind, outcome.code) == (Kind.UNCERTAIN, "timeout")
+    assert (kind(outcome), outcome.code) == (Kind.UNCERTAIN, "timeout")
 
 
 @pytest.mark.fault("F30")
 def test_tls_that_never_answers_ends_in_time_and_was_not_sent() -> None:
     with misbehaving() as server:
         server.greeting = hangs_at_once
-        client = Http(now=lambda: NOW).client(allow_networks=LOCAL)
+        client = a_client(allow_networks=LOCAL)
         outcome = failed(prompt(lambda: post(client, f"https://127.0.0.1:{server.port}/", limit=0.5), 0.5))
-        assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "timeout")
+        assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "timeout")
         client.close()
 
 
@@ -266,9 +281,9 @@ def test_a_name_that_is_never_resolved_ends_in_time() -> None:
         stop.wait(30)
         return []
 
-    client = Http(now=lambda: NOW, lookup=hanging).client()
+    client = a_client(hanging)
     outcome = failed(prompt(lambda: post(client, "https://slow.test/", limit=0.5), 0.5))
-    assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "timeout")
+    assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "timeout")
     with ThreadPoolExecutor(20) as threads:
         outcomes = list(threads.map(lambda _: failed(post(client, "https://slow.test/", limit=0.2)), range(50)))
     assert {outcome.code for outcome in outcomes} == {"timeout"}
@@ -282,9 +297,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(server: Misbeh
     with socket.create_server(("127.0.0.2", 0), backlog=0) as full, ExitStack() as stack:
         stack.enter_context(socket.create_connection(full.getsockname()))
         addresses = [(socket.AF_INET, full.getsockname()), (socket.AF_INET, ("127.0.0.1", server.port))]
-        client = Http(now=lambda: NOW, lookup=lambda host, port: addresses).client(
-            allow_networks=LOCAL, allow_http=True
-        )
+        client = a_client(lambda host, port: addresses, allow_networks=LOCAL, allow_http=True)
         stack.callback(client.close)
         assert replied(post(client, f"http://two.test:{server.port}/ok", limit=2)).status == 200
 
@@ -298,7 +311,7 @@ def test_fifty_hung_calls_leave_nothing_behind(server: MisbehavingServer, client
     with ThreadPoolExecutor(25) as threads:
         outcomes = list(threads.map(lambda _: failed(post(client, server.url("/hang"), limit=0.5)), range(50)))
     assert monotonic() - began < 1 + 2 * BUSY
-    assert {outcome.kind for outcome in outcomes} == {Kind.UNCERTAIN}
+    assert {kind(outcome) for outcome in outcomes} == {Kind.UNCERTAIN}
     names = [thread.name for thread in threads_alive() if thread.name.startswith("noti-")]
     assert len(names) <= len(before) + 1, "one lookup for all of them"
     server.__exit__()
@@ -306,7 +319,7 @@ def test_fifty_hung_calls_leave_nothing_behind(server: MisbehavingServer, client
 
 
 def test_a_closed_client_leaves_no_thread_and_can_be_closed_again(server: MisbehavingServer) -> None:
-    client = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True)
+    client = a_client(allow_networks=LOCAL, allow_http=True)
     replied(post(client, server.url("/ok")))
     client.close()
     client.close()
@@ -343,7 +356,7 @@ class TestTls:
         def lookup(host: str, port: int) -> Addresses:
             return [(socket.AF_INET, ("127.0.0.1", port))]
 
-        client = Http(now=lambda: NOW, lookup=lookup).client(allow_networks=LOCAL, ca_file=str(authority.ca_file))
+        client = a_client(lookup, allow_networks=LOCAL, ca_file=str(authority.ca_file))
         yield client
         client.close()
 
@@ -358,7 +371,7 @@ class TestTls:
         with misbehaving(authority.server_context("good.test")) as server:
             for host in ("bad.test", "127.0.0.1"):
                 outcome = failed(post(ours, server.url("/ok", host)))
-                assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "tls")
+                assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "tls")
                 assert outcome.error == "TLS failed: the certificate is for another host"
             assert not server.received
 
@@ -366,21 +379,21 @@ class TestTls:
     def test_a_certificate_of_nobody_is_refused(self, authority: Authority, client: Client) -> None:
         with misbehaving(authority.server_context("127.0.0.1")) as server:
             outcome = failed(post(client, server.url("/ok")))
-            assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "tls")
+            assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "tls")
             assert "certificate refused" in (outcome.error or "")
             assert not server.received
 
     @pytest.mark.fault("F32")
     def test_tls_to_a_plain_port_is_refused(self, server: MisbehavingServer, ours: Client) -> None:
         outcome = failed(post(ours, f"https://good.test:{server.port}/"))
-        assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "tls")
+        assert (kind(outcome), outcome.code) == (Kind.TRANSIENT, "tls")
 
     def test_a_ca_file_that_cannot_be_read_is_a_configuration_error(self, tmp_path: Path) -> None:
         empty = tmp_path / "empty.pem"
         empty.write_text("nothing")
         for path in (empty, tmp_path / "missing.pem"):
             with pytest.raises(ConfigurationError, match="ca_file"):
-                Http(now=lambda: NOW).client(ca_file=str(path))
+                a_client(ca_file=str(path))
 
 
 class TestWhereRequestsGo:
@@ -419,10 +432,10 @@ class TestWhereRequestsGo:
         ],
     )
     def test_no_spelling_of_a_private_address_gets_through(self, server: MisbehavingServer, host: str) -> None:
-        client = Http(now=lambda: NOW).client(allow_http=True)
+        client = a_client(allow_http=True)
         for url in (f"http://{host}:{server.port}/ok", f"http://{host}/ok"):
             outcome = failed(post(client, url))
-            assert (outcome.kind, outcome.scope, outcome.code) == (Kind.PERMANENT, Scope.RECIPIENT, "ssrf_blocked")
+            assert (kind(outcome), outcome.stage, outcome.code) == (Kind.PERMANENT, "guard", "ssrf_blocked")
         assert server.connections == 0
         client.close()
 
@@ -432,13 +445,13 @@ class TestWhereRequestsGo:
         def rebinding(host: str, port: int) -> Addresses:
             return [(socket.AF_INET, (answers.pop(0), port))]
 
-        client = Http(now=lambda: NOW, lookup=rebinding).client(allow_networks=["127.0.0.2"], allow_http=True)
+        client = a_client(rebinding, allow_networks=["127.0.0.2"], allow_http=True)
         with socket.create_server(("127.0.0.2", server.port)):
             outcome = failed(post(client, f"http://rebind.test:{server.port}/ok", limit=0.3))
             assert outcome.code == "timeout", "it went to the address that was checked, which says nothing"
         assert answers == ["127.0.0.1"]
         outcome = failed(post(client, f"http://rebind.test:{server.port}/ok"))
-        assert (outcome.kind, outcome.code) == (Kind.PERMANENT, "ssrf_blocked")
+        assert (kind(outcome), outcome.code) == (Kind.PERMANENT, "ssrf_blocked")
         assert server.connections == 0
         client.close()
 
@@ -446,7 +459,7 @@ class TestWhereRequestsGo:
         def mixed(host: str, port: int) -> Addresses:
             return [(socket.AF_INET, ("10.0.0.1", port)), (socket.AF_INET, ("127.0.0.1", port))]
 
-        client = Http(now=lambda: NOW, lookup=mixed).client(allow_networks=["127.0.0.1"], allow_http=True)
+        client = a_client(mixed, allow_networks=["127.0.0.1"], allow_http=True)
         assert replied(post(client, f"http://mixed.test:{server.port}/ok", limit=2)).status == 200
         client.close()
 
@@ -454,16 +467,16 @@ class TestWhereRequestsGo:
         def public(host: str, port: int) -> Addresses:
             return [(socket.AF_INET, ("93.184.215.14", port))]
 
-        client = Http(now=lambda: NOW, lookup=public).client()
+        client = a_client(public)
         outcome = failed(post(client, "https://public.test:5432/"))
-        assert (outcome.kind, outcome.code) == (Kind.PERMANENT, "ssrf_blocked")
+        assert (kind(outcome), outcome.code) == (Kind.PERMANENT, "ssrf_blocked")
         assert "ports" in (outcome.error or "")
         client.close()
 
     @pytest.mark.fault("F29")
     def test_a_name_without_addresses_is_transient(self) -> None:
-        client = Http(now=lambda: NOW, lookup=lambda host, port: []).client()
-        assert failed(post(client, "https://nothing.test/")).kind is Kind.TRANSIENT
+        client = a_client(lambda host, port: [])
+        assert kind(failed(post(client, "https://nothing.test/"))) is Kind.TRANSIENT
         client.close()
 
     def test_the_system_s_resolver_gives_addresses_to_connect_to(self) -> None:
@@ -486,7 +499,7 @@ class TestWhereRequestsGo:
 )
 def test_a_header_cannot_carry_another(server: MisbehavingServer, client: Client, name: str, value: str) -> None:
     outcome = failed(client.send(Request("POST", server.url("/ok"), {name: value}, b""), 5))
-    assert (outcome.kind, outcome.code) == (Kind.PERMANENT, "bad_header")
+    assert (kind(outcome), outcome.code) == (Kind.PERMANENT, "bad_header")
     assert server.connections == 0
 
 
@@ -500,39 +513,3 @@ def test_a_url_is_shown_nowhere(server: MisbehavingServer, client: Client, caplo
             assert "s3cret" not in str(getattr(answer, "error", ""))
         failed(post(client, "ftp://s3cret/"))
     assert "s3cret" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120.0),
-        (" 7 ", 7.0),
-        ("0.65", 0.65),
-        ("999999999", 999999999.0),
-        (format_datetime(NOW + timedelta(minutes=5), usegmt=True), 300.0),
-        (format_datetime((NOW + timedelta(hours=1)).astimezone(timezone(timedelta(hours=-5)))), 3600.0),
-        ("Sun Mar  1 12:01:00 2026", 60.0),
-        ("0", None),
-        ("0.0", None),
-        ("-5", None),
-        ("+5", None),
-        ("1e9", None),
-        ("inf", None),
-        ("nan", None),
-        ("٣", None),
-        ("9" * 5000, None),
-        ("soon", None),
-        ("", None),
-        (format_datetime(NOW - timedelta(minutes=5), usegmt=True), None),
-        ("Sun, 99 Mar 2026 12:00:00 GMT", None),
-        ("Sun, 01 Mar 99999 12:00:00 GMT", None),
-        ("Sun, 01 Mar 2026 12:00:00 +9999999999999999", None),
-    ],
-)
-@pytest.mark.fault("F33")
-def test_retry_after_is_read_in_both_forms_and_nonsense_is_ignored(value: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after": value}, NOW) == seconds
-
-
-def test_retry_after_may_be_missing() -> None:
-    assert retry_after({}, NOW) is None

@@ -11,17 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.transport import Client, Http, Reply, Request
+from noti_worker.domain.outcome import Kind
+from noti_worker.domain.said import Said
+from noti_worker.transport import Reply, Request
 from noti_worker.transport.answer import Answer
+from noti_worker.transport.client import Client
 from noti_worker.transport.deadline import Call
 from tests.providers.misbehaving_http import MisbehavingServer, misbehaving
-from tests.providers.test_transport import LOCAL, NOW, failed, post, replied
+from tests.providers.test_transport import LOCAL, a_client, failed, kind, post, replied
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    client = Http(now=lambda: NOW).client(allow_networks=LOCAL, allow_http=True)
+    client = a_client(allow_networks=LOCAL, allow_http=True)
     yield client
     client.close()
 
@@ -44,7 +46,7 @@ def saying(server: MisbehavingServer, *answers: bytes) -> None:
     server.greeting = serve
 
 
-def asked(client: Client, *answers: bytes) -> tuple[list[Reply | Outcome], int]:
+def asked(client: Client, *answers: bytes) -> tuple[list[Reply | Said], int]:
     """What the same URL answers twice, and on how many connections."""
     with misbehaving() as server:
         saying(server, *answers)
@@ -135,7 +137,7 @@ def test_a_body_that_is_cut_or_broken_leaves_the_status(client: Client, rest: by
 )
 def test_an_answer_that_is_none_leaves_us_uncertain(client: Client, answer: bytes, code: str) -> None:
     outcomes, _ = asked(client, answer)
-    assert [(failed(outcome).kind, failed(outcome).code) for outcome in outcomes] == [(Kind.UNCERTAIN, code)] * 2
+    assert [(kind(failed(outcome)), failed(outcome).code) for outcome in outcomes] == [(Kind.UNCERTAIN, code)] * 2
 
 
 def test_headers_are_read_by_name(client: Client) -> None:

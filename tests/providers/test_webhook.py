@@ -16,14 +16,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
-from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import webhook
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 from tests.certificates import make_authority
-from tests.providers.contract import LIMIT, NOW, ProviderContract, Situation, a_message
+from tests.providers.contract import LIMIT, NOW, Judged, ProviderContract, Situation, a_message, opened
 from tests.providers.misbehaving_http import MisbehavingServer, Received, misbehaving
 
 KEY = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -45,8 +44,8 @@ def server() -> Iterator[MisbehavingServer]:
 
 
 @contextmanager
-def sending(settings: webhook.Settings = SOUND) -> Iterator[Sender]:
-    sender = webhook.build(settings, Http(now=now))
+def sending(settings: webhook.Settings = SOUND) -> Iterator[Judged]:
+    sender = opened(webhook, settings, Kit(now=now))
     yield sender
     sender.close()
 
@@ -143,7 +142,7 @@ class TestSignature:
 
     def test_it_equals_the_official_library_s(self, server: MisbehavingServer) -> None:
         message = a_webhook(server.url("/ok"), text="plain")
-        sender = webhook.build(SOUND, Http(now=lambda: NOW))
+        sender = opened(webhook, SOUND)
         sender.send(message, LIMIT)
         sender.close()
         received = only(server)
@@ -156,8 +155,7 @@ class TestSignature:
             Webhook(key).verify(only(server).body, only(server).headers)
 
     def test_another_try_has_the_same_id_and_a_new_timestamp(self, server: MisbehavingServer) -> None:
-        clock = iter([NOW, NOW.replace(minute=5)])
-        sender = webhook.build(SOUND, Http(now=lambda: next(clock)))
+        sender = opened(webhook, SOUND, Kit(now=lambda: NOW.replace(minute=5 * len(server.received))))
         for _ in range(2):
             sender.send(a_webhook(server.url("/ok")), LIMIT)
         sender.close()
@@ -318,4 +316,4 @@ def test_https_with_an_authority_of_one_s_own(tmp_path: Path) -> None:
 
 def test_a_missing_secret_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match="unsigned = true"):
-        webhook.build(webhook.Settings(), Http(now=lambda: NOW))
+        webhook.build(webhook.Settings(), Kit(now=lambda: NOW))

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import Lane, Share
-from noti_worker.domain.lifecycle import Backoff, Verdict, decide
-from noti_worker.domain.notification import Channel, Drop, Notification, OnUncertain, Priority, Status
+from noti_worker.domain.lifecycle import Backoff, Policy, Verdict, decide
+from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, OnUncertain, Priority, Status, Wait
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from tests.store.model import ACCOUNTS, FINISHED, PARKED, Claim, End, Row
@@ -25,7 +25,8 @@ LANES = (
 )
 ROUTE = dict.fromkeys(ACCOUNTS, "smtp")
 HOUR = timedelta(hours=1)
-BACKOFF = Backoff(initial=HOUR / 4, maximum=HOUR / 4, jitter=0.0)  # a retry is not due by itself, and never too late
+# A retry is not due by itself, and never too late.
+POLICY = Policy(Backoff(initial=HOUR / 4, maximum=HOUR / 4, jitter=0.0))
 PAUSES = (
     ("everything", ""),
     ("channel", "sms"),
@@ -282,12 +283,13 @@ class Life(RuleBasedStateMachine):
     def _judge(self, claim: Claim, kind: Kind, failover: bool = False) -> tuple[Result, End]:
         """What the worker's own rules make of it, and what the model says they must."""
         n, end = claim.seen, claim.end(kind, failover=failover)
-        no = permit(n, n.claimed_at)
+        no = permit(n, Briefing(), POLICY, n.claimed_at)
         if no is not None:
+            assert not isinstance(no, Wait)
             result = Result(n, Verdict(no.status, no.reason), kind=no.kind if isinstance(no, Drop) else None)
         else:
             outcome = Outcome(kind, error=None if kind is Kind.OK else "as the test wants it")
-            verdict = decide(n, outcome, n.claimed_at, BACKOFF, 0.5, failover=failover)
+            verdict = decide(n, outcome, n.claimed_at, POLICY, 0.5, failover=failover)
             result = Result(n, verdict, outcome, account="relay", provider="smtp")
         assert (result.verdict.status, result.verdict.charge) == (end.status, end.charge)
         assert (result.outcome is not None) == end.tried

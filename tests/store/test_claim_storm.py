@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 
 from noti_worker.domain.facts import Result
-from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Drop, Notification, Status
+from noti_worker.domain.lifecycle import Policy, Verdict
+from noti_worker.domain.notification import Briefing, Drop, Notification, Status, Wait
 from noti_worker.domain.permits import permit
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
@@ -24,9 +24,10 @@ STATUSES = [Status.SENT] * 6 + [Status.RETRYING] * 3 + [Status.FAILED, Status.HE
 
 def _judged(n: Notification, status: Status) -> Result:
     """What a worker makes of a claim: it asks the permits first, and retries at once."""
-    if (no := permit(n, n.claimed_at)) is not None:
+    if (no := permit(n, Briefing(), Policy(), n.claimed_at)) is not None:
+        assert not isinstance(no, Wait)
         return decided(n, no.status, kind=no.kind if isinstance(no, Drop) else None)
-    if status is Status.RETRYING and n.retry_count >= (n.max_retries or 0):
+    if status is Status.RETRYING and n.retry_count >= Policy().retries(n):
         return tried(n, Status.FAILED)
     if status is Status.RETRYING:
         return tried(n, status, verdict=Verdict(status, "again", wait=timedelta(0), charge=True))

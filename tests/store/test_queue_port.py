@@ -13,7 +13,9 @@ from noti_worker.domain.lanes import Lane
 from noti_worker.domain.notification import Status
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import Connection, attempts, insert, row
-from tests.worker.queue_contract import NORMAL, Desk, QueueContract, Standing
+from tests.worker.claim_contract import ClaimContract
+from tests.worker.queue_desk import NORMAL, Desk, Standing
+from tests.worker.record_contract import RecordContract
 
 
 class RealDesk:
@@ -47,7 +49,7 @@ class RealDesk:
         self._connection.execute(f"SELECT noti.{move}(%s)".encode(), [number])
 
 
-class TestPostgresQueue(QueueContract):
+class TestPostgresQueue(ClaimContract, RecordContract):
     @pytest.fixture
     def desk(self, queue: PostgresQueue, connection: Connection, database_url: str) -> Desk:
         return RealDesk(queue, connection, database_url)

@@ -13,12 +13,13 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database, Session, connect
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.statements import Statement, statement
 from noti_worker.store.upkeep import retention
-from noti_worker.store.upkeep.retention import NOT_DELETED, NOT_OURS, Ages, Done
+from noti_worker.store.upkeep.retention import NOT_DELETED, NOT_OURS, Done
 from tests.store.rows import Connection, claim, ids, insert, row, tried
 from tests.store.test_schema_invariants import IN_APP, in_app, violations
 

@@ -1,29 +1,22 @@
 """What each role may do is enough for its work, and everything else is refused: played through as an attacker would."""
 
-import os
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 from psycopg.errors import CheckViolation, InsufficientPrivilege, ObjectInUse
 
 from noti_worker import enqueue, enqueue_many
 from noti_worker.domain.closures import Scope
 from noti_worker.domain.notification import Status
 from noti_worker.domain.secret import Secret
-from noti_worker.embedded import Server
-from noti_worker.store import migrate
 from noti_worker.store.connect import Database
 from noti_worker.store.people import gauges, listing, moves, overview, pausing, source
 from noti_worker.store.people.filters import Filter
 from noti_worker.store.people.moves import Move
 from noti_worker.store.queue import PostgresQueue
-from tests.migrations.describe import describe
 from tests.store.rows import claim, insert, row, tried
 from tests.system.daemon import member_of
 
@@ -71,6 +64,11 @@ def test_groups_cannot_log_in_and_have_no_powers(connection: Connection) -> None
 
 
 def test_an_application_sends_steers_and_reads_the_story(connection: Connection, database_url: str) -> None:
+    sends_steers_and_reads(connection, database_url)
+
+
+def sends_steers_and_reads(connection: Connection, database_url: str) -> None:
+    """All that an application does."""
     with login(database_url, "noti_app") as app:
         first = enqueue(app, channel="email", recipient="a@example.com", body="x", idempotency_key="k")
         assert enqueue(app, channel="email", recipient="a@example.com", body="x", idempotency_key="k") == first
@@ -392,97 +390,3 @@ def test_a_worker_cannot_change_what_is_sent_nor_to_whom(connection: Connection,
         with pytest.raises(CheckViolation, match="it is not finished"):
             worker.execute("DELETE FROM noti.notifications_log")
     assert row(connection, one)["recipient"] == "ann@example.com"
-
-
-# ---------------------------------------------------------------- how they come to be
-
-
-def test_a_migrator_without_powers_migrates_when_an_administrator_has_made_the_roles(
-    empty_database_url: str, connection: Connection
-) -> None:
-    """The whole way of a cautious installation: roles first, then every migration as a plain member."""
-    with psycopg.connect(empty_database_url, autocommit=True) as administrator:
-        administrator.execute(migrate.roles_sql().encode())
-        deploy = member_of("noti_migrator", empty_database_url)
-        migrate.upgrade(deploy)
-        owners = administrator.execute(
-            "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'noti'::regnamespace"
-            " UNION SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'noti'"
-        ).fetchall()
-        assert owners == [("noti_migrator",)]
-        assert _granted(administrator) == _granted(connection)
-        assert migrate.missing_roles(deploy) == []
-    with login(empty_database_url, "noti_app") as app:
-        assert enqueue(app, channel="sms", recipient="+4915112340001", body="x") == 1
-    migrate.downgrade(deploy, "base")
-    migrate.upgrade(deploy)
-
-
-def _granted(connection: Connection) -> list[Any]:
-    """What our roles may do here."""
-    return connection.execute(
-        """
-        SELECT r.role, r.wanted, CASE WHEN r.columns IS NULL AND r.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-                                      THEN has_table_privilege(r.role, 'noti.' || r.object, r.privilege) END
-          FROM noti.rights_of_roles() r ORDER BY 1, 2
-        """
-    ).fetchall()
-
-
-@pytest.fixture
-def strange_server(open_directory: Path) -> Iterator[Server]:
-    """A server on which none of our roles exists."""
-    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
-    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, {"fsync": "off"}) as server:
-        yield server
-
-
-def test_who_may_not_make_roles_migrates_all_the_same_and_an_administrator_adds_them(
-    strange_server: Server,
-) -> None:
-    with psycopg.connect(strange_server.url, autocommit=True) as administrator:
-        administrator.execute("CREATE ROLE owner LOGIN; CREATE ROLE hr LOGIN CREATEROLE")
-        administrator.execute(f"GRANT CREATE ON DATABASE {administrator.info.dbname} TO owner".encode())
-        url = make_conninfo(strange_server.url, user="owner")
-        migrate.upgrade(url)
-        assert migrate.missing_roles(url) == sorted(GROUPS)
-        for user in ("hr", "owner"):  # one may make roles, the other owns what they get rights on
-            with psycopg.connect(make_conninfo(strange_server.url, user=user), autocommit=True) as connection:
-                connection.execute(migrate.roles_sql().encode())
-        assert migrate.missing_roles(url) == []
-        assert administrator.execute(
-            "SELECT has_table_privilege('noti_worker', 'noti.workers', 'INSERT')"
-        ).fetchone() == (True,)
-        assert administrator.execute("SELECT has_schema_privilege('noti_app', 'noti', 'USAGE')").fetchone() == (True,)
-
-
-def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, database_url: str) -> None:
-    migrate.downgrade(database_url, "0005")
-    assert connection.execute(
-        "SELECT count(*) FROM pg_class, aclexplode(relacl) a JOIN pg_roles r ON r.oid = a.grantee"
-        " WHERE relnamespace = 'noti'::regnamespace AND r.rolname = ANY (%s)",
-        [list(GROUPS)],
-    ).fetchone() == (0,)
-    assert connection.execute(
-        "SELECT count(*) FROM pg_attribute WHERE attacl::text ~ 'noti_' AND attrelid::regclass::text ~ '^noti'"
-    ).fetchone() == (0,)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), login(database_url, "noti_app") as app:
-        insert(app)
-
-
-def test_down_gives_the_functions_back_as_they_were(connection: Connection, empty_database_url: str) -> None:
-    with psycopg.connect(empty_database_url, autocommit=True) as other:
-        migrate.upgrade(empty_database_url, "0005")
-        before = describe(other)
-        migrate.upgrade(empty_database_url)
-        migrate.downgrade(empty_database_url, "0005")
-        assert describe(other) == before
-
-
-def test_the_facts_are_all_that_the_next_step_needs(connection: Connection) -> None:
-    sources = connection.execute(
-        "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'noti'::regnamespace"
-        " AND proname IN ('facts', 'next_step', 'paused')"
-    ).fetchall()
-    named = {name: set(re.findall(r"\bn\.([a-z_]+)", source)) for name, source in sources}
-    assert named["next_step"] | named["paused"] <= named["facts"]

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from noti_worker import enqueue
 from tests.store.changes import refusal
 from tests.store.rows import insert, row
 
@@ -294,3 +295,39 @@ def test_an_application_needs_no_right_on_the_audit_log(connection: Connection) 
             ("notification_triggered", "noti_test_app"),
             ("notification_cancelled", "noti_test_app"),
         ]
+
+
+def said(connection: Connection, notification_id: int) -> tuple[int, bool]:
+    found = row(connection, notification_id)
+    return found["max_retries"], found["retries_said"]
+
+
+def test_retries_are_said_only_when_they_were_given(connection: Connection) -> None:
+    """What is not said is the channel's matter; workers of the version before read 3."""
+
+    def send(more: str) -> int:
+        call = f"SELECT noti.send('email', 'ann@example.com', body => 'x'{more})"
+        found = connection.execute(call.encode()).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    unsaid = [
+        *insert(connection),
+        *insert(connection, max_retries=None),
+        *insert(connection, max_retries=None, tenant_id=None),
+        *insert(connection, max_retries=None, status="held"),
+        send(""),
+        send(", max_retries => NULL"),
+        enqueue(connection, channel="email", recipient="ann@example.com", body="x"),
+        enqueue(connection, channel="email", recipient="ann@example.com", body="x", max_retries=None),
+    ]
+    assert [said(connection, one) for one in unsaid] == [(3, False)] * len(unsaid)
+    given = [
+        *insert(connection, max_retries=3),
+        *insert(connection, max_retries=0, tenant_id=None),
+        send(", max_retries => 5"),
+        enqueue(connection, channel="email", recipient="ann@example.com", body="x", max_retries=1),
+    ]
+    assert [said(connection, one) for one in given] == [(3, True), (0, True), (5, True), (1, True)]
+    connection.execute("UPDATE noti.notifications_log SET max_retries = 4 WHERE notification_id = %s", [unsaid[0]])
+    assert said(connection, unsaid[0]) == (4, True)

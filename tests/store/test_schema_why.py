@@ -17,8 +17,8 @@ from psycopg.rows import dict_row
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lanes import Lane
-from noti_worker.domain.lifecycle import Backoff, Verdict, decide
-from noti_worker.domain.notification import Channel, Drop, Notification, Priority
+from noti_worker.domain.lifecycle import Backoff, Policy, Verdict, decide
+from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, Priority
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from noti_worker.store.queue import PostgresQueue
@@ -39,8 +39,8 @@ CUT = Outcome(Kind.UNCERTAIN, error="the line broke after the payload")
 
 def answer(notification: Notification, outcome: Outcome, *, failover: bool = False, seconds: float = 0.031) -> Result:
     """What Delivery makes of an answer of the account `relay`."""
-    backoff = Backoff(jitter=0)
-    verdict = decide(notification, outcome, notification.claimed_at, backoff, 0.5, failover=failover)
+    policy = Policy(Backoff(jitter=0))
+    verdict = decide(notification, outcome, notification.claimed_at, policy, 0.5, failover=failover)
     return Result(notification, verdict, outcome, account="relay", provider="smtp", seconds=seconds)
 
 
@@ -125,7 +125,7 @@ def moved_and_corrected_while_waiting(stage: Stage) -> None:
 def expired(stage: Stage) -> None:
     stage.queued(expires_at="2001-01-01 00:00+00")
     claimed = stage.claimed()
-    drop = permit(claimed, claimed.claimed_at)
+    drop = permit(claimed, Briefing(), Policy(), claimed.claimed_at)
     assert isinstance(drop, Drop)
     stage.recorded(Result(claimed, Verdict(drop.status, drop.reason), kind=drop.kind))
 
@@ -194,7 +194,7 @@ def in_app(stage: Stage) -> None:
     claimed = stage.claimed(lane=Lane(Channel.IN_APP, Priority.NORMAL, "default"))
     line = InboxLine("default", claimed.recipient, body=BODY)
     outcome = Outcome(Kind.OK)
-    verdict = decide(claimed, outcome, claimed.claimed_at, Backoff(), 0.5)
+    verdict = decide(claimed, outcome, claimed.claimed_at, Policy(), 0.5)
     stage.recorded(Result(claimed, verdict, outcome, account="in_app", provider="in_app", follows=(line,)))
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noti_worker.domain.notification import Channel, Message
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
-from noti_worker.transport import Http
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
+from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
+RULES = tuple(Rule(f"ledger.{kind}", kind, code=kind) for kind in Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +27,19 @@ class Settings:
     retry_after: float = 0.0
 
 
-def build(settings: Settings, http: Http) -> Sender:
-    return _Ledger(Path(settings.book), Kind(settings.answer), settings.retry_after)
+def build(settings: Settings, kit: Kit) -> Sender:
+    ledger = _Ledger(Path(settings.book), Kind(settings.answer), settings.retry_after)
+    return kit.blocking(ledger.send, ledger.close)
 
 
 class _Ledger:
     def __init__(self, book: Path, answer: Kind, retry_after: float) -> None:
         self._book = book
-        self._answer = Outcome(answer, error="as the test wants it", retry_after=retry_after or None)
+        self._answer = Said("answer", code=answer, error="as the test wants it", hint=retry_after or None)
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
-    def send(self, message: Message, limit: float) -> Outcome:
+    def send(self, message: Message, limit: float) -> Said:
         word = message.recipient
         first = word.startswith("gated") and not self._knows(message)
         self._write("begun", message)
@@ -48,7 +52,7 @@ class _Ledger:
                 pass
         if word.startswith("slow"):
             self._closed.wait(1.0 if word.startswith("slower") else 0.3)
-        if self._answer.kind is Kind.OK:
+        if self._answer.code == Kind.OK:
             self._write("accepted", message)
         return self._answer
 

@@ -161,7 +161,7 @@ BUGS = (
     Bug(
         "what was lost twice is sent beside the others",
         [Change("noti_worker/worker/suspects.py", r" and len\(self\._in_flight\) <= 1", "")],
-        [f"{_ROUNDS}::test_a_row_lost_twice_is_sent_alone"],
+        ["tests/worker/test_suspects.py::test_a_row_lost_twice_is_sent_alone"],
     ),
     Bug(
         "a result is forgotten when its row is locked",

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noti_worker.domain.notification import Channel, Message
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
-from noti_worker.transport import Http
+from noti_worker.transport import Kit
 
 CHANNELS = frozenset({Channel.CHAT})
 _ANSWERS = {
@@ -20,7 +22,9 @@ _ANSWERS = {
     "slower": Kind.THROTTLED,
     "gone": Kind.DEAD,
     "sends": Kind.OK,
+    "logs": Kind.OK,
 }
+RULES = tuple(Rule(f"quoting.{does}", kind, code=does) for does, kind in _ANSWERS.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,15 @@ class Settings:
     token: Secret
 
 
-def build(settings: Settings, http: Http) -> Sender:
-    return _Quoting(settings)
+def build(settings: Settings, kit: Kit) -> Sender:
+    return kit.blocking(_Quoting(settings).send)
 
 
 class _Quoting:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def send(self, message: Message, limit: float) -> Outcome:
+    def send(self, message: Message, limit: float) -> Said:
         does = message.recipient.partition("-")[0]
         content = f"{message.text} (html {message.html!r}, {message.options})"
         said = f"<{message.recipient}> was told {message.subject!r}: {content}"
@@ -56,11 +60,8 @@ class _Quoting:
                 raise RuntimeError(said)
             except RuntimeError:
                 logging.getLogger("library").exception("it broke")
-            return Outcome(Kind.OK)
+            return Said("answer", code="logs")
         if does == "odd":
-            answer: Outcome = f"no outcome but {said}"  # type: ignore[assignment]
+            answer: Said = f"no Said but {said}"  # type: ignore[assignment]
             return answer
-        return Outcome(_ANSWERS[does], code="550", error=said, response={"said": said}, provider_message_id="m1")
-
-    def close(self) -> None:
-        pass
+        return Said("answer", "550", does, words=said, error=said, response={"said": said}, id="m1")

@@ -115,11 +115,11 @@ def test_a_reload_turns_safe_mode_on_for_everything_at_once(
     daemons.configure(EMAIL + '[delivery]\nmode = "dry"\n')
     reload(daemon)
     assert "box" in daemon.said("safe_mode")[-1]["dry"]
-    modes = "SELECT state -> 'modes' ->> 'box' FROM noti.workers"
+    modes = "SELECT mode FROM noti.worker_routes WHERE channel = 'email'"
     wait_for(lambda: connection.execute(modes).fetchall() == [("dry",)])
     daemons.configure(EMAIL)
     reload(daemon)
-    wait_for(lambda: connection.execute(modes).fetchall() == [(None,)])
+    wait_for(lambda: connection.execute(modes).fetchall() == [("live",)])
     insert(connection, "email", "ada@example.com")
     wait_for(lambda: connection.execute("SELECT FROM noti.notifications_log WHERE status = 'sent'").fetchall())
     assert daemon.stop() == 0
@@ -131,6 +131,7 @@ def test_a_reload_turns_safe_mode_on_for_everything_at_once(
         ("[worker]\nleese = 3\n", "worker.leese"),
         ('[accounts.mail]\nprovider = "smtpp"\n', "accounts.mail"),
         ('[accounts.mail]\nprovider = "webhook"\nsecret = "file:/nowhere/at/all"\n', "accounts.mail.secret"),
+        ('[delivery]\nredirect_to = { email = "no address" }\n', "delivery.redirect_to.email"),
         ("]", "not valid TOML"),
     ],
 )
@@ -153,3 +154,29 @@ def test_a_bad_configuration_is_refused_said_and_counted_and_the_old_one_works_o
     reload(daemon)
     assert f"{METRIC} 0.0\n" in daemon.get("/metrics")[1]
     assert daemon.stop() == 0
+
+
+def test_a_refused_reload_leaves_the_routes_as_they_are(
+    daemons: Daemons, connection: psycopg.Connection[Any], finished: Callable[..., None]
+) -> None:
+    routes = "SELECT channel, position, account, provider, mode FROM noti.worker_routes ORDER BY 1, 2"
+    daemons.configure(EMAIL)
+    daemon = daemons.start_ready()
+    before = connection.execute(routes).fetchall()
+    assert ("email", 1, "box", "sandbox", "live") in before
+    other = '[accounts.other]\nprovider = "sandbox"\n[routes]\nemail = ["other"]\n'
+    daemons.configure(other + '[delivery]\nredirect_to = { email = "no address" }\n')
+    reload(daemon, "reload_refused")
+    insert(connection, "email", "ada@example.com")
+    finished()
+    assert connection.execute("SELECT account FROM noti.notification_attempts_log").fetchall() == [("box",)]
+    beat = "SELECT heartbeat FROM noti.workers"
+    heard = connection.execute(beat).fetchall()
+    daemon.wait_for(lambda: connection.execute(beat).fetchall() != heard, 20)
+    assert connection.execute(routes).fetchall() == before
+    assert 'account="other"' not in daemon.get("/metrics")[1]
+    daemons.configure(other)
+    reload(daemon)
+    daemon.wait_for(lambda: ("email", 1, "other", "sandbox", "live") in connection.execute(routes).fetchall(), 20)
+    assert daemon.stop() == 0
+    assert connection.execute(routes).fetchall() == []

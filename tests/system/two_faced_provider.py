@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Sender
 from noti_worker.providers import webhook
-from noti_worker.transport import Http
-from noti_worker.transport.lookup import Addresses
+from noti_worker.transport import Kit
+from noti_worker.transport.lookup import Addresses, Resolver
 
 CHANNELS = frozenset({Channel.WEBHOOK})
+RULES = webhook.RULES
 OPEN, PRIVATE = "127.0.0.1", "127.0.0.2"
 FACES: dict[str, Sequence[Sequence[str]]] = {
     "private-then-open": [[PRIVATE], [OPEN]],
@@ -30,12 +31,12 @@ class Settings:
     """There is nothing to set."""
 
 
-def build(settings: Settings, http: Http) -> Sender:
-    own = Http(http.now, _Resolver().lookup)
+def build(settings: Settings, kit: Kit) -> Sender:
+    own = Kit(kit.now, Resolver(_Names().lookup), kit.concurrency)
     return webhook.build(webhook.Settings(unsigned=True, allow_http=True, allow_networks=(f"{OPEN}/32",)), own)
 
 
-class _Resolver:
+class _Names:
     def __init__(self) -> None:
         self._asked: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""The queue in memory. `queue_contract` shows that it answers as the real one does."""
+"""The queue in memory. `claim_contract` and `record_contract` show that it answers as the real one does."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.closures import NOTHING, Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Result
@@ -69,6 +70,8 @@ class FakeStore(FakeCircuits):
         self.rows: dict[int, Row] = {}
         self.refuse_extend = False
         self.refuse_brief = False
+        self.refuse_routes = False
+        self.known = True
         self.refuse_complete = False
         self.large: set[int] = set()
         self.refuse_release = False
@@ -231,7 +234,12 @@ class FakeStore(FakeCircuits):
 
     def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
         self._call("beat", dict(state))
-        return Beat(True, self.dead, self.clock.now())
+        return Beat(self.known, self.dead, self.clock.now())
+
+    def routes(self, worker_id: int, lines: Sequence[RouteLine]) -> None:
+        self._call("routes", list(lines))
+        if self.refuse_routes:
+            raise DatabaseRefused("42501 InsufficientPrivilege")
 
     def leave(self, worker_id: int) -> None:
         self._call("leave", worker_id)

@@ -10,7 +10,7 @@ from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from tests.domain.rows import claimed
-from tests.worker.test_rounds import House
+from tests.worker.house import House
 
 REFUSED = Outcome(Kind.CONFIG, Scope.ACCOUNT, error="the server refused the login")
 FAILED = Outcome(Kind.TRANSIENT, Scope.ACCOUNT, error="no connection")

@@ -7,12 +7,13 @@ from importlib.resources import files
 import pytest
 
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.lifecycle import LONGEST_SEND
 from noti_worker.observe.health import STUCK_AFTER
 from noti_worker.settings.sections import SEND_TIMEOUT, WorkerSettings
 from noti_worker.store.connect import ANSWER_WITHIN, RESOLVE_WITHIN
 from noti_worker.worker import stop, worker
 from noti_worker.worker.heartbeat import BEAT_EVERY
-from noti_worker.worker.inflight import FENCE_AFTER, LONGEST_SEND
+from noti_worker.worker.inflight import FENCE_AFTER
 from noti_worker.worker.outage import LONGEST_WAIT
 from noti_worker.worker.systemd import STOP_MARGIN, check_watchdog
 

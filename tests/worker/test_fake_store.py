@@ -10,9 +10,11 @@ import pytest
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.notification import Status
 from tests.domain.rows import NOW
+from tests.worker.claim_contract import ClaimContract
 from tests.worker.fake_store import FakeStore
 from tests.worker.fakes import FakeClock
-from tests.worker.queue_contract import NORMAL, Desk, QueueContract, Standing
+from tests.worker.queue_desk import NORMAL, Desk, Standing
+from tests.worker.record_contract import RecordContract
 
 
 class TickingClock(FakeClock):
@@ -48,7 +50,7 @@ class FakeDesk:
         self.queue.rows[number].change(requested=wish)
 
 
-class TestFakeStore(QueueContract):
+class TestFakeStore(ClaimContract, RecordContract):
     @pytest.fixture
     def desk(self) -> Desk:
         return FakeDesk()

@@ -2,12 +2,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.facts import DatabaseHeldUp, Fenced, LeaseLost, Trouble
 from noti_worker.domain.lanes import Lane, Share
+from noti_worker.domain.lifecycle import LONGEST_SEND
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.domain.ports import Beat
 from noti_worker.worker.heartbeat import Heartbeat
-from noti_worker.worker.inflight import FENCE_AFTER, LONGEST_SEND, Claim, InFlight
+from noti_worker.worker.inflight import FENCE_AFTER, Claim, InFlight
+from noti_worker.worker.routes import Routes
 from tests.worker.fake_store import FakeStore
 from tests.worker.fakes import PACE, FakeClock, Witness, context
 
@@ -23,7 +27,9 @@ class House:
         self.in_flight = InFlight(self.clock, LEASE, self.witness)
         shared = context(self.clock, self.witness)
         self.outage = shared.outage
-        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict)
+        self.routes = (RouteLine(Channel.EMAIL, "relay", "smtp", Mode.LIVE),)
+        routes = Routes(self.store, lambda: self.routes, self.witness)
+        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict, routes)
 
     def claim(self) -> Claim:
         self.store.add()
@@ -200,3 +206,30 @@ def test_a_statement_that_another_transaction_was_in_the_way_of_makes_no_outage(
     assert house.witness.of(Trouble) == []
     assert [fact.error for fact in house.witness.of(DatabaseHeldUp)] == ["55P03 LockNotAvailable"]
     assert not house.in_flight.fenced
+
+
+def test_routes_are_told_when_they_change_and_when_the_register_forgot_us() -> None:
+    house = House()
+    house.heartbeat.step()
+    house.heartbeat.step()
+    assert house.store.asked("routes") == [list(house.routes)]
+    house.routes = (RouteLine(Channel.EMAIL, "spare", "smtp", Mode.DRY),)
+    house.heartbeat.step()
+    assert house.store.asked("routes")[1:] == [list(house.routes)]
+    house.store.known = False
+    house.heartbeat.step()
+    house.store.known = True
+    house.heartbeat.step()
+    assert house.store.asked("routes")[2:] == [list(house.routes)]
+
+
+def test_routes_that_could_not_be_told_are_told_with_the_next_beat_and_stop_nothing() -> None:
+    house = House()
+    house.store.refuse_routes = True
+    house.heartbeat.step()
+    assert [fact.where for fact in house.witness.of(Trouble)] == ["routes"]
+    assert not house.in_flight.fenced
+    house.store.refuse_routes = False
+    house.heartbeat.step()
+    house.heartbeat.step()
+    assert len(house.store.asked("routes")) == 2

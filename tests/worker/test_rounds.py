@@ -1,97 +1,21 @@
-from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from noti_worker.domain.facts import Result, Trouble
+from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import START
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.worker.circuits import Circuits
-from noti_worker.worker.heartbeat import Heartbeat
-from noti_worker.worker.inflight import FENCE_AFTER, Claim, InFlight
+from noti_worker.worker.inflight import FENCE_AFTER
 from noti_worker.worker.pools import PATIENCE
-from noti_worker.worker.recorder import Recorder
-from noti_worker.worker.rounds import HINTS_APART, SECOND_LOOK, VAIN_APART, VAIN_HINTS, Rounds
-from noti_worker.worker.steering import LEARN_EVERY, Steering
-from noti_worker.worker.suspects import ALONE_PAUSE, ALONE_WITHIN
+from noti_worker.worker.rounds import HINTS_APART, SECOND_LOOK, VAIN_APART, VAIN_HINTS
+from noti_worker.worker.steering import LEARN_EVERY
 from tests.domain.rows import NOW
-from tests.worker.fake_store import FakeStore
-from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
-
-
-class Slots:
-    """A pool without threads: rows lie in `begun` until the test lets them finish."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.begun: list[Claim] = []
-        self.patient = False  # little room waits a moment for more
-        self.limits: dict[str, int] = {}  # rows in hand by tenant
-
-    @property
-    def free(self) -> int:
-        return self.size - len(self.begun)
-
-    @property
-    def want(self) -> int:
-        return 0 if self.patient else self.free
-
-    def room(self, waiting: set[str]) -> dict[str, int]:
-        in_hand = Counter(claim.notification.tenant_id for claim in self.begun)
-        return {tenant: most - in_hand[tenant] for tenant, most in self.limits.items() if tenant in waiting}
-
-    def submit(self, rows: list[Claim]) -> None:
-        for claim in rows:
-            claim.started = 0.0
-        self.begun += rows
-
-
-class House:
-    def __init__(self, *channels: Channel, size: int = 4) -> None:
-        self.clock = FakeClock()
-        self.store = FakeStore(self.clock)
-        self.witness = Witness()
-        self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
-        shared = replace(context(self.clock, self.witness), dice=lambda: self.dice)
-        self.outage = shared.outage
-        self.recorder = Recorder(shared, self.store, self.in_flight, lambda results: None)
-        self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict)
-        self.pools = {channel: Slots(size) for channel in channels or (Channel.EMAIL,)}
-        pools: Any = self.pools
-        self.wake = NoWake()
-        self.wake.listening = True
-        self.steering = Steering({channel: {"relay": "smtp", "spare": "ses"} for channel in self.pools})
-        self.circuits = Circuits(shared, self.store, self.steering)
-        self.rounds = Rounds(
-            shared,
-            doors(self.store, self.wake),
-            pools,
-            self.in_flight,
-            self.heartbeat,
-            self.steering,
-            self.circuits,
-        )
-        self.dice = 0.5
-
-    @property
-    def pool(self) -> Slots:
-        return self.pools[Channel.EMAIL]
-
-    def begun(self) -> list[int]:
-        return [claim.notification.notification_id for claim in self.pool.begun]
-
-    def finish(self) -> None:
-        """Let everything in work end well and be recorded."""
-        for pool in self.pools.values():
-            for claim in pool.begun:
-                self.in_flight.report(claim)
-                self.recorder.put(sent(claim.notification))
-            pool.begun = []
-        self.recorder.flush(self.recorder.gather())
+from tests.worker.fakes import sent
+from tests.worker.house import House
 
 
 def test_only_what_can_start_soon_is_claimed() -> None:
@@ -341,99 +265,6 @@ def test_a_claim_tells_a_clock_that_lags_what_has_expired_by_then() -> None:
     assert house.clock.now() == later
 
 
-def test_a_row_lost_twice_is_sent_alone() -> None:
-    house = House(size=4)
-    house.store.add()
-    poison = house.store.add(lost_count=2)
-    house.rounds.poll()
-    assert house.begun() == [1]
-    later = house.store.add()
-    assert house.rounds.poll() > 0
-    assert house.begun() == [1]
-    house.finish()
-    house.rounds.poll()
-    assert house.begun() == [poison]
-    house.rounds.poll()
-    assert house.begun() == [poison]
-    house.finish()
-    house.clock.tick(1.1)
-    house.rounds.poll()
-    house.rounds.poll()
-    assert house.begun() == [later]
-
-
-def test_a_suspect_is_given_back_when_its_company_does_not_end() -> None:
-    house = House(size=4)
-    house.store.add()
-    poison = house.store.add(lost_count=2)
-    house.rounds.poll()
-    house.clock.tick(ALONE_WITHIN + 1)
-    house.heartbeat.step()
-    house.rounds.poll()
-    house.rounds.poll()
-    assert house.store.asked("release") == [[poison]]
-
-
-def test_rows_given_back_are_released_uncharged_with_the_next_round() -> None:
-    house = House()
-    house.store.add()
-    house.rounds.poll()
-    [claim] = house.pool.begun
-    house.rounds.returns.give_back([claim])
-    house.rounds.poll()
-    assert house.store.asked("release") == [[1]]
-    results: list[Result] = house.store.recorded
-    assert results == []
-
-
-def test_a_row_whose_release_is_refused_is_left_to_its_lease() -> None:
-    house = House()
-    house.store.add()
-    house.rounds.poll()
-    house.rounds.returns.give_back(house.pool.begun)
-    house.pool.begun = []
-    house.store.refuse_release = True
-    assert house.rounds.poll() > 0
-    assert len(house.witness.of(Trouble)) == 1
-    assert len(house.in_flight) == 0  # its lease is kept up no more
-    house.rounds.poll()
-    assert len(house.witness.of(Trouble)) == 1
-
-
-def test_a_row_that_an_earlier_claim_may_have_sent_is_left_to_its_lease_with_its_mark() -> None:
-    house = House()
-    house.store.add(dispatched=True)
-    house.rounds.poll()
-    [claim] = house.pool.begun
-    house.rounds.returns.give_back([claim])
-    house.rounds.poll()
-    assert house.store.asked("release") == []
-    assert len(house.in_flight) == 0
-    assert house.store.recorded == []
-
-
-def test_a_row_that_an_application_locks_is_given_back_once_it_may_be() -> None:
-    house = House()
-    locked, free = house.store.add(), house.store.add()
-    house.rounds.poll()
-    house.store.locked = {locked}
-    for claim in house.pool.begun:
-        house.rounds.returns.give_back([claim])
-    house.pool.begun = []
-    house.rounds.poll()
-    assert house.store.rows[locked].owner == 7
-    assert locked in {claim.notification.notification_id for claim in house.in_flight.rows()}  # its lease is kept up
-    for _ in range(10):
-        house.rounds.poll()
-        house.clock.tick(0.01)
-    assert len(house.store.asked("release")) == 1  # nobody is hammered
-    house.store.locked = set()
-    house.clock.tick(0.2)
-    house.rounds.poll()
-    assert house.store.asked("release") == [[locked, free], [locked]]
-    assert house.store.rows[locked].owner is None or house.begun() == [locked]
-
-
 def test_more_lanes_than_a_window_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noti_worker.worker.scanner.WINDOW", 4)
     house = House(size=100)
@@ -485,46 +316,6 @@ def test_a_fenced_worker_claims_nothing() -> None:
     house.heartbeat.step()
     house.rounds.poll()
     assert house.begun() == [1]
-
-
-def test_rows_whose_templates_may_not_be_read_are_given_back() -> None:
-    house = House()
-    house.store.add()
-    house.store.refuse_brief = True
-    assert house.rounds.poll() > 0
-    assert len(house.witness.of(Trouble)) == 1
-    house.store.refuse_brief = False
-    house.clock.tick(1.1)
-    house.rounds.poll()
-    assert house.store.asked("release") == [[1]]
-    assert house.begun() == [1]
-
-
-def test_a_suspect_that_waited_in_vain_leaves_the_worker_to_the_others_for_long() -> None:
-    house = House()
-    house.store.add()
-    house.rounds.poll()  # a send that hangs
-    house.store.add(lost_count=2)
-    stopped = 0
-    for _ in range(600):
-        house.clock.tick(1.0)
-        house.heartbeat.step()
-        pause = house.rounds.poll()
-        stopped += pause == ALONE_PAUSE
-    assert stopped < 60
-
-
-def test_many_suspects_follow_each_other_without_long_pauses() -> None:
-    house = House()
-    for _ in range(20):
-        house.store.add(lost_count=2)
-    while len(house.store.recorded) < 20:
-        house.rounds.poll()
-        house.clock.tick(0.05)  # a flush wakes the loop
-        house.heartbeat.step()
-        if house.pool.begun:
-            house.finish()
-    assert house.clock.monotonic() - 1000 < 20
 
 
 def test_hints_without_rows_are_heard_more_seldom_until_there_is_one_to_claim() -> None:

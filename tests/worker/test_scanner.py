@@ -8,7 +8,7 @@ from noti_worker.domain.lanes import Floor, Lane
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.worker.scanner import LOOK_SHARE, STAY
 from tests.domain.rows import NOW
-from tests.worker.test_rounds import House
+from tests.worker.house import House
 
 NORMAL = Lane(Channel.EMAIL, Priority.NORMAL, "default")
 

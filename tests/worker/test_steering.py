@@ -17,7 +17,7 @@ from noti_worker.worker.steering import LEARN_EVERY, LEARN_SOON
 from tests.domain.rows import NOW
 from tests.worker import test_worker
 from tests.worker.fakes import sent
-from tests.worker.test_rounds import House
+from tests.worker.house import House
 
 
 def test_nothing_of_a_paused_channel_is_asked_for() -> None:

@@ -1,5 +1,3 @@
-import os
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway
 from noti_worker.domain.facts import (
     DatabaseLost,
@@ -19,6 +18,7 @@ from noti_worker.domain.facts import (
     WorkerStopped,
 )
 from noti_worker.domain.lifecycle import Policy, Verdict
+from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Beat
@@ -27,8 +27,7 @@ from noti_worker.worker.context import Pace
 from noti_worker.worker.plans import Plan, Plans, Serve
 from noti_worker.worker.pools import _Tenant
 from noti_worker.worker.steering import Steering
-from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN, Stop
-from noti_worker.worker.wakeup import WakeUp
+from noti_worker.worker.stop import ANSWER_QUICKLY, ANSWER_WITHIN
 from noti_worker.worker.worker import Worker
 from tests.worker.fake_store import FakeStore
 from tests.worker.fakes import FakeClock, NoWake, Witness, context, doors, sent
@@ -51,10 +50,13 @@ class Gate:
         return Result(notification, Verdict(Status.UNKNOWN, "it may have been sent"), Outcome(Kind.UNCERTAIN))
 
 
+RELAY = RouteLine(Channel.EMAIL, "relay", "smtp", Mode.DRY)
+
+
 def plan(gate: Gate, *channels: Channel, on_uncertain: OnUncertain = OnUncertain.RETRY, threads: int = 2) -> Plan:
     policy = Policy(on_uncertain=on_uncertain, send_timeout=5.0)
     serve = Serve(threads, policy, gate.deliver, gate.give_up)
-    return Plan(dict.fromkeys(channels, serve), gate.closed.set, {"modes": {"relay": "dry"}})
+    return Plan(dict.fromkeys(channels, serve), gate.closed.set, (RELAY,))
 
 
 class House:
@@ -92,13 +94,14 @@ class House:
         assert self.code == 0
 
 
-def test_the_register_knows_what_the_worker_is_told_to_say(wait_for: Callable[..., Any]) -> None:
+def test_the_register_is_told_the_routes_once_and_no_beat_carries_them(wait_for: Callable[..., Any]) -> None:
     house = House()
     house.thread.start()
-    states = wait_for(lambda: house.store.asked("beat"))
+    wait_for(lambda: len(house.store.asked("beat")) > 1)
     house.worker.stop.ask("asked")
     house.end()
-    assert states[0]["modes"] == {"relay": "dry"}
+    assert house.store.asked("routes") == [[RELAY]]
+    assert all(set(state) == {"channels", "in_flight", "stopping"} for state in house.store.asked("beat"))
 
 
 def test_rows_are_delivered_and_the_worker_leaves_the_register(wait_for: Callable[..., Any]) -> None:
@@ -392,51 +395,6 @@ def test_a_loop_that_waits_long_still_ticks(monkeypatch: pytest.MonkeyPatch, wai
     assert len(house.store.asked("heads")) <= 2
     house.worker.stop.ask("asked")
     house.end()
-
-
-def test_signals_ask_for_a_reload_a_clean_and_then_a_quick_stop() -> None:
-    wake_up = WakeUp()
-    patience: list[float] = []
-    stop = Stop(wake_up, patience.append)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        stop.listen()
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.reload) == (None, True)
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.quickly) == ("SIGTERM", False)
-        os.kill(os.getpid(), signal.SIGINT)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.quickly) == ("SIGTERM", True)
-        assert patience == [ANSWER_WITHIN, ANSWER_QUICKLY]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def test_a_worker_on_a_terminal_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
-    wake_up = WakeUp()
-    stop = Stop(wake_up, lambda seconds: None)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        stop.listen()
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert wake_up.wait(10)
-        assert (stop.asked, stop.reload) == ("SIGHUP", False)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def test_many_calls_before_a_look_are_one() -> None:
-    wake_up = WakeUp()
-    for _ in range(100):
-        wake_up.call()
-    assert wake_up.wait(0)
-    assert not wake_up.wait(0)
 
 
 def test_content_too_large_for_a_batch_is_looked_up_when_the_send_begins(wait_for: Callable[..., Any]) -> None:

@@ -26,9 +26,6 @@ BOUND = 100_000
 PASSED_OVER = 10_000
 """The oldest due row of a lane is looked for behind so many that pauses keep back."""
 
-DEAD_AFTER = 15.0
-"""Seconds without heartbeat after which a worker counts as dead."""
-
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
@@ -48,7 +45,10 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLine:
-    """One worker of the register; `state` is what it says of itself (channels, in_flight)."""
+    """One worker of the register; `state` is what it says of itself (channels, in_flight).
+
+    `modes` are those of its accounts that do not send live; a worker of the version before has them in its `state`.
+    """
 
     worker_id: int
     host: str | None
@@ -59,6 +59,7 @@ class WorkerLine:
     up_seconds: float
     alive: bool
     state: Mapping[str, Any] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,8 @@ def kept_back(source: Source) -> Closed:
 def routes(source: Source) -> dict[str, dict[str, str]]:
     """The accounts of each channel with their providers, of all living workers together."""
     found: dict[str, dict[str, str]] = {}
-    for row in rows(source, statement("read_workers"), {}):
-        told = row["state"].get("routes") if row["heartbeat_seconds"] < DEAD_AFTER else None
-        for channel, route in told.items() if isinstance(told, dict) else ():
-            found.setdefault(channel, {}).update(route if isinstance(route, dict) else {})
+    for row in rows(source, statement("read_routes"), {}):
+        found.setdefault(row["channel"], {})[row["account"]] = row["provider"]
     return found
 
 
@@ -165,10 +164,7 @@ def status(source: Source) -> Status:
             for channel in Channel
             if (line := _channel_line(channel.value, now, failed.get(channel.value, 0))) is not None
         ),
-        workers=tuple(
-            WorkerLine(**row, alive=row["heartbeat_seconds"] < DEAD_AFTER)
-            for row in rows(source, statement("read_workers"), {})
-        ),
+        workers=tuple(WorkerLine(**row) for row in rows(source, statement("read_workers"), {})),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from noti_worker.domain.errors import NotFound
 from noti_worker.store.people.filters import Filter, where
+from noti_worker.store.people.obstacles import Obstacle, obstacles
 from noti_worker.store.people.source import Source, rows
 from noti_worker.store.people.tables import notifications_log as log
 from noti_worker.store.statements import Statement, statement
@@ -62,10 +63,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The story of one notification in order; the last event says what happens next."""
+    """The story of one notification in order; the last event says what happens next, `blocked_by` why not now."""
 
     line: Line
     events: tuple[Event, ...]
+    blocked_by: tuple[Obstacle, ...]
 
 
 _COLUMNS = [log.c[name] for name in Line.__dataclass_fields__]
@@ -83,7 +85,8 @@ def why(source: Source, notification_id: int) -> Story:
     if not found:
         raise NotFound(f"there is no notification {notification_id}")
     events = rows(source, statement("read_why"), {"notification_id": notification_id})
-    return Story(found[0], tuple(Event(**row) for row in events))
+    blocked_by = obstacles(source, [notification_id])[notification_id]
+    return Story(found[0], tuple(Event(**row) for row in events), blocked_by)
 
 
 def compiled(name: str, question: ClauseElement) -> tuple[Statement, Mapping[str, Any]]:

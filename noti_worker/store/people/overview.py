@@ -10,6 +10,7 @@ from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import translated
 from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
+from noti_worker.store.people.obstacles import Obstacle, obstacles
 from noti_worker.store.people.pausing import CircuitLine, PauseLine, closed
 from noti_worker.store.people.source import Source, by_index, rows
 from noti_worker.store.statements import statement
@@ -36,6 +37,7 @@ class Waiting:
     oldest_id: int
     why: str
     bounded: bool
+    blocked_by: tuple[Obstacle, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def waiting(source: Source, top: int = TOP, bound: int = WAITING_BOUND) -> list[
     }
     with by_index(source):
         found = rows(source, statement("read_waiting"), asked)
-    return [Waiting(**row, bounded=row["rows"] >= bound) for row in found]
+    causes = obstacles(source, [row["oldest_id"] for row in found])
+    return [Waiting(**row, bounded=row["rows"] >= bound, blocked_by=causes[row["oldest_id"]]) for row in found]
 
 
 def held(source: Source, bound: int = HELD_BOUND) -> list[Parked]:

@@ -7,6 +7,7 @@ tables from this file.
 from collections.abc import Iterable
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -44,8 +45,8 @@ def _stamp(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=_NOW)
 
 
-def _count(name: str, default: str = "0") -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default=text(default))
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=_ZERO)
 
 
 def _lane(name: str, default: str | None = None) -> Column[str]:
@@ -128,7 +129,7 @@ notifications_log = Table(
     _count("attempt_count"),
     _count("lost_count"),
     _count("retry_count"),
-    _count("max_retries", "3"),
+    Column("max_retries", Integer, nullable=False),
     _lane("tenant_id", "default"),
     _lane("channel"),
     _lane("priority", "normal"),
@@ -324,6 +325,16 @@ worker_routes = Table(
     Column("mode", Text, nullable=False),
     PrimaryKeyConstraint("worker_id", "channel", "position", name="worker_routes_pkey"),
     prefixes=["UNLOGGED"],
+)
+
+rights = Table(
+    "rights",
+    metadata,
+    Column("role", Text, nullable=False),
+    Column("privilege", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("columns", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    PrimaryKeyConstraint("role", "privilege", "object", "columns", name="rights_pkey"),
 )
 
 duties = Table(

@@ -34,9 +34,10 @@ _BEHIND_ALL = chr(0x10FFFF) * 33
 
 
 class PostgresQueue:
-    """Ports Queue and Leases. Connections of their own, so that a slow record holds up neither claims nor leases.
+    """Ports Lanes, ClosureReader, Claims, Records and Leases.
 
-    For results as many as threads record at a time.
+    Connections of their own, so that a slow record holds up neither claims nor leases; for results as many as threads
+    record at a time.
     """
 
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:

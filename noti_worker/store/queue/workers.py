@@ -3,9 +3,12 @@
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
+from noti_worker.domain.account import RouteLine
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Beat
 from noti_worker.store import revisions
 from noti_worker.store.connect import Database
@@ -17,6 +20,7 @@ _REVISION = statement("revision")
 _REGISTER = statement("register")
 _BEAT = statement("beat")
 _REENTER = statement("reenter")
+_ROUTES = statement("tell_routes")
 _LEAVE = statement("leave")
 
 
@@ -67,6 +71,25 @@ class PostgresWorkers:
         if not row["known"]:
             self._session.run(_REENTER, self._myself | said)
         return Beat(known=row["known"], dead=tuple(row["dead"]), now=row["now"])
+
+    def routes(self, worker_id: int, lines: Sequence[RouteLine]) -> None:
+        """Tell which accounts serve our channels, in place of what we told before; in failover order per channel."""
+        places: Counter[Channel] = Counter()
+        positions = []
+        for line in lines:
+            places[line.channel] += 1
+            positions.append(places[line.channel])
+        self._session.run(
+            _ROUTES,
+            {
+                "worker_id": worker_id,
+                "channels": [line.channel.value for line in lines],
+                "positions": positions,
+                "accounts": [line.account for line in lines],
+                "providers": [line.provider for line in lines],
+                "modes": [line.mode.value for line in lines],
+            },
+        )
 
     def leave(self, worker_id: int) -> None:
         """Leave the register."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.errors import DatabaseAway
 from noti_worker.store.connect import Session
 from noti_worker.store.errors import Refusal
@@ -47,20 +48,6 @@ NOT_DELETED = (
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Ages:
-    """How long things are kept; what is missing or None is kept for ever.
-
-    `finished` by status, from the moment it was reached; `logs` are tries and audit lines, by whole months; `inbox`
-    in-app messages, read or not; `attachments` those that no notification names any more, from when they were stored.
-    """
-
-    finished: Mapping[str, timedelta] = field(default_factory=dict)
-    logs: timedelta | None = None
-    inbox: timedelta | None = None
-    attachments: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

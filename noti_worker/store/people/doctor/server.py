@@ -180,8 +180,8 @@ def schema(url: Secret, *, migrated: bool) -> Finding:
 def rights(connection: Connection) -> Iterator[Finding]:
     """What the role may not do although a worker does it; and what our roles may not do although they should."""
     role = psycopg.sql.Identifier(ask(connection, "doctor_server")[0]["role"]).as_string(connection)
-    lacking = [row["lacking"] for row in ask(connection, "doctor_rights")]
-    roles = _roles(connection)
+    lacking = [row["lacking"] for row in ask(connection, "doctor_entry") or _asked(connection, "doctor_rights")]
+    roles = _asked(connection, "doctor_roles")
     if not lacking:
         yield ok("rights", f"the role {role} may do all that a worker does")
     elif mine := [row["role"] for row in roles if row["member"] and row["role"] != "noti_worker"]:
@@ -199,11 +199,11 @@ def rights(connection: Connection) -> Iterator[Finding]:
         )
 
 
-def _roles(connection: Connection) -> list[Row]:
-    """Our roles; none when the schema is older than they are, or when this role may not look into it."""
+def _asked(connection: Connection, name: str) -> list[Row]:
+    """What is found by our roles' rights; nothing in a schema older than they are, or where the role may not look."""
     try:
         with connection.transaction():  # its refusal must not end the transaction around it
-            return ask(connection, "doctor_roles")
+            return ask(connection, name)
     except Refusal as refusal:
         if refusal.sqlstate not in _NO_ROLES:
             raise

@@ -12,6 +12,6 @@ WITH own AS (
 SELECT EXISTS (SELECT FROM own) AS known,
        ARRAY(SELECT w.worker_id
                FROM noti.workers w
-              WHERE w.heartbeat < clock_timestamp() - interval '15 seconds'
+              WHERE NOT EXISTS (SELECT FROM noti.living l WHERE l.worker_id = w.worker_id)
                 AND w.worker_id <> cast(:worker_id AS bigint)) AS dead,
        clock_timestamp() AS now;

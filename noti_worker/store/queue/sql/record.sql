@@ -115,7 +115,7 @@ inbox AS (
 audit AS (
     INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
     SELECT tenant_id, 'notification', id::text, 'notification_' || becomes,
-           'worker', 'worker ' || cast(:worker_id AS bigint),
+           'worker', 'worker ' || cast(cast(:worker_id AS bigint) AS text),
            jsonb_strip_nulls(jsonb_build_object(
                'reason', reason, 'kind', kind, 'account', account,
                'attempt', CASE WHEN tried THEN number END,

@@ -25,7 +25,7 @@ ours AS MATERIALIZED (
 audit AS (
     INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
     SELECT tenant_id, 'notification', notification_id::text, 'notification_' || requested,
-           'worker', 'worker ' || cast(:worker_id AS bigint),
+           'worker', 'worker ' || cast(cast(:worker_id AS bigint) AS text),
            jsonb_build_object('reason', 'asked for while a worker had it in hand, and not started')
       FROM ours
      WHERE requested IS NOT NULL

@@ -1,3 +1,9 @@
 -- Forget workers that were not heard of for :after; a worker that is unknown is not dead, its leases decide.
+-- The routes of whoever is not in the register go too; whoever enters it again writes them again.
 \set after '''1 day'''
+WITH routes AS (
+    DELETE FROM noti.worker_routes r
+     WHERE NOT EXISTS (SELECT FROM noti.workers w
+                        WHERE w.worker_id = r.worker_id AND w.heartbeat >= now() - cast(:after AS interval))
+)
 DELETE FROM noti.workers WHERE heartbeat < now() - cast(:after AS interval) RETURNING worker_id;

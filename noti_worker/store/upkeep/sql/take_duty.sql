@@ -14,6 +14,7 @@ ON CONFLICT (duty) DO UPDATE
         OR d.lease_until < now()
         OR EXISTS (SELECT
                      FROM noti.workers w
-                    WHERE w.worker_id = d.held_by AND w.heartbeat < clock_timestamp() - interval '15 seconds'))
+                    WHERE w.worker_id = d.held_by
+                      AND NOT EXISTS (SELECT FROM noti.living l WHERE l.worker_id = w.worker_id)))
    AND (d.last_run IS NULL OR d.last_run <= now() - cast(:every AS interval) * 0.9)
 RETURNING d.duty;

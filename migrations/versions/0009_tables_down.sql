@@ -1,4 +1,3 @@
-DROP VIEW noti.living_routes;
 DROP VIEW noti.closures;
 DROP TABLE noti.circuits;
 -- What is closed for one tenant alone is not known there.

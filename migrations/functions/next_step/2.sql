@@ -1,0 +1,31 @@
+-- What happens next and when, as one sentence: the words of the obstacles, joined.
+CREATE OR REPLACE FUNCTION noti.next_step(n noti.notifications_log) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH found AS MATERIALIZED (SELECT o.* FROM noti.obstacles(n) WITH ORDINALITY AS o (cause, scope, name, since, until, by, words, code, place)),
+  told AS (
+    SELECT string_agg(f.words, '' ORDER BY f.place) FILTER (WHERE f.cause IN ('held', 'unknown', 'in_flight')) AS rests,
+           string_agg(f.words, ', and ' ORDER BY f.place) FILTER (WHERE f.cause IN ('pause', 'circuit', 'limit', 'quota', 'suspended')) AS closed,
+           min(f.words) FILTER (WHERE f.cause = 'lost_claim') AS lost,
+           min(f.words) FILTER (WHERE f.cause = 'expired') AS expired,
+           min(f.words) FILTER (WHERE f.cause = 'not_due') AS not_due,
+           string_agg('; but ' || f.words, '' ORDER BY f.place) FILTER (WHERE f.cause IN ('no_worker', 'unserved', 'safe_mode')) AS but,
+           'try ' || (n.attempt_count + 1)::text AS try,
+           -- How many there may be is the channel's matter when the row does not say.
+           CASE WHEN n.retry_count = 0 THEN ''
+                WHEN n.retries_said THEN ' (retry ' || n.retry_count::text || ' of ' || n.max_retries::text || ')'
+                ELSE ' (retry ' || n.retry_count::text || ')' END AS retries
+      FROM found f)
+  SELECT CASE
+      WHEN n.status = 'sent' THEN 'nothing: it was sent at ' || noti.instant(n.sent_at)
+      WHEN n.finished_at IS NOT NULL THEN 'nothing: it ' || CASE WHEN n.status IN ('failed', 'expired') THEN '' ELSE 'was ' END || n.status
+                           || '; requeue it to send it after all'
+      WHEN t.rests IS NOT NULL THEN t.rests
+      WHEN t.closed IS NOT NULL THEN t.try || ' waits: ' || t.closed
+                           || CASE WHEN t.not_due IS NOT NULL THEN '; due ' || t.not_due ELSE '; due since ' || noti.instant(n.due_at) END
+                           || coalesce('; expires at ' || noti.instant(n.expires_at), '') || t.retries
+      WHEN t.lost IS NOT NULL THEN t.lost
+      WHEN t.expired IS NOT NULL THEN t.expired
+      WHEN t.not_due IS NOT NULL THEN t.try || ' ' || t.not_due || t.retries
+      ELSE t.try || ' is due since ' || noti.instant(n.due_at) || ': the next free worker takes it' || t.retries
+    END || coalesce(t.but, '')
+  FROM told t
+$$;

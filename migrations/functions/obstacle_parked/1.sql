@@ -1,0 +1,8 @@
+-- Held, or unknown after an uncertain try: a person decides.
+CREATE OR REPLACE FUNCTION noti.obstacle_parked(n noti.notifications_log) RETURNS SETOF noti.obstacle
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT n.status, 'notification', NULL::text, n.held_at, NULL::timestamptz, NULL::text,
+         CASE n.status WHEN 'unknown' THEN 'waits for a person: it may have been sent; release sends it again, cancel does not'
+                       ELSE 'waits for a person: release sends it, cancel does not' END, NULL::text
+   WHERE n.held_at IS NOT NULL
+$$;

@@ -1,1 +1,0 @@
-CREATE TRIGGER circuits_change AFTER INSERT OR UPDATE OR DELETE ON noti.circuits FOR EACH ROW EXECUTE FUNCTION noti.on_circuit();

@@ -1,0 +1,10 @@
+"""Who sends: which accounts serve a tenant's channel in which order, and the sender of each.
+
+`configured` reads them from the settings, `routes` completes the routes, `shelf` keeps the senders that were built,
+`gate` lets one message go ahead through an account that has not accepted any yet.
+"""
+
+from noti_worker.accounts.accounts import Accounts
+from noti_worker.accounts.configured import open_accounts
+
+__all__ = ["Accounts", "open_accounts"]

@@ -1,0 +1,81 @@
+"""Port Accounts over a set of accounts that stays as it is, such as one reading of the configuration."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from noti_worker.accounts.gate import Gate
+from noti_worker.accounts.shelf import MOST, Shelf
+from noti_worker.domain.account import Account, RouteLine
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.ports import Checks, Sender
+from noti_worker.domain.rules import judge
+
+
+class Accounts:
+    """The accounts, which of them serve which channel in which order, and their senders. Thread-safe."""
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        routes: Mapping[Channel, Sequence[str]],
+        build: Callable[[Account], Sender],
+        most: int = MOST,
+    ) -> None:
+        """`build` makes an account's sender when it is needed; at most `most` are kept. `routes` name `accounts`."""
+        self.accounts = accounts
+        self.routes = routes
+        self._shelf = Shelf(build, most)
+        self._senders = {name: self._shelf.sender(account) for name, account in accounts.items()}
+        self._gates = {name: Gate() for name in accounts}
+
+    def route(self, tenant_id: str, channel: Channel) -> Sequence[str]:
+        """The accounts that send for the tenant, in failover order; all tenants share them."""
+        return self.routes.get(channel, ())
+
+    def account(self, name: str) -> Account:
+        """What is known of an account."""
+        return self.accounts[name]
+
+    def sender(self, name: str) -> Sender:
+        """Its sender, built when it is first needed and again when it had to leave."""
+        return self._senders[name]
+
+    def build_all(self) -> None:
+        """Build every sender once, which shows whether it can be; raises ConfigurationError."""
+        for account in self.accounts.values():
+            with self._shelf.lend(account):
+                pass
+
+    def check(self, name: str, limit: float) -> Outcome | None:
+        """Whether the provider would let us send; None when it cannot be asked. Raises ConfigurationError."""
+        account = self.accounts[name]
+        with self._shelf.lend(account) as sender:
+            return judge(sender.check(limit), account.rules, None) if isinstance(sender, Checks) else None
+
+    def admit(self, name: str) -> bool:
+        """May a message begin? An account that has accepted nothing yet is tried by one at a time, for a second."""
+        gate = self._gates[name]
+        return gate.proven or gate.admit()
+
+    def heard(self, name: str, outcome: Outcome | None) -> None:
+        """Take note of what an admitted message was told; None when it did not begin after all."""
+        gate = self._gates[name]
+        if gate.proven and (outcome is None or outcome.kind is not Kind.CONFIG):
+            return
+        gate.heard(outcome)
+
+    def proven(self, name: str) -> bool:
+        """Whether the account has accepted a message, and has not refused us since."""
+        return self._gates[name].proven
+
+    def lines(self) -> tuple[RouteLine, ...]:
+        """The routes as the register of workers has them."""
+        return tuple(
+            RouteLine(channel, name, self.accounts[name].provider, self.accounts[name].mode)
+            for channel, route in self.routes.items()
+            for name in route
+        )
+
+    def close(self) -> None:
+        """Give back connections; calls under way end by themselves."""
+        self._shelf.close()

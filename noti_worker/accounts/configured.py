@@ -1,0 +1,116 @@
+"""The accounts of one reading of the configuration."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from noti_worker import providers
+from noti_worker.accounts.accounts import Accounts
+from noti_worker.accounts.routes import complete
+from noti_worker.domain.account import Account
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.lifecycle import LONGEST_SEND
+from noti_worker.domain.mode import stricter
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.ports import Secrets, Sender
+from noti_worker.secrets import References
+from noti_worker.settings import IN_APP, AccountSettings, Settings, parse
+from noti_worker.settings.coercion import nearest, written
+from noti_worker.transport import Kit
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An account that was read: all that its sender is built of."""
+
+    account: Account
+    module: providers.Provider
+    options: Any
+
+
+def open_accounts(settings: Settings, kit: Kit) -> Accounts:
+    """Read every account and complete the routes; each sender is built once, which shows whether it can be.
+
+    A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
+    names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
+    """
+    configured = {IN_APP: AccountSettings(IN_APP, IN_APP), **settings.accounts}
+    secrets = References()
+    ready = {name: _read(given, settings, secrets) for name, given in configured.items()}
+    accounts = {name: of.account for name, of in ready.items()}
+
+    def build(account: Account) -> Sender:
+        of = ready[account.name]
+        with _named(configured[account.name].where):
+            at_once = sum(settings.channels[channel].concurrency for channel in account.channels)
+            return of.module.build(of.options, kit.of(at_once))
+
+    with ExitStack() as stack:
+        opened = Accounts(accounts, complete(settings.routes, accounts), build)
+        stack.callback(opened.close)
+        opened.build_all()
+        stack.pop_all()
+    return opened
+
+
+def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Ready:
+    with _named(given.where):
+        module = _find(given)
+        channels = _channels(given, module.CHANNELS)
+        options = parse(module.Settings, given.options, given.where, secrets)
+        _check_longest(settings, options, channels)
+    account = Account(
+        given.name,
+        given.provider,
+        stricter(settings.delivery.mode, given.mode),
+        channels,
+        rules=tuple(module.RULES),
+        options=tuple(getattr(module, "OPTIONS", ())),
+    )
+    return _Ready(account, module, options)
+
+
+def _find(given: AccountSettings) -> providers.Provider:
+    try:
+        return providers.find(given.provider)
+    except ConfigurationError:
+        known = providers.known()
+        if given.provider in known:  # it is there, and broken
+            raise
+        raise ConfigurationError(
+            f"{given.where}.provider: provider {given.provider!r} does not exist; {nearest(given.provider, known)}"
+        ) from None
+
+
+def _channels(given: AccountSettings, serves: frozenset[Channel]) -> frozenset[Channel]:
+    """What the account serves: all that its provider does, or those of them that it limits itself to."""
+    for channel in given.channels:
+        if channel not in serves:
+            raise ConfigurationError(
+                f"{given.where}.channels names {channel}, which the provider {given.provider} does not serve;"
+                f" {nearest(channel, serves)}"
+            )
+    return frozenset(given.channels) or serves
+
+
+def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:
+    """Refuse a send that may outlast the time for which its lease is prolonged: another worker would begin it too."""
+    after = getattr(options, "dot_timeout", timedelta())
+    for channel in channels:
+        timeout = settings.channels[channel].send_timeout
+        if timeout + after > LONGEST_SEND:
+            raise ConfigurationError(
+                f"dot_timeout ({written(after)}) and channels.{channel}.send_timeout"
+                f" ({written(timeout)}) are together longer than a row is kept for one send, {written(LONGEST_SEND)}"
+            )
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Have an error name the account."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None

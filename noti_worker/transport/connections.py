@@ -1,0 +1,105 @@
+"""HTTP connections and the pools that keep them: what urllib3 does, with our own way of connecting."""
+
+import socket
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from noti_worker.transport.answer import Answer
+from noti_worker.transport.deadline import current
+from noti_worker.transport.dial import Dialler
+
+STALE = 5.0
+"""Seconds after which an idle connection is not used again: the peer may just be closing it, and a request
+that meets the closing looks like one whose answer was lost."""
+
+
+class _Line(HTTPConnection):
+    """A connection that dials by our rules, speaks within the call's time and notes when a byte may be gone."""
+
+    dialler: Dialler
+    idle_since = 0.0
+    _method = ""
+
+    def _new_conn(self) -> socket.socket:
+        call = current()
+        connected = self.dialler.dial(self._dns_host, self.port, call.ends_at)
+        call.stage = "tls"
+        return connected
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **_: object
+    ) -> None:
+        # Head and body leave together: one packet for a small request, and one point where it counts as sent.
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == self.default_port else f":{self.port}"
+        fields = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
+        call = current()
+        # Not `url`: urllib3 encodes what is encoded already.
+        head = f"{method} {call.target} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n"
+        rest = memoryview(head.encode("latin-1") + (body or b""))
+        self._method = method
+        if self.sock is None:
+            self.connect()
+        call.remaining()  # without any time left nothing is begun
+        call.stage = "answer"
+        while rest:
+            self.sock.settimeout(call.remaining())
+            rest = rest[self.sock.send(rest) :]
+
+    def getresponse(self) -> Answer:  # type: ignore[override]
+        return Answer(self.sock, current(), self._method)
+
+
+class _TlsLine(_Line, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Line  # type: ignore[assignment]
+    dialler: Dialler
+
+    def _new_conn(self) -> Any:
+        line: Any = super()._new_conn()
+        line.dialler = self.dialler
+        return line
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        line: Any = super()._get_conn(timeout)
+        if not line.is_closed and monotonic() - line.idle_since > STALE:
+            line.close()
+        return line
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = monotonic()
+        super()._put_conn(conn)
+
+
+class _TlsPool(_Pool, HTTPSConnectionPool):
+    ConnectionCls = _TlsLine  # type: ignore[assignment]
+
+
+class Pools(PoolManager):
+    """One pool per scheme, host and port, the least recently used given up first."""
+
+    def __init__(self, dialler: Dialler, **options: Any) -> None:
+        super().__init__(**options)
+        self._dialler = dialler
+        self.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def at(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
+        """The pool of one scheme, host and port."""
+        # The inherited method makes a key of thirty settings for each request; ours differ in these three only.
+        context = self.connection_pool_kw | {"scheme": scheme, "host": host, "port": port}
+        key: Any = (scheme, host, port)
+        return self.connection_from_pool_key(key, context)
+
+    def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = super()._new_pool(*args, **kwargs)
+        assert isinstance(pool, _Pool)
+        pool.dialler = self._dialler
+        return pool

@@ -1,0 +1,112 @@
+"""What a provider's `build` gets: it makes senders of translations that do no I/O themselves.
+
+How many sends are in flight, and by what (threads, an event loop), is decided here and behind: a translation never
+sees a socket, a time limit or a broken line.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.notification import Message
+from noti_worker.domain.said import Said
+from noti_worker.transport.lookup import Resolver
+
+if TYPE_CHECKING:  # requests and urllib3 cost 100 ms, and not every account needs them
+    from noti_worker.transport.http import HttpSender, Translation
+    from noti_worker.transport.lines import Lines
+    from noti_worker.transport.talk import Conversation
+
+Ready = TypeVar("Ready")
+
+
+class Kit:
+    """The means of one account: senders, the time, how many send at once."""
+
+    def __init__(self, now: Callable[[], datetime], resolver: Resolver | None = None, concurrency: int = 20) -> None:
+        """`now` gives aware UTC by the database's clock; the `resolver` is that of all accounts."""
+        self.now = now
+        self.concurrency = concurrency
+        self._resolver = resolver or Resolver()
+
+    def of(self, concurrency: int) -> "Kit":
+        """The kit of an account through which `concurrency` messages go at once; the resolver is shared."""
+        return Kit(self.now, self._resolver, concurrency)
+
+    def http(
+        self,
+        translation: "Translation",
+        *,
+        allow_networks: Sequence[str] = (),
+        allow_http: bool = False,
+        ca_file: str | None = None,
+    ) -> "HttpSender":
+        """A sender over HTTP, with connections of its own.
+
+        `allow_networks` opens private networks (CIDR) on all their ports, `allow_http` lets requests go
+        unencrypted, the certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises
+        ConfigurationError that names the setting.
+        """
+        from noti_worker.transport.client import open_client
+        from noti_worker.transport.http import HttpSender
+
+        client = open_client(
+            self._resolver,
+            self.now,
+            self.concurrency,
+            allow_networks=allow_networks,
+            allow_http=allow_http,
+            ca_file=ca_file,
+        )
+        return HttpSender(translation, client)
+
+    def lines(
+        self,
+        conversation: "Conversation[Ready]",
+        host: str,
+        port: int,
+        *,
+        encrypted: bool,
+        ca_file: str | None = None,
+        only_here: bool = False,
+    ) -> "Lines[Ready]":
+        """A sender over kept lines of text to a server; it has `check` besides.
+
+        With `encrypted` the conversation may ask for TLS, at the beginning or on the way. `only_here` refuses all
+        addresses that leave this machine. Raises ConfigurationError that names `ca_file`.
+        """
+        from noti_worker.transport.dial import Dialler, anywhere
+        from noti_worker.transport.dial import only_here as here
+        from noti_worker.transport.lines import Lines
+        from noti_worker.transport.tls import trusting
+
+        dialler = Dialler(self._resolver, here if only_here else anywhere)
+        return Lines(conversation, dialler, host, port, trusting(ca_file) if encrypted else None)
+
+    def blocking(self, call: Callable[[Message, float], Said], close: Callable[[], Any] | None = None) -> "Blocking":
+        """A sender of what can only be called and waited for (an SDK), or needs no I/O.
+
+        `call(message, limit)` is done within `limit` seconds, and is used by several threads at once.
+        """
+        return Blocking(call, close)
+
+
+class Blocking:
+    """Sends by calling."""
+
+    def __init__(self, call: Callable[[Message, float], Said], close: Callable[[], Any] | None) -> None:
+        self._call = call
+        self._close = close
+
+    def send(self, message: Message, limit: float) -> Said:
+        """Call, and give what was said."""
+        try:
+            return self._call(message, limit)
+        except BadNotification as bad:
+            return Said("compose", error=str(bad))
+
+    def close(self) -> None:
+        """Give back what the call holds."""
+        if self._close is not None:
+            self._close()

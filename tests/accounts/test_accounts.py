@@ -1,0 +1,32 @@
+"""Who sends for whom, and what the register is told of it."""
+
+from noti_worker.domain.account import RouteLine
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.outcome import Kind, Outcome
+from tests.delivery.fakes import Courier, some_accounts
+
+
+def test_every_tenant_has_the_routes_of_the_configuration() -> None:
+    accounts = some_accounts({"a": Courier(), "b": Courier()}, {Channel.EMAIL: ("b", "a")})
+    assert accounts.route("acme", Channel.EMAIL) == ("b", "a")
+    assert accounts.route("acme", Channel.SMS) == ()
+
+
+def test_the_register_is_told_account_provider_and_mode_in_failover_order() -> None:
+    senders = {"a": Courier(), "b": Courier()}
+    accounts = some_accounts(senders, {Channel.EMAIL: ("b", "a")}, {"a": Mode.DRY})
+    assert accounts.lines() == (
+        RouteLine(Channel.EMAIL, "b", "smtp", Mode.LIVE),
+        RouteLine(Channel.EMAIL, "a", "smtp", Mode.DRY),
+    )
+
+
+def test_a_look_at_an_account_that_cannot_be_asked_gives_nothing() -> None:
+    class Asked(Courier):
+        def check(self, limit: float) -> Outcome:
+            return Outcome(Kind.OK, error="it lets us in")
+
+    accounts = some_accounts({"mute": Courier(), "asked": Asked()})
+    assert accounts.check("mute", 1.0) is None
+    assert accounts.check("asked", 1.0) == Outcome(Kind.OK, error="it lets us in")
