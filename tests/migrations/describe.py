@@ -64,12 +64,11 @@ SELECT c.relname, c.reloptions, pg_get_viewdef(c.oid) AS definition
 Rows = list[dict[str, Any]]
 
 
-def describe(connection: psycopg.Connection[Any], *, tables_only: bool = False) -> str:
-    """The schema `noti` as text; with `tables_only` what SQLAlchemy knows of: tables, indexes, sequences."""
+def describe(connection: psycopg.Connection[Any]) -> str:
+    """The schema `noti` as text."""
     connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET search_path = pg_catalog")
     lines = [*_tables(connection), *_sequences(connection)]
-    if not tables_only:
-        lines += [*_triggers(connection), *_functions(connection), *_views(connection)]
+    lines += [*_triggers(connection), *_functions(connection), *_views(connection)]
     return "\n".join(lines) + "\n"
 
 
