@@ -69,7 +69,8 @@ _BUSY = re.compile(r"40001|40P01|55P03|57014")
 _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
 """Those after which another connection may do better; the last three concern its prepared statements."""
 
-_PINNED = f"SET LOCAL search_path = {SETTINGS['search_path']}"
+_PINNED = f"SET LOCAL search_path = {SETTINGS['search_path']}; SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
+"""For people behind a pooler; not by SELECT, because SET TRANSACTION may follow."""
 _SET_LOCAL = "SELECT " + ", ".join(f"pg_catalog.set_config('{n}', '{value}', true)" for n, value in SETTINGS.items())
 
 Row = dict[str, Any]
@@ -133,7 +134,7 @@ class _Impatient(psycopg.Connection[Row]):
 
 
 class _Pooled(_Impatient):
-    """Behind a pooler nothing outlives a transaction, so each one pins the search path anew."""
+    """Behind a pooler nothing outlives a transaction: each sets anew what it relies on."""
 
     @contextmanager
     def transaction(self, *arguments: Any, **named: Any) -> Iterator[psycopg.Transaction]:

@@ -198,7 +198,7 @@ def rights(connection: Connection) -> Iterator[Finding]:
 
 
 def _asked(connection: Connection, name: str) -> list[Row]:
-    """What is found by our roles' rights: nothing in a schema older than they are, or that the role may not look into."""
+    """The rows of a statement about our roles; none in an older schema, or in one that this role may not look into."""
     try:
         with connection.transaction():  # its refusal must not end the transaction around it
             return ask(connection, name)
