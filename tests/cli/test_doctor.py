@@ -261,7 +261,7 @@ def test_a_function_that_a_worker_may_not_call_is_named(
 ) -> None:
     connection.execute("REVOKE EXECUTE ON FUNCTION noti.sound FROM PUBLIC, noti_worker")
     findings = doctor("--database-url", member_of("noti_worker", database_url), exits=1)
-    assert 'lacks EXECUTE ON FUNCTION noti.sound(record) → ' in told(findings, "rights", "problem")[0]
+    assert "lacks EXECUTE ON FUNCTION noti.sound(record) → " in told(findings, "rights", "problem")[0]
     assert "noti_worker lacks EXECUTE ON FUNCTION noti.sound(record)" in told(findings, "roles", "warning")[0]
 
 
