@@ -122,9 +122,12 @@ def _line(where: str, value: Any) -> str:
 
 def _mailbox(where: str, value: Any) -> str:
     """As it stands: a provider writes it in its own way."""
-    one = value[0] if isinstance(value, list) and len(value) == 1 else value
-    read_mailbox(one, where, intranet=True)
-    return str(one).strip()
+    read_mailbox(value, where, intranet=True)
+    return str(value).strip()
+
+
+def _one_mailbox(where: str, value: Any) -> str:
+    return _mailbox(where, value[0] if isinstance(value, list) and len(value) == 1 else value)
 
 
 def _mailboxes(where: str, value: Any) -> list[str]:
@@ -160,7 +163,7 @@ def _ids(where: str, value: Any) -> list[str]:
 _READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
     OptionKind.TEXT: _text,
     OptionKind.LINE: _line,
-    OptionKind.MAILBOX: _mailbox,
+    OptionKind.MAILBOX: _one_mailbox,
     OptionKind.MAILBOXES: _mailboxes,
     OptionKind.MAIL_HEADERS: MAIL_HEADERS.read,
     OptionKind.HTTP_HEADERS: HTTP_HEADERS.read,
