@@ -65,9 +65,11 @@ def read_options(options: Sequence[Option], channel: Channel, text: str | None) 
     `text` is the row's JSON; null and "" mean "not said", for the document and for each value. Raises
     BadNotification that names the field and what to do.
     """
+    if text is None:
+        return {}
     known = {option.name: option for option in options if option.of(channel)}
     read = {}
-    for name, value in read_document(text).items():
+    for name, value in _document(text).items():
         option = known.get(name)
         if option is None:
             raise BadNotification(_unknown(channel, name, known))
@@ -76,10 +78,7 @@ def read_options(options: Sequence[Option], channel: Channel, text: str | None) 
     return read
 
 
-def read_document(text: str | None) -> dict[str, Any]:
-    """The JSON object of `options`; raises BadNotification when it is none, or harmful to read."""
-    if text is None:
-        return {}
+def _document(text: str) -> dict[str, Any]:
     if len(text) > _MOST_CHARACTERS:
         raise BadNotification(f"options is larger than {_MOST_CHARACTERS} characters: put content into the body")
     try:
