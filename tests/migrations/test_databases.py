@@ -12,18 +12,20 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from noti_worker import enqueue
+from noti_worker.domain.closures import Scope
 from noti_worker.domain.notification import Status
-from noti_worker.domain.pauses import Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.embedded import Server
-from noti_worker.store import erasure, listing, migrate, moves, overview, pausing, reading
+from noti_worker.store import migrate
 from noti_worker.store.connect import Database
-from noti_worker.store.doctor import Look, look, server, stuck, upkeep
-from noti_worker.store.duties import Duties
-from noti_worker.store.filters import Filter
-from noti_worker.store.moves import Move
+from noti_worker.store.people import listing, moves, overview, pausing, source
+from noti_worker.store.people.doctor import Look, look, server, stuck, upkeep
+from noti_worker.store.people.filters import Filter
+from noti_worker.store.people.moves import Move
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.workers import PostgresWorkers
+from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.upkeep import erasure
+from noti_worker.store.upkeep.duties import Duties
 from tests.store.rows import AT_ONCE, claim, insert, tried
 
 _TYPES = (
@@ -177,7 +179,7 @@ def works(url: str, *, pgbouncer: bool = False) -> None:
 
 def looks(url: str, ids: Sequence[int], *, pgbouncer: bool = False) -> None:
     """People look at everything and steer, and doctor looks at the rest."""
-    with reading.for_people(url, pgbouncer=pgbouncer) as people:
+    with source.for_people(url, pgbouncer=pgbouncer) as people:
         for one in ids:
             assert listing.why(people, one).events[-1].event == "next"
         assert overview.overview(people).workers[-1].alive
@@ -198,7 +200,7 @@ def keeps_house(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("SELECT noti.add_log_partitions('2040-01-01', 0), noti.settle_default_partition('audit_log')")
         assert owner.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
-    with reading.for_people(url) as people:
+    with source.for_people(url) as people:
         assert erasure.erase(people, "ann@example.com", None)
 
 
