@@ -1,20 +1,14 @@
 """How many results one statement is given: their number says little, five hundred inbox messages can be 500 MB."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from noti_worker.domain.facts import Result
 
 PORTION = 8 * 1024 * 1024
 """Characters: what a statement writes well within its time, and what memory holds a few times over."""
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One result and its entry of the document as JSON."""
-
-    result: Result
-    text: str
+_ORDINARY = 12 * 1024
+"""Characters of an entry besides what follows from it: it is bounded to twice that and usually has a thirtieth."""
 
 
 class Portion:
@@ -23,21 +17,29 @@ class Portion:
     def __init__(self) -> None:
         self.most = PORTION
 
-    def of(self, lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
-        """Divide the lines, in their order; one line alone may be larger than a portion."""
+    def of(self, results: Sequence[Result]) -> Iterator[Sequence[Result]]:
+        """Divide the results, in their order; one alone may be larger than a portion."""
         most, first, size = self.most, 0, 0
-        for number, line in enumerate(lines):
-            if number > first and size + len(line.text) > most:
-                yield lines[first:number]
+        for number, result in enumerate(results):
+            more = _size(result)
+            if number > first and size + more > most:
+                yield results[first:number]
                 first, size = number, 0
-            size += len(line.text)
-        if lines:
-            yield lines[first:]
+            size += more
+        if results:
+            yield results[first:]
 
-    def took_too_long(self, lines: Sequence[Line]) -> None:
+    def took_too_long(self, results: Sequence[Result]) -> None:
         """Half of these is enough for the next."""
-        self.most = min(self.most, sum(len(line.text) for line in lines) // 2)
+        self.most = min(self.most, sum(map(_size, results)) // 2)
 
     def went_through(self) -> None:
         """The next may have twice as much."""
-        self.most = min(2 * max(self.most, 1), PORTION)
+        if self.most < PORTION:
+            self.most = min(2 * max(self.most, 1), PORTION)
+
+
+def _size(result: Result) -> int:
+    if not result.follows:
+        return _ORDINARY
+    return _ORDINARY + sum(len(line.body or "") + len(line.html or "") for line in result.follows)

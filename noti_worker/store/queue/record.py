@@ -14,7 +14,7 @@ from noti_worker.domain.follows import Follow, InboxLine
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.store.errors import Refusal, TimedOut
-from noti_worker.store.queue.portions import Line, Portion
+from noti_worker.store.queue.portions import Portion
 from noti_worker.store.storable import compact, storable
 
 Entry = dict[str, Any]
@@ -61,11 +61,10 @@ def record(
     """
     # Sorted by id: two workers that record then never wait for each other.
     ordered = sorted(results, key=lambda result: result.notification.notification_id)
-    lines = [Line(result, _DOCUMENT.encode(entry(result, now_monotonic))) for result in ordered]
     fates: dict[int, str] = {}
-    for few in portion.of(lines):
+    for few in portion.of(ordered):
         try:
-            fates |= _halving(few, write)
+            fates |= _halving([(result, entry(result, now_monotonic)) for result in few], write)
         except TimedOut:
             portion.took_too_long(few)
             raise
@@ -73,20 +72,16 @@ def record(
     return fates
 
 
-def _document(lines: Sequence[Line]) -> str:
-    return f"[{','.join([line.text for line in lines])}]"
-
-
-def _halving(lines: Sequence[Line], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
+def _halving(pairs: Sequence[tuple[Result, Entry]], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
     try:
-        return dict(write(_document(lines)))
+        return dict(write(_DOCUMENT.encode([one for _, one in pairs])))
     except Refusal as refusal:
         if refusal.sqlstate is not None and refusal.sqlstate.startswith(_NOT_ABOUT_A_RESULT):
             raise
-        if len(lines) == 1:
-            return _alone(lines[0].result, write, refusal)
-    middle = len(lines) // 2
-    return _halving(lines[:middle], write) | _halving(lines[middle:], write)
+        if len(pairs) == 1:
+            return _alone(pairs[0][0], write, refusal)
+    middle = len(pairs) // 2
+    return _halving(pairs[:middle], write) | _halving(pairs[middle:], write)
 
 
 def _alone(result: Result, write: Callable[[str], Mapping[int, str]], refusal: Refusal) -> dict[int, str]:
@@ -129,9 +124,11 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         details["account"] = storable(result.account, _NAME_AT_MOST)
     if outcome is not None:
         details["code"] = storable(outcome.code, _NAME_AT_MOST)
-        details["stage"] = storable(outcome.stage, _NAME_AT_MOST)
-        details["scope"] = storable(outcome.scope, _NAME_AT_MOST)
-        details["rule"] = storable(outcome.rule, _NAME_AT_MOST)
+        details["scope"] = outcome.scope
+        if outcome.stage is not None:
+            details["stage"] = storable(outcome.stage, _NAME_AT_MOST)
+        if outcome.rule is not None:
+            details["rule"] = storable(outcome.rule, _NAME_AT_MOST)
         details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
         details["age_ms"] = _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST)
         details["duration_ms"] = _milliseconds(result.seconds, _DURATION_AT_MOST)
