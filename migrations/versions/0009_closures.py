@@ -27,6 +27,7 @@ FUNCTIONS = (
 )
 
 TRIGGER = """\
+REVOKE EXECUTE ON FUNCTION noti.on_circuit() FROM PUBLIC;
 CREATE TRIGGER circuits_change AFTER INSERT OR UPDATE OR DELETE ON noti.circuits
   FOR EACH ROW EXECUTE FUNCTION noti.on_circuit();
 """

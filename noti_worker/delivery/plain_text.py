@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-_UNREAD = frozenset({"head", "script", "style", "template", "noscript", "svg", "object"})
+_UNREAD = frozenset({"title", "script", "style", "template", "noscript", "svg", "object"})
 # A block begins on a line of its own; a paragraph has an empty line before it.
 _BLOCKS = frozenset(
     {"address", "article", "aside", "body", "center", "dd", "div", "dt", "fieldset", "figcaption", "footer", "form"}

@@ -1,6 +1,6 @@
 """Safe mode: the last step before a send. What may not reach its recipient goes elsewhere, or nowhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from noti_worker.domain.outcome import Kind, Outcome
 # Of the options only these survive a redirection. Copies and replies would reach real people, and so may any
 # header: mail services take further recipients from some, mail programs unsubscribe and confirm by others.
 _KEPT = {Channel.EMAIL: frozenset({"from"}), Channel.WEBHOOK: frozenset({"content_type"})}
+_MOST_SHOWN = 1900  # characters of a header: one that is longer than 2000 is refused
 _ADDRESSES = ("cc", "bcc", "reply_to")
 
 
@@ -75,7 +76,8 @@ def _redirected(message: Message, address: str) -> Message:
             subject = f"{mark} {subject or ''}".strip()
         case Channel.WEBHOOK:
             # A header is ASCII; the body stays as it stands, because it is signed and has a form of its own.
-            options["headers"] = {"noti-original-recipient": quote(message.recipient, safe="%/:?#[]@!$&'()*+,;=~")}
+            shown = quote(message.recipient, safe="%/:?#[]@!$&'()*+,;=~")
+            options["headers"] = {"noti-original-recipient": shown[:_MOST_SHOWN]}
         case _:
             text = f"{mark}\n{text or ''}"
     return replace(message, recipient=address, subject=subject, text=text, options=options)
@@ -85,6 +87,12 @@ def _addresses(options: Mapping[str, Any]) -> dict[str, str]:
     """Who else was meant, as headers that no mail program acts upon."""
     given = {name: options[name] for name in _ADDRESSES if options.get(name)}
     return {
-        f"X-Noti-Original-{name.replace('_', '-').title()}": value if isinstance(value, str) else ", ".join(value)
+        f"X-Noti-Original-{name.replace('_', '-').title()}": _listed([value] if isinstance(value, str) else value)
         for name, value in given.items()
     }
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    """As many of them as a header holds."""
+    listed = ", ".join(addresses)
+    return listed if len(listed) <= _MOST_SHOWN else listed[:_MOST_SHOWN].rpartition(", ")[0] + ", and others"

@@ -47,7 +47,7 @@ _COMMA = re.compile(r""",(?=(?:[^"]*"[^"]*")*[^"]*$)""")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class HeaderRule:
     """One kind of headers: the form of a name, the names that nobody may give and why, how a text is read."""
 
     name: re.Pattern[str]
@@ -126,5 +126,5 @@ def _compiled(table: tuple[tuple[str, str], ...]) -> tuple[tuple[str, re.Pattern
     return tuple((reason, re.compile(names)) for reason, names in table)
 
 
-MAIL_HEADERS = Rule(re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}"), _compiled(_MAIL), _mail_text)
-HTTP_HEADERS = Rule(re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,76}"), _compiled(_HTTP), _http_text)
+MAIL_HEADERS = HeaderRule(re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}"), _compiled(_MAIL), _mail_text)
+HTTP_HEADERS = HeaderRule(re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,76}"), _compiled(_HTTP), _http_text)

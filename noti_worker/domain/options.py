@@ -65,9 +65,11 @@ def read_options(options: Sequence[Option], channel: Channel, text: str | None) 
     `text` is the row's JSON; null and "" mean "not said", for the document and for each value. Raises
     BadNotification that names the field and what to do.
     """
+    if text is None:
+        return {}
     known = {option.name: option for option in options if option.of(channel)}
     read = {}
-    for name, value in read_document(text).items():
+    for name, value in _document(text).items():
         option = known.get(name)
         if option is None:
             raise BadNotification(_unknown(channel, name, known))
@@ -76,10 +78,7 @@ def read_options(options: Sequence[Option], channel: Channel, text: str | None) 
     return read
 
 
-def read_document(text: str | None) -> dict[str, Any]:
-    """The JSON object of `options`; raises BadNotification when it is none, or harmful to read."""
-    if text is None:
-        return {}
+def _document(text: str) -> dict[str, Any]:
     if len(text) > _MOST_CHARACTERS:
         raise BadNotification(f"options is larger than {_MOST_CHARACTERS} characters: put content into the body")
     try:
@@ -122,9 +121,12 @@ def _line(where: str, value: Any) -> str:
 
 def _mailbox(where: str, value: Any) -> str:
     """As it stands: a provider writes it in its own way."""
-    one = value[0] if isinstance(value, list) and len(value) == 1 else value
-    read_mailbox(one, where, intranet=True)
-    return str(one).strip()
+    read_mailbox(value, where, intranet=True)
+    return str(value).strip()
+
+
+def _one_mailbox(where: str, value: Any) -> str:
+    return _mailbox(where, value[0] if isinstance(value, list) and len(value) == 1 else value)
 
 
 def _mailboxes(where: str, value: Any) -> list[str]:
@@ -160,7 +162,7 @@ def _ids(where: str, value: Any) -> list[str]:
 _READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
     OptionKind.TEXT: _text,
     OptionKind.LINE: _line,
-    OptionKind.MAILBOX: _mailbox,
+    OptionKind.MAILBOX: _one_mailbox,
     OptionKind.MAILBOXES: _mailboxes,
     OptionKind.MAIL_HEADERS: MAIL_HEADERS.read,
     OptionKind.HTTP_HEADERS: HTTP_HEADERS.read,

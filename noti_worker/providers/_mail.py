@@ -25,6 +25,7 @@ MOST_RECIPIENTS = 100
 """RFC 5321 section 4.5.3.1.8: what every server must be able to take in one transaction."""
 
 _LINE = 78
+_LONGEST_SUBJECT = 256 * 1024  # what a template may write; a row itself has 4 kB
 _ADDRESS = r"[^\s<>(),:;@\"\[\]\\]+@[^\s<>(),:;@\"\[\]\\]+"
 _ONE_ADDRESS = re.compile(
     rf"""(?: (?P<bare>{_ADDRESS})
@@ -120,7 +121,7 @@ def _envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tup
 
 
 def _subject(subject: str | None) -> str:
-    text = BIDI.sub("", one_line(subject or "", "subject"))
+    text = BIDI.sub("", one_line(subject or "", "subject", _LONGEST_SUBJECT))
     folded = _folded("Subject", text)
     return _encoded(text) if folded is None else folded
 

@@ -34,6 +34,7 @@ from noti_worker.delivery.plain_text import plain_text
         ("<pre>a\n  b</pre>", "a\n  b\n"),
         ("<head><title>no</title><style>p{}</style></head><body>yes<script>1 < 2</script></body>", "yes\n"),
         ("<!doctype html><!-- no --><?xml x?>yes<!--[if mso]>no<![endif]-->", "yes\n"),
+        ("<head><title>no</title><meta x><body>yes", "yes\n"),
         ("1 < 2 and 2 > 1", "1 < 2 and 2 > 1\n"),
         ("a <b", "a <b\n"),
         ("<p>a<p><p></p><div></div><p>b", "a\n\nb\n"),

@@ -7,6 +7,7 @@ import pytest
 
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Message, Status
 from noti_worker.domain.outcome import Kind
@@ -86,6 +87,20 @@ def test_a_redirected_mail_goes_to_one_address_and_tells_whom_it_was_for() -> No
             "X-Noti-Original-Reply-To": "ada.private@example.com",
         },
     }
+
+
+def test_what_a_redirected_message_tells_fits_into_its_headers() -> None:
+    copies = [f"Somebody With a Long Name {number} <somebody{number}@example.com>" for number in range(50)]
+    mail = redirected(EMAIL, options=json.dumps({"cc": copies}))
+    listed = MAIL_HEADERS.read("headers", mail.options["headers"])["X-Noti-Original-Cc"]
+    assert listed.startswith(f"{copies[0]}, {copies[1]}, ")
+    assert listed.endswith(">, and others")
+    hook = redirected(
+        {Channel.WEBHOOK: "https://qa.example.org/"},
+        channel=Channel.WEBHOOK,
+        recipient=f"https://example.com/{'ä' * 2000}",
+    )
+    assert HTTP_HEADERS.read("headers", hook.options["headers"])
 
 
 def test_a_redirected_mail_without_subject_has_one() -> None:

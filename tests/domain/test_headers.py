@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from noti_worker.domain.errors import BadNotification
-from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS, Rule, breakable, phrases
+from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS, HeaderRule, breakable, phrases
 
 OWN = ["From", "TO", "cc", "Sender", "reply-to", "Subject", "Date", "Message-ID", "Mime-Version", "Content-Type"]
 TRACED = [
@@ -31,7 +31,7 @@ HTTP_OWN = [
         *((HTTP_HEADERS, name, "is set by the message itself") for name in HTTP_OWN),
     ],
 )
-def test_what_is_not_the_rows_to_say_is_refused(rule: Rule, name: str, said: str) -> None:
+def test_what_is_not_the_rows_to_say_is_refused(rule: HeaderRule, name: str, said: str) -> None:
     with pytest.raises(BadNotification, match=rf"options\.headers\.{name} {said}: leave it out"):
         rule.read("options.headers", {name: "x"})
 
@@ -71,7 +71,7 @@ def test_other_headers_of_a_request_pass(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("rule", [MAIL_HEADERS, HTTP_HEADERS], ids=["mail", "HTTP"])
-def test_headers_that_are_none_are_refused(rule: Rule, headers: Any) -> None:
+def test_headers_that_are_none_are_refused(rule: HeaderRule, headers: Any) -> None:
     with pytest.raises(BadNotification, match=r"options\.headers"):
         rule.read("options.headers", headers)
 

@@ -11,6 +11,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import ALL_OPTIONS, Option, OptionKind
 from noti_worker.domain.options import read_options as read_declared
+from noti_worker.providers import console, in_app, sandbox, smtp, webhook
 
 ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
 
@@ -79,6 +80,7 @@ def test_a_provider_declares_options_of_its_own_with_their_limits() -> None:
         (SMS, {"html": "x"}, "options.html.*sms takes no options"),
         (EMAIL, [], "not a JSON object"),
         (EMAIL, {"cc": 5}, "options.cc"),
+        (EMAIL, {"cc": [["a@example.com"]]}, r"options.cc\[0\] is not a string"),
         (EMAIL, {"cc": ["a@example.com", "b"]}, r"options.cc\[1\]"),
         (EMAIL, {"cc": "a@example.com, b@example.com"}, "options.cc"),
         (EMAIL, {"cc": ["a@example.com"] * 51}, "options.cc.*50"),
@@ -155,3 +157,10 @@ def test_any_document_is_read_or_refused_without_its_content(channel: Channel, o
         assert "options" in said
         assert "a@example.com" not in said
         assert "\n" not in said
+
+
+@pytest.mark.parametrize("provider", [smtp, webhook, in_app, sandbox, console], ids=lambda module: module.__name__)
+def test_a_provider_declares_the_options_of_its_channels(provider: Any) -> None:
+    for channel in provider.CHANNELS:
+        declared = [option for option in provider.OPTIONS if option.of(channel)]
+        assert declared == [option for option in ALL_OPTIONS if option.of(channel)]

@@ -251,8 +251,8 @@ def test_migrations_import_nothing_of_the_package() -> None:
 
 
 def test_an_installed_package_brings_its_migrations(tmp_path: Path, empty_database_url: str) -> None:
-    """As in a wheel: the migrations lie inside the package, and there is no source tree."""
-    package = tmp_path / "noti_worker"
+    """As in a wheel: the migrations lie inside the package, there is no source tree, and any path will do."""
+    package = tmp_path / "100 % ours %(here)s" / "noti_worker"
     for part in ("domain", "store"):
         (package / part).mkdir(parents=True)
         for path in (ROOT / "noti_worker" / part).glob("*.py"):
@@ -265,7 +265,7 @@ def test_an_installed_package_brings_its_migrations(tmp_path: Path, empty_databa
             inside.write_bytes(path.read_bytes())
     script = f"from noti_worker.store import migrate; migrate.upgrade({empty_database_url!r}); print(migrate.__file__)"
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], cwd=package.parent, capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.startswith(str(tmp_path))
+    assert done.stdout.startswith(str(package.parent))
     assert migrate.current(empty_database_url) == migrate.head()

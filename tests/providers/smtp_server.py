@@ -41,6 +41,8 @@ class Behaviour:
     """
 
     answers: dict[str, str | list[str]] = field(default_factory=dict)
+    password: str = PASSWORD
+    logins: int = 0
     mails: list[Received] = field(default_factory=list)
     connections: int = 0
     commands: list[str] = field(default_factory=list)
@@ -153,7 +155,9 @@ class _Server(SMTP):
 
 def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
     assert isinstance(data, LoginPassword)
-    fine = (data.login.decode(), data.password.decode()) == (USERNAME, PASSWORD)
+    assert isinstance(server, _Server)
+    server.behaviour.logins += 1
+    fine = (data.login.decode(), data.password.decode()) == (USERNAME, server.behaviour.password)
     return AuthResult(success=fine, handled=False)
 
 
@@ -170,7 +174,9 @@ class Inbox:
         smtputf8: bool = False,
         most_bytes: int = 33_554_432,
         extensions: tuple[str, ...] = (),
+        port: int = 0,
     ) -> None:
+        self.port = port  # 0: any
         self.behaviour = Behaviour()
         self._extensions = extensions
         self._context, self._implicit = context, implicit
@@ -195,12 +201,12 @@ class Inbox:
         self._thread.start()
         listening = asyncio.run_coroutine_threadsafe(
             self._loop.create_server(
-                self._connect, "127.0.0.1", 0, ssl=self._context if self._implicit else None, reuse_address=True
+                self._connect, "127.0.0.1", self.port, ssl=self._context if self._implicit else None, reuse_address=True
             ),
             self._loop,
         )
         self._server = listening.result(10)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,13 +24,15 @@ ROOT = Path(__file__).parent.parent.parent
 class Daemon:
     """One `noti-worker run`. `log` is what it wrote so far, line by line."""
 
-    def __init__(self, config: Path, log: Path, environ: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
-        """`prefix` is a command that runs another, such as `prlimit --nofile=64`."""
+    def __init__(
+        self, config: Path, log: Path, environ: Mapping[str, str], prefix: Sequence[str] = (), tree: Path = ROOT
+    ) -> None:
+        """`prefix` is a command that runs another, such as `prlimit --nofile=64`; `tree` has the package."""
         self.log_file = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "noti_worker", "--config", str(config), "run"],
-                cwd=ROOT,
+                cwd=tree,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -155,6 +157,7 @@ class Daemons:
         self.directory = directory
         self.database_url = database_url
         self.environ: dict[str, str] = {}
+        self.tree = ROOT
         self._started: list[Daemon] = []
 
     def configure(self, text: str) -> None:
@@ -169,6 +172,7 @@ class Daemons:
             self.directory / f"worker-{len(self._started)}.log",
             {**of_the_unit(), "NOTI_DATABASE_URL": self.database_url, **self.environ, **environ},
             prefix,
+            self.tree,
         )
         self._started.append(daemon)
         return daemon

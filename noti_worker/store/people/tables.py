@@ -1,6 +1,6 @@
-"""The columns of schema `noti` that statements put together by SQLAlchemy name, and no others.
+"""The columns that composed statements name, for SQLAlchemy Core; the migrations own the tables.
 
-The migrations make the tables; a test compares each column's type with theirs.
+A test compares each with the migrated database. Nothing creates tables from this file.
 """
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text
@@ -20,17 +20,20 @@ def _times(*names: str) -> list[Column[object]]:
 notifications_log = Table(
     "notifications_log",
     metadata,
-    Column("notification_id", BigInteger, primary_key=True),
-    *_texts("tenant_id", "channel", "priority", "status", "requested", "recipient", "template_id", "entity_type"),
-    *_texts("entity_id", "category", "provider", "error_message"),
+    Column("notification_id", BigInteger),
+    *_texts("tenant_id", "channel", "priority", "status", "requested", "recipient", "template_id"),
+    *_texts("category", "entity_type", "entity_id", "provider", "error_message"),
     *_times("created_at", "due_at", "finished_at", "held_at", "failed_at"),
-    *(Column(name, Integer) for name in ("retry_count", "max_retries", "attempt_count")),
+    Column("retry_count", Integer),
+    Column("max_retries", Integer),
+    Column("attempt_count", Integer),
 )
 
 notification_attempts_log = Table(
     "notification_attempts_log",
     metadata,
-    *(Column(name, BigInteger) for name in ("log_id", "notification_id")),
+    Column("log_id", BigInteger),
+    Column("notification_id", BigInteger),
     *_texts("status", "account", "kind"),
 )
 
