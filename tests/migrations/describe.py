@@ -56,6 +56,11 @@ SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
  WHERE p.pronamespace = 'noti'::regnamespace ORDER BY 1, 2
 """
+TYPES = """
+SELECT c.relname, string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum) AS fields
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind = 'c' GROUP BY 1 ORDER BY 1
+"""
 VIEWS = """
 SELECT c.relname, c.reloptions, pg_get_viewdef(c.oid) AS definition
   FROM pg_class c WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind = 'v' ORDER BY 1
@@ -68,7 +73,7 @@ def describe(connection: psycopg.Connection[Any]) -> str:
     """The schema `noti` as text."""
     connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET search_path = pg_catalog")
     lines = [*_tables(connection), *_sequences(connection)]
-    lines += [*_triggers(connection), *_functions(connection), *_views(connection)]
+    lines += [*_triggers(connection), *_types(connection), *_functions(connection), *_views(connection)]
     return "\n".join(lines) + "\n"
 
 
@@ -134,6 +139,12 @@ def _triggers(connection: psycopg.Connection[Any]) -> Iterator[str]:
         enabled = "enabled" if row["tgenabled"] == "O" else f"enabled: {row['tgenabled']}"
         yield f"trigger {row['tgname']} on {row['relname']} ({enabled})"
         yield from _clauses(re.sub(r" (?=OR )", "\n    ", row["definition"].removeprefix("CREATE TRIGGER ")))
+        yield ""
+
+
+def _types(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    for row in _rows(connection, TYPES):
+        yield f"type {row['relname']} ({row['fields']})"
         yield ""
 
 

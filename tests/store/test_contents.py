@@ -33,8 +33,8 @@ def _plant(connection: Connection, column: str, items: str) -> int:
     """Past the table's own checks, as rows of before may be."""
     connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
     found = connection.execute(
-        f"INSERT INTO noti.notifications_log (channel, recipient, body, {column}) VALUES"
-        f" ('email', 'bomb@example.com', 'x', ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
+        f"INSERT INTO noti.notifications_log (channel, recipient, body, max_retries, {column}) VALUES"
+        f" ('email', 'bomb@example.com', 'x', 3, ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
     ).fetchone()
     connection.execute("ALTER TABLE noti.notifications_log ENABLE TRIGGER USER")
     assert found is not None
