@@ -12,6 +12,7 @@ from noti_worker.domain.said import Said
 from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
+OPTIONS = ()
 RULES = (Rule("probe.noted", Kind.OK, code="noted"),)
 
 

@@ -17,6 +17,7 @@ from noti_worker.domain.said import Said
 from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
+OPTIONS = ()
 RULES = tuple(Rule(f"ledger.{kind}", kind, code=kind) for kind in Kind)
 
 

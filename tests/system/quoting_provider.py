@@ -24,6 +24,7 @@ _ANSWERS = {
     "sends": Kind.OK,
     "logs": Kind.OK,
 }
+OPTIONS = ()
 RULES = tuple(Rule(f"quoting.{does}", kind, code=does) for does, kind in _ANSWERS.items())
 
 
