@@ -33,7 +33,7 @@ class Reply:
     text: str = field(init=False)
 
     def __post_init__(self) -> None:
-        text = " ".join(self.lines)
+        text = self.lines[0] if len(self.lines) == 1 else " ".join(self.lines)
         if not text.isprintable():
             text = "".join(char if char.isprintable() else " " for char in text)
         self.text = " ".join(text.split())
@@ -58,7 +58,7 @@ class Transcript:
         # A hundred recipients, each with its refusal, must fit as well.
         longest = 300 if self._used < 6_000 else 40 if self._used < 10_000 else 0
         text = self.clean(text)[:longest]
-        self._used += len(text.encode())
+        self._used += len(text) if text.isascii() else len(text.encode())
         self.steps.append({"stage": stage, "code": code, "text": text, "ms": int(ms * 10) / 10})
 
     def clean(self, text: str) -> str:
