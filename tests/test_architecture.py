@@ -35,6 +35,11 @@ def room_of(path: Path) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
+    """What a file imports besides the standard library."""
+    return {name for name in all_imports_of(path) if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def all_imports_of(path: Path) -> set[str]:
     package = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -46,7 +51,7 @@ def imports_of(path: Path) -> set[str]:
                 found.update(f"noti_worker.{alias.name}" for alias in node.names)
             elif node.module is not None:
                 found.add(node.module)
-    return {name for name in found if name.split(".")[0] not in sys.stdlib_module_names}
+    return found
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if room_of(path) not in {"cli", "app", "__init__", "__main__"})
@@ -69,3 +74,11 @@ def test_migrations_import_nothing_of_the_package(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_has_a_name_that_says_nothing(path: Path) -> None:
     assert path.stem not in {"utils", "helpers", "common", "manager", "service", "handler", "base"}
+
+
+WAYS_OUT = {"asyncio", "http", "select", "selectors", "smtplib", "socket", "ssl", "subprocess", "urllib.request"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "providers").glob("*.py")), ids=lambda path: path.name)
+def test_a_provider_does_no_network_i_o_of_its_own(path: Path) -> None:
+    assert not {name for name in all_imports_of(path) for way in WAYS_OUT if f"{name}.".startswith(f"{way}.")}

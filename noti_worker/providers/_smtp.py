@@ -130,7 +130,7 @@ class Speaker:
             if len(lines) >= _MOST_LINES:
                 self._broke(stage, Broke("endless", "the server's answer has no end", ms))
             hear.most, hear.first = most - ms / 1000, b""
-        reply = Reply(int(line[:3]), tuple(lines))
+        reply = Reply(int(line[:3]), lines)
         self.transcript.add(stage, reply.code, reply.text, ms)
         return reply
 

@@ -29,7 +29,8 @@ class Line:
         self._socket = connection
         self._context, self._host = context, host
         self._events = poll()
-        self._events.register(connection)
+        self._events.register(connection, POLLIN)
+        self._awaited = POLLIN
         self._buffer = b""
         self._since = monotonic()
         self.mails = 0
@@ -62,7 +63,7 @@ class Line:
         """
         if self._buffer or self._pending():
             return False
-        self._events.modify(self._socket, POLLIN)
+        self._await(POLLIN)
         return not self._events.poll(0)
 
     def quit(self, farewell: bytes, patience: float = 0.0) -> None:
@@ -173,9 +174,14 @@ class Line:
 
     def _wait(self, event: int, deadline: float) -> None:
         left = deadline - monotonic()
-        self._events.modify(self._socket, event)
+        if event != self._awaited:
+            self._await(event)
         if left <= 0 or not self._events.poll(min(left * 1000, _LONGEST_WAIT)):
             raise TimeoutError
+
+    def _await(self, event: int) -> None:
+        self._events.modify(self._socket, event)
+        self._awaited = event
 
     def _pending(self) -> bool:
         """True when something was read off the socket already and decrypted."""
