@@ -51,7 +51,12 @@ def room_of(path: Path) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
-    """What a file imports beside the standard library; `import x as y` and imports inside functions count, too."""
+    """What a file imports besides the standard library."""
+    return {name for name in all_imports_of(path) if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def all_imports_of(path: Path) -> set[str]:
+    """What a file imports, inside its functions too."""
     package = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -62,7 +67,7 @@ def imports_of(path: Path) -> set[str]:
             assert node.module is not None
             for one in (f"{node.module}.{alias.name}" for alias in node.names):
                 found.add(one if one in MODULES else node.module)
-    return {name for name in found if name.split(".")[0] not in sys.stdlib_module_names}
+    return found
 
 
 def arrows() -> dict[str, set[str]]:
@@ -164,3 +169,11 @@ def test_no_part_of_the_worker_is_given_more_than_seven_things(path: Path) -> No
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             given = [*node.args.args, *node.args.kwonlyargs][1:]
             assert len(given) <= 7, f"{[one.arg for one in given]}: what belongs together is one thing (context.py)"
+
+
+WAYS_OUT = {"asyncio", "http", "select", "selectors", "smtplib", "socket", "ssl", "subprocess", "urllib.request"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "providers").glob("*.py")), ids=lambda path: path.name)
+def test_a_provider_does_no_network_i_o_of_its_own(path: Path) -> None:
+    assert not {name for name in all_imports_of(path) for way in WAYS_OUT if f"{name}.".startswith(f"{way}.")}

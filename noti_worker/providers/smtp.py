@@ -136,11 +136,12 @@ def build(settings: Settings, kit: Kit) -> Sender:
         login=settings.login(),
         dot_timeout=settings.dot_timeout.total_seconds(),
         host=settings.host,
+        port=settings.port or _PORTS[settings.tls],
     )
     return kit.lines(
         Conversation(account),
-        settings.host,
-        settings.port or _PORTS[settings.tls],
+        account.host,
+        account.port,
         encrypted=settings.tls != "none",
         ca_file=settings.ca_file,
         only_here=settings.tls == "none" and not settings.insecure,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noti_worker.domain.notification import Channel, Message
-from noti_worker.domain.outcome import Kind
 from noti_worker.domain.options import ALL_OPTIONS
+from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
