@@ -12,6 +12,7 @@ from noti_worker.app import Reader, Reading
 from noti_worker.delivery.render import Renderer
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS, MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.said import Said
 from noti_worker.observe.metrics import MetricsObserver
@@ -105,6 +106,12 @@ def test_what_sends_nothing_joins_the_route_of_a_real_account_only_by_name(house
     named = house.open(f'{both}[routes]\nemail = ["relay", "trial"]\n')
     assert named.routes[Channel.EMAIL] == ("relay", "trial")
     assert house.open(f'[accounts.trial]\nprovider = "{provider}"\n').routes[Channel.EMAIL] == ("trial",)
+
+
+def test_an_account_knows_the_options_of_its_provider(house: House) -> None:
+    both = f'[accounts.box]\n{SANDBOX}channels = ["sms"]\n[accounts.relay]\n{SMTP}'
+    assert house.open(both).account("relay").options == MAIL_OPTIONS
+    assert house.open(both).account("box").options == ALL_OPTIONS
 
 
 class Desk(House):

@@ -67,7 +67,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
         stricter(settings.delivery.mode, given.mode),
         channels,
         rules=tuple(module.RULES),
-        options=tuple(getattr(module, "OPTIONS", ())),
+        options=tuple(module.OPTIONS),
     )
     return _Ready(account, module, options)
 
