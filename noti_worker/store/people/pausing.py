@@ -56,10 +56,7 @@ class CircuitLine:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a pause goes: rows that it stops or a resume sets free, `due` now, or due `later`.
-
-    With `bounded` at least so many.
-    """
+    """Rows that a pause stops or a resume sets free: `due` now, or due `later`. With `bounded` at least so many."""
 
     due: int
     later: int
