@@ -109,12 +109,9 @@ def test_what_sends_nothing_joins_the_route_of_a_real_account_only_by_name(house
     assert house.open(f'[accounts.trial]\nprovider = "{provider}"\n').routes[Channel.EMAIL] == ("trial",)
 
 
-def test_an_account_knows_the_options_of_its_provider_and_all_where_it_declares_none(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_account_knows_the_options_of_its_provider(house: House) -> None:
     both = f'[accounts.box]\n{SANDBOX}channels = ["sms"]\n[accounts.relay]\n{SMTP}'
     assert house.open(both).account("relay").options == MAIL_OPTIONS
-    monkeypatch.delattr(sandbox, "OPTIONS")
     assert house.open(both).account("box").options == ALL_OPTIONS
 
 

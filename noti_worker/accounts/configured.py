@@ -14,7 +14,6 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import LONGEST_SEND
 from noti_worker.domain.mode import stricter
 from noti_worker.domain.notification import Channel
-from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.ports import Secrets, Sender
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, AccountSettings, Settings, parse
@@ -68,8 +67,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
         stricter(settings.delivery.mode, given.mode),
         channels,
         rules=tuple(module.RULES),
-        # A provider that declares none is trusted with all that there are.
-        options=tuple(getattr(module, "OPTIONS", ALL_OPTIONS)),
+        options=tuple(module.OPTIONS),
     )
     return _Ready(account, module, options)
 
