@@ -42,7 +42,7 @@ from noti_worker.transport import Kit
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
 BUSY = 3.0
-"""Seconds by which a send may pass its limit while others use the machine; what disregards a limit does so for longer."""
+"""Seconds by which a send may pass its limit on a busy machine; what disregards a limit does so for longer."""
 
 _T = TypeVar("_T")
 
