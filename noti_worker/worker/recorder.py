@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Finished, Recorded, RecordRefused, Result, Trouble
+from noti_worker.domain.facts import Finished, Recorded, Result
 from noti_worker.domain.ports import Records
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import InFlight
+from noti_worker.worker.refusals import RECORD, spot_of
 
 FLUSH_AFTER = 0.02
 LARGEST_FLUSH = 500
@@ -44,6 +45,7 @@ class Recorder:
         self._gathering = threading.Lock()  # taken by the writer whose turn it is to gather
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
+        self._aside: list[tuple[float, Result]] = []  # refused alone, and when to try them again
         self._batches: list[list[Result]] = []  # gathered, and not written yet
         self._stop_at: float | None = None
         self._pause = threading.Event()
@@ -68,7 +70,8 @@ class Recorder:
     def waiting(self) -> int:
         """How many results are not recorded yet."""
         with self._moving:
-            return self._incoming.qsize() + len(self._waiting) + sum(map(len, self._batches))
+            kept = len(self._waiting) + len(self._aside)
+            return self._incoming.qsize() + kept + sum(map(len, self._batches))
 
     def stop(self, seconds: float) -> int:
         """Record what is left within `seconds`; gives how many results could not be recorded."""
@@ -118,15 +121,19 @@ class Recorder:
         except DatabaseAway as error:
             self._end(batch, batch)
             return self._outage.failed(error)
+        refused = {id_: fate for id_, fate in fates.items() if isinstance(fate, DatabaseRefused)}
+        written = [result for id_, result in first.items() if id_ not in refused and fates[id_] != "busy"]
         again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
+        self._put_aside([(first[id_], error) for id_, error in refused.items()], among=bool(written))
         self._end(batch, again)
         self._outage.answered()
-        self._in_flight.recorded(result for id_, result in first.items() if fates[id_] != "busy")
-        for id_, fate in fates.items():
-            if fate == "refused":
-                self._context.observer.on(RecordRefused(id_, "the database refuses the result"))
-        self._context.observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
-        self._flushed(first.values())
+        if written:
+            self._context.refusals.can(RECORD)
+            self._context.refusals.go_on(result.notification.notification_id for result in written)
+        self._in_flight.recorded(written)
+        named = Counter("refused" if isinstance(fate, DatabaseRefused) else fate for fate in fates.values())
+        self._context.observer.on(Recorded(named, self._clock.monotonic() - began))
+        self._flushed(written)
         return BUSY_PAUSE if again else 0.0
 
     def _run(self, name: str) -> None:
@@ -146,15 +153,27 @@ class Recorder:
         try:
             return self.flush(batch)
         except DatabaseRefused as error:
-            # The store has tried each result by itself already: what is refused as a whole is the statement.
-            self._context.observer.on(Trouble("recorder", str(error)))
+            # The store has tried enough of them alone already. It is as if the database were away: nothing is begun.
+            pause = self._context.refusals.cannot(RECORD, str(error))
             self._end(batch, batch)
-            return 1.0
+            return max(pause, BUSY_PAUSE)
+
+    def _put_aside(self, refused: Sequence[tuple[Result, DatabaseRefused]], *, among: bool) -> None:
+        """Keep results that are refused alone, each until its own pause is over."""
+        for result, error in refused:
+            pause = self._context.refusals.set_aside(spot_of(result.notification), RECORD, error, among=among)
+            with self._moving:
+                self._aside.append((self._clock.monotonic() + pause, result))
 
     def _begin(self) -> list[Result]:
         """Make the next batch of what has to be written once more."""
+        # When nothing can be recorded, each of them may be the first that can; at the end there is no later.
+        all_ = self._stop_at is not None or not self._context.refusals.records
+        now = self._clock.monotonic()
         with self._moving:
             batch, self._waiting = self._waiting, []
+            batch += [result for until, result in self._aside if all_ or until <= now]
+            self._aside = [(until, result) for until, result in self._aside if not all_ and until > now]
             self._batches.append(batch)
         return batch
 
