@@ -57,7 +57,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "read_oldest": {"channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000, "bound": 1000, **CLOSED},
 }  # fmt: skip
 
+PARAMETERS["peek"] = PARAMETERS["claim"]
+
 INDEXES = {
+    "peek": {"notifications_log_hot"},
     "claim": {"notifications_log_hot", "notifications_log_pkey"},
     "strides": {"notifications_log_hot"},
     "heads": {"notifications_log_hot"},
