@@ -33,6 +33,12 @@ class Result:
     traceparent: str | None = None
     texts: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def size(self) -> int:
+        """Characters of content that are kept with it."""
+        follows = sum(len(line.body or "") + len(line.html or "") for line in self.follows)
+        return follows + sum(map(len, self.texts)) + len(self.notification.body or "")
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted:

@@ -42,7 +42,8 @@ class Claimer:
             claims = self._take(ask)
         except DatabaseRefused:
             return self._narrowed(ask), False
-        self._refusals.can(CLAIM, channel)
+        if claims or not ask.solo:  # to find no suspect proves nothing
+            self._refusals.can(CLAIM, channel)
         return claims, True
 
     def again(self, ask: Ask, spot: Spot) -> list[Claim]:

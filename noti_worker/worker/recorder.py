@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
@@ -40,13 +41,14 @@ class Recorder:
         self._flushed = flushed
         self._clock = context.clock
         self._outage = context.outage
-        self._outage.watch(lambda: self.waiting)
+        self._outage.watch(lambda: self.waiting, lambda: self._size)
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
         self._gathering = threading.Lock()  # taken by the writer whose turn it is to gather
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
-        self._aside: list[tuple[float, Result]] = []  # refused alone, and when to try them again
+        self._aside: list[Result] = []  # refused alone, each until its pause is over
         self._batches: list[list[Result]] = []  # gathered, and not written yet
+        self._size = 0
         self._stop_at: float | None = None
         self._pause = threading.Event()
         names = [f"recorder {number}" for number in range(1, WRITERS + 1)]
@@ -64,6 +66,8 @@ class Recorder:
 
     def put(self, result: Result) -> None:
         """Take a result; it is recorded soon."""
+        with self._moving:
+            self._size += result.size
         self._incoming.put(result)
 
     @property
@@ -126,6 +130,8 @@ class Recorder:
         again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
         self._put_aside([(first[id_], error) for id_, error in refused.items()], among=bool(written))
         self._end(batch, again)
+        with self._moving:
+            self._size -= sum(result.size for result in written)
         self._outage.answered()
         if written:
             self._context.refusals.can(RECORD)
@@ -161,19 +167,20 @@ class Recorder:
     def _put_aside(self, refused: Sequence[tuple[Result, DatabaseRefused]], *, among: bool) -> None:
         """Keep results that are refused alone, each until its own pause is over."""
         for result, error in refused:
-            pause = self._context.refusals.set_aside(spot_of(result.notification), RECORD, error, among=among)
+            self._context.refusals.set_aside(spot_of(result.notification), RECORD, error, among=among)
             with self._moving:
-                self._aside.append((self._clock.monotonic() + pause, result))
+                self._aside.append(result)
 
     def _begin(self) -> list[Result]:
         """Make the next batch of what has to be written once more."""
         # When nothing can be recorded, each of them may be the first that can; at the end there is no later.
         all_ = self._stop_at is not None or not self._context.refusals.records
-        now = self._clock.monotonic()
+        over = self._context.refusals.over
         with self._moving:
             batch, self._waiting = self._waiting, []
-            batch += [result for until, result in self._aside if all_ or until <= now]
-            self._aside = [(until, result) for until, result in self._aside if not all_ and until > now]
+            due = [all_ or over(result.notification.notification_id) for result in self._aside]
+            batch += compress(self._aside, due)
+            self._aside = [result for result, now in zip(self._aside, due, strict=True) if not now]
             self._batches.append(batch)
         return batch
 

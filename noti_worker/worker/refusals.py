@@ -151,6 +151,11 @@ class Refusals:
                 row.until = now + row.wait
         return [row.spot for row in found]
 
+    def over(self, notification_id: int) -> bool:
+        """Whether the pause of a row is over, or there is none."""
+        row = self._aside.get(notification_id)
+        return row is None or row.until <= self._clock.monotonic()
+
     # What is refused of all
 
     def cannot(self, what: str, error: str, channel: Channel | None = None) -> float:
@@ -180,6 +185,9 @@ class Refusals:
         with self._lock:
             self._row.pop(what, None)
             stop = self._stops.pop(what, None)
+            for row in self._aside.values() if stop is not None else ():
+                if _named(row.what, row.spot.lane.channel) == what or (what, row.what) == (RECORD, REHEARSE):
+                    row.until = 0.0
         if stop is not None:
             self._observer.on(Able(what, self._clock.monotonic() - stop.since))
 

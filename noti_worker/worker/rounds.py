@@ -33,7 +33,6 @@ IDLE_AFTER = 60.0
 IDLE_FACTOR = 5
 """After a minute without any unfinished row the polls are this many times rarer, while hints arrive."""
 
-MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
 
 
@@ -93,7 +92,7 @@ class Rounds:
         try:
             self.returns.release()
             outage = self._context.outage
-            if self._in_flight.fenced or outage.results_first or outage.waiting > MOST_UNRECORDED:
+            if self._in_flight.fenced or outage.results_first or outage.much:
                 return FLUSH_PAUSE
             if self._refusals.stopped(SEE) is not None:
                 return self._context.pace.poll_interval

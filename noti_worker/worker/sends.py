@@ -42,7 +42,8 @@ class Sends:
         try:
             # None when a reload took the channel away.
             serve = claim.serve = plan.channels.get(claim.notification.channel)
-            paused = self._steering.closes(claim.notification)  # since the claim
+            # Since the claim; what was claimed with little in hand may have a lot to record.
+            paused = self._steering.closes(claim.notification) or self._context.outage.much
             if serve is None or paused or not (self._complete(claim) and self._may_start(claim, serve.policy)):
                 self._returns.give_back([claim])
                 return

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from noti_worker.domain.facts import Able, DatabaseBack, DatabaseLost, Recorded, Result, RowGoesOn, RowSetAside, Unable
 from noti_worker.domain.ports import Fate
@@ -21,7 +22,7 @@ class Desk:
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         self.flushes = 0
         shared = context(self.clock, self.witness, worker_id=1)
-        self.refusals = shared.refusals
+        self.refusals, self.outage = shared.refusals, shared.outage
         self.recorder = Recorder(shared, self.store, self.in_flight, self._flushed)
 
     def _flushed(self, results: object) -> None:
@@ -35,10 +36,10 @@ class Desk:
         """One round of a writer."""
         return self.recorder._try(self.recorder.gather())
 
-    def finish(self, rows: int) -> None:
+    def finish(self, rows: int, **fields: Any) -> None:
         """Claim rows and put their results."""
         for _ in range(rows):
-            number = self.store.add()
+            number = self.store.add(**fields)
             row = self.store.rows[number]
             row.owner = 1
             [claim] = self.in_flight.take([row.notification], self.clock.monotonic())
@@ -217,3 +218,16 @@ def test_what_two_writers_could_not_write_is_written_once_the_database_is_back()
     desk.recorder.flush(desk.recorder.gather())
     assert desk.recorder.waiting == 0
     assert len(desk.store.recorded) == 2 * LARGEST_FLUSH
+
+
+def test_much_content_that_waits_to_be_recorded_is_enough() -> None:
+    desk = Desk()
+    desk.store.away = True
+    for _ in range(70):
+        desk.finish(1, body="x" * 1_000_000)
+    assert desk.outage.much
+    desk.recorder.flush(desk.recorder.gather())
+    assert desk.outage.much
+    desk.store.away = False
+    desk.recorder.flush(desk.recorder.gather())
+    assert not desk.outage.much
