@@ -64,6 +64,8 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
         paper.say("IN TROUBLE " + circuit_words(circuit), "red")
     for warning in warnings(now.workers):
         paper.say(plain(warning), "red")
+    for refusal in _refused(now.workers):
+        paper.say(plain(refusal), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)
     paper.say(
         f"a minute: {rates.sent:.1f} sent, {rates.retried:.1f} retried, {rates.failed:.1f} failed"
@@ -167,6 +169,18 @@ class _Paper:
             self.lines.append(TextLine(aligned(line)))
             if note:
                 self.say(plain(note), indent=_INDENT, brief=brief)
+
+
+def _refused(workers: "Iterable[WorkerLine]") -> Iterable[str]:
+    """What the database refuses to workers: all of one kind, or single rows."""
+    from noti_worker.store.people.refused import refused
+
+    for worker in workers:
+        told = refused(worker)
+        for what, why in told.unable.items():
+            yield f"NOT READY: worker {worker.worker_id} cannot {what}: {why}"
+        if told.count:
+            yield f"REFUSED to worker {worker.worker_id}, {told.count} rows: {told.named}"
 
 
 def _waiting(lanes: "Iterable[Waiting]", *, repeat: bool) -> Iterable[Row]:

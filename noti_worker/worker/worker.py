@@ -203,6 +203,7 @@ class Worker:
             "channels": sorted(self._plans.current.channels),
             "in_flight": len(self._in_flight),
             "stopping": self.stop.asked is not None,
+            **self._context.refusals.state(),
         }
 
     def _listen(self) -> None:

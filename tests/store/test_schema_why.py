@@ -63,7 +63,7 @@ class Stage:
         return claimed
 
     def recorded(self, result: Result, worker_id: int = 1) -> str:
-        return self._queues[worker_id].record(worker_id, [result])[1]
+        return str(self._queues[worker_id].record(worker_id, [result])[1])
 
     def tried(self, outcome: Outcome, worker_id: int = 1) -> None:
         assert self.recorded(answer(self.claimed(worker_id), outcome), worker_id) == "applied"
