@@ -93,7 +93,7 @@ class Delivery:
         probing = account in self._steering.troubled
         if not probing and not self._accounts.admit(account):
             return self._refused(row, policy, account)
-        stop = expired(row, briefing, policy, self._clock.now())
+        stop = expired(row, briefing, policy, self._clock.now()) if row.expires_at is not None else None
         if stop is None and probing and not self._steering.spend(account):
             return Wait(timedelta(0), f"the account {account} is in trouble: another message tries it")
         if stop is None:

@@ -40,10 +40,12 @@ class Waits:
 LONGEST_FAILED = timedelta(minutes=10)
 LONGEST_REFUSED = timedelta(minutes=30)
 
+_ITS_OWN = frozenset({Scope.ACCOUNT, Scope.PROVIDER})
+
 
 def sign(outcome: Outcome) -> Sign:
     """Read an answer; a fault of the message, the recipient or our haste says that the account works."""
-    if outcome.scope not in {Scope.ACCOUNT, Scope.PROVIDER}:
+    if outcome.kind is Kind.OK or outcome.scope not in _ITS_OWN:
         return Sign.SOUND
     if outcome.kind is Kind.CONFIG:
         return Sign.REFUSED

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import field
+from functools import lru_cache
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.line import one_line
@@ -81,6 +82,7 @@ def _plain(name: str) -> str:
     return " ".join(name.split())
 
 
+@lru_cache(maxsize=4096)  # most mails go to a few domains
 def _ascii_domain(domain: str, where: str, *, intranet: bool) -> str:
     labels = [_ascii_label(label) for label in unicodedata.normalize("NFKC", domain).split(".")]
     ascii_domain = ".".join(labels)

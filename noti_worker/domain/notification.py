@@ -139,7 +139,7 @@ class Briefing:
     @property
     def texts(self) -> tuple[str, ...]:
         """What it holds of the row's own words."""
-        return tuple(text for text in (self.body, self.template_data, self.options) if text is not None)
+        return tuple([text for text in (self.body, self.template_data, self.options) if text is not None])
 
 
 @value

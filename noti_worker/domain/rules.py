@@ -5,7 +5,7 @@ whether the message may have gone out, any other answer by its status.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.words import blanked, copies
 
 LONGEST_ERROR = 500
+_MOST_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,12 @@ class Rule:
     stage: str | None = None
     wait: float | None = None
 
-    def matches(self, said: Said, words: Callable[[], str]) -> bool:
-        """Tell whether every pattern that this rule names fits; `words` are those of the provider alone."""
+    def fits(self, said: Said) -> bool:
+        """Tell whether every pattern that this rule names fits, but for the words."""
         return (
             (self.status is None or _whole(self.status, said.status))
             and (self.stage is None or _whole(self.stage, said.stage))
             and (self.code is None or _whole(self.code, said.code))
-            and (self.text is None or _compiled(self.text).search(words()) is not None)
         )
 
 
@@ -63,13 +63,30 @@ HOUSE = (
 """The last word, with an opinion of everything."""
 
 
-def classify(rules: Iterable[Rule], said: Said, words: Callable[[], str] | None = None) -> Rule | None:
+def classify(rules: Sequence[Rule], said: Said, words: Callable[[], str] | None = None) -> Rule | None:
     """The first rule that matches, or None when the table has no opinion; `words` instead of those that were said."""
     words = words or (lambda: said.words)
-    for rule in rules:
-        if rule.matches(said, words):
+    for rule in _fitting(rules, said):
+        if rule.text is None or _compiled(rule.text).search(words()) is not None:
             return rule
     return None
+
+
+_known: dict[tuple[int, str, str, str], tuple[Sequence[Rule], tuple[Rule, ...]]] = {}
+
+
+def _fitting(rules: Sequence[Rule], said: Said) -> tuple[Rule, ...]:
+    """The rules that match if their words do, up to the first that asks for none; most answers are alike: remembered."""
+    key = (id(rules), said.status, said.stage, said.code)
+    known = _known.get(key)
+    if known is not None and known[0] is rules:
+        return known[1]
+    fitting = [rule for rule in rules if rule.fits(said)]
+    end = next((number for number, rule in enumerate(fitting, 1) if rule.text is None), len(fitting))
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = rules, tuple(fitting[:end])
+    return _known[key][1]
 
 
 def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome:
@@ -110,9 +127,8 @@ def _sentence(said: Said) -> str:
     return " ".join(f"{told}: {said.words}".split()).strip(" :")
 
 
-@lru_cache(maxsize=4096)
 def _whole(pattern: str, value: str) -> bool:
-    return _compiled(pattern).fullmatch(value) is not None  # the same few statuses and stages, over and over
+    return _compiled(pattern).fullmatch(value) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -51,13 +51,14 @@ class InFlight:
         self._ends = float("-inf")  # no lease in hand does before
         self._heard = clock.monotonic()
 
-    def take(self, notifications: Iterable[Notification], since: float) -> list[Claim]:
+    def take(self, notifications: Sequence[Notification], since: float) -> list[Claim]:
         """Take in rows whose claim was asked for at `since`: the lease cannot end earlier than counted from there."""
         lease_ends = since + self._lease
         rows = [Claim(notification, lease_ends) for notification in notifications]
         with self._lock:
             self._ends = min(self._ends, lease_ends)
-            self._rows.update((claim.token, claim) for claim in rows)
+            for row, claim in zip(notifications, rows, strict=True):
+                self._rows[row.notification_id, row.claim_count] = claim
             self._open += len(rows)
         return rows
 
