@@ -127,7 +127,7 @@ def test_others_keep_what_is_theirs_and_lose_the_copies(connection: Connection, 
     assert row(connection, number)["recipient"] == ADA.upper()  # only e-mail addresses have no case
     assert row(connection, hostile)["recipient"] == BOB
     tries = connection.execute("SELECT error_message, response_data FROM noti.notification_attempts_log").fetchall()
-    assert tries == [("[erased]: no such user", None)]
+    assert tries == [("[erased]: no such user", {"line": "RCPT TO:<[erased]> no such user"})]
 
 
 def test_an_attachment_that_somebody_else_still_gets_stays(connection: Connection, attachment: str) -> None:
