@@ -3,7 +3,11 @@
 import psycopg
 import pytest
 
-from tests.store.rows import Connection, insert
+from noti_worker.store.people import moves
+from noti_worker.store.people.filters import Filter
+from noti_worker.store.people.moves import Move
+from noti_worker.store.people.source import for_people
+from tests.store.rows import Connection, insert, row
 from tests.store.test_erasure_names import ADA, erase, written
 
 
@@ -69,3 +73,14 @@ def test_an_erased_notification_is_not_queued_again(connection: Connection) -> N
             connection.execute(move.encode(), [number])
     [nothing] = connection.execute("SELECT detail FROM noti.why(%s) WHERE event = 'next'", [number]).fetchall()
     assert nothing == ("nothing: it was erased, and cannot be sent again",)
+
+
+def test_the_command_refuses_it_in_words_and_goes_on_with_the_others(connection: Connection, database_url: str) -> None:
+    erased, failed = (insert(connection, recipient=to, status="failed")[0] for to in (ADA, "bob@example.com"))
+    erase(connection, ADA)
+    refused = {"it was erased and cannot be sent again": 1}
+    with for_people(database_url) as people:
+        moved, sample = moves.preview(people, Move.REQUEUE, Filter(ids=(erased, failed)))
+        assert (moved.done, moved.refused, [line.notification_id for line in sample]) == (1, refused, [failed])
+        assert moves.carry_out(people, Move.REQUEUE, Filter(ids=(erased, failed))) == moves.Moved(1, 0, refused)
+    assert [row(connection, number)["status"] for number in (erased, failed)] == ["failed", "pending"]

@@ -63,8 +63,9 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
       FROM noti.notifications_log n
      WHERE n.notification_id = why.id AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.action = 'triggered')
     UNION ALL
-    SELECT n.created_at, 3, 0, 'tries', CASE WHEN gone.tries = n.attempt_count THEN 'its tries were removed by retention: ' || gone.tries::text
-                                             ELSE 'its first tries were removed by retention: ' || gone.tries::text || ' of ' || n.attempt_count::text END,
+    SELECT greatest(n.created_at, (SELECT min(d.created_at) FROM decisions d WHERE d.action = 'triggered')), 3, 0, 'tries',
+           CASE WHEN gone.tries = n.attempt_count THEN 'its tries were removed by retention: ' || gone.tries::text
+                ELSE 'its first tries were removed by retention: ' || gone.tries::text || ' of ' || n.attempt_count::text END,
            NULL, NULL, NULL, NULL, NULL, NULL, NULL
       FROM noti.notifications_log n
      CROSS JOIN LATERAL (SELECT n.attempt_count - count(*)::int AS tries FROM tries t WHERE t.status <> 'stale') AS gone
