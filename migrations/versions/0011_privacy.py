@@ -25,6 +25,7 @@ FUNCTIONS = (
     steps.replace("unnamed_json", to=1, back=None),
     steps.replace("masked", to=2, back=1),
     steps.replace("erase", to=2, back=1),
+    steps.replace("erase_inbox", to=2, back=1),
     steps.replace("erase_lines", to=2, back=1),
     steps.replace("why", to=3, back=2),
 )

@@ -225,8 +225,8 @@ def test_the_way_of_the_erasure_forges_nothing(connection: Connection, field: st
 def test_a_million_rows_are_walked_along_the_primary_key(connection: Connection, database_url: str) -> None:
     connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
     connection.execute(
-        "INSERT INTO noti.notifications_log (channel, recipient, body)"
-        " SELECT 'email', 'user' || n || '@example.com', 'x' FROM generate_series(1, 1000000) n"
+        "INSERT INTO noti.notifications_log (channel, recipient, body, max_retries)"
+        " SELECT 'email', 'user' || n || '@example.com', 'x', 3 FROM generate_series(1, 1000000) n"
     )
     connection.execute("ALTER TABLE noti.notifications_log ENABLE TRIGGER USER")
     page = "EXPLAIN SELECT * FROM noti.notifications_log a WHERE a.notification_id > 500000 ORDER BY 1 LIMIT 1000"

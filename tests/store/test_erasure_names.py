@@ -228,7 +228,7 @@ def only_one_goes(connection: Connection, people: list[tuple[str, str]], *, emai
     assert erase(connection, who) == erasure.Erased()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(people=st.lists(st.tuples(addresses(), PLACES), min_size=2, max_size=8))
 def test_of_addresses_that_are_alike_only_the_one_asked_for_goes(
     connection: Connection, people: list[tuple[str, str]]
@@ -236,7 +236,7 @@ def test_of_addresses_that_are_alike_only_the_one_asked_for_goes(
     only_one_goes(connection, people, email=True)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(people=st.lists(st.tuples(NAMES, PLACES), min_size=2, max_size=8))
 def test_of_names_that_are_alike_only_the_one_asked_for_goes(
     connection: Connection, people: list[tuple[str, str]]

@@ -3,7 +3,7 @@
 -- that changes something leaves a line itself. A dry run looks at nothing: it would tell what stands in texts.
 CREATE OR REPLACE FUNCTION noti.erase_lines(who text, log text, after_at timestamptz, after_id bigint, step int, dry_run boolean)
   RETURNS TABLE (last_at timestamptz, last_id bigint, seen int, lines int)
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_sort = off AS $$
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_sort = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
   ours constant text[] := '{status,from,to,changed,kind,channel,priority,account,requested,template_id,traceparent}';
