@@ -228,16 +228,16 @@ def only_one_goes(connection: Connection, people: list[tuple[str, str]], *, emai
     assert erase(connection, who) == erasure.Erased()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(people=st.lists(st.tuples(addresses(), PLACES), min_size=2, max_size=8))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(people=st.lists(st.tuples(addresses(), PLACES), min_size=2, max_size=6))
 def test_of_addresses_that_are_alike_only_the_one_asked_for_goes(
     connection: Connection, people: list[tuple[str, str]]
 ) -> None:
     only_one_goes(connection, people, email=True)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(people=st.lists(st.tuples(NAMES, PLACES), min_size=2, max_size=8))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(people=st.lists(st.tuples(NAMES, PLACES), min_size=2, max_size=6))
 def test_of_names_that_are_alike_only_the_one_asked_for_goes(
     connection: Connection, people: list[tuple[str, str]]
 ) -> None:

@@ -84,3 +84,12 @@ def test_the_command_refuses_it_in_words_and_goes_on_with_the_others(connection:
         assert (moved.done, moved.refused, [line.notification_id for line in sample]) == (1, refused, [failed])
         assert moves.carry_out(people, Move.REQUEUE, Filter(ids=(erased, failed))) == moves.Moved(1, 0, refused)
     assert [row(connection, number)["status"] for number in (erased, failed)] == ["failed", "pending"]
+
+
+def test_who_pauses_is_the_login_too(connection: Connection) -> None:
+    connection.execute(
+        "SET ROLE noti_operator; INSERT INTO noti.pauses (scope, name) VALUES ('tenant', 'acme'); RESET ROLE"
+    )
+    by = f"{connection.info.user} as noti_operator"
+    assert connection.execute("SELECT paused_by FROM noti.pauses").fetchone() == (by,)
+    assert connection.execute("SELECT action_by FROM noti.audit_log").fetchone() == (by,)
