@@ -72,10 +72,10 @@ def _tell(done: "Erased", *, dry_run: bool) -> None:
         (done.erased, f"notifications {would}erased"),
         (done.cancelled, f"of them {would}cancelled first"),
         (done.copies, f"copies {would}taken off the messages of others"),
-        (done.tries, f"tries {would}cleaned"),
-        (done.lines, f"audit lines {would}cleaned"),
+        (done.tries, "tries cleaned"),
+        (done.lines, "audit lines cleaned"),
         (done.inbox, f"in-app messages {would}erased"),
-        (done.attachments, f"attachments {would}deleted"),
+        (done.attachments, "attachments deleted"),
     ):
         if count:
             click.echo(f"{count} {words}")

@@ -90,7 +90,7 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
     if as_json:
         told = [
             {
-                "notification": asdict(story.line),
+                "notification": asdict(story.line) if story.line else None,
                 "events": [asdict(event) for event in story.events],
                 "blocked_by": [asdict(obstacle) for obstacle in story.blocked_by],
             }

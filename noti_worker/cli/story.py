@@ -21,7 +21,8 @@ def show_stories(stories: "list[Story]") -> None:
         if number:
             click.echo()
         line = story.line
-        head = f"notification {line.notification_id}: {line.channel} to {line.recipient}, {line.status}"
+        what = f"{line.channel} to {line.recipient}, {line.status}" if line else "removed"
+        head = f"notification {story.notification_id}: {what}"
         click.secho(plain(head), bold=True)
         if sys.stdout.isatty():
             _timeline(story)

@@ -2,8 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import field
 from functools import lru_cache
+from itertools import islice, product
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.line import one_line
@@ -20,6 +23,7 @@ _ROUTED = re.compile(r"[%!]|^[/|]|/\.\./")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LONGEST = 512  # a display name and an address
+_SPELLINGS = 64
 
 
 @value
@@ -70,6 +74,33 @@ def read_mailbox(text: object, where: str, *, intranet: bool = False) -> Mailbox
     if len(address.encode()) > 254:
         raise BadNotification(f"{where} is longer than 254 characters: correct it")
     return Mailbox(address, _plain(parts["name"] or ""))
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """How rows may write an address: as given, and its domain with each label in ASCII and as people read it.
+
+    What is no address, and one whose domain is plain, has the one spelling. Capitals and display names are not told
+    apart by whoever compares.
+    """
+    angle = re.search(r"<([^<>]*@[^<>]*)>\s*$", name)
+    local, at, domain = (angle[1] if angle else name).strip().rpartition("@")
+    if not at or (domain.isascii() and "xn--" not in domain.lower()):
+        return (name,)
+    labels = [tuple(_written(label)) for label in domain.split(".")]
+    written = (f"{local}@{'.'.join(labels)}" for labels in islice(product(*labels), _SPELLINGS))
+    return tuple(dict.fromkeys((name, *written)))
+
+
+def _written(label: str) -> Iterator[str]:
+    import idna
+
+    yield label
+    plain = unicodedata.normalize("NFKC", label).lower()
+    if plain.startswith("xn--"):
+        with suppress(idna.IDNAError, UnicodeError):
+            yield idna.ulabel(plain)
+    elif not plain.isascii() and (ascii_label := _ascii_label(plain)):
+        yield ascii_label
 
 
 def _no_address(where: str) -> BadNotification:

@@ -117,6 +117,18 @@ def test_what_a_row_contains_cannot_steer_the_terminal(noti: Invoke, connection:
     assert "\x1b" not in noti("list", "--json").stdout
 
 
+def test_why_tells_what_the_logs_still_know_of_a_deleted_notification(noti: Invoke, connection: Connection) -> None:
+    made = life(connection, "failed")
+    connection.execute("DELETE FROM noti.notifications_log")
+    lines = noti("why", str(made)).stdout.splitlines()
+    assert lines[0] == f"notification {made}: removed"
+    assert "queued" in lines[1]
+    assert lines[-1].endswith("nothing: the notification was removed, and this is what the logs still tell")
+    told = read(noti("why", str(made), "--json"))
+    assert (told["notification"], told["blocked_by"]) == (None, [])
+    assert told["events"]
+
+
 def test_why_tells_the_story_line_by_line(noti: Invoke, connection: Connection) -> None:
     made = life(connection, "failed")
     lines = noti("why", str(made)).stdout.splitlines()

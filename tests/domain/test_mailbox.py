@@ -7,7 +7,7 @@ import pytest
 from idna.idnadata import codepoint_classes
 
 from noti_worker.domain.errors import BadNotification
-from noti_worker.domain.mailbox import read_mailbox
+from noti_worker.domain.mailbox import read_mailbox, spellings
 
 NOT_ONE_ADDRESS = [
     "",
@@ -183,3 +183,31 @@ def test_every_combining_mark_may_stand_behind_a_letter_of_its_script() -> None:
             label = unicodedata.normalize("NFKC", letters[script] + mark)
             box = read_mailbox(f"ann@{label}.example", "recipient")
             assert box.domain.removesuffix(".example").encode("ascii") == b"xn--" + label.encode("punycode"), script
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"),
+    [
+        ("ada@example.com", ()),
+        ("user:1", ()),
+        ("@", ()),
+        ("ada@xn--.example", ()),
+        ("Ada@bücher.example", ("Ada@xn--bcher-kva.example",)),
+        ("ada@straße.example", ("ada@xn--strae-oqa.example",)),
+        ("Ada <ada@XN--BCHER-KVA.example>", ("ada@XN--BCHER-KVA.example", "ada@bücher.example")),
+        (
+            "ada@bücher.xn--bcher-kva.example",
+            (
+                "ada@bücher.bücher.example",
+                "ada@xn--bcher-kva.xn--bcher-kva.example",
+                "ada@xn--bcher-kva.bücher.example",
+            ),
+        ),
+    ],
+)
+def test_an_address_has_as_many_spellings_as_its_domain(name: str, spelled: tuple[str, ...]) -> None:
+    assert spellings(name) == (name, *spelled)
+
+
+def test_spellings_are_bounded() -> None:
+    assert len(spellings("ada@" + "ü." * 20 + "example")) <= 65

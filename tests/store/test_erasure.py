@@ -127,7 +127,7 @@ def test_others_keep_what_is_theirs_and_lose_the_copies(connection: Connection, 
     assert row(connection, number)["recipient"] == ADA.upper()  # only e-mail addresses have no case
     assert row(connection, hostile)["recipient"] == BOB
     tries = connection.execute("SELECT error_message, response_data FROM noti.notification_attempts_log").fetchall()
-    assert tries == [("[erased]: no such user", None)]
+    assert tries == [("[erased]: no such user", {"line": "RCPT TO:<[erased]> no such user"})]
 
 
 def test_an_attachment_that_somebody_else_still_gets_stays(connection: Connection, attachment: str) -> None:
@@ -225,8 +225,8 @@ def test_the_way_of_the_erasure_forges_nothing(connection: Connection, field: st
 def test_a_million_rows_are_walked_along_the_primary_key(connection: Connection, database_url: str) -> None:
     connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
     connection.execute(
-        "INSERT INTO noti.notifications_log (channel, recipient, body)"
-        " SELECT 'email', 'user' || n || '@example.com', 'x' FROM generate_series(1, 1000000) n"
+        "INSERT INTO noti.notifications_log (channel, recipient, body, max_retries)"
+        " SELECT 'email', 'user' || n || '@example.com', 'x', 3 FROM generate_series(1, 1000000) n"
     )
     connection.execute("ALTER TABLE noti.notifications_log ENABLE TRIGGER USER")
     page = "EXPLAIN SELECT * FROM noti.notifications_log a WHERE a.notification_id > 500000 ORDER BY 1 LIMIT 1000"

@@ -312,6 +312,7 @@ def test_times_are_before_the_databases_now_or_absolute(people: Connection) -> N
 def test_a_story_has_its_events_in_order_and_their_columns(people: Connection) -> None:
     told = life(people, "failed")
     story = listing.why(people, told)
+    assert story.line is not None
     assert story.line.status == "failed"
     assert len(story.events) >= 2
     assert [event.at for event in story.events] == sorted(event.at for event in story.events)

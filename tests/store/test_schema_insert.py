@@ -292,8 +292,8 @@ def test_an_application_needs_no_right_on_the_audit_log(connection: Connection) 
             connection.execute("SELECT * FROM noti.audit_log")
         connection.execute("RESET ROLE")
         assert connection.execute("SELECT action, action_by FROM noti.audit_log ORDER BY audit_id").fetchall() == [
-            ("notification_triggered", "noti_test_app"),
-            ("notification_cancelled", "noti_test_app"),
+            ("notification_triggered", f"{connection.info.user} as noti_test_app"),
+            ("notification_cancelled", f"{connection.info.user} as noti_test_app"),
         ]
 
 

@@ -202,6 +202,37 @@ def imported_history(stage: Stage) -> None:
     stage.queued(status="sent", created_at="2001-01-01 00:00+00", sent_at="2001-01-01 00:00:05+00")
 
 
+def outlived_its_logs(stage: Stage) -> None:
+    stage.queued(entity_type="order", entity_id="17")
+    stage.tried(GREYLISTED)
+    stage.passed()
+    stage.tried(NO_SUCH_USER)
+    stage.said("SELECT noti.drop_log_partition(partition, 'infinity') FROM noti.log_partitions()")
+
+
+def outlived_its_first_tries(stage: Stage) -> None:
+    stage.queued()
+    stage.tried(GREYLISTED)
+    stage.passed()
+    stage.said(
+        "SELECT noti.drop_log_partition(partition, 'infinity') FROM noti.log_partitions()"
+        " WHERE log = 'notification_attempts_log'"
+    )
+    stage.tried(ACCEPTED)
+
+
+def outlived_by_its_logs(stage: Stage) -> None:
+    stage.queued()
+    stage.tried(NO_SUCH_USER)
+    stage.said("DELETE FROM noti.notifications_log")
+
+
+def erased(stage: Stage) -> None:
+    stage.queued()
+    stage.tried(NO_SUCH_USER)
+    stage.said(f"SELECT noti.erase('{ADDRESS}', NULL, 0, 1000, false)")
+
+
 LIVES: list[Callable[[Stage], None]] = [
     sent_at_once,
     retried_then_sent,
@@ -222,6 +253,10 @@ LIVES: list[Callable[[Stage], None]] = [
     sent_although_cancelled_in_flight,
     in_app,
     imported_history,
+    outlived_its_logs,
+    outlived_its_first_tries,
+    outlived_by_its_logs,
+    erased,
 ]
 
 
@@ -272,6 +307,38 @@ def test_a_life_is_told_in_order(stage: Stage, life: Callable[[Stage], None]) ->
 
 def test_an_unknown_id_has_no_story(connection: Connection) -> None:
     assert told(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "recipient", "said", "told"),
+    [
+        ("chat", "2026", "2026 is closed since 2026-11-30", "… is closed since 2026-11-30"),
+        ("chat", "relay", "relay left the room", "… left the room"),
+        ("chat", "email", "no room email", "no room …"),
+        ("chat", "app", "no in_app, app is gone", "no in_app, … is gone"),
+        ("chat", "user:1", "user:1 is not user:17", "… is not user:17"),
+    ],
+)
+def test_the_mask_covers_what_came_from_outside_and_leaves_our_own_words(
+    connection: Connection, queue: PostgresQueue, channel: str, recipient: str, said: str, told: str
+) -> None:
+    insert(
+        connection,
+        channel=channel,
+        recipient=recipient,
+        subject=None,
+        entity_type="app",
+        entity_id=recipient,
+        send_at="2026-11-01 08:00+00",
+    )
+    [one] = claim(queue, lanes=[Lane(Channel(channel), Priority.NORMAL, "default")])
+    queue.record(1, [answer(one, Outcome(Kind.DEAD, code="gone", error=said))])
+    stories = dict(connection.execute("SELECT event, detail FROM noti.why(1)").fetchall())
+    assert stories["try 1"] == f"relay (smtp) answered gone: {told} (dead), 31 ms"
+    assert (
+        stories["queued"] == f"{channel}, normal priority, about app {recipient}, to be sent at 2026-11-01 08:00:00 UTC"
+    )
+    assert stories["failed"] == "the address does not exist"
 
 
 def test_every_golden_transcript_has_its_life() -> None:

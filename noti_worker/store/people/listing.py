@@ -63,9 +63,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The story of one notification in order; the last event says what happens next, `blocked_by` why not now."""
+    """The story of one notification in order; the last event says what happens next, `blocked_by` why not now.
 
-    line: Line
+    Without a line the notification itself is gone, and this is what the logs still tell of it.
+    """
+
+    notification_id: int
+    line: Line | None
     events: tuple[Event, ...]
     blocked_by: tuple[Obstacle, ...]
 
@@ -80,13 +84,14 @@ def list_notifications(source: Source, chosen: Filter, limit: int = 50) -> list[
 
 
 def why(source: Source, notification_id: int) -> Story:
-    """Tell the story of one notification; raises NotFound when there is none with this id."""
+    """Tell the story of one notification; raises NotFound when neither it nor a log knows this id."""
     found = list_notifications(source, Filter(ids=(notification_id,)))
-    if not found:
-        raise NotFound(f"there is no notification {notification_id}")
     events = rows(source, statement("read_why"), {"notification_id": notification_id})
-    blocked_by = obstacles(source, [notification_id])[notification_id]
-    return Story(found[0], tuple(Event(**row) for row in events), blocked_by)
+    if not events:
+        raise NotFound(f"there is no notification {notification_id}")
+    blocked_by = obstacles(source, [notification_id])[notification_id] if found else ()
+    line = found[0] if found else None
+    return Story(notification_id, line, tuple(Event(**row) for row in events), blocked_by)
 
 
 def compiled(name: str, question: ClauseElement) -> tuple[Statement, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal_column, select, update
 
 from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.notification import Status
@@ -22,6 +22,11 @@ from noti_worker.store.people.listing import Line, compiled, list_notifications
 from noti_worker.store.people.source import rows
 from noti_worker.store.people.tables import notifications_log as log
 from noti_worker.store.statements import Statement
+
+ERASED = "[erased]"
+"""The recipient of a notification whose content is gone for good."""
+
+_ERASED = log.c.recipient == literal_column(f"'{ERASED}'")
 
 BATCH = 500
 """Rows per transaction: short enough that no worker waits long for a row lock."""
@@ -118,17 +123,17 @@ def preview(connection: Connection, move: Move, chosen: Filter, sample: int = 10
     """Tell what `carry_out` would do, and show the newest few that would move; changes nothing."""
     chosen = meant(move, chosen)
     groups = (
-        select(log.c.status, log.c.requested, func.count().label("rows"))
+        select(log.c.status, log.c.requested, _ERASED.label("erased"), func.count().label("rows"))
         .where(where(chosen))
-        .group_by(log.c.status, log.c.requested)
+        .group_by(log.c.status, log.c.requested, _ERASED)
     )
     moved = Moved()
     for row in rows(connection, *compiled("preview", groups)):
-        moved += _judged(move, Status(row["status"]), row["requested"], row["rows"])
+        moved += _judged(move, Status(row["status"]), row["requested"], row["rows"], erased=row["erased"])
     fitting = [
         line
         for line in list_notifications(connection, chosen, 20 * sample)
-        if not _judged(move, Status(line.status), line.requested, 1).refused
+        if not _judged(move, Status(line.status), line.requested, 1, erased=line.recipient == ERASED).refused
     ]
     return _with_missing(moved, chosen), fitting[:sample]
 
@@ -163,7 +168,7 @@ def _move(connection: Connection, move: Move, ids: Sequence[int]) -> Moved:
     """One batch: lock in the order of the ids, see what each row is now, move those that may."""
     rule = _RULES[move]
     lock = (
-        select(log.c.notification_id, log.c.status, log.c.requested)
+        select(log.c.notification_id, log.c.status, log.c.requested, _ERASED.label("erased"))
         .where(log.c.notification_id.in_(ids))
         .order_by(log.c.notification_id)
         .with_for_update(key_share=True)
@@ -174,7 +179,7 @@ def _move(connection: Connection, move: Move, ids: Sequence[int]) -> Moved:
     with translated(), connection.transaction():
         for row in rows(connection, *compiled("lock", lock)):
             status = Status(row["status"])
-            judged = _judged(move, status, row["requested"], 1)
+            judged = _judged(move, status, row["requested"], 1, erased=row["erased"])
             moved += judged
             if judged.done:
                 now.append(row["notification_id"])
@@ -194,9 +199,11 @@ def _update(connection: Connection, ids: Sequence[int], **values: Any) -> None:
         connection.execute(question.sql, parameters)
 
 
-def _judged(move: Move, status: Status, requested: str | None, count: int) -> Moved:
+def _judged(move: Move, status: Status, requested: str | None, count: int, *, erased: bool) -> Moved:
     """What a move makes of rows of this status: move, note, or refuse with a reason."""
     rule = _RULES[move]
+    if move is Move.REQUEUE and erased:
+        return Moved(refused={"it was erased and cannot be sent again": count})
     if status in rule.moves:
         return Moved(done=count)
     if status is not Status.SENDING:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from noti_worker.domain.errors import DatabaseError
+from noti_worker.domain.mailbox import spellings
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import in_words
 from noti_worker.store.statements import statement
@@ -27,7 +28,8 @@ class Erased:
 
     `erased` notifications to the person, of which `cancelled` were not finished; `copies` that went to somebody else
     as well; changed `tries`, audit `lines` and `inbox` messages; deleted `attachments`. `in_flight` are the ids that a
-    worker or somebody's lock still holds. A dry run knows nothing of tries and attachments of notifications.
+    worker or somebody's lock still holds. A dry run knows nothing of tries, lines and attachments: it looks into no
+    text, so that nobody learns from it what a text says.
     """
 
     erased: int = 0
@@ -67,20 +69,21 @@ def erase(
 ) -> Erased:
     """Erase `who`, exactly or for e-mail whatever the case, from all that is kept, of one tenant or of all.
 
-    Tries carry no tenant: with one, the logs are cleaned only of what belongs to notifications that are still here.
-    `progress` hears after each step which table was looked at, and how many rows of it. Raises BadNotification for
-    nobody, Stopped when the database stops it between.
+    An address is erased in every spelling of its domain. Tries carry no tenant: with one, the logs are cleaned only of
+    what belongs to notifications that are still here. `progress` hears after each step which table was looked at, and
+    how many rows of it. Raises BadNotification for nobody, Stopped when the database stops it between.
     """
     done = Erased()
     try:
-        for table in ("erase", "erase_inbox"):
-            after, seen = 0, 0
-            while (row := _step(connection, table, who, tenant, after, STEP, dry_run=dry_run))["last"] is not None:
-                done, after, seen = done.plus(row), row["last"], seen + row["seen"]
-                progress("notifications" if table == "erase" else "inbox", seen)
-        if tenant is None and len(who) >= SHORTEST:
-            for log in LOGS:
-                done = _lines(connection, who, log, done, progress, dry_run=dry_run)
+        for name in spellings(who):
+            for table in ("erase", "erase_inbox"):
+                after, seen = 0, 0
+                while (row := _step(connection, table, name, tenant, after, STEP, dry_run=dry_run))["last"] is not None:
+                    done, after, seen = done.plus(row), row["last"], seen + row["seen"]
+                    progress("notifications" if table == "erase" else "inbox", seen)
+            if tenant is None and len(name) >= SHORTEST and not dry_run:
+                for log in LOGS:
+                    done = _lines(connection, name, log, done, progress)
     except DatabaseError as error:
         if not done:
             raise
@@ -92,7 +95,8 @@ def again(connection: Connection, who: str, tenant: str | None, done: Erased) ->
     """Try once more those that were in flight; what still is, stays in the answer."""
     waiting, done = done.in_flight, replace(done, in_flight=())
     for notification_id in waiting:
-        done = done.plus(_step(connection, "erase", who, tenant, notification_id - 1, 1, dry_run=False))
+        for name in spellings(who):
+            done = done.plus(_step(connection, "erase", name, tenant, notification_id - 1, 1, dry_run=False))
     return done
 
 
@@ -105,13 +109,11 @@ def _step(
         return row
 
 
-def _lines(
-    connection: Connection, who: str, log: str, done: Erased, progress: Callable[[str, int], None], *, dry_run: bool
-) -> Erased:
+def _lines(connection: Connection, who: str, log: str, done: Erased, progress: Callable[[str, int], None]) -> Erased:
     after: dict[str, Any] = {"after_at": _BEGINNING, "after_id": 0}
     seen = 0
     while True:
-        given = {"who": who, "log": log, "step": STEP, "dry_run": dry_run}
+        given = {"who": who, "log": log, "step": STEP, "dry_run": False}
         with in_words():
             (row,) = connection.execute(statement("erase_lines").sql, given | after).fetchall()
         if not row["seen"]:

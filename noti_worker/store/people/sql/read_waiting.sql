@@ -50,7 +50,7 @@ WITH oldest AS MATERIALIZED (
 SELECT oldest.channel, oldest.priority, oldest.tenant_id, due.rows,
        extract(epoch FROM now() - oldest.due_at)::float8 AS oldest_due_seconds,
        oldest.notification_id AS oldest_id,
-       (SELECT noti.masked(noti.next_step(noti.facts(n.notification_id)), n.recipient)
+       (SELECT noti.masked(noti.next_step(noti.facts(n.notification_id)), NULL)
           FROM noti.notifications_log n
          WHERE n.notification_id = oldest.notification_id) AS why
   FROM oldest

@@ -1,0 +1,95 @@
+"""What is told of an erasure, and to whom: who did it, what a dry run counts, and what becomes of an erased row."""
+
+import psycopg
+import pytest
+
+from noti_worker.store.people import moves
+from noti_worker.store.people.filters import Filter
+from noti_worker.store.people.moves import Move
+from noti_worker.store.people.source import for_people
+from tests.store.rows import Connection, insert, row
+from tests.store.test_erasure_names import ADA, erase, written
+
+
+def test_a_dry_run_tells_nothing_of_what_texts_say(connection: Connection) -> None:
+    """Operators may not read a provider's whole answer; neither may they ask whether it holds a word."""
+    written(connection, ADA, "alone", email=True)
+    written(connection, ADA, "outlived", email=True)
+    before = connection.execute("SELECT count(*) FROM noti.audit_log").fetchone()
+    connection.execute("SET ROLE noti_operator")
+    for guess in ("rcpt", "gone", ADA):
+        for log in ("audit_log", "notification_attempts_log"):
+            found = connection.execute(
+                "SELECT * FROM noti.erase_lines(%s, %s, '-infinity', 0, 1000, true)", [guess, log]
+            )
+            assert found.fetchone() == (None, None, 0, 0)
+        found = connection.execute("SELECT erased, tries, lines FROM noti.erase(%s, NULL, 0, 1000, true)", [guess])
+        assert found.fetchone() == (1 if guess == ADA else 0, 0, 0)
+    connection.execute("RESET ROLE")
+    assert connection.execute("SELECT count(*) FROM noti.audit_log").fetchone() == before
+
+
+def test_every_erasure_is_a_line_with_the_login_behind_the_group(connection: Connection, database_url: str) -> None:
+    written(connection, ADA, "outlived", email=True)
+    connection.execute("CREATE ROLE noti_eve LOGIN IN ROLE noti_operator")
+    try:
+        with psycopg.connect(psycopg.conninfo.make_conninfo(database_url, user="noti_eve"), autocommit=True) as eve:
+            erase(eve, "nobody@example.com")
+            eve.execute("SET ROLE noti_operator")
+            erase(eve, ADA)
+        lines = connection.execute(
+            "SELECT action, action_by, metadata FROM noti.audit_log"
+            " WHERE entity_type IN ('erasure', 'log') ORDER BY audit_id"
+        ).fetchall()
+    finally:
+        connection.execute("DROP ROLE noti_eve")
+    assert lines == [
+        ("erasure_begun", "noti_eve", None),
+        ("erasure_begun", "noti_eve as noti_operator", None),
+        ("lines_erased", "noti_eve as noti_operator", {"lines": 1}),
+        ("lines_erased", "noti_eve as noti_operator", {"lines": 1}),
+    ]
+    assert connection.execute(
+        "SELECT count(*) FROM noti.audit_log WHERE audit_log::text ILIKE '%ada@%'"
+    ).fetchone() == (0,)
+
+
+def test_what_an_account_in_trouble_quotes_goes_too(connection: Connection) -> None:
+    connection.execute("SELECT noti.open_circuit('relay', '550 <Ada@example.com>: no, see xada@example.com')")
+    erase(connection, ADA)
+    assert connection.execute("SELECT reason FROM noti.circuits").fetchone() == (
+        "550 <[erased]>: no, see xada@example.com",
+    )
+
+
+def test_an_erased_notification_is_not_queued_again(connection: Connection) -> None:
+    [number] = insert(connection, recipient=ADA, status="failed")
+    erase(connection, ADA)
+    corrected = (
+        "UPDATE noti.notifications_log SET status = 'pending', recipient = 'x@example.com' WHERE notification_id = %s"
+    )
+    for move in ("SELECT noti.requeue(%s)", corrected):
+        with pytest.raises(psycopg.errors.CheckViolation, match="was erased and cannot be sent again"):
+            connection.execute(move.encode(), [number])
+    [nothing] = connection.execute("SELECT detail FROM noti.why(%s) WHERE event = 'next'", [number]).fetchall()
+    assert nothing == ("nothing: it was erased, and cannot be sent again",)
+
+
+def test_the_command_refuses_it_in_words_and_goes_on_with_the_others(connection: Connection, database_url: str) -> None:
+    erased, failed = (insert(connection, recipient=to, status="failed")[0] for to in (ADA, "bob@example.com"))
+    erase(connection, ADA)
+    refused = {"it was erased and cannot be sent again": 1}
+    with for_people(database_url) as people:
+        moved, sample = moves.preview(people, Move.REQUEUE, Filter(ids=(erased, failed)))
+        assert (moved.done, moved.refused, [line.notification_id for line in sample]) == (1, refused, [failed])
+        assert moves.carry_out(people, Move.REQUEUE, Filter(ids=(erased, failed))) == moves.Moved(1, 0, refused)
+    assert [row(connection, number)["status"] for number in (erased, failed)] == ["failed", "pending"]
+
+
+def test_who_pauses_is_the_login_too(connection: Connection) -> None:
+    connection.execute(
+        "SET ROLE noti_operator; INSERT INTO noti.pauses (scope, name) VALUES ('tenant', 'acme'); RESET ROLE"
+    )
+    by = f"{connection.info.user} as noti_operator"
+    assert connection.execute("SELECT paused_by FROM noti.pauses").fetchone() == (by,)
+    assert connection.execute("SELECT action_by FROM noti.audit_log").fetchone() == (by,)
