@@ -128,7 +128,7 @@ def decide(
             if on_uncertain is OnUncertain.FAIL:
                 return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
             return _retry(notification, outcome, now, policy, dice, why="it may have been sent: sent again")
-        case Kind.TRANSIENT if not outcome.offered:
+        case Kind.TRANSIENT if not outcome.offered and outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}:
             wait = _wait(notification.attempt_count, outcome, policy, dice)
             return _uncharged(notification, now, wait, why="it could not be offered")
         case Kind.TRANSIENT:

@@ -155,7 +155,7 @@ def test_what_says_nothing_of_the_message_ends_after_a_day_or_when_the_row_expir
 
 
 def test_a_refusal_that_does_not_concern_the_account_as_a_whole_holds_the_row() -> None:
-    for scope in set(Scope) - {Scope.ACCOUNT}:
+    for scope in set(Scope) - {Scope.ACCOUNT, Scope.PROVIDER}:
         assert verdict(Outcome(Kind.CONFIG, scope)).status is Status.HELD
 
 

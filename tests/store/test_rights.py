@@ -97,7 +97,8 @@ def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, dat
         [list(GROUPS)],
     ).fetchone() == (0,)
     assert connection.execute(
-        "SELECT count(*) FROM pg_attribute WHERE attacl::text ~ 'noti_' AND attrelid::regclass::text ~ '^noti'"
+        "SELECT count(*) FROM pg_attribute"
+        " WHERE attacl::text ~ 'noti_' AND attrelid::regclass::text ~ '^noti' AND NOT attisdropped"
     ).fetchone() == (0,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege), login(database_url, "noti_app") as app:
         insert(app)
@@ -177,7 +178,7 @@ def test_where_functions_are_nobodys_everybody_may_do_what_is_his(strict_url: st
             assert listing.why(person, first.notification_id).events[-1].event == "next"
             assert overview.overview(person).failures[0].error == "no such user"
             person.execute("SELECT * FROM noti.assert_invariants()")
-            person.execute("SELECT noti.paused(noti.facts(1)), noti.pause_words(p) FROM noti.pauses p")
+            person.execute("SELECT noti.paused(noti.facts(1)), noti.closure_words(c) FROM noti.closures c")
     with source.for_people(member_of("noti_operator", strict_url)) as operator:
         assert moves.carry_out(operator, Move.REQUEUE, Filter(ids=(first.notification_id,))).done == 1
         assert pausing.pause(operator, Scope.EVERYTHING, None).scope == "everything"
