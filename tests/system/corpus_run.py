@@ -191,7 +191,8 @@ class Corpus:
             # Without many good answers the circuit of the strange server's account would open, as it should.
             self._execute(
                 "INSERT INTO noti.notifications_log (channel, recipient, body, provider, priority)"
-                f" SELECT 'email', '250-bare@strange.example', 'Hi', 'strange', 'high' FROM generate_series(1, {_SOUND})"
+                " SELECT 'email', '250-bare@strange.example', 'Hi', 'strange', 'high'"
+                f" FROM generate_series(1, {_SOUND})"
             )
             for case in slow:
                 self._insert(case)
