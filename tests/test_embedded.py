@@ -270,6 +270,25 @@ def test_the_one_that_started_it_lets_guests_finish(open_directory: Path, hold: 
     owner.process.stdout.close()
 
 
+def test_nobody_else_can_hold_its_locks(open_directory: Path, hold: Callable[..., Parent]) -> None:
+    """A file that may be read can be locked, by any user and for ever; older versions made such files."""
+    directory = open_directory / "postgres"
+    directory.mkdir()
+    for name in ("lock", "guests"):
+        (directory / name).touch(mode=0o644)
+    owner = hold(directory)
+    owner.words()
+    guest = hold(directory)
+    guest.words()
+    assert {stat.S_IMODE((directory / name).stat().st_mode) for name in ("lock", "guests")} == {0o600}
+    guest.end()
+    owner.end()
+    for name in ("lock", "guests"):
+        (directory / name).unlink()
+    with Server(directory, BIN):
+        assert stat.S_IMODE((directory / "lock").stat().st_mode) == 0o600
+
+
 def test_a_directory_that_another_process_makes_meanwhile_stays_as_it_is(
     open_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic.util import load_python_file
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -13,8 +13,8 @@ steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
 
 FUNCTIONS = (
     steps.replace("actor", to=2, back=1),
-    steps.replace("on_insert", to=2, back=1),
-    steps.replace("on_update", to=3, back=2),
+    steps.replace("on_insert", to=3, back=2),
+    steps.replace("on_update", to=4, back=3),
     steps.replace("folded", to=1, back=None),
     steps.replace("address", to=1, back=None),
     steps.replace("addresses", to=2, back=1),

@@ -22,6 +22,7 @@ import click
 import psycopg
 from psycopg.rows import namedtuple_row
 
+import noti_worker
 from noti_worker.cli.demo_lives import CONFIG, INSERTS, STATES
 from noti_worker.cli.demo_servers import HOST, Inbox, Receiver, certificate
 from noti_worker.cli.rest import rest
@@ -150,10 +151,14 @@ def _write(file: Path, text: str) -> str:
 
 
 def _start_worker(config: Path, log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "noti_worker", "--config", str(config), "run"]
+    # Without -P it would import what lies where the demo was started, as root perhaps.
+    command = [sys.executable, "-P", "-m", "noti_worker", "--config", str(config), "run"]
     if sys.platform == "linux":
         command = tied(command)  # it stops with us, even after kill -9
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTI_")}
+    home = Path(noti_worker.__file__).parents[1]
+    if not sys.flags.safe_path and sys.path and Path(sys.path[0]).resolve() == home:  # python -m, in a source tree
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), environment.get("PYTHONPATH"))))
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             command,
@@ -161,6 +166,7 @@ def _start_worker(config: Path, log: Path) -> "subprocess.Popen[bytes]":
             stdout=output,
             stderr=output,
             env=environment,
+            cwd=config.parent,
             start_new_session=True,
         )
 

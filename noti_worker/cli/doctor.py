@@ -69,6 +69,10 @@ def _show(finding: Finding) -> None:
 
 
 def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
+    from noti_worker.cli.exposure import exposed
+
+    if settings.source is not None:
+        yield from exposed(settings.source)
     yield from _accounts(settings)
     if place.configured().database.url is None:
         yield warning(

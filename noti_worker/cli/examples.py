@@ -70,6 +70,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker provider test hooks --to https://example.com/hooks --body '{}'",
         "noti-worker provider test trial --channel sms --to +4915112340001 --json",
     ),
+    "webhook": ("noti-worker webhook secret https://example.com/hooks",),
+    "webhook secret": (
+        "noti-worker webhook secret https://example.com/hooks",
+        "noti-worker webhook secret https://example.com/hooks --tenant acme --account hooks",
+    ),
     "completion": (
         """eval "$(noti-worker completion bash)"    # in ~/.bashrc""",
         """eval "$(noti-worker completion zsh)"     # in ~/.zshrc, after compinit""",

@@ -23,6 +23,7 @@ from noti_worker.cli.retention import retention
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.watching import status, top
+from noti_worker.cli.webhook import webhook
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, NotFound, NotiError
 
 
@@ -116,6 +117,7 @@ _ORDER = (
     doctor,
     config,
     provider,
+    webhook,
 )
 for _command in (*_ORDER, docs, completion):
     main.add_command(_command)

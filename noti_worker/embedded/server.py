@@ -158,13 +158,13 @@ class Server:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold off every other process that would start a server here; the kernel frees the lock of a dead one."""
-        with (self.directory / "lock").open("w") as lock:
+        with _open_lock(self.directory / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _guests(self) -> IO[str]:
         """The file that is locked, shared, by all who use a server that another process started."""
-        return (self.directory / "guests").open("w")
+        return _open_lock(self.directory / "guests")
 
     def _find_running(self, deadline: float) -> bool:
         """Wait until the server that has these data open answers, or has gone; whether there is one."""
@@ -292,6 +292,13 @@ def _version(folder: Path) -> str:
     if found is None:
         raise ConfigurationError(f"{folder / 'postgres'} is not PostgreSQL: {asked.stdout}")
     return found[0]
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """Open a file to be locked, which nobody else may even read: whoever opens it can hold its lock for ever."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    os.fchmod(opened, 0o600)  # one that an older version made
+    return os.fdopen(opened, "w")
 
 
 def _wait_for_lock(file: IO[str], seconds: float) -> None:

@@ -1,5 +1,6 @@
 """Metrics for Prometheus, with labels that cannot grow without bound."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -93,6 +94,9 @@ LONGEST_LABEL = 100
 
 DEFAULT_TENANT = "default"
 """The tenant of rows that name none."""
+
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line ends, and those that turn the direction of writing."""
 
 _ERROR_TYPES = frozenset(kind.value for kind in Kind) | {LOST}
 _REPEATED = (Kind.TRANSIENT, Kind.THROTTLED, Kind.CONFIG, Kind.UNCERTAIN)
@@ -372,5 +376,5 @@ class _Queue(Collector):
 
 
 def _label(value: Any) -> str:
-    """A value that can be a label: short, and in UTF-8."""
-    return str(value)[:LONGEST_LABEL].encode("utf-8", "replace").decode()
+    """A value that can be a label: short, in UTF-8, and without what a terminal would obey."""
+    return _OBEYED.sub("�", str(value)[:LONGEST_LABEL]).encode("utf-8", "replace").decode()

@@ -1,12 +1,12 @@
 """Signed webhooks to any URL, after Standard Webhooks (standardwebhooks.com)."""
 
 import base64
-import binascii
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.headers import HTTP_HEADERS
@@ -20,7 +20,9 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import is_json, read_text
+from noti_worker.providers._keys import endpoint_key, origin, read_key
 from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport.guard import Refused
 
 CHANNELS = frozenset({Channel.WEBHOOK})
 OPTIONS = WEBHOOK_OPTIONS
@@ -48,6 +50,13 @@ class Settings:
     previous_secret: Secret | None = field(
         default=None, metadata=about("signs besides `secret` while receivers change over")
     )
+    sign_with: Literal["account", "both", "endpoint"] = field(
+        default="account",
+        metadata=about(
+            "`account`: `secret` itself signs everything; `endpoint`: a key of each tenant and origin, derived from it;"
+            " `both` while receivers change over"
+        ),
+    )
     unsigned: bool = field(default=False, metadata=about("send without a signature"))
     allow_networks: tuple[str, ...] = field(
         default=(),
@@ -70,13 +79,15 @@ def build(settings: Settings, kit: Kit) -> Sender:
         raise ConfigurationError("secret is missing: set it (whsec_…), or say unsigned = true")
     if settings.secret is not None and settings.unsigned:
         raise ConfigurationError("unsigned = true contradicts secret: remove one of them")
+    if settings.secret is None and settings.sign_with != "account":
+        raise ConfigurationError(f"sign_with = {settings.sign_with!r} needs a secret")
     keys = [
-        _key(name, secret)
+        read_key(name, secret)
         for name, secret in (("secret", settings.secret), ("previous_secret", settings.previous_secret))
         if secret is not None
     ]
     return kit.http(
-        _Webhook(keys, kit.now),
+        _Webhook(keys, settings.sign_with, kit.now),
         allow_networks=settings.allow_networks,
         allow_http=settings.allow_http,
         ca_file=settings.ca_file,
@@ -84,8 +95,10 @@ def build(settings: Settings, kit: Kit) -> Sender:
 
 
 class _Webhook:
-    def __init__(self, keys: list[bytes], now: Callable[[], datetime]) -> None:
+    def __init__(self, keys: list[bytes], sign_with: str, now: Callable[[], datetime]) -> None:
         self._keys = keys
+        self._derived = sign_with != "account"
+        self._own = sign_with != "endpoint"
         self._now = now
 
     def request(self, message: Message) -> Request:
@@ -101,8 +114,20 @@ class _Webhook:
             headers.setdefault("traceparent", message.traceparent)
         if self._keys:
             signed = f"{message_id}.{timestamp}.".encode() + body
-            headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys)
+            headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys_for(message))
         return Request("POST", message.recipient, headers, body)
+
+    def _keys_for(self, message: Message) -> Iterator[bytes]:
+        """What signs this message, the newest first."""
+        at = None
+        if self._derived:
+            with suppress(Refused):  # the client refuses it too, and nothing goes out
+                at = origin(message.recipient)
+        for key in self._keys:
+            if at is not None:
+                yield endpoint_key(key, message.tenant_id, at)
+            if self._own:
+                yield key
 
     def read(self, reply: Reply) -> Said:
         meaning = _MEANING.get(reply.status // 100, "its answer is in the attempts log")
@@ -133,14 +158,3 @@ def _headers(options: Mapping[str, Any]) -> dict[str, str]:
 
 def _signature(key: bytes, signed: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-
-
-def _key(name: str, secret: Secret) -> bytes:
-    prefix, _, encoded = secret.reveal().strip().partition("whsec_")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if prefix or not 24 <= len(key) <= 64:
-        raise ConfigurationError(f"{name} must be whsec_ and the base64 of 24 to 64 random bytes")
-    return key

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Literal, Required, TypedDict, Unpack, overload
-from uuid import uuid4
 
 from noti_worker.domain.notification import Channel, OnUncertain, Priority
 
@@ -54,6 +53,8 @@ _TYPES = {
     **dict.fromkeys(("send_at", "expires_at"), "timestamptz"),
     "max_retries": "integer",
 }
+_SAY_SOMETHING = frozenset({"channel", "recipient", "subject", "body", "tenant_id"})
+"""Where an empty text is a value, or wrong. Elsewhere it counts as not said, as it does in a plain INSERT."""
 _DEFAULTS = {"tenant_id": "'default'", "priority": "'normal'"}
 _KNOWN: dict[str, tuple[str, ...]] = {
     "channel": tuple(known.value for known in Channel),
@@ -68,19 +69,32 @@ def _statement() -> str:
     The rows travel as one JSON text, which every driver can pass. A row whose key is taken does not come back from
     the INSERT; `noti.send` then compares it with the first one, gives that one's id or refuses. Everybody inserts in
     the order of the keys: two applications with the same keys wait for each other instead of deadlocking.
+
+    RETURNING promises no order, but ids are given in the order of the INSERT's ORDER BY. So of each tenant and key the
+    first row is the one that comes back, and the rows without a key are told apart by their number. Should a trigger
+    of the application drop one of those, nobody can tell which: that is an error.
     """
     declared = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
     values = ", ".join(f"coalesce(r.{n}, {_DEFAULTS[n]})" if n in _DEFAULTS else f"r.{n}" for n in _TYPES)
     return f"""\
-WITH r AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(row_number integer, message_id uuid, {declared})),
+WITH g AS (
+  SELECT *, CASE WHEN g.idempotency_key IS NULL THEN '{{}}'
+                 ELSE ARRAY[coalesce(g.tenant_id, 'default'), g.idempotency_key] END AS mark
+  FROM json_to_recordset(CAST(:rows AS json)) AS g(row_number integer, {declared})),
+r AS MATERIALIZED (
+  SELECT *, row_number() OVER (PARTITION BY g.mark ORDER BY g.tenant_id, g.row_number) AS place FROM g),
 i AS (
-  INSERT INTO noti.notifications_log (message_id, {", ".join(_TYPES)})
-  SELECT r.message_id, {values} FROM r ORDER BY r.tenant_id, r.idempotency_key, r.row_number
+  INSERT INTO noti.notifications_log ({", ".join(_TYPES)})
+  SELECT {values} FROM r ORDER BY r.tenant_id, r.idempotency_key, r.row_number
   ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-  RETURNING notification_id, message_id)
-SELECT coalesce(i.notification_id, noti.send({", ".join(f"{n} => r.{n}" for n in _TYPES)}))
-FROM r LEFT JOIN i ON i.message_id = r.message_id ORDER BY r.row_number"""
+  RETURNING notification_id,
+            CASE WHEN idempotency_key IS NULL THEN '{{}}' ELSE ARRAY[tenant_id, idempotency_key] END AS mark),
+made AS (
+  SELECT *, row_number() OVER (PARTITION BY i.mark ORDER BY i.notification_id) AS place FROM i)
+SELECT CASE WHEN m.notification_id IS NOT NULL THEN m.notification_id
+            WHEN r.idempotency_key IS NOT NULL THEN noti.send({", ".join(f"{n} => r.{n}" for n in _TYPES)})
+            ELSE CAST('a trigger dropped one of ' || CAST(r.place AS text) || ' rows or more' AS bigint) END
+FROM r LEFT JOIN made m ON m.mark = r.mark AND m.place = r.place ORDER BY r.row_number"""
 
 
 _STATEMENT = _statement()
@@ -154,7 +168,11 @@ def _checked(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name in ("channel", "recipient"):
         if fields.get(name) is None:
             raise TypeError(f"{where}{name} is missing")
-    row = {name: _value(name, value, where) for name, value in fields.items() if value is not None}
+    row = {
+        name: _value(name, value, where)
+        for name, value in fields.items()
+        if value is not None and (value != "" or name in _SAY_SOMETHING)
+    }
     if "body" not in row and "template_id" not in row:
         raise ValueError(f"{where}there is nothing to send: give a body or a template_id")
     if ("entity_type" in row) != ("entity_id" in row):
@@ -249,8 +267,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _insert_rows(conn: Any, rows: list[dict[str, Any]]) -> list[int]:
     document = json.dumps(
-        # message_id tells which row an id belongs to: RETURNING promises no order.
-        [{"row_number": number, "message_id": str(uuid4()), **row} for number, row in enumerate(rows)],
+        [{"row_number": number, **row} for number, row in enumerate(rows)],
         default=datetime.isoformat,
     )
     if len(document) > LARGEST:

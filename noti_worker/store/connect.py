@@ -41,6 +41,8 @@ ANSWER_WITHIN = 15.0
 
 _DRIVER = re.compile(r"^postgres(?:ql)?\+\w+://")
 
+_URL = re.compile(r"\w+(\+\w+)?://(?P<rest>[^?]*)")
+
 _FORM = "give postgresql://user:password@host:port/name or a libpq string"
 
 _DROP = re.compile(r"08...|57P..|58...|25006|25P03|0A000|26000|42P05")
@@ -192,11 +194,26 @@ def named_in(url: str) -> dict[str, Any]:
         raise ConfigurationError(f"database.url cannot be read: {_FORM}") from None
     if not named:
         raise ConfigurationError(f"database.url names no database: {_FORM}")
+    _check_parts(url, named)
     for name in ("connect_timeout", "tcp_user_timeout"):
         given = str(named.get(name, _LINE[name]))
         if re.fullmatch(r"-?\d{1,9}", given) is None:
             raise ConfigurationError(f"database.url: {name} is {given!r}; give a whole number, like {_LINE[name]}")
     return named
+
+
+def _check_parts(url: str, named: Mapping[str, Any]) -> None:
+    """Refuse a URL whose password was cut: its rest would be host, port or name, and stand in errors as such."""
+    if (found := _URL.match(url)) is not None and (
+        found["rest"].count("@") > 1
+        or "@" in found["rest"].partition("/")[2]
+        or any("@" in host[1:] for host in str(named.get("host", "")).split(","))
+        or not re.fullmatch(r"[\d,]*", str(named.get("port", "")))
+    ):
+        raise ConfigurationError(
+            "database.url: a @ or / of its user, password or name divides it in the wrong place; write %40 for @,"
+            " %2F for /, and a port is a number"
+        )
 
 
 class Session:

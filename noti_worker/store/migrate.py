@@ -41,7 +41,9 @@ def sql() -> str:
 
 def roles_sql() -> str:
     """The script that makes the roles and grants their rights, for psql; it can be run again at any time."""
-    return (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
+    script = (revisions.place() / "versions" / "0006_roles.sql").read_text(encoding="utf-8")
+    # An administrator runs it: nothing that somebody put into another schema may stand in for what it calls.
+    return f"SET search_path = {RELIED_ON['search_path']};\n{script}"
 
 
 def missing_roles(url: str) -> list[str]:

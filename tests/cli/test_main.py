@@ -15,7 +15,7 @@ from noti_worker.cli.examples import EXAMPLES, EXITS
 from noti_worker.cli.main import main
 from tests.cli.conftest import Invoke
 
-READING = {"status", "list", "why", "doctor", "config show", "provider list", "provider test"}
+READING = {"status", "list", "why", "doctor", "config show", "provider list", "provider test", "webhook secret"}
 CHANGING = {"migrate", "send", "requeue", "cancel", "hold", "release"}
 
 
@@ -75,6 +75,8 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "provider",
         "provider list",
         "provider test",
+        "webhook",
+        "webhook secret",
         "docs",
         "completion",
     ]

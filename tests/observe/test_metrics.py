@@ -174,6 +174,16 @@ def test_labels_of_any_text_are_exposed() -> None:
     assert [len(labels[2]) for name, labels in values if name == "notifications_sent_total"] == [100]
 
 
+def test_a_label_gives_no_orders_to_a_terminal() -> None:
+    """Whoever may insert a row chooses the tenant's name, and somebody looks at /metrics with curl."""
+    orders = "a\x1b]0;owned\x07\x9b2J\r\u202eb\u2028c\x7f"
+    observer = MetricsObserver()
+    observer.on(f.Finished((tried(Kind.OK, Status.SENT, row=notification(tenant=orders)),)))
+    exposed = observer.text().decode()
+    assert 'tenant_id="a�]0;owned��2J��b�c�"' in exposed
+    assert not any(letter in exposed for letter in orders if not letter.isprintable())
+
+
 def test_many_threads_lose_no_count() -> None:
     observer = MetricsObserver()
     fact = f.Finished((tried(Kind.OK, Status.SENT),))

@@ -72,6 +72,8 @@ class TestWebhookContract(ProviderContract):
         ({"secret": None, "previous_secret": None}, "unsigned"),
         ({"unsigned": True}, "unsigned"),
         ({"secret": None, "unsigned": True, "previous_secret": Secret(OLD_KEY)}, "previous_secret"),
+        ({"secret": None, "previous_secret": None, "unsigned": True, "sign_with": "endpoint"}, "sign_with"),
+        ({"secret": None, "previous_secret": None, "unsigned": True, "sign_with": "both"}, "sign_with"),
         ({"secret": Secret("plain text that is no key")}, "secret"),
         ({"secret": Secret(KEY.removeprefix("whsec_"))}, "secret"),
         ({"secret": Secret("whsec_" + base64.b64encode(bytes(23)).decode())}, "secret"),

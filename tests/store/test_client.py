@@ -160,6 +160,53 @@ def test_five_thousand_rows_come_back_in_their_order(connection: Connection) -> 
     assert audited == (5000,)
 
 
+def test_each_row_gets_its_own_id_whatever_its_key_and_tenant(connection: Connection) -> None:
+    """With and without a key, used before, used twice in the batch, in several tenants, in no order."""
+    keys = [None, "a", None, "b", "a", None, "used", "c", "b", None]
+    tenants = ["acme", None, "zebra", "default"]
+    first = {
+        tenant: enqueue(
+            connection, channel="sms", recipient="to used", body="x", idempotency_key="used", tenant_id=tenant
+        )
+        for tenant in ("acme", "default", "zebra")
+    }
+    rows = [
+        client.Fields(
+            channel="sms",
+            recipient=f"to {key or number}",
+            body="x",
+            tenant_id=tenants[number % 7 % 4],
+            idempotency_key=key,
+        )
+        for number, key in enumerate(keys * 30)
+    ]
+    for row, number in zip(rows, enqueue_many(connection, rows), strict=True):
+        found = stored(connection, number)
+        tenant = row["tenant_id"] or "default"
+        assert (found["recipient"], found["idempotency_key"], found["tenant_id"]) == (
+            row["recipient"],
+            row["idempotency_key"],
+            tenant,
+        )
+        if row["idempotency_key"] == "used":
+            assert number == first[tenant]
+    assert count(connection) == 3 + 3 * 3 + keys.count(None) * 30
+
+
+def test_a_trigger_that_drops_a_row_without_a_key_is_told(connection: Connection) -> None:
+    """Of several that look alike nobody could say which one is missing."""
+    connection.execute(
+        "CREATE FUNCTION public.drop_one() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "BEGIN RETURN CASE WHEN NEW.recipient = '+492' THEN NULL ELSE NEW END; END$$;"
+        "CREATE TRIGGER drop_one BEFORE INSERT ON noti.notifications_log FOR EACH ROW"
+        " EXECUTE FUNCTION public.drop_one()"
+    )
+    rows = [client.Fields(channel="sms", recipient=f"+49{number}", body="x") for number in range(4)]
+    with pytest.raises(psycopg.DataError, match="a trigger dropped one of 4 rows or more"):
+        enqueue_many(connection, rows)
+    assert count(connection) == 0
+
+
 def test_no_rows_need_no_database() -> None:
     assert enqueue_many(object(), []) == []
 

@@ -14,7 +14,7 @@ from noti_worker.domain.errors import ConfigurationError, DatabaseAway, Database
 from noti_worker.domain.secret import Secret
 from noti_worker.store import connect as connecting
 from noti_worker.store import migrate
-from noti_worker.store.connect import Database, Session, connect
+from noti_worker.store.connect import Database, Session, connect, named_in
 from noti_worker.store.people.source import for_people
 from noti_worker.store.settings import RELIED_ON, SETTINGS
 from noti_worker.store.statements import Statement
@@ -166,6 +166,45 @@ def test_a_url_that_cannot_be_read_is_a_configuration_error_that_keeps_it_secret
     with pytest.raises(ConfigurationError, match=r"database\.url") as caught:
         connect(Secret(url))
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("enter", [connect, migrate.pending])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "noti:a@hunter2@127.0.0.1:1/x",
+        "noti:a@hunter2@127.0.0.1,127.0.0.2/x",
+        "noti:17/hunter2@127.0.0.1:1/x",
+        "noti:a/hunter2@127.0.0.1:1/x",
+        "noti:hunter2/a@127.0.0.1:1/x",
+        "noti:/hunter2@127.0.0.1:1/x",
+        "noti:hunter2@hunter2@/x?host=127.0.0.1&port=1",
+        "noti:a?@hunter2@127.0.0.1:1/x",
+        "noti:a?b@c@hunter2@127.0.0.1/x",
+        "noti@127.0.0.1:hunter2/x",
+    ],
+)
+def test_a_password_that_divides_the_url_is_told_without_showing_it(
+    enter: Callable[..., Any], scheme: str, rest: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"database\.url: a @ or / .* write %40 for @") as caught:
+        enter(f"{scheme}://{rest}")
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("postgresql://noti:a%40b%2Fc@db/app", {"user": "noti", "password": "a@b/c", "host": "db", "dbname": "app"}),
+        ("postgresql://noti@/app?host=@abstract", {"user": "noti", "host": "@abstract", "dbname": "app"}),
+        ("postgresql://noti@a:1,b:2/app", {"user": "noti", "host": "a,b", "port": "1,2", "dbname": "app"}),
+        ("postgresql:///a%40b?user=x%40y", {"user": "x@y", "dbname": "a@b"}),
+        ("host=db user=a@b password='c@d/e'", {"user": "a@b", "password": "c@d/e", "host": "db"}),
+    ],
+)
+def test_what_is_written_right_is_read_as_written(url: str, named: dict[str, str]) -> None:
+    assert named_in(url) == named
 
 
 @pytest.mark.parametrize("enter", [connect, migrate.pending])

@@ -245,6 +245,7 @@ APPLICATION = [
     _INSERT.format("next_retry_at", "now()"),
     _INSERT.format("sent_at", "now()"),
     _INSERT.format("created_at", "'2001-01-01'"),
+    _INSERT.format("message_id", "gen_random_uuid()"),  # a copy with the id of another message would pass for that one
     _INSERT.format("error_message", "''"),
     _INSERT.format("subject", "'s') ON CONFLICT (notification_id) DO UPDATE SET body = coalesce('forged'"),
     "COPY noti.notifications_log (channel, recipient, status) FROM STDIN",

@@ -221,3 +221,59 @@ def test_a_correction_between_two_tries_is_another_message(connection: Connectio
 def test_a_wrong_value_is_refused_without_showing_the_row(connection: Connection, assignments: str, fault: str) -> None:
     insert(connection)
     assert refused(connection, assignments) == ("23514", f"noti: notification 1: {fault}")
+
+
+# ------------------------------------------------------------------------------------ what is finished
+
+FINISHED = {
+    "priority": "'urgent'",
+    "send_at": "'2100-01-01 00:00+00'",
+    "expires_at": "'2100-01-01 00:00+00'",
+    "next_retry_at": "'2100-01-01 00:00+00'",
+    "max_retries": "7",
+    "on_uncertain": "'hold'",
+    "category": "'other'",
+    "metadata": "'{\"a\": 1}'",
+}
+
+
+def test_a_finished_row_changes_only_with_its_requeue(connection: Connection, queue: PostgresQueue) -> None:
+    sent, failed = finish(connection, queue, Status.SENT), finish(connection, queue)
+    for column, value in FINISHED.items():
+        assert refused(connection, f"{column} = {value}", sent) == (
+            "23514",
+            f"noti: notification {sent}: it is sent and does not change any more. Insert a new notification instead.",
+        )
+        assert refused(connection, f"{column} = {value}", failed) == (
+            "23514",
+            (
+                f"noti: notification {failed}: it is failed and does not change any more. "
+                "Change it in the UPDATE that sets status = 'pending', which queues it again."
+            ),
+        )
+    together = ", ".join(f"{column} = {value}" for column, value in FINISHED.items() if column != "next_retry_at")
+    update(connection, f"status = 'pending', {together}", failed)
+    found = row(connection, failed)
+    assert (found["status"], found["priority"], found["category"], found["metadata"]) == (
+        "pending", "urgent", "other", {"a": 1},
+    )  # fmt: skip
+
+
+def test_nobody_jumps_the_line_with_a_time_of_long_ago(connection: Connection) -> None:
+    insert(connection)
+    created = row(connection, 1)["created_at"]
+    update(connection, "send_at = '2000-01-01 00:00+00'")
+    found = row(connection, 1)
+    assert (found["send_at"], found["due_at"]) == (created, created)
+
+
+def test_a_document_is_bounded_as_text_when_it_changes(connection: Connection) -> None:
+    insert(connection)
+    for column in ("template_data", "options", "metadata"):
+        assert refused(connection, f"{column} = '[1e131071, 1e131071]'") == (
+            "23514",
+            (
+                f"noti: notification 1: {column} is larger than 256 kB as text. "
+                "Make it smaller, or store it elsewhere and send a link."
+            ),
+        )

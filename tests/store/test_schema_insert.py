@@ -164,15 +164,6 @@ def test_a_text_has_its_largest_size(connection: Connection) -> None:
         )
 
 
-def test_a_document_has_its_largest_size(connection: Connection) -> None:
-    for column in ("template_data", "options", "metadata"):
-        insert(connection, 1, **{column: f'{{"a": "{"x" * 250_000}"}}'})
-        assert refusal(connection, statement(connection, GOOD | {column: f'{{"a": "{"x" * 262_144}"}}'})) == (
-            "23514",
-            f"noti: {column} is larger than 256 kB. Make it smaller, or store it elsewhere and send a link.",
-        )
-
-
 def test_the_workers_columns_cannot_be_inserted(connection: Connection) -> None:
     columns: dict[str, object] = {
         "claimed_by": 1,
@@ -205,6 +196,16 @@ def test_a_retry_cannot_be_inserted(connection: Connection) -> None:
         "23514",
         "noti: next_retry_at belongs to the workers. Use send_at to send later.",
     )
+
+
+def test_nobody_jumps_the_line_with_a_time_of_long_ago(connection: Connection) -> None:
+    for columns in ({}, {"max_retries": None, "priority": None}, {"status": "held"}):
+        found = row(connection, insert(connection, send_at="2000-01-01 00:00+00", **columns)[0])
+        assert found["send_at"] == found["due_at"] == found["created_at"]
+    [later] = insert(connection, send_at="2100-01-01 00:00+00")
+    assert row(connection, later)["due_at"].year == 2100
+    history = row(connection, insert(connection, status="sent", send_at="2001-01-01 00:00+00")[0])
+    assert history["send_at"].year == 2001
 
 
 def test_times_that_do_not_fit_the_status_are_refused(connection: Connection) -> None:
@@ -252,7 +253,7 @@ def test_an_audit_line_says_what_was_asked_for(connection: Connection) -> None:
     insert(connection)
     insert(connection, entity_type='a "quoted" \\ word', entity_id="\u2028{},\n", template_id="NULL", body=None)
     insert(connection, send_at="2030-01-01 00:00:00.5+00", expires_at="2031-01-01 00:00+00", priority="low")
-    insert(connection, status="sent", entity_type="", entity_id="17")
+    insert(connection, status="sent", entity_type=" ", entity_id="17")
     found = connection.execute(
         """
         SELECT a.metadata = jsonb_strip_nulls(jsonb_build_object(

@@ -211,11 +211,12 @@ def test_max_retries_cannot_fall_below_what_is_spent(connection: Connection, que
 def test_every_change_of_a_person_has_an_audit_line(connection: Connection) -> None:
     insert(connection)
     update(connection, "send_at = '2100-01-01 00:00+00', priority = 'high'")
-    update(connection, "metadata = '{\"a\": 1}', error_message = 'x'")  # nothing that changes what happens
+    update(connection, "metadata = '{\"a\": 1}', category = 'x', error_message = 'x'")
     update(connection, "status = 'held', body = 'other'")
     lines = connection.execute("SELECT action, metadata FROM noti.audit_log ORDER BY audit_id OFFSET 1").fetchall()
     assert lines == [
         ("notification_changed", {"from": "pending", "to": "pending", "changed": ["priority", "send_at"]}),
+        ("notification_changed", {"from": "pending", "to": "pending", "changed": ["category", "metadata"]}),
         ("notification_held", {"from": "pending", "to": "held", "changed": ["body"]}),
     ]
 

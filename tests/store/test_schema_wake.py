@@ -1,6 +1,7 @@
 """An insert wakes sleeping workers: a hint for rows that are due, at most one per statement, and it can be off."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,48 @@ def test_two_phase_commit_works_with_the_wake_off(open_directory: Path) -> None:
             insert(connection)
             with pytest.raises(psycopg.errors.FeatureNotSupported, match="NOTIFY"):
                 connection.execute("PREPARE TRANSACTION 'noti'")
+
+
+def test_a_full_queue_of_notifications_refuses_nobody(open_directory: Path) -> None:
+    """Any login can fill it, and holds up whoever notifies; workers find the rows when they look."""
+    bin_ = os.environ.get("NOTI_TEST_PG_BIN")
+    settings = {"max_notify_queue_pages": "64", "fsync": "off"}
+    if server_version(bin_) < 17:
+        pytest.skip("the queue is 8 GB there, and cannot be made smaller")
+    with Server(open_directory / "postgres", Path(bin_) if bin_ else None, settings) as server:
+        migrate.upgrade(server.url)
+        with (
+            psycopg.connect(server.url) as idle,
+            psycopg.connect(server.url, autocommit=True) as other,
+            psycopg.connect(server.url, autocommit=True) as application,
+        ):
+            idle.execute("LISTEN noti_wake")
+            idle.commit()
+            application.execute("LISTEN noti_wake")
+            idle.execute("SELECT 1")  # whoever listens and leaves a transaction open keeps all that comes
+            insert(application)
+            assert heard(application) == 1
+            while used(other) < 0.5:
+                other.execute("SELECT pg_notify('mine', repeat('x', 7900) || g) FROM generate_series(1, 8) g")
+            insert(application)
+            assert heard(application) == 0
+            while used(other) < 0.95:
+                other.execute("SELECT pg_notify('mine', repeat('x', 7900))")
+            with pytest.raises(psycopg.OperationalError, match="too many notifications"):
+                other.execute("SELECT pg_notify('mine', repeat('x', 7900) || g) FROM generate_series(1, 8) g")
+            insert(application)
+            application.execute("SELECT noti.pause('channel', 'sms')")
+            idle.rollback()
+            assert idle.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (3,)
+
+
+def used(connection: Connection) -> float:
+    [(share,)] = connection.execute("SELECT pg_notification_queue_usage()").fetchall()
+    return float(share)
+
+
+def server_version(bin_: str | None) -> int:
+    """The major version; ours, unless a folder of binaries was named."""
+    if bin_ is None:
+        return 18
+    return int(subprocess.check_output([f"{bin_}/postgres", "--version"], text=True).split()[2].split(".")[0])

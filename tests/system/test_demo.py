@@ -24,15 +24,15 @@ LIVES = 8
 class Demo:
     """A demo whose files lie below `directory`; `text` is what it printed so far."""
 
-    def __init__(self, directory: Path, *words: str, terminal: bool = False) -> None:
+    def __init__(self, directory: Path, *words: str, terminal: bool = False, cwd: Path = ROOT) -> None:
         self.directory = directory
         self._output = b""
         end, written = pty.openpty() if terminal else os.pipe()
         if terminal:
             termios.tcsetwinsize(written, (50, 140))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "noti_worker", "demo", *words],
-            cwd=ROOT,
+            [sys.executable, *([] if cwd == ROOT else ["-P"]), "-m", "noti_worker", "demo", *words],
+            cwd=cwd,
             env={**os.environ, "TMPDIR": str(directory), "TERM": "xterm", "NOTI_DATABASE_URL": "postgresql://not/this"},
             stdin=written if terminal else subprocess.DEVNULL,
             stdout=written,
@@ -87,11 +87,11 @@ def _take_terminal() -> None:
 def demo(open_directory: Path) -> Iterator[Callable[..., Demo]]:
     started: list[Demo] = []
 
-    def start(*words: str, terminal: bool = False) -> Demo:
+    def start(*words: str, terminal: bool = False, cwd: Path = ROOT) -> Demo:
         directory = open_directory / str(len(started))
         directory.mkdir()
         directory.chmod(0o711)
-        started.append(Demo(directory, *words, terminal=terminal))
+        started.append(Demo(directory, *words, terminal=terminal, cwd=cwd))
         return started[-1]
 
     yield start
@@ -150,6 +150,17 @@ def test_a_demo_that_is_told_to_end_takes_everything_with_it(
     assert shown.wait() != 0
     assert "Traceback" not in shown.text
     assert (shown.running(), shown.left()) == ([], [])
+
+
+def test_a_demo_imports_nothing_from_where_it_was_started(demo: Callable[..., Demo], open_directory: Path) -> None:
+    """Perhaps as root, in a directory that somebody else has filled."""
+    trap = open_directory / "trap"
+    trap.mkdir()
+    for name in ("click", "json", "psycopg", "noti_worker", "sitecustomize"):
+        (trap / f"{name}.py").write_text(f"import os\nos.mkdir({str(open_directory / 'sprung')!r})\n")
+    shown = demo(cwd=trap)
+    assert shown.wait() == 0, shown.text
+    assert not (open_directory / "sprung").exists()
 
 
 def test_of_a_killed_demo_nothing_goes_on_running(demo: Callable[..., Demo], wait_for: Callable[..., Any]) -> None:

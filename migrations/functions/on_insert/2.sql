@@ -1,8 +1,9 @@
 -- AFTER INSERT, per statement: one audit line per row, whoever inserted it, and at most one wake-up. No EXCEPTION block: it would
--- be a subtransaction per statement. Four commits at a time may carry a wake-up, because NOTIFY makes commits queue.
+-- be a subtransaction per statement. Four commits at a time may carry a wake-up, because NOTIFY makes commits queue; and none
+-- while the server's queue of notifications is half full, since a full one refuses commits. Workers look by themselves, too.
 CREATE OR REPLACE FUNCTION noti.on_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  who constant text := noti.actor();
+  who constant text := coalesce(nullif(current_setting('role', true), 'none'), session_user);
 BEGIN
   INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
   SELECT i.tenant_id, 'notification', i.notification_id::text, 'notification_triggered', 'db', who,
@@ -15,7 +16,8 @@ BEGIN
   IF FOUND AND lower(coalesce(current_setting('noti.wake', true), '')) NOT IN ('off', 'false', 'no', '0')
      AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL
                   AND i.due_at <= clock_timestamp() + interval '10 seconds')
-     AND pg_try_advisory_xact_lock(7700140 + pg_backend_pid() % 4) THEN
+     AND pg_try_advisory_xact_lock(7700140 + pg_backend_pid() % 4)
+     AND pg_notification_queue_usage() < 0.5 THEN
     PERFORM pg_notify('noti_wake', '');
   END IF;
   RETURN NULL;

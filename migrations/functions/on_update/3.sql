@@ -5,10 +5,15 @@ DECLARE
   who      constant text := 'noti: notification ' || OLD.notification_id::text;
   requeue  constant boolean := OLD.status IN ('failed', 'cancelled', 'suppressed', 'expired') AND NEW.status = 'pending';
   content  constant text[] := '{channel,recipient,subject,body,template_id,template_data,locale,options,provider}';
+  finished constant text[] := '{on_uncertain,priority,max_retries,send_at,expires_at,next_retry_at,category,metadata}';
   changed  text[];
   act      text;
   fault    text;
 BEGIN
+  -- An object mapper writes back what it wrote first. Rows of before may hold it.
+  IF noti.said(NEW) IS DISTINCT FROM NEW AND noti.said(OLD) IS NOT DISTINCT FROM OLD THEN
+    NEW := noti.said(NEW);
+  END IF;
   IF (NEW.claimed_by, NEW.claim_count, NEW.lease_until, NEW.dispatched_at, NEW.attempt_count)
        IS DISTINCT FROM (OLD.claimed_by, OLD.claim_count, OLD.lease_until, OLD.dispatched_at, OLD.attempt_count)
      OR (NEW.retry_count, NEW.lost_count) IS DISTINCT FROM (OLD.retry_count, OLD.lost_count) AND NOT requeue THEN
@@ -22,9 +27,6 @@ BEGIN
   END IF;
   IF NEW.requested IS DISTINCT FROM OLD.requested AND NEW.requested IS NOT NULL THEN
     RAISE EXCEPTION '%: requested is set for you. Set the status instead.', who USING ERRCODE = 'check_violation';
-  END IF;
-  IF OLD.recipient = '[erased]' AND requeue THEN
-    RAISE EXCEPTION '%: it was erased and cannot be sent again. Insert a new notification instead.', who USING ERRCODE = 'check_violation';
   END IF;
   changed := array_remove(ARRAY[
     CASE WHEN NEW.channel       IS DISTINCT FROM OLD.channel       THEN 'channel' END,
@@ -41,7 +43,9 @@ BEGIN
     CASE WHEN NEW.max_retries   IS DISTINCT FROM OLD.max_retries   THEN 'max_retries' END,
     CASE WHEN NEW.send_at       IS DISTINCT FROM OLD.send_at       THEN 'send_at' END,
     CASE WHEN NEW.expires_at    IS DISTINCT FROM OLD.expires_at    THEN 'expires_at' END,
-    CASE WHEN NEW.next_retry_at IS DISTINCT FROM OLD.next_retry_at THEN 'next_retry_at' END], NULL);
+    CASE WHEN NEW.next_retry_at IS DISTINCT FROM OLD.next_retry_at THEN 'next_retry_at' END,
+    CASE WHEN NEW.category      IS DISTINCT FROM OLD.category      THEN 'category' END,
+    CASE WHEN NEW.metadata      IS DISTINCT FROM OLD.metadata      THEN 'metadata' END], NULL);
   -- A person's content goes, the facts stay: noti.erase alone comes by here.
   IF changed && content AND current_setting('noti.erasing', true) = 'on' AND OLD.claimed_by IS NULL
      AND (NEW.recipient = '[erased]' OR changed = '{options}') THEN
@@ -52,6 +56,12 @@ BEGIN
     RAISE EXCEPTION '%: it is % and its content is history. %', who, OLD.status, CASE OLD.status
         WHEN 'sent' THEN 'Insert a new notification instead.'
         ELSE 'Correct it in the UPDATE that sets status = ''pending'', which queues it again.' END
+      USING ERRCODE = 'check_violation';
+  END IF;
+  IF changed && finished AND OLD.finished_at IS NOT NULL AND NOT requeue THEN
+    RAISE EXCEPTION '%: it is % and does not change any more. %', who, OLD.status, CASE OLD.status
+        WHEN 'sent' THEN 'Insert a new notification instead.'
+        ELSE 'Change it in the UPDATE that sets status = ''pending'', which queues it again.' END
       USING ERRCODE = 'check_violation';
   END IF;
   -- on_uncertain, too: the worker decided by it whether to leave a dispatch mark.
@@ -103,6 +113,9 @@ BEGIN
   IF changed && content AND OLD.attempt_count > 0 THEN
     NEW.message_id := gen_random_uuid();   -- another message now: a provider that deduplicates must not swallow it
   END IF;
+  IF 'send_at' = ANY (changed) AND NEW.send_at < NEW.created_at AND NEW.send_at >= '2000-01-01 00:00+00' THEN
+    NEW.send_at := NEW.created_at;         -- nobody jumps the line
+  END IF;
   IF 'send_at' = ANY (changed) AND NEW.next_retry_at IS NOT NULL AND 'next_retry_at' <> ALL (changed)
      AND NEW.finished_at IS NULL AND OLD.claimed_by IS NULL THEN
     NEW.next_retry_at := NEW.send_at;      -- a rescheduled waiting row really moves
@@ -115,7 +128,10 @@ BEGIN
   END IF;
   NEW.updated_at := clock_timestamp();
 
-  fault := noti.fault(NEW);
+  IF changed && '{template_data,options,metadata}' THEN
+    fault := noti.too_large(NEW.template_data, NEW.options, NEW.metadata);
+  END IF;
+  fault := coalesce(fault, noti.fault(NEW));
   IF fault IS NOT NULL THEN
     RAISE EXCEPTION '%: %', who, fault USING ERRCODE = 'check_violation', CONSTRAINT = 'notifications_log_sane';
   END IF;

@@ -1,0 +1,45 @@
+"""Keys that sign webhooks: an account's own, and one for each endpoint that is derived from it.
+
+With one key for all, whoever receives a request can forward it to another receiver of the account, or sign one for it.
+"""
+
+import base64
+import binascii
+import hmac
+
+from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.secret import Secret
+from noti_worker.transport.guard import Guard
+
+_PURPOSE = b"noti-worker webhook endpoint"
+_ANY = Guard(allow_http=True)
+
+
+def read_key(name: str, secret: Secret) -> bytes:
+    """The bytes of `whsec_…`; raises ConfigurationError that names the setting `name`."""
+    prefix, _, encoded = secret.reveal().strip().partition("whsec_")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if prefix or not 24 <= len(key) <= 64:
+        raise ConfigurationError(f"{name} must be whsec_ and the base64 of 24 to 64 random bytes")
+    return key
+
+
+def written(key: bytes) -> str:
+    """A key as receivers get it."""
+    return "whsec_" + base64.b64encode(key).decode()
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL in their one spelling; raises transport.guard.Refused when it has none."""
+    target = _ANY.target(url)
+    host = target.host.rstrip(".")
+    return f"{target.scheme}://{f'[{host}]' if ':' in host else host}:{target.port}"
+
+
+def endpoint_key(key: bytes, tenant_id: str, at: str) -> bytes:
+    """The key of one tenant's endpoints at an origin: HKDF-SHA256 (RFC 5869) of the account's key, 32 bytes."""
+    info = b"\0".join((_PURPOSE, tenant_id.encode("utf-8", "surrogatepass"), at.encode()))
+    return hmac.digest(hmac.digest(bytes(32), key, "sha256"), info + b"\1", "sha256")
