@@ -76,7 +76,7 @@ _known: dict[tuple[int, str, str, str], tuple[Sequence[Rule], tuple[Rule, ...]]]
 
 
 def _fitting(rules: Sequence[Rule], said: Said) -> tuple[Rule, ...]:
-    """The rules that match if their words do, up to the first that asks for none; most answers are alike: remembered."""
+    """The rules that match if their words do, up to the first that asks for none; remembered."""
     key = (id(rules), said.status, said.stage, said.code)
     known = _known.get(key)
     if known is not None and known[0] is rules:
