@@ -130,6 +130,6 @@ def _translated(error: psycopg.Error) -> DatabaseError:
 def _config(output_buffer: io.StringIO | None = None) -> Config:
     """A configuration without a file."""
     config = Config(output_buffer=output_buffer)
-    config.set_main_option("script_location", str(revisions.place()))
+    config.set_main_option("script_location", str(revisions.place()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
