@@ -95,7 +95,8 @@ class Scene:
         """The rows of a query; of those with one column its values."""
         try:
             rows = self.connection.execute(sql.encode()).fetchall()
-        except psycopg.OperationalError:  # the server was restarted since
+        except psycopg.OperationalError:  # the server was restarted since, and may still recover
+            self.wait_for(self.answers, timeout=60, what="the server lets us in")
             rows = self.connection.execute(sql.encode()).fetchall()
         return [row[0] if len(row) == 1 else row for row in rows]
 
