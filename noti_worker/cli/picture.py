@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from noti_worker.cli.circuits import circuit_words
 from noti_worker.cli.pausing import pause_words
 from noti_worker.cli.safety import warnings
-from noti_worker.cli.show import plain, span
+from noti_worker.cli.show import plain
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
     from noti_worker.store.people.gauges import ChannelLine, WorkerLine

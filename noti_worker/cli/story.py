@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noti_worker.cli.show import moment, plain, span
+from noti_worker.cli.show import moment, plain
+from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
     from noti_worker.store.people.listing import Event, Story

@@ -115,10 +115,10 @@ def test_down_gives_the_functions_back_as_they_were(connection: Connection, empt
 def test_the_facts_are_all_that_the_next_step_needs(connection: Connection) -> None:
     sources = connection.execute(
         "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'noti'::regnamespace"
-        " AND (proname IN ('facts', 'next_step', 'lost', 'accounts_for') OR proname ~ '^obstacle')"
+        " AND (proname IN ('facts', 'next_step', 'lost', 'accounts_for', 'after_end') OR proname ~ '^obstacle')"
     ).fetchall()
     named = {name: set(re.findall(r"\bn\.([a-z_]+)", source)) for name, source in sources}
-    assert len(named) == 14
+    assert len(named) == 17
     assert set().union(*named.values()) <= named["facts"]
 
 
@@ -177,7 +177,7 @@ def test_where_functions_are_nobodys_everybody_may_do_what_is_his(strict_url: st
             assert listing.why(person, first.notification_id).events[-1].event == "next"
             assert overview.overview(person).failures[0].error == "no such user"
             person.execute("SELECT * FROM noti.assert_invariants()")
-            person.execute("SELECT noti.paused(noti.facts(1)), noti.pause_words(p) FROM noti.pauses p")
+            person.execute("SELECT noti.paused(noti.facts(1)), noti.closure_words(c) FROM noti.closures c")
     with source.for_people(member_of("noti_operator", strict_url)) as operator:
         assert moves.carry_out(operator, Move.REQUEUE, Filter(ids=(first.notification_id,))).done == 1
         assert pausing.pause(operator, Scope.EVERYTHING, None).scope == "everything"
