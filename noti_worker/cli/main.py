@@ -14,7 +14,7 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
-from noti_worker.cli.moving import cancel, hold, release, requeue
+from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place
 from noti_worker.cli.provider import provider
@@ -105,6 +105,7 @@ _ORDER = (
     list_,
     why,
     requeue,
+    retry,
     cancel,
     hold,
     release,

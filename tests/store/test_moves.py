@@ -32,6 +32,7 @@ EXPECTED: dict[Move, dict[Status, str]] = {
     },
     Move.HOLD: {Status.PENDING: "held", Status.RETRYING: "held", Status.SENDING: "sending held"},
     Move.RELEASE: {Status.HELD: "pending", Status.UNKNOWN: "pending"},
+    Move.RETRY: {Status.RETRYING: "retrying"},
 }
 
 

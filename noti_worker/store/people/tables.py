@@ -23,7 +23,7 @@ notifications_log = Table(
     Column("notification_id", BigInteger),
     *_texts("tenant_id", "channel", "priority", "status", "requested", "recipient", "template_id"),
     *_texts("category", "entity_type", "entity_id", "provider", "error_message"),
-    *_times("created_at", "due_at", "finished_at", "held_at", "failed_at"),
+    *_times("created_at", "due_at", "next_retry_at", "finished_at", "held_at", "failed_at"),
     Column("retry_count", Integer),
     Column("max_retries", Integer),
     Column("attempt_count", Integer),
