@@ -3,7 +3,8 @@ INSERT INTO noti.rights (role, privilege, object, columns)
 SELECT role, g.privilege, object, g.columns::text[]
   FROM (VALUES
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE',
-          'span,may_have_arrived,end_of,after_end,locked_by,obstacle_locked,obstacle_ahead', '{}'),
+          'span,may_have_arrived,end_of,after_end,obstacle_locked,obstacle_ahead', '{}'),
+         ('noti_app,noti_operator,noti_readonly', 'EXECUTE', 'locked_by', '{}'),
          ('noti_operator', 'EXECUTE', 'correct', '{}'),
          ('noti_operator', 'UPDATE', 'notifications_log', '{next_retry_at}')) AS g (roles, privilege, objects, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role

@@ -92,7 +92,8 @@ EXITS: Mapping[str, str] = {
 """What the exit codes of a command mean, where it says more than the program's."""
 
 PROGRAM = """\
-Without a configured database an embedded PostgreSQL is used: started if it is not up, for the time of the command.
+Without a configured database an embedded PostgreSQL is used, once run or --embedded has made one: started if it is not
+up, for the time of the command.
 
 \b
 Exit codes:

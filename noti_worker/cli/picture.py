@@ -56,9 +56,16 @@ class TextLine:
     colour: str | None = None
 
 
-def picture(now: "Overview", width: int | None = None, sentence: int | None = None) -> list[TextLine]:
-    """All blocks that have anything to tell: no line longer than `width`, no sentence of more than `sentence` lines."""
+def picture(
+    now: "Overview", width: int | None = None, sentence: int | None = None, heading: str | None = None
+) -> list[TextLine]:
+    """All blocks that have anything to tell: no line longer than `width`, no sentence of more than `sentence` lines.
+
+    `heading` stands above them.
+    """
     paper = _Paper(width, sentence)
+    if heading is not None:
+        paper.say(plain(heading))
     for pause in now.pauses:
         paper.say("PAUSED " + pause_words(pause), "red")
     for circuit in now.circuits:
