@@ -6,6 +6,7 @@ A table may stand on several pages, between `<!-- table: NAME -->` and `<!-- end
 import importlib.util
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,16 +14,19 @@ import click
 from noti_worker import providers, settings
 from noti_worker.cli.main import main as cli
 from noti_worker.domain.notification import Channel
-from noti_worker.domain.options import MAIL_OPTIONS, WEBHOOK_OPTIONS, Option
+from noti_worker.domain.rules import Rule
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
+from noti_worker.settings import coercion
 from tests.bench.report import scaling_table
+from tests.test_architecture import drawing
 
 ROOT = Path(__file__).parent.parent
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "noti_worker" / "docs").glob("*.md")))
 
-_TABLE = re.compile(r"(?P<opens><!-- table: (?P<name>[a-z]+) -->\n).*?(?P<ends><!-- end of table -->)", re.DOTALL)
+_TABLE = re.compile(r"(?P<opens><!-- table: (?P<name>[a-z_ ]+) -->\n).*?(?P<ends><!-- end of table -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -113,8 +117,31 @@ def _sandbox() -> str:
     return "".join(line + "\n" for line in (sandbox.__doc__ or "").splitlines() if line.startswith("|"))
 
 
-def _row_options(options: Sequence[Option]) -> Callable[[], str]:
-    return lambda: _table(("option", "value", "meaning"), [(_code(o.name), o.kind.value, o.meaning) for o in options])
+def _settings_of(name: str) -> str:
+    lines = coercion.describe(providers.find(name).Settings, "")
+    return _table(("key", "default", "meaning"), [(_code(line.key), line.default, line.help) for line in lines])
+
+
+def _options_of(name: str) -> str:
+    options = providers.find(name).OPTIONS
+    return _table(("option", "value", "meaning"), [(_code(o.name), o.kind.value, o.meaning) for o in options])
+
+
+def _answers_of(name: str) -> str:
+    """What is said, and what it means: the rules in their order, without the patterns of words."""
+
+    def when(rule: Rule) -> str:
+        asked = {"status": rule.status, "code": rule.code, "stage": rule.stage}
+        told = [f"{what} {_code(pattern) or 'none'}" for what, pattern in asked.items() if pattern is not None]
+        return ", ".join([*told, *(["certain words"] if rule.text else [])])
+
+    rules = providers.find(name).RULES
+    return _table(("rule", "when", "kind", "concerns"), [(_code(r.name), when(r), r.kind, r.scope) for r in rules])
+
+
+def _real_providers() -> Iterable[str]:
+    """Those that send: who serves every channel only pretends to."""
+    return (name for name in own_providers() if not frozenset(Channel) <= providers.find(name).CHANNELS)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -131,14 +158,22 @@ TABLES: dict[str, Callable[[], str]] = {
     "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
     "sandbox": _sandbox,
     "benchmark": scaling_table,
-    "mailoptions": _row_options(MAIL_OPTIONS),
-    "webhookoptions": _row_options(WEBHOOK_OPTIONS),
+    "rooms": drawing,
+} | {
+    f"{what} of {name}": partial(table, name)
+    for name in _real_providers()
+    for what, table, told in (
+        ("settings", _settings_of, coercion.describe(providers.find(name).Settings, "")),
+        ("options", _options_of, providers.find(name).OPTIONS),
+        ("answers", _answers_of, providers.find(name).RULES),
+    )
+    if told
 }
 
 
 def main() -> None:
     """Rewrite the tables of all pages."""
-    for page in PAGES:
+    for page in (*PAGES, CONTRIBUTING):
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text), encoding="utf-8")
 

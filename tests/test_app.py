@@ -1,5 +1,6 @@
 """The composition root: which accounts serve which channel, errors that name the setting, readings that fail."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,12 +13,13 @@ from noti_worker.app import Reader, Reading
 from noti_worker.delivery.render import Renderer
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS, MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.said import Said
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.providers import sandbox
 from noti_worker.settings import load
-from noti_worker.transport import Kit
+from noti_worker.transport import Kit, tls
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.steering import Steering
 from tests.domain.rows import NOW
@@ -105,6 +107,30 @@ def test_what_sends_nothing_joins_the_route_of_a_real_account_only_by_name(house
     named = house.open(f'{both}[routes]\nemail = ["relay", "trial"]\n')
     assert named.routes[Channel.EMAIL] == ("relay", "trial")
     assert house.open(f'[accounts.trial]\nprovider = "{provider}"\n').routes[Channel.EMAIL] == ("trial",)
+
+
+def test_an_account_knows_the_options_of_its_provider(house: House) -> None:
+    both = f'[accounts.box]\n{SANDBOX}channels = ["sms"]\n[accounts.relay]\n{SMTP}'
+    assert house.open(both).account("relay").options == MAIL_OPTIONS
+    assert house.open(both).account("box").options == ALL_OPTIONS
+
+
+def test_accounts_that_trust_alike_share_what_they_trust_until_the_next_reading(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str | None] = []
+    trusting = tls.trusting
+
+    def noted(ca_file: str | None) -> ssl.SSLContext:
+        read.append(ca_file)
+        return trusting(ca_file)
+
+    monkeypatch.setattr(tls, "trusting", noted)
+    many = "".join(f"[accounts.relay{number}]\n{SMTP}" for number in range(20)) + '[routes]\nemail = ["relay0"]\n'
+    house.open(many)
+    assert read == [None]
+    house.open(many)
+    assert read == [None, None]
 
 
 class Desk(House):

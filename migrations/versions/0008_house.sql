@@ -18,7 +18,7 @@ CREATE UNLOGGED TABLE noti.worker_routes (
 
 -- The workers that live: their hearts beat every two seconds.
 CREATE VIEW noti.living WITH (security_invoker = true) AS
-SELECT w.worker_id, w.state FROM noti.workers w WHERE w.heartbeat >= clock_timestamp() - interval '15 seconds';
+SELECT worker_id, state FROM noti.workers WHERE heartbeat >= clock_timestamp() - interval '15 seconds';
 
 -- The accounts on the routes of living workers. Those of the version before tell them in their state, without an order.
 CREATE VIEW noti.living_routes WITH (security_invoker = true) AS

@@ -15,8 +15,9 @@ PATIENCE = 1.0
 SHUT_FOR = 5.0
 """Seconds after a refusal in which nobody begins: time for the news to reach whoever steers."""
 
-# It let us in and spoke about this one message.
+# It let us in and spoke about this one message; unless nobody asked it.
 _PROOF = frozenset({Kind.OK, Kind.DEAD, Kind.OPTOUT, Kind.PERMANENT})
+_NOT_ASKED = frozenset({"compose", "guard"})
 
 
 class Gate:
@@ -33,11 +34,6 @@ class Gate:
         self._answers = 0
         self._refused = False  # by the last answer
         self._shut_until = float("-inf")
-
-    @property
-    def shut(self) -> bool:
-        """Whether we have just been refused."""
-        return self._refused and self._monotonic() < self._shut_until
 
     def admit(self) -> bool:
         """May a message begin now? Waits for the answer of the one that is ahead; False when we were refused."""
@@ -64,7 +60,11 @@ class Gate:
             self._ahead_since = None
             if outcome is not None:
                 self._answers += 1
-                self._refused = outcome.kind is Kind.CONFIG and outcome.scope is Scope.ACCOUNT
-                self.proven = not self._refused and (self.proven or (outcome.kind in _PROOF and outcome.offered))
+                self._refused = outcome.kind is Kind.CONFIG and outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}
+                self.proven = not self._refused and (self.proven or _proves(outcome))
                 self._shut_until = self._monotonic() + SHUT_FOR if self._refused else self._shut_until
             self._changed.notify_all()
+
+
+def _proves(outcome: Outcome) -> bool:
+    return outcome.kind in _PROOF and outcome.offered and outcome.stage not in _NOT_ASKED

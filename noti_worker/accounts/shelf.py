@@ -41,15 +41,19 @@ class Shelf:
     @contextmanager
     def lend(self, account: Account) -> Iterator[Sender]:
         """The sender itself, for one call."""
-        kept = self._take(account) or self._put(account, self._build(account))
+        kept = self._take(account)
         try:
             yield kept.sender
         finally:
-            with self._lock:
-                kept.users -= 1
-                idle = kept.retired and not kept.users
-            if idle:
-                kept.sender.close()
+            self._give_back(kept)
+
+    def send(self, account: Account, message: Message, limit: float) -> Said:
+        """Send through the account; as `lend`, which would cost each row a generator."""
+        kept = self._take(account)
+        try:
+            return kept.sender.send(message, limit)
+        finally:
+            self._give_back(kept)
 
     def close(self) -> None:
         """Close all senders, those in use after their calls."""
@@ -64,14 +68,21 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def _take(self, account: Account) -> _Kept | None:
+    def _take(self, account: Account) -> _Kept:
         with self._lock:
             kept = self._kept.get(account.name)
-            if kept is None or kept.version != account.version:
-                return None
-            self._kept.move_to_end(account.name)
-            kept.users += 1
-            return kept
+            if kept is not None and kept.version == account.version:
+                self._kept.move_to_end(account.name)
+                kept.users += 1
+                return kept
+        return self._put(account, self._build(account))
+
+    def _give_back(self, kept: _Kept) -> None:
+        with self._lock:
+            kept.users -= 1
+            idle = kept.retired and not kept.users
+        if idle:
+            kept.sender.close()
 
     def _put(self, account: Account, sender: Sender) -> _Kept:
         """Keep a sender that was just built, in place of an older one. It was built outside the lock: it may take long.
@@ -113,8 +124,7 @@ class _Lent:
         self._account = account
 
     def send(self, message: Message, limit: float) -> Said:
-        with self._shelf.lend(self._account) as sender:
-            return sender.send(message, limit)
+        return self._shelf.send(self._account, message, limit)
 
     def close(self) -> None:
         """Nothing: the shelf closes what it has built."""

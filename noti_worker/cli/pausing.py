@@ -14,7 +14,7 @@ from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.closures import OF_TENANT, Scope
 
 if TYPE_CHECKING:
-    from noti_worker.store.people.pausing import Moved, PauseLine
+    from noti_worker.store.people.pausing import PauseLine, Reach
 
 _SCOPES = [scope.value for scope in Scope if scope not in OF_TENANT.values()]
 _WHAT = click.argument("scope", metavar="WHAT", type=click.Choice(_SCOPES))
@@ -121,7 +121,7 @@ def pause_words(line: "PauseLine") -> str:
     return plain(" ".join(word for word in words if word))
 
 
-def _moved_words(moved: "Moved") -> str:
+def _moved_words(moved: "Reach") -> str:
     more = "at least " if moved.bounded else ""
     return f"{more}{moved.due} that are due, and {more}{moved.later} whose time comes later"
 

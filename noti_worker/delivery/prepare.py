@@ -80,7 +80,9 @@ class Preparation:
             return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
         except RendererAway as away:
             return self.later(policy, str(away))
-        message = _message(row, replace(content, html=html), options, files, account)
+        if html is not content.html:
+            content = replace(content, html=html)
+        message = _message(row, content, options, files, account)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:

@@ -66,7 +66,7 @@ def accounts_for(notification: Notification, route: Sequence[str], provider_of: 
     with exactly one account on it.
     """
     wanted = notification.provider
-    if wanted is None:
+    if not wanted:  # an empty text says nothing either
         return route
     if wanted in route:
         return (wanted,)

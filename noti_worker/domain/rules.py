@@ -39,9 +39,9 @@ class Rule:
     def matches(self, said: Said, words: Callable[[], str]) -> bool:
         """Tell whether every pattern that this rule names fits; `words` are those of the provider alone."""
         return (
-            _whole(self.status, said.status)
-            and _whole(self.stage, said.stage)
-            and _whole(self.code, said.code)
+            (self.status is None or _whole(self.status, said.status))
+            and (self.stage is None or _whole(self.stage, said.stage))
+            and (self.code is None or _whole(self.code, said.code))
             and (self.text is None or _compiled(self.text).search(words()) is not None)
         )
 
@@ -65,7 +65,11 @@ HOUSE = (
 
 def classify(rules: Iterable[Rule], said: Said, words: Callable[[], str] | None = None) -> Rule | None:
     """The first rule that matches, or None when the table has no opinion; `words` instead of those that were said."""
-    return next((rule for rule in rules if rule.matches(said, words or (lambda: said.words))), None)
+    words = words or (lambda: said.words)
+    for rule in rules:
+        if rule.matches(said, words):
+            return rule
+    return None
 
 
 def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome:
@@ -107,8 +111,9 @@ def _sentence(said: Said) -> str:
     return " ".join(f"{told}: {said.words}".split()).strip(" :")
 
 
-def _whole(pattern: str | None, value: str) -> bool:
-    return pattern is None or _compiled(pattern).fullmatch(value) is not None
+@lru_cache(maxsize=4096)
+def _whole(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value) is not None  # the same few statuses and stages, over and over
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,8 @@
 """One file per provider, found by its name: nothing is registered by hand.
 
-A provider is a module (or an object) with `CHANNELS`, `Settings`, `RULES` and `build`; a file of this package, or
-an entry point of the group `noti_worker.providers` in any installed distribution.
+A provider is a module (or an object) with `CHANNELS`, `Settings`, `OPTIONS`, `RULES` and `build`; a file of this
+package, or an entry point of the group `noti_worker.providers` in any installed distribution. Its page of the
+documentation is made from it.
 """
 
 import importlib
@@ -12,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.options import Option
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.transport import Kit
@@ -24,6 +26,11 @@ class Provider(Protocol):
 
     CHANNELS: frozenset[Channel]
     Settings: type[Any]
+
+    @property
+    def OPTIONS(self) -> Sequence[Option]:  # noqa: N802 - a constant of the module
+        """What `options` of a row may hold: names, types, limits. Empty: nothing."""
+        ...
 
     @property
     def RULES(self) -> Sequence[Rule]:  # noqa: N802 - a constant of the module
@@ -66,7 +73,7 @@ def _load(point: EntryPoint) -> object:
 
 
 def _checked(name: str, found: object) -> Provider:
-    missing = [part for part in ("CHANNELS", "Settings", "RULES", "build") if not hasattr(found, part)]
+    missing = [part for part in ("CHANNELS", "Settings", "OPTIONS", "RULES", "build") if not hasattr(found, part)]
     if missing:
         raise ConfigurationError(f"provider {name!r} is not of a provider's shape: it lacks {', '.join(missing)}")
     return cast("Provider", found)

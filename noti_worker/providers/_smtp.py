@@ -26,14 +26,16 @@ class Speaker:
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
         self._owed: deque[str] = deque()
+        self._hear = Hear()
 
     def secure(self) -> Talk[None]:
         """Speak TLS from here on."""
+        step = Secure()
         try:
-            heard = yield Secure()
+            version = yield step
         except Broke as broke:
             self._broke("tls", broke)
-        self.transcript.add("tls", None, heard.line, heard.ms)
+        self.transcript.add("tls", None, version, step.ms)
 
     def greeting(self) -> Talk[None]:
         """Wait for the server's first words."""
@@ -60,34 +62,23 @@ class Speaker:
 
     def ask(self, stage: str, command: str) -> Talk[Reply]:
         """Say `command` and give the answer, whatever it is."""
-        try:
-            yield Tell(command.encode() + b"\r\n")
-        except Broke as broke:
-            self._broke(stage, broke)
-        reply = yield from self.reply(stage)
-        return reply
+        return self.reply(stage, first=command.encode() + b"\r\n")
 
     def give_up(self, stage: str, code: str, reason: str) -> NoReturn:
         """Go no further: what the server offers and what our configuration demands do not fit."""
         self._broke(stage, Broke(code, reason))
 
-    def begin(self, commands: Sequence[tuple[str, str]], *, at_once: bool) -> Talk[None]:
-        """Say all `commands`, each after its stage, if the server takes them at once (RFC 2920)."""
-        if not at_once:
-            return
+    def begin(self, commands: Sequence[tuple[str, str]]) -> Talk[None]:
+        """Say all `commands`, each after its stage, at once (RFC 2920)."""
         try:
             yield Tell("".join([f"{command}\r\n" for _, command in commands]).encode())
         except Broke as broke:
             self._broke(commands[0][0], broke)
-        self._owed.extend(stage for stage, _ in commands)
+        self._owed.extend([stage for stage, _ in commands])
 
     def next(self, stage: str, command: str) -> Talk[Reply]:
         """The answer to the next command; it is said first if it was not yet: who stops here has not said the rest."""
-        if self._owed:
-            reply = yield from self.reply(self._owed.popleft())
-        else:
-            reply = yield from self.ask(stage, command)
-        return reply
+        return self.reply(self._owed.popleft()) if self._owed else self.ask(stage, command)
 
     def settle(self) -> Talk[bool]:
         """Hear what is still to come and take back what was begun; False when the line is of no more use."""
@@ -97,9 +88,8 @@ class Speaker:
                 # After a 354 only hanging up ends the mail: a final dot would send an empty one to who was accepted.
                 if reply.code in {354, 421}:
                     return False
-            yield Tell(b"RSET\r\n", _RESET_AT_MOST)
-            reply = yield from self.reply("rset", _RESET_AT_MOST)
-        except (Broken, Broke):
+            reply = yield from self.reply("rset", _RESET_AT_MOST, first=b"RSET\r\n")
+        except Broken:
             return False
         return reply.code == 250
 
@@ -118,17 +108,18 @@ class Speaker:
             raise Refused("dot", reply)
         return reply
 
-    def reply(self, stage: str, most: float = STEP_AT_MOST, *, beyond: bool = False) -> Talk[Reply]:
+    def reply(self, stage: str, most: float = STEP_AT_MOST, *, beyond: bool = False, first: bytes = b"") -> Talk[Reply]:
         """Read one answer, all its lines within `most` seconds; raises Broken when none comes or it is no SMTP."""
+        hear = self._hear
+        hear.most, hear.beyond, hear.first = most, beyond, first
         lines: list[str] = []
         ms = 0.0
         while True:
             try:
-                heard = yield Hear(most - ms / 1000, beyond)
+                line = yield hear
             except Broke as broke:
                 self._broke(stage, broke)
-            line = heard.line
-            ms += heard.ms
+            ms += hear.ms
             if not _ANSWER.match(line):
                 # A greeting that is no SMTP is a wrong port; later it is a server that lost its way.
                 code = "not_smtp" if stage == "greeting" else "astray"
@@ -138,7 +129,8 @@ class Speaker:
                 break
             if len(lines) >= _MOST_LINES:
                 self._broke(stage, Broke("endless", "the server's answer has no end", ms))
-        reply = Reply(int(line[:3]), tuple(lines))
+            hear.most, hear.first = most - ms / 1000, b""
+        reply = Reply(int(line[:3]), lines)
         self.transcript.add(stage, reply.code, reply.text, ms)
         return reply
 

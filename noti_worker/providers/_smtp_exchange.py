@@ -21,7 +21,7 @@ from noti_worker.providers._smtp import Offer, Speaker
 from noti_worker.providers._smtp_login import Login
 from noti_worker.providers._smtp_rules import RULES
 from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
-from noti_worker.transport.talk import Broke, Ended, Heard, Talk
+from noti_worker.transport.talk import Broke, Ended, Talk
 
 _QUEUE_ID = re.compile(
     r"queued as ([\w.+/-]{4,100})|\bid=([\w.+/-]{4,100})|^(?:2\.\d\.\d )?Ok:? ([\w.+-]{12,100})$", re.IGNORECASE
@@ -50,6 +50,7 @@ class Account:
     login: Login | None
     dot_timeout: float
     host: str
+    port: int
 
 
 class Conversation:
@@ -90,9 +91,9 @@ class Exchange:
         self.transcript.add("connect", None, reason, broke.ms)
         return self._broken(Broken("connect", broke.code, reason))
 
-    def open(self, connected: Heard) -> Talk[Offer | Said]:
+    def open(self, address: str, ms: float) -> Talk[Offer | Said]:
         """Up to where mails are taken: what the server can do, or why it does not let us in."""
-        self.transcript.add("connect", None, connected.line, connected.ms)
+        self.transcript.add("connect", None, f"{address} port {self.account.port}", ms)
         try:
             offer = yield from self._enter(Speaker(self.transcript))
         except Broken as broken:
@@ -129,11 +130,9 @@ class Exchange:
 
     def look(self, ready: Offer) -> Said:
         """What there is when a line was opened."""
-        steps = self.transcript.steps
-        server = next((step["text"] for step in steps if step["stage"] == "connect"), "").partition(" port ")[2]
-        tls = next((step["text"] for step in steps if step["stage"] == "tls"), "no TLS")
+        tls = next((step["text"] for step in self.transcript.steps if step["stage"] == "tls"), "no TLS")
         login = f"logged in as {self.account.login.username}" if self.account.login else "without login"
-        found = f"{self.account.host} port {server}, {tls}, {login}"
+        found = f"{self.account.host} port {self.account.port}, {tls}, {login}"
         return Said("check", "250", error=found, response=self.transcript.response())
 
     def _enter(self, speaker: Speaker) -> Talk[Offer]:
@@ -163,22 +162,21 @@ class Exchange:
         """
         size = f" SIZE={len(mail.content)}" if "SIZE" in offer else ""
         utf8 = " SMTPUTF8" if mail.needs_utf8 else ""
-        begin = ("mail", f"MAIL FROM:<{mail.sender}>{size}{utf8}")
-        recipients = [(name, ("rcpt", f"RCPT TO:<{address}>")) for name, address in mail.recipients]
-        go_on = ("data", "DATA")
-        commands = [begin, *[command for _, command in recipients], go_on]
-        yield from speaker.begin(commands, at_once="PIPELINING" in offer)
-        reply = yield from speaker.next(*begin)
+        begin = f"MAIL FROM:<{mail.sender}>{size}{utf8}"
+        recipients = [f"RCPT TO:<{address}>" for _, address in mail.recipients]
+        if "PIPELINING" in offer:
+            yield from speaker.begin([("mail", begin), *[("rcpt", one) for one in recipients], ("data", "DATA")])
+        reply = yield from speaker.next("mail", begin)
         _expect(250, "mail", reply)
         refused: dict[str, Reply] = {}
-        for name, command in recipients:
-            reply = yield from speaker.next(*command)
+        for (name, _), command in zip(mail.recipients, recipients, strict=True):
+            reply = yield from speaker.next("rcpt", command)
             if reply.code // 100 == 2:
                 continue
             if name == "recipient" or reply.code == 421:
                 raise Refused("rcpt", reply)
             refused[name] = reply
-        reply = yield from speaker.next(*go_on)
+        reply = yield from speaker.next("data", "DATA")
         _expect(354, "data", reply)
         return refused
 

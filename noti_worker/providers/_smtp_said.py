@@ -1,6 +1,7 @@
 """What was said in an SMTP conversation, how it ended, and what of it goes into the attempts log."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,18 +25,16 @@ class Refused(Exception):
         self.stage, self.reply = stage, reply
 
 
-@dataclass(slots=True)
 class Reply:
     """A server's answer, all its lines; `text` is its words on one line, control characters taken out."""
 
-    code: int
-    lines: tuple[str, ...]
-    text: str = field(init=False)
+    __slots__ = ("code", "lines", "text")
 
-    def __post_init__(self) -> None:
-        text = " ".join(self.lines)
+    def __init__(self, code: int, lines: Sequence[str]) -> None:
+        self.code, self.lines = code, lines
+        text = lines[0] if len(lines) == 1 else " ".join(lines)
         if not text.isprintable():
-            text = "".join(char if char.isprintable() else " " for char in text)
+            text = "".join([char if char.isprintable() else " " for char in text])
         self.text = " ".join(text.split())
 
     @property
@@ -57,8 +56,8 @@ class Transcript:
         """Write down one step that took `ms` milliseconds."""
         # A hundred recipients, each with its refusal, must fit as well.
         longest = 300 if self._used < 6_000 else 40 if self._used < 10_000 else 0
-        text = self.clean(text)[:longest]
-        self._used += len(text.encode())
+        text = (self.clean(text) if self.hidden else text)[:longest]
+        self._used += len(text) if text.isascii() else len(text.encode())
         self.steps.append({"stage": stage, "code": code, "text": text, "ms": int(ms * 10) / 10})
 
     def clean(self, text: str) -> str:

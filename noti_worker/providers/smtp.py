@@ -6,7 +6,7 @@ What breaks before the final dot was surely not sent; what breaks after it is `u
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -16,6 +16,7 @@ from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.setting import about
 from noti_worker.providers._smtp_exchange import Account, Conversation
 from noti_worker.providers._smtp_login import Login
 from noti_worker.providers._smtp_rules import RULES
@@ -33,27 +34,42 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|\[[0-9A-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """An account at a mail server.
+    """An account at a mail server."""
 
-    `from_` are the senders that a message may name in `options.from`, each `a@b` or `Name <a@b>`; the
-    first is the default. `tls` is `starttls`, `implicit` or `none`; `none` stays on this machine unless
-    `insecure` says it again. `port` follows from `tls` (587, 465, 25). `username` logs in with `password`, or with
-    `token`, an access token of OAuth 2.0. `ca_file` (PEM) is trusted besides the usual authorities.
-    `local_hostname` is how we introduce ourselves (the domain of the first sender).
-    `dot_timeout` is how long the server may take to accept a mail after its last byte.
-    """
-
-    host: str
-    from_: tuple[str, ...]
-    port: int | None = None
-    tls: Literal["starttls", "implicit", "none"] = "starttls"
-    insecure: bool = False
-    username: str | None = None
-    password: Secret | None = None
-    token: Secret | None = None
-    ca_file: str | None = None
-    local_hostname: str | None = None
-    dot_timeout: timedelta = timedelta(seconds=300)
+    host: str = field(metadata=about("name or address of the server"))
+    from_: tuple[str, ...] = field(
+        metadata=about(
+            "the senders that a message may use, `a@b` or `Name <a@b>`; the first is the default. One text or a list"
+        )
+    )
+    port: int | None = field(
+        default=None, metadata=about('without it 587, 465 with `tls = "implicit"`, 25 with `tls = "none"`')
+    )
+    tls: Literal["starttls", "implicit", "none"] = field(
+        default="starttls",
+        metadata=about("`starttls`, `implicit` or `none`; `none` only to this machine, or with `insecure`"),
+    )
+    insecure: bool = field(
+        default=False,
+        metadata=about('say it together with `tls = "none"` when the network may read mails and password'),
+    )
+    username: str | None = field(default=None, metadata=about("for the login; together with `password` or `token`"))
+    password: Secret | None = field(default=None, metadata=about("a reference: `env:NAME` or `file:PATH`"))
+    token: Secret | None = field(
+        default=None, metadata=about("instead of `password`: an access token of OAuth 2.0, as a reference")
+    )
+    ca_file: str | None = field(
+        default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")
+    )
+    local_hostname: str | None = field(
+        default=None, metadata=about("how we introduce ourselves; without it the domain of the first sender")
+    )
+    dot_timeout: timedelta = field(
+        default=timedelta(minutes=5),
+        metadata=about(
+            "how long the server may take to accept a mail after its last byte; then the try is `uncertain`"
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the key."""
@@ -120,11 +136,12 @@ def build(settings: Settings, kit: Kit) -> Sender:
         login=settings.login(),
         dot_timeout=settings.dot_timeout.total_seconds(),
         host=settings.host,
+        port=settings.port or _PORTS[settings.tls],
     )
     return kit.lines(
         Conversation(account),
-        settings.host,
-        settings.port or _PORTS[settings.tls],
+        account.host,
+        account.port,
         encrypted=settings.tls != "none",
         ca_file=settings.ca_file,
         only_here=settings.tls == "none" and not settings.insecure,

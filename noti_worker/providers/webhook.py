@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.setting import about
 from noti_worker.providers._api import is_json, read_text
 from noti_worker.transport import Kit, Reply, Request
 
@@ -39,20 +40,26 @@ RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """An account of signed webhooks.
+    """An account of signed webhooks."""
 
-    `secret` signs (`whsec_` and base64 of 24-64 bytes); `previous_secret` signs besides it while
-    receivers change over. Without a secret, `unsigned` must say that this is meant. `allow_networks`
-    (CIDR) opens private networks, `allow_http` unencrypted URLs; `ca_file` (PEM) is trusted besides the
-    usual authorities.
-    """
-
-    secret: Secret | None = None
-    previous_secret: Secret | None = None
-    unsigned: bool = False
-    allow_networks: tuple[str, ...] = ()
-    allow_http: bool = False
-    ca_file: str | None = None
+    secret: Secret | None = field(
+        default=None, metadata=about("a reference to `whsec_…`, which signs; required unless `unsigned` is true")
+    )
+    previous_secret: Secret | None = field(
+        default=None, metadata=about("signs besides `secret` while receivers change over")
+    )
+    unsigned: bool = field(default=False, metadata=about("send without a signature"))
+    allow_networks: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "private networks (CIDR) that URLs may lead to, on any port;"
+            " without it only public addresses, ports 80, 443 and 8443"
+        ),
+    )
+    allow_http: bool = field(default=False, metadata=about("allow URLs without TLS"))
+    ca_file: str | None = field(
+        default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")
+    )
 
 
 def build(settings: Settings, kit: Kit) -> Sender:

@@ -115,19 +115,19 @@ def given(config: Path | None, environ: Mapping[str, str]) -> tuple[Path | None,
 def describe() -> list[SettingLine]:
     """All settings with default and meaning, in the order of the sections, for the documentation."""
     return [
-        *coercion.describe(DatabaseSettings, "database"),
+        *coercion.describe(DatabaseSettings, "database."),
         SettingLine("accounts.NAME.provider", "required", "the provider of the account NAME: smtp, webhook, …"),
         SettingLine("accounts.NAME.mode", "live", "as delivery.mode, for this account; the stricter one applies"),
         SettingLine("accounts.NAME.channels", "all of its provider", "the channels that the account serves, no others"),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
-        *coercion.describe(ChannelSettings, "channels.CHANNEL"),
-        *coercion.describe(DeliverySettings, "delivery"),
-        *coercion.describe(WorkerSettings, "worker"),
-        *coercion.describe(HttpSettings, "http"),
-        *coercion.describe(LogSettings, "log"),
-        *coercion.describe(MetricsSettings, "metrics"),
-        *coercion.describe(RetentionSettings, "retention"),
+        *coercion.describe(ChannelSettings, "channels.CHANNEL."),
+        *coercion.describe(DeliverySettings, "delivery."),
+        *coercion.describe(WorkerSettings, "worker."),
+        *coercion.describe(HttpSettings, "http."),
+        *coercion.describe(LogSettings, "log."),
+        *coercion.describe(MetricsSettings, "metrics."),
+        *coercion.describe(RetentionSettings, "retention."),
     ]
 
 

@@ -2,9 +2,9 @@
 
 A settings dataclass may have fields of these types, each also `| None`: str, int, float, bool, timedelta,
 tuple[str, ...], Secret, a StrEnum, a Literal of strings, a nested settings dataclass. The key is the field's
-name without a trailing underscore. Metadata of a field: `help` (one sentence), `at_least` and `at_most`
-(bounds, both allowed), `check` (a function that raises ValueError with words for a person), `plain` (a
-Secret that may stand in the file as it is), `derived` (not a key), `shown` (the default in words).
+name without a trailing underscore. Metadata of a field (`domain.setting.about`): `help` (one sentence), `at_least`
+and `at_most` (bounds, both allowed), `check` (a function that raises ValueError with words for a person), `plain`
+(a Secret that may stand in the file as it is), `derived` (not a key), `shown` (the default in words).
 """
 
 import dataclasses
@@ -63,11 +63,6 @@ class SettingLine:
     help: str
 
 
-def about(help: str, **more: object) -> dict[str, object]:  # noqa: A002
-    """Metadata of a field; `more` are the further keys of the module's docstring."""
-    return {"help": help, **more}
-
-
 def parse(cls: type[T], table: Mapping[str, object], where: str, secrets: Secrets) -> T:
     """Build the settings dataclass `cls` from `table`, whose key path (after a file's name, if any) is `where`.
 
@@ -110,15 +105,15 @@ def named(where: str, value: object) -> str:
 
 
 def describe(cls: type[Any], prefix: str) -> list[SettingLine]:
-    """All keys of a settings dataclass under `prefix`, nested ones with their dots, in order."""
+    """All keys of a settings dataclass after `prefix`, nested ones with their dots, in order."""
     hints = get_type_hints(cls)
     lines: list[SettingLine] = []
     for key, field in keys(cls).items():
         kind = _inner(hints[field.name])
         if dataclasses.is_dataclass(kind):
-            lines += describe(cast("type[Any]", kind), f"{prefix}.{key}")
+            lines += describe(cast("type[Any]", kind), f"{prefix}{key}.")
         else:
-            lines.append(SettingLine(f"{prefix}.{key}", _default(field), str(field.metadata.get("help", ""))))
+            lines.append(SettingLine(f"{prefix}{key}", _default(field), str(field.metadata.get("help", ""))))
     return lines
 
 

@@ -13,7 +13,8 @@ from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, OnUncertain, Status
 from noti_worker.domain.secret import Secret
-from noti_worker.settings.coercion import about, written
+from noti_worker.domain.setting import about
+from noti_worker.settings.coercion import written
 
 CONCURRENCY = {
     Channel.EMAIL: 5,

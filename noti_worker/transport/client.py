@@ -21,7 +21,7 @@ from noti_worker.transport.dial import Dialler, NotSent
 from noti_worker.transport.guard import Guard, Refused, Target
 from noti_worker.transport.lookup import Resolver
 from noti_worker.transport.messages import Reply, Request
-from noti_worker.transport.tls import trusting
+from noti_worker.transport.tls import Trust
 
 LARGEST_BODY = 64 * 1024
 LARGEST_HEADER = 4 * 1024
@@ -44,15 +44,17 @@ def open_client(
     allow_networks: Sequence[str] = (),
     allow_http: bool = False,
     ca_file: str | None = None,
+    trust: Trust | None = None,
 ) -> "Client":
     """A client of its own, with its own connections, for `concurrency` sends at once.
 
     `allow_networks` opens private networks (CIDR) on all their ports, `allow_http` lets requests go
     unencrypted, the certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises
-    ConfigurationError that names the setting.
+    ConfigurationError that names the setting. `trust` has the contexts that accounts share.
     """
     guard = Guard(allow_networks, allow_http=allow_http)
-    adapter = _Adapter(Dialler(resolver, guard.check), trusting(ca_file), concurrency)
+    context = (trust or Trust()).context("http", ca_file)
+    adapter = _Adapter(Dialler(resolver, guard.check), context, concurrency)
     return Client(guard, adapter, now)
 
 

@@ -12,6 +12,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
 from noti_worker.domain.said import Said
 from noti_worker.transport.lookup import Resolver
+from noti_worker.transport.tls import Trust
 
 if TYPE_CHECKING:  # requests and urllib3 cost 100 ms, and not every account needs them
     from noti_worker.transport.http import HttpSender, Translation
@@ -24,15 +25,26 @@ Ready = TypeVar("Ready")
 class Kit:
     """The means of one account: senders, the time, how many send at once."""
 
-    def __init__(self, now: Callable[[], datetime], resolver: Resolver | None = None, concurrency: int = 20) -> None:
-        """`now` gives aware UTC by the database's clock; the `resolver` is that of all accounts."""
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        resolver: Resolver | None = None,
+        concurrency: int = 20,
+        trust: Trust | None = None,
+    ) -> None:
+        """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts."""
         self.now = now
         self.concurrency = concurrency
         self._resolver = resolver or Resolver()
+        self._trust = trust or Trust()
 
     def of(self, concurrency: int) -> "Kit":
-        """The kit of an account through which `concurrency` messages go at once; the resolver is shared."""
-        return Kit(self.now, self._resolver, concurrency)
+        """The kit of an account through which `concurrency` messages go at once; resolver and trust are shared."""
+        return Kit(self.now, self._resolver, concurrency, self._trust)
+
+    def anew(self) -> "Kit":
+        """A kit that reads anew whom to trust: certificates may have changed since the last configuration."""
+        return Kit(self.now, self._resolver, self.concurrency)
 
     def http(
         self,
@@ -58,6 +70,7 @@ class Kit:
             allow_networks=allow_networks,
             allow_http=allow_http,
             ca_file=ca_file,
+            trust=self._trust,
         )
         return HttpSender(translation, client)
 
@@ -79,10 +92,9 @@ class Kit:
         from noti_worker.transport.dial import Dialler, anywhere
         from noti_worker.transport.dial import only_here as here
         from noti_worker.transport.lines import Lines
-        from noti_worker.transport.tls import trusting
 
         dialler = Dialler(self._resolver, here if only_here else anywhere)
-        return Lines(conversation, dialler, host, port, trusting(ca_file) if encrypted else None)
+        return Lines(conversation, dialler, host, port, self._trust.context("lines", ca_file) if encrypted else None)
 
     def blocking(self, call: Callable[[Message, float], Said], close: Callable[[], Any] | None = None) -> "Blocking":
         """A sender of what can only be called and waited for (an SDK), or needs no I/O.

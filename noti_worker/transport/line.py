@@ -11,7 +11,7 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic
 from typing import NoReturn
 
-from noti_worker.transport.talk import Broke, Hear, Heard, Secure, Tell
+from noti_worker.transport.talk import Broke, Hear, Secure, Tell
 
 _LONGEST_LINE = 4096
 _CHUNK = 65536
@@ -29,20 +29,31 @@ class Line:
         self._socket = connection
         self._context, self._host = context, host
         self._events = poll()
-        self._events.register(connection)
+        self._events.register(connection, POLLIN)
+        self._awaited = POLLIN
         self._buffer = b""
         self._since = monotonic()
         self.mails = 0
         self.idle_since = 0.0
 
-    def do(self, step: Tell | Hear | Secure, ends_at: float) -> Heard:
-        """Take one step before the monotonic instant `ends_at`; raises Broke."""
+    def do(self, step: Tell | Hear | Secure, ends_at: float) -> str:
+        """Take one step before the monotonic instant `ends_at`, and give the line that was heard; raises Broke."""
         if type(step) is Hear:
-            heard = self._hear(monotonic() + step.most if step.beyond else min(ends_at, monotonic() + step.most))
+            if self._buffer and not step.first:
+                line, end, rest = self._buffer.partition(b"\n")
+                if end:  # several answers came together
+                    self._buffer = rest
+                    step.ms = 0.0
+                    return line.rstrip(b"\r").decode("utf-8", "replace")
+            heard = self._heard(step, ends_at)
         elif type(step) is Tell:
-            heard = self._tell(step, min(ends_at, monotonic() + step.most))
+            self._tell(step.content, min(ends_at, monotonic() + step.most), unasked=step.unasked)
+            heard = ""
         else:
             heard = self._secure(ends_at)
+        now = monotonic()
+        step.ms = (now - self._since) * 1000
+        self._since = now
         return heard
 
     def is_quiet(self) -> bool:
@@ -52,16 +63,16 @@ class Line:
         """
         if self._buffer or self._pending():
             return False
-        self._events.modify(self._socket, POLLIN)
+        self._await(POLLIN)
         return not self._events.poll(0)
 
     def quit(self, farewell: bytes, patience: float = 0.0) -> None:
         """Say goodbye, wait at most `patience` seconds for the answer, hang up; failing to is no failure."""
         deadline = monotonic() + max(patience, 0.1)
         try:
-            self._tell(Tell(farewell), deadline)
+            self._tell(farewell, deadline)
             if patience > 0:
-                self._hear(deadline)
+                self._read(deadline)
         except Broke:
             pass
         self.drop()
@@ -74,22 +85,29 @@ class Line:
         """Measure the next step from here on."""
         self._since = monotonic()
 
-    def _tell(self, step: Tell, deadline: float) -> Heard:
-        if self._buffer and not step.unasked:
+    def _tell(self, content: bytes, deadline: float, *, unasked: bool = True) -> None:
+        if self._buffer and not unasked:
             # The next word would be taken for the answer to what is told now.
             self._broke("spoke", "the server said more than it was asked")
-        content = memoryview(step.content)
+        rest = memoryview(content)
         try:
-            for start in range(0, len(content), _CHUNK):
+            for start in range(0, len(rest), _CHUNK):
                 # A write that fails was not taken by the kernel whole, so its last line is not complete.
-                self._send(content[start : start + _CHUNK], deadline)
+                self._send(rest[start : start + _CHUNK], deadline)
         except TimeoutError:
             self._broke("timeout", "the server does not read")
         except OSError:
             self._broke("closed", "the server closed the connection")
-        return self._heard("")
 
-    def _hear(self, deadline: float) -> Heard:
+    def _heard(self, step: Hear, ends_at: float) -> str:
+        deadline = monotonic() + step.most
+        if not step.beyond and deadline > ends_at:
+            deadline = ends_at
+        if step.first:
+            self._tell(step.first, deadline)
+        return self._read(deadline)
+
+    def _read(self, deadline: float) -> str:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LONGEST_LINE:
                 self._broke("endless", "the server's answer has no end")
@@ -103,9 +121,9 @@ class Line:
                 self._broke("closed", "the server closed the connection")
             self._buffer += received
         line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        return self._heard(line.rstrip(b"\r").decode("utf-8", "replace"))
+        return line.rstrip(b"\r").decode("utf-8", "replace")
 
-    def _secure(self, deadline: float) -> Heard:
+    def _secure(self, deadline: float) -> str:
         if self._context is None:
             raise RuntimeError("this line was made without a TLS context")
         if self._buffer:
@@ -127,7 +145,7 @@ class Line:
             self._broke("no_common_tls", f"the server and we find no common TLS ({error.reason or 'unknown'})")
         except OSError:
             self._broke("closed", "the server closed the connection")
-        return self._heard(secured.version() or "")
+        return secured.version() or ""
 
     def _send(self, rest: memoryview, deadline: float) -> None:
         """Hand all to the kernel; raises TimeoutError or OSError."""
@@ -156,19 +174,18 @@ class Line:
 
     def _wait(self, event: int, deadline: float) -> None:
         left = deadline - monotonic()
-        self._events.modify(self._socket, event)
+        if event != self._awaited:
+            self._await(event)
         if left <= 0 or not self._events.poll(min(left * 1000, _LONGEST_WAIT)):
             raise TimeoutError
+
+    def _await(self, event: int) -> None:
+        self._events.modify(self._socket, event)
+        self._awaited = event
 
     def _pending(self) -> bool:
         """True when something was read off the socket already and decrypted."""
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-
-    def _heard(self, line: str) -> Heard:
-        now = monotonic()
-        heard = Heard(line, (now - self._since) * 1000)
-        self._since = now
-        return heard
 
     def _broke(self, code: str, reason: str) -> NoReturn:
         raise Broke(code, reason, (monotonic() - self._since) * 1000) from None

@@ -12,7 +12,7 @@ from noti_worker.domain.said import Said
 from noti_worker.transport.dial import Dialler, NotSent
 from noti_worker.transport.guard import Refused
 from noti_worker.transport.line import Line
-from noti_worker.transport.talk import Broke, Conversation, Ended, Exchange, Heard, Talk
+from noti_worker.transport.talk import Broke, Conversation, Ended, Exchange, Talk
 
 CONNECT_AT_MOST = 15.0
 IDLE_AT_MOST = 60.0
@@ -83,9 +83,9 @@ class Lines(Generic[Ready]):
         except (Refused, NotSent) as error:
             return exchange.unreachable(self._unreachable(error, since))
         line = Line(sock, self._context, self._host)
-        connected = Heard(f"{sock.getpeername()[0]} port {self._port}", (monotonic() - since) * 1000)
+        address, ms = sock.getpeername()[0], (monotonic() - since) * 1000
         try:
-            ready = _drive(exchange.open(connected), line, ends_at, ends_at)
+            ready = _drive(exchange.open(address, ms), line, ends_at, ends_at)
         except BaseException:
             line.drop()
             raise
@@ -132,7 +132,7 @@ def _drive(talk: Talk[T], line: Line, first: float, ends_at: float) -> T:
             except Broke as broke:
                 step = talk.throw(broke)
             else:
-                if heard.line:
+                if heard:
                     until = ends_at
                 step = talk.send(heard)
     except StopIteration as over:

@@ -1,7 +1,8 @@
 """What a conversation over a line of text may ask the house for, as plain values: no socket, no clock.
 
-A conversation is a generator. It yields a `Tell`, `Hear` or `Secure` and is sent what came of it; where the line
-breaks, `Broke` is thrown in. Who drives it (a thread, an event loop) is not its matter.
+A conversation is a generator. It yields a `Tell`, `Hear` or `Secure` and is sent the line that was heard, or nothing;
+`ms` of the step says how long it took. Where the line breaks, `Broke` is thrown in. Who drives it (a thread, an event
+loop) is not its matter.
 """
 
 from collections.abc import Generator
@@ -22,27 +23,27 @@ class Tell:
     content: bytes = field(repr=False)
     most: float = STEP_AT_MOST
     unasked: bool = True
+    ms: float = 0.0
 
 
 @dataclass(slots=True)
 class Hear:
-    """Read one line within `most` seconds; with `beyond` also after the limit of the whole."""
+    """Read one line within `most` seconds, after `first` was written; with `beyond` also after the limit of the whole.
+
+    One that was heard may be asked for again: a mail hears four, and none of them is worth an object.
+    """
 
     most: float = STEP_AT_MOST
     beyond: bool = False
+    first: bytes = field(default=b"", repr=False)
+    ms: float = 0.0
 
 
 @dataclass(slots=True)
 class Secure:
-    """Speak TLS from here on; nothing that was said before counts."""
+    """Speak TLS from here on; nothing that was said before counts. What is heard is the version of TLS."""
 
-
-@dataclass(slots=True)
-class Heard:
-    """A line without its end, or the version of TLS; `ms` since the step before was over."""
-
-    line: str
-    ms: float
+    ms: float = 0.0
 
 
 class Broke(Exception):
@@ -58,7 +59,7 @@ class Broke(Exception):
 
 
 T = TypeVar("T")
-Talk = Generator[Tell | Hear | Secure, Heard, T]
+Talk = Generator[Tell | Hear | Secure, str, T]
 
 
 @dataclass(slots=True)
@@ -83,8 +84,8 @@ class Exchange(Protocol[Ready]):
         """No connection came about."""
         ...
 
-    def open(self, connected: Heard) -> Talk[Ready | Said]:
-        """From a fresh connection (whereto, and how long it took) to where messages are taken.
+    def open(self, address: str, ms: float) -> Talk[Ready | Said]:
+        """From a fresh connection to `address`, made in `ms` milliseconds, to where messages are taken.
 
         Gives what the line can do, or why it failed.
         """

@@ -3,8 +3,9 @@
 from noti_worker.domain.account import RouteLine
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
-from noti_worker.domain.outcome import Kind, Outcome
-from tests.delivery.fakes import Courier, some_accounts
+from noti_worker.domain.outcome import Kind
+from noti_worker.domain.said import Said
+from tests.delivery.fakes import Courier, said, some_accounts
 
 
 def test_every_tenant_has_the_routes_of_the_configuration() -> None:
@@ -24,9 +25,11 @@ def test_the_register_is_told_account_provider_and_mode_in_failover_order() -> N
 
 def test_a_look_at_an_account_that_cannot_be_asked_gives_nothing() -> None:
     class Asked(Courier):
-        def check(self, limit: float) -> Outcome:
-            return Outcome(Kind.OK, error="it lets us in")
+        def check(self, limit: float) -> Said:
+            return said(Kind.OK, error="it lets us in")
 
     accounts = some_accounts({"mute": Courier(), "asked": Asked()})
     assert accounts.check("mute", 1.0) is None
-    assert accounts.check("asked", 1.0) == Outcome(Kind.OK, error="it lets us in")
+    outcome = accounts.check("asked", 1.0)
+    assert outcome is not None
+    assert (outcome.kind, outcome.error) == (Kind.OK, "it lets us in")

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
@@ -12,6 +13,7 @@ from noti_worker.domain.said import Said
 from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
+OPTIONS = ALL_OPTIONS
 RULES = (Rule("probe.noted", Kind.OK, code="noted"),)
 
 

@@ -235,6 +235,23 @@ def test_a_later_account_of_the_route_is_tried_too_when_its_time_has_come() -> N
     assert [delivery.deliver(claimed(notification_id=number), NOTHING).account for number in (1, 2)] == ["b", "a"]
 
 
+def test_a_row_that_has_expired_meanwhile_leaves_the_one_message_to_another() -> None:
+    steering, clock = Steering({Channel.EMAIL: {"a": "smtp"}}), StillClock()
+    steering.open("a")
+    steering.probe("a")
+
+    class Slow(Marker):
+        def render(self, *given: Any) -> Rendered:
+            clock.wall += timedelta(seconds=1)
+            return super().render(*given)
+
+    delivery = a_delivery({"a": Courier()}, steering=steering, renderer=Slow(), clock=clock)
+    late = claimed(template_id="hello", body=None, expires_at=clock.wall + timedelta(seconds=1))
+    template = Briefing(template=Template("hello", body="hello"))
+    assert delivery.deliver(late, template).verdict.status is Status.EXPIRED
+    assert delivery.deliver(claimed(notification_id=2), NOTHING).account == "a"
+
+
 def test_nothing_is_tried_while_every_account_is_in_trouble() -> None:
     steering = Steering({Channel.EMAIL: {"a": "smtp"}})
     only = Courier()

@@ -56,6 +56,11 @@ SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
  WHERE p.pronamespace = 'noti'::regnamespace ORDER BY 1, 2
 """
+TYPES = """
+SELECT c.relname, string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum) AS fields
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind = 'c' GROUP BY 1 ORDER BY 1
+"""
 VIEWS = """
 SELECT c.relname, c.reloptions, pg_get_viewdef(c.oid) AS definition
   FROM pg_class c WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind = 'v' ORDER BY 1
@@ -68,7 +73,7 @@ def describe(connection: psycopg.Connection[Any]) -> str:
     """The schema `noti` as text."""
     connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET search_path = pg_catalog")
     lines = [*_tables(connection), *_sequences(connection)]
-    lines += [*_triggers(connection), *_functions(connection), *_views(connection)]
+    lines += [*_triggers(connection), *_types(connection), *_functions(connection), *_views(connection)]
     return "\n".join(lines) + "\n"
 
 
@@ -137,6 +142,12 @@ def _triggers(connection: psycopg.Connection[Any]) -> Iterator[str]:
         yield ""
 
 
+def _types(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    for row in _rows(connection, TYPES):
+        yield f"type {row['relname']} ({row['fields']})"
+        yield ""
+
+
 def _functions(connection: psycopg.Connection[Any]) -> Iterator[str]:
     volatility = {"i": "immutable", "s": "stable", "v": "volatile"}
     for row in _rows(connection, FUNCTIONS):
@@ -155,5 +166,5 @@ def _views(connection: psycopg.Connection[Any]) -> Iterator[str]:
         yield f"view {row['relname']} ({', '.join(row['reloptions'] or [])})"
         yield from (_column(column) for column in columns if column["relname"] == row["relname"])
         # Before 16 the only table of a query stands before each of its columns.
-        yield textwrap.indent(re.sub(r"\bnotifications_log\.", "", row["definition"]), "    ")
+        yield textwrap.indent(re.sub(r"\b(notifications_log|workers)\.", "", row["definition"]), "    ")
         yield ""

@@ -178,6 +178,16 @@ CASES = (
         {8: set(), 20: {"NotiAccountDown", "NotiTriesFail"}, 80: {"NotiAccountDown", "NotiTriesFail"}},
     ),
     Case(
+        "tells of an account in trouble, and wakes nobody while others send",
+        series("noti_worker_circuit_open_seconds", "0x5 60+60x80", account="second", scope="account"),
+        {5: set(), 12: {"NotiAccountInTrouble"}, 80: {"NotiAccountInTrouble"}},
+    ),
+    Case(
+        "silent on an account that was in trouble for a minute",
+        series("noti_worker_circuit_open_seconds", "0x5 30 90 0x80", account="second"),
+        SILENT,
+    ),
+    Case(
         "pages when the only account of a channel is down, with little traffic too",
         tries("0x90", "ok") | tries("0+0.5x90", "config"),
         {15: set(), 30: {"NotiChannelDown", "NotiAccountDown"}},

@@ -33,6 +33,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.transport import Kit
 
 CHANNELS = frozenset({Channel.CHAT})
+OPTIONS = ()
 RULES = (
     Rule("pigeon.home", Kind.OK, code="home"),
     Rule("pigeon.too_heavy", Kind.PERMANENT, code="too heavy"),
@@ -134,7 +135,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     [
         ("import a_sdk_that_is_not_there", "owl = noti_owl", "cannot be loaded from 'noti_owl': ModuleNotFoundError"),
         ("", "owl = noti_owl:nothing", "cannot be loaded from 'noti_owl:nothing': AttributeError"),
-        ("CHANNELS = ()", "owl = noti_owl", "lacks Settings, RULES, build"),
+        ("CHANNELS = ()", "owl = noti_owl", "lacks Settings, OPTIONS, RULES, build"),
     ],
 )
 def test_a_provider_that_is_broken_is_a_configuration_error(

@@ -1,5 +1,7 @@
 """What SMTP answers mean: golden tables by words, by enhanced code and by basic code."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -23,7 +25,9 @@ MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
 
 def judged(line: str, stage: str = "rcpt", message: Message = MESSAGE) -> Outcome:
     """The outcome of a server's reply line."""
-    account = Account("here.example", (), intranet=False, tls="none", login=None, dot_timeout=1.0, host="mx.example")
+    account = Account(
+        "here.example", (), intranet=False, tls="none", login=None, dot_timeout=1.0, host="mx.example", port=25
+    )
     exchange = Exchange(account, Transcript(), message, None)
     return judge(exchange._refused(Refused(stage, Reply(int(line[:3]), (line[4:],)))), smtp.RULES, message)
 
@@ -177,6 +181,70 @@ def test_a_stage_changes_what_a_code_means(stage: str, line: str, kind: Kind, sc
     assert (outcome.kind, outcome.scope) == (kind, scope)
 
 
+def _words_of(pattern: str) -> list[str]:
+    return re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[a-zA-Z]", " ", pattern))
+
+
+OUR_WORDS = sorted(
+    {word for rule in smtp.RULES for word in _words_of(rule.text or "")}
+    | {"rate", "spam", "dmarc", "helo", "15min", "blacklist", "too.many", "spf", "ptr", "greylist", "reputation"}
+    | {"user", "unknown", "mailbox", "quota", "come-back", "try-again-in-5", "300seconds", "1hour", "virus"}
+)
+HOSTS = ["example.net", "rate.spam.example", "xn--spam-blacklist.example", "spämdmarc.example"]
+LOOK_ALIKE = str.maketrans({"s": "\u017f", "k": "\u212a", "i": "\u0131", "S": "\u017f", "K": "\u212a"})
+"""Letters that a search without regard to case takes for those of ASCII."""
+
+
+@pytest.mark.parametrize("word", OUR_WORDS)
+@pytest.mark.parametrize(
+    "host", ["example.net", "rate.spam.example", "xn--spam-blacklist.example", "spämdmarc.example"]
+)
+def test_whom_it_is_about_changes_no_judgement(word: str, host: str) -> None:
+    local_parts = [word, word.upper(), f"{word}.more", f"o'{word}", f"{word}+{word}", f"{word}ü", f"ü-{word}"]
+    for local in (*local_parts, word.translate(LOOK_ALIKE)):
+        for address in (f"{local}@{host}", f"Too Many <{local}@{host}>"):
+            bare = f"{local}@{host}"
+            message = replace(MESSAGE, recipient=address)
+            for written in (bare, bare.lower(), f"<{bare}>", f'"{bare}"', f"({bare})", f"to={bare};"):
+                line = f"550 5.1.1 {written}: Recipient address rejected: User unknown"
+                outcome = judged(line, message=message)
+                assert (outcome.kind, outcome.scope) == (Kind.DEAD, Scope.RECIPIENT), line
+                assert outcome.retry_after is None
+                assert written in (outcome.error or ""), "people read it as it was said"
+                soft = judged(f"450 4.2.0 {written}: Recipient address rejected: Temporarily so", message=message)
+                assert (soft.kind, soft.retry_after) == (Kind.TRANSIENT, None), line
+
+
+def test_the_word_list_covers_the_rules() -> None:
+    assert {"throttl", "reputation", "spamhaus", "DMARC", "phish", "quota", "TSS"} <= set(OUR_WORDS)
+
+
+@pytest.mark.parametrize("copy", ["cc", "bcc"])
+def test_a_copy_is_no_word_of_the_server_either(copy: str) -> None:
+    message = replace(MESSAGE, options={copy: ["Spam <spam@rate.example>"]})
+    assert judged("554 5.3.0 spam@rate.example or rate.example: no", "dot", message).rule == (
+        "smtp.enhanced.system.for_good"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation",
+        "450 4.7.25 Client host rejected: cannot find your reverse hostname, [192.0.2.1]",
+        "450 4.7.1 <mail.example.com>: Helo command rejected: Host not found",
+        "451 4.7.24 SPF validation error",
+        "421 4.7.0 [TSS04] Messages deferred due to user complaints",
+        "454 4.7.1 Relay access denied",
+    ],
+)
+def test_what_the_server_has_against_us_for_now_waits_long_and_for_nobody(line: str) -> None:
+    outcome = judged(line)
+    assert outcome.kind is Kind.THROTTLED, line
+    assert outcome.retry_after is not None
+    assert outcome.retry_after >= 1800
+
+
 WORDS = st.sampled_from(
     ["no such user", "mailbox unavailable", "account disabled", "unknown recipient", "blocked", "rejected", "DMARC"]
 )
@@ -194,7 +262,7 @@ def test_every_refusal_is_judged(code: int, words: str, stage: str) -> None:
     outcome = judged(f"{code} {words}", stage)
     assert outcome.kind is not Kind.OK
     if code < 500:
-        assert outcome.kind is not Kind.DEAD
+        assert outcome.kind not in {Kind.DEAD, Kind.CONFIG}, "it may pass by itself"
     if stage in {"greeting", "ehlo", "starttls", "auth", "mail"}:
         assert outcome.kind is not Kind.DEAD, "nobody has been named yet"
 

@@ -33,9 +33,9 @@ def test_words_of_a_newer_version_harm_only_their_row_and_err_on_the_careful_sid
     ).fetchall():
         connection.execute(f"ALTER TABLE noti.notifications_log DROP CONSTRAINT {constraint[0]}".encode())
     connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
-    plain = insert(connection)
-    newer = insert(connection, on_uncertain="ask", requested="snoozed")
-    insert(connection, priority="bulk")
+    plain = insert(connection, max_retries=3)
+    newer = insert(connection, max_retries=3, on_uncertain="ask", requested="snoozed")
+    insert(connection, max_retries=3, priority="bulk")
     got = claim(queue)
     assert ids(got) == plain + newer
     assert (got[1].on_uncertain, got[1].requested) == (OnUncertain.HOLD, Status.HELD)

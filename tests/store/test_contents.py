@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,11 +11,13 @@ import pytest
 
 from noti_worker.domain.errors import DatabaseBusy, DatabaseRefused
 from noti_worker.domain.notification import Attachment, Briefing
+from noti_worker.domain.secret import Secret
 from noti_worker.store.briefing import attachments, documents
-from noti_worker.store.connect import Session
+from noti_worker.store.connect import Database, Session
 from noti_worker.store.errors import Refusal, TimedOut
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.statements import statement
+from tests.pgbouncer import pgbouncer
 from tests.store.rows import Connection, claim, ids, insert
 
 MEGABYTE = 1024 * 1024
@@ -33,8 +36,8 @@ def _plant(connection: Connection, column: str, items: str) -> int:
     """Past the table's own checks, as rows of before may be."""
     connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
     found = connection.execute(
-        f"INSERT INTO noti.notifications_log (channel, recipient, body, {column}) VALUES"
-        f" ('email', 'bomb@example.com', 'x', ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
+        f"INSERT INTO noti.notifications_log (channel, recipient, body, max_retries, {column}) VALUES"
+        f" ('email', 'bomb@example.com', 'x', 3, ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
     ).fetchone()
     connection.execute("ALTER TABLE noti.notifications_log ENABLE TRIGGER USER")
     assert found is not None
@@ -261,3 +264,22 @@ def test_each_attachment_is_sent_by_the_server_once(connection: Connection) -> N
     parameters = {"id": id_, "most": 25, "most_bytes": 5000}
     found = connection.execute(statement("attachments").sql, parameters).fetchall()
     assert [row[-1] is not None for row in found] == [True, False, False, False]
+
+
+def test_through_a_pooler_everything_is_looked_up_alike(
+    open_directory: Path, database_url: str, connection: Connection, wait_for: Callable[..., Any]
+) -> None:
+    one = str(_attach(connection, "1"))
+    [id_] = insert(
+        connection, template_id="hi", template_data="{}", options=json.dumps({"attachments": [one]}), body="x" * 20_000
+    )
+    connection.execute("INSERT INTO noti.templates (template_id, body) VALUES ('hi', 'x')")
+    with pgbouncer(open_directory, database_url, "transaction", wait_for) as through:
+        queue = PostgresQueue(Database(Secret(through), pgbouncer=True))
+        for _ in range(12):
+            [row] = claim(queue)
+            briefing = queue.complete(row, queue.brief([row])[id_])
+            assert (briefing.template_data, briefing.attachments) == ("{}", (_file("1"),))
+            assert briefing.template is not None
+            queue.release(1, [row])
+        queue.close()

@@ -97,7 +97,8 @@ def test_down_takes_every_right_and_leaves_the_roles(connection: Connection, dat
         [list(GROUPS)],
     ).fetchone() == (0,)
     assert connection.execute(
-        "SELECT count(*) FROM pg_attribute WHERE attacl::text ~ 'noti_' AND attrelid::regclass::text ~ '^noti'"
+        "SELECT count(*) FROM pg_attribute"
+        " WHERE attacl::text ~ 'noti_' AND attrelid::regclass::text ~ '^noti' AND NOT attisdropped"
     ).fetchone() == (0,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege), login(database_url, "noti_app") as app:
         insert(app)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
@@ -17,6 +18,7 @@ from noti_worker.domain.said import Said
 from noti_worker.transport import Kit
 
 CHANNELS = frozenset(Channel)
+OPTIONS = ALL_OPTIONS
 RULES = tuple(Rule(f"ledger.{kind}", kind, code=kind) for kind in Kind)
 
 

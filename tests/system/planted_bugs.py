@@ -91,8 +91,8 @@ BUGS = (
     Bug(
         "what may have gone out is sent again although the row says hold",
         [
-            Change("noti_worker/domain/lifecycle.py", r"if policy is OnUncertain\.HOLD:", "if False:"),
-            Change("noti_worker/domain/permits.py", r"if notification\.dispatched:", "if False:"),
+            Change("noti_worker/domain/lifecycle.py", r"if on_uncertain is OnUncertain\.HOLD:", "if False:"),
+            Change("noti_worker/domain/permits/dispatched.py", r"if not row\.dispatched:", "if True:"),
         ],
         [
             "tests/system/test_delivery_rules.py::test_uncertainty_is_held_or_failed_where_the_row_says_so",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
@@ -24,6 +25,7 @@ _ANSWERS = {
     "sends": Kind.OK,
     "logs": Kind.OK,
 }
+OPTIONS = ALL_OPTIONS
 RULES = tuple(Rule(f"quoting.{does}", kind, code=does) for does, kind in _ANSWERS.items())
 
 

@@ -33,13 +33,15 @@ def test_a_change_whose_text_is_gone_fails_loudly(tmp_path: Path) -> None:
 
 HARMLESS = Bug(
     "a change that breaks nothing",
-    [Change("noti_worker/domain/permits.py", '"""May a claimed', '"""Might a claimed')],
+    [Change("noti_worker/domain/permits/__init__.py", '"""May a claimed', '"""Might a claimed')],
     ["tests/domain/test_permits.py"],
 )
-GONE = Bug("a text that is gone", [Change("noti_worker/domain/permits.py", "no such text", "")], HARMLESS.tests)
+GONE = Bug(
+    "a text that is gone", [Change("noti_worker/domain/permits/__init__.py", "no such text", "")], HARMLESS.tests
+)
 REAL = Bug(
     "what is lost is sent for ever",
-    [Change("noti_worker/domain/permits.py", r"lost_count >= LOST_AT_MOST", "lost_count < 0")],
+    [Change("noti_worker/domain/permits/lost_often.py", r"lost_count < LOST_AT_MOST", "lost_count > -1")],
     ["tests/domain/test_permits.py::test_five_lost_claims_give_a_row_up"],
 )
 

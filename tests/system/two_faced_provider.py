@@ -13,6 +13,7 @@ from noti_worker.transport import Kit
 from noti_worker.transport.lookup import Addresses, Resolver
 
 CHANNELS = frozenset({Channel.WEBHOOK})
+OPTIONS = webhook.OPTIONS
 RULES = webhook.RULES
 OPEN, PRIVATE = "127.0.0.1", "127.0.0.2"
 FACES: dict[str, Sequence[Sequence[str]]] = {

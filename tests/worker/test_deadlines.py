@@ -2,7 +2,7 @@
 
 import os
 import re
-from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +17,13 @@ from noti_worker.worker.inflight import FENCE_AFTER
 from noti_worker.worker.outage import LONGEST_WAIT
 from noti_worker.worker.systemd import STOP_MARGIN, check_watchdog
 
+ROOT = Path(__file__).parents[2]
+
 
 def dead_after() -> float:
-    """When the others take the rows of a worker whose heart is silent, as the statement says it."""
-    text = files("noti_worker.store").joinpath("queue/sql/beat.sql").read_text()
-    [seconds] = re.findall(r"interval '(\d+) seconds'", text)
+    """When the others take the rows of a worker whose heart is silent, as the view of the living says it."""
+    text = (ROOT / "migrations" / "versions" / "0008_house.sql").read_text()
+    [seconds] = re.findall(r"VIEW noti\.living .*\n.*interval '(\d+) seconds'", text)
     return float(seconds)
 
 

@@ -55,7 +55,7 @@ class CircuitLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Reach:
     """Rows that a pause stops or a resume sets free: `due` now, or due `later`. With `bounded` at least so many."""
 
     due: int
@@ -152,7 +152,7 @@ def _changed(connection: Connection, question: LiteralString, given: Mapping[str
         return bool(answer["changed"])
 
 
-def tried(connection: Connection, change: Callable[[], Changed]) -> tuple[Changed, Moved]:
+def tried(connection: Connection, change: Callable[[], Changed]) -> tuple[Changed, Reach]:
     """Pause or resume, count what that stops or sets free, and take it back."""
     with in_words(), connection.transaction(force_rollback=True):
         # Both counts are of one instant.
@@ -160,10 +160,10 @@ def tried(connection: Connection, change: Callable[[], Changed]) -> tuple[Change
         before = _kept(connection)
         changed = change()
         after = _kept(connection)
-    return changed, Moved(abs(after.due - before.due), abs(after.later - before.later), before.bounded or after.bounded)
+    return changed, Reach(abs(after.due - before.due), abs(after.later - before.later), before.bounded or after.bounded)
 
 
-def _kept(connection: Connection) -> Moved:
+def _kept(connection: Connection) -> Reach:
     """What all pauses in force keep back."""
     counted = depth(connection, kept_back(connection))
     closed = [row for row in counted if row["closed"]]
@@ -171,7 +171,7 @@ def _kept(connection: Connection) -> Moved:
     for row in counted:
         if row["state"] != "held":
             per_lane[row["channel"], row["priority"]] = per_lane.get((row["channel"], row["priority"]), 0) + row["rows"]
-    return Moved(
+    return Reach(
         due=sum(row["rows"] for row in closed if row["state"] == "due"),
         later=sum(row["rows"] for row in closed if row["state"] in {"waiting", "scheduled"}),
         bounded=max(per_lane.values(), default=0) >= BOUND,
