@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noti_worker.cli.place import Place, Heading, database_url
+from noti_worker.cli.place import Heading, Place, database_url
 from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.finding import Finding, Level, ok, problem, warning
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from noti_worker.cli.picture import TextLine, picture
-from noti_worker.cli.place import Place, Heading
+from noti_worker.cli.place import Heading, Place
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
 from noti_worker.domain.errors import DatabaseAway
