@@ -22,12 +22,27 @@ def show_stories(stories: "list[Story]") -> None:
         if number:
             click.echo()
         line = story.line
-        head = f"notification {line.notification_id}: {line.channel} to {line.recipient}, {line.status}"
-        click.secho(plain(head), bold=True)
+        ended = "sent to staging instead" if _redirected(story) else line.status
+        click.secho(
+            plain(f"notification {line.notification_id}: {line.channel} to {line.recipient}, {ended}"), bold=True
+        )
+        click.echo(plain(_ids(story)))
         if sys.stdout.isatty():
             _timeline(story)
         else:
             _lines(story)
+
+
+def _redirected(story: "Story") -> bool:
+    return any(event.event == "sent" and (event.detail or "").startswith("safe mode: ") for event in story.events)
+
+
+def _ids(story: "Story") -> str:
+    """What a provider may be asked by: our id, the same on every try, and theirs."""
+    theirs = dict.fromkeys(
+        f"{one.account}: {one.provider_message_id}" for one in story.tries if one.provider_message_id
+    )
+    return f"message id {story.line.message_id}" + (f"; provider id of {', '.join(theirs)}" if theirs else "")
 
 
 def _lines(story: "Story") -> None:

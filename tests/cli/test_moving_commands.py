@@ -165,7 +165,7 @@ def test_a_requeue_corrects_what_it_sends_again(noti: Invoke, connection: Connec
 def test_what_was_erased_is_not_requeued(noti: Invoke, connection: Connection) -> None:
     one = life(connection, "failed")
     assert noti("erase", "ada@example.com", "--yes").exit_code == 0
-    assert noti("requeue", str(one)).stderr == "1 not: its content was erased\n"
+    assert noti("requeue", str(one)).stderr == "1 not: it was erased and cannot be sent again\n"
     assert noti("requeue", str(one), "--recipient", "bob@example.com").exit_code == 1
     assert status_of(connection, one) == "failed"
 

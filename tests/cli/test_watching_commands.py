@@ -188,7 +188,8 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     connection.execute("SELECT noti.open_circuit('relay')")
     connection.execute(
         "INSERT INTO noti.notification_attempts_log"
-        " (notification_id, attempt_number, claim_count, status, account, kind) SELECT 1, n, n, 'retrying', 'relay', 'throttled' FROM generate_series(1, 3) n"
+        " (notification_id, attempt_number, claim_count, status, account, kind)"
+        " SELECT 1, n, n, 'retrying', 'relay', 'throttled' FROM generate_series(1, 3) n"
     )
     found = read(noti("status", "--json"))
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {

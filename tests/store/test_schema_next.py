@@ -353,7 +353,7 @@ def test_what_may_have_arrived_once_is_warned_of_whatever_came_later(
 def test_an_erased_row_is_not_invited_to_be_sent(connection: Connection) -> None:
     insert(connection, status="failed")
     connection.execute("SELECT noti.erase('ann@example.com', NULL, 0, 100, false)")
-    assert following(connection) == "nothing: it failed; its content was erased, so it cannot be sent any more"
+    assert following(connection) == "nothing: it failed; it was erased, and cannot be sent again"
 
 
 def test_what_staging_got_is_not_told_as_sent(connection: Connection, queue: PostgresQueue) -> None:

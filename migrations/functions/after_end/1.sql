@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION noti.after_end(n noti.notifications_log) RETURNS text
         || noti.instant(n.sent_at)
       ELSE 'it ' || CASE WHEN n.status IN ('failed', 'expired') THEN '' ELSE 'was ' END || n.status || '; '
         || CASE
-          WHEN n.recipient = '[erased]' THEN 'its content was erased, so it cannot be sent any more'
+          WHEN n.recipient = '[erased]' THEN 'it was erased, and cannot be sent again'
           WHEN k.perhaps THEN 'an earlier try may have arrived: ask the provider by the message id before you requeue it'
             || CASE WHEN k.kind = 'lost' THEN ', and look into the logs of the workers that it was lost with'
                     WHEN k.kind IN ('dead', 'permanent') THEN ', and correct what the last answer names' ELSE '' END

@@ -318,7 +318,7 @@ def _kept(order: _Order, seen: _Seen) -> str | None:
     if order.move is Move.RETRY and seen.due:
         return "it is due already"
     if order.move is Move.REQUEUE and seen.erased:
-        return "its content was erased"
+        return "it was erased and cannot be sent again"
     if order.rule.repeats and seen.perhaps and not order.repeats:
         return "an earlier try may have arrived; --may-repeat sends it all the same"
     return None

@@ -41,6 +41,6 @@ SELECT told.channel, told.status, told.account, told.kind, count(*) AS rows,
   FROM told
  GROUP BY 1, 2, 3, 4,
        regexp_replace(told.words,
-           '([2-5][.][0-9]{1,3}[.][0-9]{1,3}|[[:<:]][2-5][0-9][0-9][[:>:]](?! ?(?:m?s|sec|seconds|min|minutes|h|hours|bytes|[kM]B)[[:>:]]))'
+           '([2-5][.][0-9]{1,3}[.][0-9]{1,3}|[[:<:]][2-5][0-9][0-9][[:>:]](?! ?(m?s|sec|seconds|min|minutes|h|hours|bytes|[kM]B)[[:>:]]))'
            || '|[[:alnum:]_-]*[[:digit:]][[:alnum:]_-]*', E'\\1#', 'g')
  ORDER BY 5 DESC, 1, 2, 3, 4;
