@@ -47,6 +47,7 @@ from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.plans import Plan, Plans, Serve
+from noti_worker.worker.refusals import Refusals
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import Stop
 from noti_worker.worker.systemd import Systemd, check_watchdog
@@ -176,7 +177,15 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         )
         worker = Worker(
             __version__,
-            Context(pace, clock, Outage(clock, observers, random.random), observers, random.random, tick),
+            Context(
+                pace,
+                clock,
+                Outage(clock, observers, random.random),
+                observers,
+                random.random,
+                tick,
+                Refusals(clock, observers),
+            ),
             Doors(
                 lanes=queue,
                 closures=queue,

@@ -1,5 +1,6 @@
 DELETE FROM noti.rights
- WHERE object IN ('span', 'may_have_arrived', 'end_of', 'after_end', 'locked_by', 'obstacle_locked', 'obstacle_ahead', 'correct')
+ WHERE object IN ('span', 'may_have_arrived', 'end_of', 'after_end', 'locked_by', 'obstacle_locked', 'obstacle_ahead',
+                  'obstacle_refused', 'obstacle_unable', 'correct')
     OR (role, privilege, object, columns) = ('noti_operator', 'UPDATE', 'notifications_log', '{next_retry_at}');
 DO $$
 BEGIN

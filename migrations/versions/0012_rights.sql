@@ -3,7 +3,7 @@ INSERT INTO noti.rights (role, privilege, object, columns)
 SELECT role, g.privilege, object, g.columns::text[]
   FROM (VALUES
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE',
-          'span,may_have_arrived,end_of,after_end,obstacle_locked,obstacle_ahead', '{}'),
+          'span,may_have_arrived,end_of,after_end,obstacle_locked,obstacle_ahead,obstacle_refused,obstacle_unable', '{}'),
          ('noti_app,noti_operator,noti_readonly', 'EXECUTE', 'locked_by', '{}'),
          ('noti_operator', 'EXECUTE', 'correct', '{}'),
          ('noti_operator', 'UPDATE', 'notifications_log', '{next_retry_at}')) AS g (roles, privilege, objects, columns)
@@ -20,7 +20,8 @@ BEGIN
       FROM pg_proc p
      CROSS JOIN LATERAL aclexplode(p.proacl) AS a
       JOIN pg_proc f ON f.pronamespace = p.pronamespace
-                    AND f.proname IN ('span', 'may_have_arrived', 'end_of', 'after_end', 'locked_by', 'obstacle_locked', 'obstacle_ahead')
+                    AND f.proname IN ('span', 'may_have_arrived', 'end_of', 'after_end', 'locked_by', 'obstacle_locked', 'obstacle_ahead',
+                                      'obstacle_refused', 'obstacle_unable')
      WHERE p.oid = 'noti.next_step(noti.notifications_log)'::regprocedure AND a.grantee <> p.proowner
        AND (f.proname <> 'locked_by' OR a.grantee <> 0)
   LOOP

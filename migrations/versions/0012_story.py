@@ -24,6 +24,8 @@ FUNCTIONS = (
     steps.replace("obstacle_no_worker", to=2, back=1),
     steps.replace("obstacle_locked", to=1, back=None),
     steps.replace("obstacle_ahead", to=1, back=None),
+    steps.replace("obstacle_refused", to=1, back=None),
+    steps.replace("obstacle_unable", to=1, back=None),
     steps.replace("obstacles", to=2, back=1),
     steps.replace("next_step", to=3, back=2),
     steps.replace("why", to=3, back=2),

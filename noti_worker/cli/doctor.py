@@ -120,6 +120,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             return
         yield from look(connection, "rights", server.rights)
         yield from look(connection, "schema", lambda _: [server.schema(url, migrated=True)])
+        yield from look(connection, "schema", server.places)
         yield from look(connection, "snapshots", upkeep.snapshots)
         yield from look(connection, "autovacuum", upkeep.tables)
         yield from look(connection, "indexes", upkeep.indexes)

@@ -74,6 +74,8 @@ def picture(
         paper.say(_refusing(account), "red")
     for warning in (*warnings(now.workers), *refused_reloads(now.workers)):
         paper.say(plain(warning), "red")
+    for refusal in _refused(now.workers):
+        paper.say(plain(refusal), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)
     paper.say(
         f"a minute: {rates.sent:.1f} sent, {rates.retried:.1f} retried, {rates.failed:.1f} failed"
@@ -176,6 +178,18 @@ class _Paper:
             self.lines.append(TextLine(aligned(line)))
             if note:
                 self.say(plain(note), indent=_INDENT, brief=brief)
+
+
+def _refused(workers: "Iterable[WorkerLine]") -> Iterable[str]:
+    """What the database refuses to workers: all of one kind, or single rows."""
+    from noti_worker.store.people.refused import refused
+
+    for worker in workers:
+        told = refused(worker)
+        for what, why in told.unable.items():
+            yield f"NOT READY: worker {worker.worker_id} cannot {what}: {why}"
+        if told.count:
+            yield f"REFUSED to worker {worker.worker_id}, {told.count} rows: {told.named}"
 
 
 def _waiting(lanes: "Iterable[Waiting]", *, repeat: bool) -> Iterable[Row]:

@@ -61,19 +61,27 @@ class Closure:
 class Skip:
     """Rows that a claim leaves where they are: those that ask for one of `providers`, or use one of `templates`.
 
-    Each as (tenant, name); an empty tenant stands for all.
+    Each as (tenant, name); an empty tenant stands for all. `rows` are few, by their ids.
     """
 
     providers: tuple[tuple[str, str], ...] = ()
     templates: tuple[tuple[str, str], ...] = ()
+    rows: frozenset[int] = frozenset()
 
     def __bool__(self) -> bool:
+        return bool(self.providers or self.templates or self.rows)
+
+    @property
+    def many(self) -> bool:
+        """Whether there may be very many such rows."""
         return bool(self.providers or self.templates)
 
     def hits(self, notification: Notification) -> bool:
         """Tell whether this row stays."""
-        return _among(notification.provider, notification.tenant_id, self.providers) or _among(
-            notification.template_id, notification.tenant_id, self.templates
+        return (
+            notification.notification_id in self.rows
+            or _among(notification.provider, notification.tenant_id, self.providers)
+            or _among(notification.template_id, notification.tenant_id, self.templates)
         )
 
 

@@ -40,7 +40,14 @@ class DatabaseBusy(DatabaseAway):
 
 
 class DatabaseRefused(DatabaseError):
-    """The database answered no: a statement, a right or a value is wrong."""
+    """The database answered no: a statement, a right or a value is wrong.
+
+    `whole`: by its kind (a right, something that does not exist) it is hardly the doing of one row.
+    """
+
+    def __init__(self, message: str, *, whole: bool = False) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class NotFound(NotiError):

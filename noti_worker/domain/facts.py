@@ -33,6 +33,12 @@ class Result:
     traceparent: str | None = None
     texts: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def size(self) -> int:
+        """Characters of content that are kept with it."""
+        follows = sum(len(line.body or "") + len(line.html or "") for line in self.follows)
+        return follows + sum(map(len, self.texts)) + len(self.notification.body or "")
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted:
@@ -95,18 +101,49 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A flush went through: fates are applied, busy, again and stale."""
+    """A flush went through: fates are applied, busy, again, stale and refused."""
 
     fates: Mapping[str, int]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class RecordRefused:
-    """The database refuses this one result even after clean-up; the row stays claimed until its lease ends."""
+class RowSetAside:
+    """The database refuses this row what is to be done with it (`what`): it is tried again after `seconds`.
+
+    `rows` are set aside in all. The row of a refused result stays claimed, and the result is kept.
+    """
 
     notification_id: int
+    what: str
     error: str
+    seconds: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowGoesOn:
+    """A row that was set aside is refused no more, or is no longer there; `rows` still are set aside."""
+
+    notification_id: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """The database refuses all that is to be done of one kind (`what`), since `seconds`; told once a minute."""
+
+    what: str
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Able:
+    """What was refused for `seconds` goes through again."""
+
+    what: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +261,10 @@ Fact = (
     | Claimed
     | Finished
     | Recorded
-    | RecordRefused
+    | RowSetAside
+    | RowGoesOn
+    | Unable
+    | Able
     | DatabaseLost
     | DatabaseBack
     | DatabaseHeldUp

@@ -64,6 +64,20 @@ END = Floor(datetime(9999, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """Where one row stands; a `solo` one was lost twice or more and is claimed alone."""
+
+    lane: Lane
+    place: Floor
+    solo: bool = False
+
+    @property
+    def notification_id(self) -> int:
+        """Its id."""
+        return self.place.notification_id
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """Ask this lane for at most `quota` rows from `floor` on, all before `until`."""
 
@@ -71,6 +85,17 @@ class Share:
     quota: int
     floor: Floor = Floor()
     until: Floor = END
+
+
+def just(spots: Iterable[Spot]) -> list[Share]:
+    """Ask for these rows, which stand in the order of a claim, and for what stands between them in their lanes."""
+    by_lane: dict[Lane, list[Floor]] = {}
+    for spot in spots:
+        by_lane.setdefault(spot.lane, []).append(spot.place)
+    return [
+        Share(lane, len(places), places[0], Floor(places[-1].due_at, places[-1].notification_id + 1))
+        for lane, places in by_lane.items()
+    ]
 
 
 def floor_for(last: Floor | None, now: datetime) -> Floor:

@@ -8,8 +8,9 @@ from typing import Protocol, runtime_checkable
 from noti_worker.domain.account import Account, RouteLine
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import NOTHING, Closures, Skip
+from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
-from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.said import Said
@@ -157,14 +158,32 @@ class Claims(Protocol):
         in_hand: Sequence[int] | None = None,
         solo: bool = False,
         skip: Skip = NOTHING,
+        living: Sequence[int] = (),
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
-        The claims of `dead` workers and expired leases are taken too, and written down as lost; with
+        The claims of `dead` workers and expired leases are taken too, and written down as lost, those of `living`
+        workers once they have been expired for another `lease`; with
         `dead` = None no claim of another worker is taken, not even an expired one. With the ids `in_hand`
         our own claims of other rows, whose answer was lost, are taken and written down likewise. With `solo`
         only suspects are taken (rows lost twice or more), without it only the others. The rows of `skip` stay.
         """
+        ...
+
+    def peek(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        in_hand: Sequence[int] | None = None,
+        solo: bool = False,
+        skip: Skip = NOTHING,
+        living: Sequence[int] = (),
+    ) -> Sequence[Spot]:
+        """Where the rows stand that such a claim would take now."""
         ...
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
@@ -176,11 +195,23 @@ class Claims(Protocol):
         ...
 
 
+Fate = str | DatabaseRefused
+"""What the database did with one result."""
+
+
 class Records(Protocol):
     """Where claims end: with a result, or given back."""
 
-    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
-        """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, Fate]:
+        """Write what became of the claims, fenced; gives each id's fate.
+
+        Applied, busy (try again), again, stale, or the refusal that this one result met. Raises DatabaseRefused when
+        it is not about single results.
+        """
+        ...
+
+    def rehearse(self, worker_id: int, result: Result | None) -> None:
+        """Write a result and take it back, with None nothing at all; raises what `record` would."""
         ...
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
@@ -227,11 +258,17 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The answer to a heartbeat: is our row known, whose heart stopped, and the database's clock."""
+    """The answer to a heartbeat: is our row known, whose heart stopped, whose beats, and the database's clock.
+
+    `hidden` are tables whose rows we may not see, `closed` logs that have no place for a line of today.
+    """
 
     known: bool
     dead: tuple[int, ...]
     now: datetime
+    living: tuple[int, ...] = ()
+    hidden: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
 
 
 class Workers(Protocol):

@@ -111,6 +111,18 @@ REFUSED = Metric(
     (),
     "1 while the last reload was refused: the old configuration holds.",
 )
+ASIDE = Metric(
+    "noti_worker_rows_set_aside",
+    "gauge",
+    (),
+    "Notifications that the database refuses to this worker one by one; they are tried again.",
+)
+UNABLE = Metric(
+    "noti_worker_unable",
+    "gauge",
+    ("what",),
+    "1 while the database refuses this altogether, so that the worker is not ready: claim, record, …",
+)
 LEASES_LOST = Metric("noti_worker_leases_lost_total", "counter", (), "Notifications in hand that were taken by others.")
 RENDERER_KILLS = Metric("noti_worker_renderer_kills_total", "counter", (), "Templates that were stopped by force.")
 RETENTION = Metric(
@@ -155,6 +167,8 @@ METRICS: tuple[Metric, ...] = (
     FENCED,
     DRAINING,
     REFUSED,
+    ASIDE,
+    UNABLE,
     LEASES_LOST,
     RENDERER_KILLS,
     RETENTION,

@@ -1,14 +1,16 @@
 """Is the worker alive, is it ready; and the small HTTP server that says so and serves /metrics."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from noti_worker.domain.facts import (
+    Able,
     DatabaseBack,
     DatabaseLost,
     Fact,
     Fenced,
     Reloaded,
+    Unable,
     WorkerStarted,
     WorkerStopping,
 )
@@ -34,6 +36,7 @@ class Health:
         self._channels: tuple[str, ...] = ()
         self._draining = False
         self._fenced = False
+        self._unable: Mapping[str, str] = {}  # replaced whole
         self._lost_since: float | None = None
 
     def tick(self, loop: str) -> None:
@@ -55,6 +58,10 @@ class Health:
                 self._lost_since = None
             case Fenced(on, _):
                 self._fenced = on
+            case Unable(what, error, _):
+                self._unable = {**self._unable, what: error}
+            case Able(what, _):
+                self._unable = {of: error for of, error in self._unable.items() if of != what}
             case _:
                 pass
 
@@ -76,6 +83,7 @@ class Health:
             reasons.append("no heartbeat")
         if not self._reachable():
             reasons.append("the database does not answer")
+        reasons += [f"cannot {what}: {error}" for what, error in self._unable.items()]
         return reasons
 
     def _reachable(self) -> bool:

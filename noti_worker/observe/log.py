@@ -14,6 +14,7 @@ import structlog
 
 from noti_worker.domain.closures import CIRCUIT, PAUSE
 from noti_worker.domain.facts import (
+    Able,
     CircuitClosed,
     CircuitOpened,
     Claimed,
@@ -26,15 +27,17 @@ from noti_worker.domain.facts import (
     Finished,
     LeaseLost,
     Recorded,
-    RecordRefused,
     Reloaded,
     ReloadRefused,
     RendererKilled,
     Result,
     Retained,
+    RowGoesOn,
+    RowSetAside,
     SchemaNewer,
     Steered,
     Trouble,
+    Unable,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
@@ -63,7 +66,11 @@ EVENTS: dict[str, str] = {
     " (warning)",
     "recorded": "results were written (debug)",
     "late_result": "results came when their rows were no longer ours; kept in the attempts log as stale (warning)",
-    "record_refused": "the database refuses one result; its row stays claimed until the lease ends (error)",
+    "row_set_aside": "the database refuses one row what is to be done (`what`); it is tried again after `seconds`, each"
+    " time twice as long. A refused result is kept meanwhile (error)",
+    "row_goes_on": "a row that was set aside is refused no more, or is not there any more; `rows` still are (info)",
+    "unable": "the database refuses `what` altogether, since `seconds`: the worker is not ready; once a minute (error)",
+    "able": "what was refused for `seconds` goes through again (info)",
     "database_lost": "the database does not answer; once a minute, `waiting` results are in hand (warning)",
     "database_back": "the database answers again (info)",
     "database_busy": "a lock, a deadlock or a time limit kept a statement from its end, which is tried again; at most"
@@ -196,12 +203,12 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | DatabaseHeldUp() | RecordRefused() | RendererKilled() | Trouble():
+            case LeaseLost() | DatabaseHeldUp() | RendererKilled() | Trouble():
                 self._mishap(fact)
             case Retained():
                 self._retained(fact)
-            case Steered() | CircuitOpened() | CircuitClosed():
-                self._closed(fact)
+            case Steered() | CircuitOpened() | CircuitClosed() | RowSetAside() | RowGoesOn() | Unable() | Able():
+                self._kept_back(fact)
             case _:
                 self._turn(fact)
 
@@ -264,14 +271,25 @@ class LogObserver:
                 self._log.warning("lease_lost", notification_id=notification_id)
             case DatabaseHeldUp(error):
                 self._log.warning("database_busy", error=error)
-            case RecordRefused(notification_id, error):
-                self._log.error("record_refused", notification_id=notification_id, error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 
-    def _closed(self, fact: Fact) -> None:
+    def _refused(self, fact: Fact) -> None:
+        match fact:
+            case RowSetAside(notification_id, what, error, seconds, rows):
+                self._log.error(
+                    "row_set_aside", notification_id=notification_id, what=what, error=error, seconds=seconds, rows=rows
+                )
+            case RowGoesOn(notification_id, rows):
+                self._log.info("row_goes_on", notification_id=notification_id, rows=rows)
+            case Unable(what, error, seconds):
+                self._log.error("unable", what=what, error=error, seconds=round(seconds, 1))
+            case Able(what, seconds):
+                self._log.info("able", what=what, seconds=round(seconds, 1))
+
+    def _kept_back(self, fact: Fact) -> None:
         match fact:
             case Steered(closures):
                 named: dict[str, list[str]] = {PAUSE: [], CIRCUIT: []}
@@ -284,6 +302,8 @@ class LogObserver:
                 self._log.error("circuit_opened", account=account, error=words(reason), seconds=round(seconds, 1))
             case CircuitClosed(account):
                 self._log.info("circuit_closed", account=account)
+            case _:
+                self._refused(fact)
 
     def _retained(self, fact: Retained) -> None:
         (self._log.warning if fact.stray or fact.postponed else self._log.info)(

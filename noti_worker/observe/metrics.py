@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from noti_worker.domain.facts import (
+    Able,
     Claimed,
     DatabaseBack,
     DatabaseLost,
@@ -27,19 +28,22 @@ from noti_worker.domain.facts import (
     Finished,
     LeaseLost,
     Recorded,
-    RecordRefused,
     Reloaded,
     ReloadRefused,
     RendererKilled,
     Result,
     Retained,
+    RowGoesOn,
+    RowSetAside,
     Trouble,
+    Unable,
     WorkerStarted,
     WorkerStopping,
 )
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import (
+    ASIDE,
     BUILD,
     CIRCUITS,
     CLAIM,
@@ -72,6 +76,7 @@ from noti_worker.observe.catalogue import (
     STRAY,
     TRIES,
     TROUBLES,
+    UNABLE,
     UNRECORDED,
     Metric,
 )
@@ -151,6 +156,8 @@ class MetricsObserver:
         self._fenced = self._gauge(FENCED)
         self._draining = self._gauge(DRAINING)
         self._refused = self._gauge(REFUSED)
+        self._aside = self._gauge(ASIDE)
+        self._unable = self._gauge(UNABLE)
         self._leases_lost = self._counter(LEASES_LOST)
         self._renderer_kills = self._counter(RENDERER_KILLS)
         self._troubles = self._counter(TROUBLES)
@@ -175,8 +182,10 @@ class MetricsObserver:
             case Retained():
                 for what, count in fact.deleted.items():
                     self._retention.labels(what).inc(count)
-            case Trouble() | RecordRefused():
+            case Trouble():
                 self._troubles.inc()
+            case RowSetAside() | RowGoesOn() | Unable() | Able():
+                self._refusal(fact)
             case _:
                 self._turn(fact)
 
@@ -253,6 +262,19 @@ class MetricsObserver:
                 self._fenced.set(on)
             case _:
                 pass
+
+    def _refusal(self, fact: Fact) -> None:
+        match fact:
+            case RowSetAside():
+                self._aside.set(fact.rows)
+                self._troubles.inc()
+            case RowGoesOn():
+                self._aside.set(fact.rows)
+            case Unable(what, _, _):
+                self._unable.labels(_label(what)).set(1)
+                self._troubles.inc()
+            case Able(what, _):
+                self._unable.labels(_label(what)).set(0)
 
     def _took(self, fact: Claimed) -> None:
         self._claim.observe(fact.seconds)

@@ -40,6 +40,7 @@ NAMES = frozenset(
         "verdict",
         "version",
         "wanted",
+        "what",
         "where",
     }
 )

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from noti_worker.providers._smtp_said import Broken, Refused, Reply, Transcript
-from noti_worker.transport.talk import STEP_AT_MOST, Broke, Hear, Secure, Talk, Tell
+from noti_worker.transport.talk import STEP_AT_MOST, Broke, Hear, Secure, Talk
 
 _MOST_LINES = 128
 _RESET_AT_MOST = 5.0
-_NO_LIMIT = float("inf")  # of its own: the limit of the whole holds
 _ANSWER = re.compile(r"[2-5]\d\d([ -]|$)")
 
 Offer = dict[str, str]
@@ -26,13 +25,22 @@ class Speaker:
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
         self._owed: deque[str] = deque()
+        self._heard: list[str] = []
         self._hear = Hear()
+
+    @property
+    def said_too_much(self) -> bool:
+        """True when something was said that answers nothing: it would be taken for the answer to the next word."""
+        return bool(self._heard)
 
     def secure(self) -> Talk[None]:
         """Speak TLS from here on."""
         step = Secure()
+        if self._heard:
+            reason = "the server went on talking before TLS began: somebody may stand in between"
+            self.give_up("tls", "spoke_early", reason)
         try:
-            version = yield step
+            (version,) = yield step
         except Broke as broke:
             self._broke("tls", broke)
         self.transcript.add("tls", None, version, step.ms)
@@ -68,13 +76,11 @@ class Speaker:
         """Go no further: what the server offers and what our configuration demands do not fit."""
         self._broke(stage, Broke(code, reason))
 
-    def begin(self, commands: Sequence[tuple[str, str]]) -> Talk[None]:
-        """Say all `commands`, each after its stage, at once (RFC 2920)."""
-        try:
-            yield Tell("".join([f"{command}\r\n" for _, command in commands]).encode())
-        except Broke as broke:
-            self._broke(commands[0][0], broke)
-        self._owed.extend([stage for stage, _ in commands])
+    def begin(self, commands: Sequence[tuple[str, str]]) -> Talk[Reply]:
+        """Say all `commands`, each after its stage, at once (RFC 2920); the answer to the first."""
+        stages = [stage for stage, _ in commands]
+        self._owed.extend(stages[1:])
+        return self.reply(stages[0], first="".join([f"{command}\r\n" for _, command in commands]).encode())
 
     def next(self, stage: str, command: str) -> Talk[Reply]:
         """The answer to the next command; it is said first if it was not yet: who stops here has not said the rest."""
@@ -99,27 +105,24 @@ class Speaker:
         Raises Refused, or Broken: at `data` the final dot did not go out, at `dot` it did, and the mail may have been
         taken. The answer may take `patience` seconds from the last byte on.
         """
-        try:
-            yield Tell(content.replace(b"\r\n.", b"\r\n..") + b".\r\n", _NO_LIMIT, unasked=False)
-        except Broke as broke:
-            self._broke("data", broke)
-        reply = yield from self.reply("dot", patience, beyond=True)
+        stuffed = content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+        reply = yield from self.reply("dot", patience, first=stuffed, beyond=True)
         if reply.code // 100 != 2:
             raise Refused("dot", reply)
         return reply
 
-    def reply(self, stage: str, most: float = STEP_AT_MOST, *, beyond: bool = False, first: bytes = b"") -> Talk[Reply]:
-        """Read one answer, all its lines within `most` seconds; raises Broken when none comes or it is no SMTP."""
-        hear = self._hear
-        hear.most, hear.beyond, hear.first = most, beyond, first
+    def reply(self, stage: str, most: float = STEP_AT_MOST, *, first: bytes = b"", beyond: bool = False) -> Talk[Reply]:
+        """Write `first` and read one answer, all its lines within `most` seconds.
+
+        Raises Broken when none comes or it is no SMTP.
+        """
         lines: list[str] = []
         ms = 0.0
         while True:
-            try:
-                line = yield hear
-            except Broke as broke:
-                self._broke(stage, broke)
-            ms += hear.ms
+            if first or not self._heard:
+                ms += yield from self._listen(stage, first, most - ms / 1000, beyond=beyond)
+                first = b""
+            line = self._heard.pop(0)
             if not _ANSWER.match(line):
                 # A greeting that is no SMTP is a wrong port; later it is a server that lost its way.
                 code = "not_smtp" if stage == "greeting" else "astray"
@@ -129,10 +132,22 @@ class Speaker:
                 break
             if len(lines) >= _MOST_LINES:
                 self._broke(stage, Broke("endless", "the server's answer has no end", ms))
-            hear.most, hear.first = most - ms / 1000, b""
         reply = Reply(int(line[:3]), lines)
         self.transcript.add(stage, reply.code, reply.text, ms)
         return reply
+
+    def _listen(self, stage: str, first: bytes, most: float, *, beyond: bool) -> Talk[float]:
+        """Write, and hear what comes; gives the milliseconds that it took."""
+        hear = self._hear
+        hear.first, hear.most, hear.beyond = first, most, beyond
+        unsaid = "data" if stage == "dot" else stage  # what was not written whole has no final dot
+        if self._heard:
+            self._broke(unsaid, Broke("spoke", "the server said more than it was asked"))
+        try:
+            self._heard = yield hear
+        except Broke as broke:
+            self._broke(unsaid if broke.writing else stage, broke)
+        return hear.ms
 
     def _broke(self, stage: str, broke: Broke) -> NoReturn:
         self.transcript.add(stage, None, broke.reason, broke.ms)

@@ -126,7 +126,7 @@ class Exchange:
             id=_queue_id(reply.text),
             response=self.transcript.response(),
         )
-        return Ended(said, keep=True)
+        return Ended(said, keep=not speaker.said_too_much)
 
     def look(self, ready: Offer) -> Said:
         """What there is when a line was opened."""
@@ -165,8 +165,10 @@ class Exchange:
         begin = f"MAIL FROM:<{mail.sender}>{size}{utf8}"
         recipients = [f"RCPT TO:<{address}>" for _, address in mail.recipients]
         if "PIPELINING" in offer:
-            yield from speaker.begin([("mail", begin), *[("rcpt", one) for one in recipients], ("data", "DATA")])
-        reply = yield from speaker.next("mail", begin)
+            group = [("mail", begin), *[("rcpt", one) for one in recipients], ("data", "DATA")]
+            reply = yield from speaker.begin(group)
+        else:
+            reply = yield from speaker.ask("mail", begin)
         _expect(250, "mail", reply)
         refused: dict[str, Reply] = {}
         for (name, _), command in zip(mail.recipients, recipients, strict=True):
@@ -188,7 +190,7 @@ class Exchange:
         keep = refused.stage == "dot"
         if not keep:
             keep = yield from speaker.settle()
-        return Ended(said, keep)
+        return Ended(said, keep and not speaker.said_too_much)
 
     def _is_about_this_mail(self, refused: Refused, said: Said) -> bool:
         """Tell whether a refusal is clearly about recipient or content, so that the next mail may fare better."""

@@ -237,6 +237,11 @@ class Session:
         """Do as `run` does; the rows are tuples, which cost a fifth of dicts."""
         return self._run(statement, parameters, tuple_row)
 
+    def rehearse(self, statement: Statement, parameters: Mapping[str, object]) -> None:
+        """Run one statement and take back what it did; raises as `run`."""
+        with self._opened() as connection, connection.transaction(force_rollback=True):
+            _rows(_execute(connection, statement, parameters, tuple_row))
+
     def together(self, asked: Sequence[tuple[Statement, Mapping[str, object]]]) -> list[list[Row]]:
         """Run several statements in one round trip; gives the rows of each. The first error is raised."""
         if len(asked) == 1:

@@ -14,6 +14,18 @@ _AWAY = re.compile(r"08...|53...|57...|58...|25006|25P03")
 _BUSY = re.compile(r"40001|40P01|55P03")
 """Those that a database in the best of health gives, too: another transaction was in the way."""
 
+_WHOLE = ("0A", "26", "28", "3D", "3F", "42")
+"""Classes of a fault of the statement, of a right, of something that does not exist."""
+
+_RAISED = re.compile(r"^PL/pgSQL function (?P<name>[^\s(]{1,100})\(")
+"""Where in the context of an error the function stands that raised it."""
+
+_NAMED = {
+    "42501": re.compile(r"^(?P<words>permission denied for [a-z]{1,20} [^\s@]{1,100})$"),
+    "42P01": re.compile(r'^(?P<words>relation "[^"]{1,120}" does not exist)$'),
+}
+"""SQLSTATEs whose message names a thing of the schema and nothing else."""
+
 
 class TimedOut(DatabaseBusy):
     """DatabaseBusy because the statement took longer than its time: less of it may do."""
@@ -23,7 +35,7 @@ class Refusal(DatabaseRefused):
     """DatabaseRefused with the SQLSTATE (None when the driver itself refused the value)."""
 
     def __init__(self, message: str, sqlstate: str | None) -> None:
-        super().__init__(message)
+        super().__init__(message, whole=sqlstate is not None and sqlstate.startswith(_WHOLE))
         self.sqlstate = sqlstate
 
 
@@ -66,4 +78,17 @@ def _translate(error: psycopg.Error) -> DatabaseAway | Refusal:
         return DatabaseBusy(f"another transaction was in the way ({error.sqlstate} {name})")
     if _AWAY.fullmatch(error.sqlstate):
         return DatabaseAway(f"the database does not answer for now ({error.sqlstate} {name})")
-    return Refusal(f"the database refused ({error.sqlstate} {name})", error.sqlstate)
+    return Refusal(f"the database refused ({error.sqlstate} {name}{_where(error)})", error.sqlstate)
+
+
+def _where(error: psycopg.Error) -> str:
+    """What refused it: names of the schema only, no value."""
+    said = error.diag
+    table = f" of {said.schema_name}.{said.table_name}" if said.schema_name and said.table_name else ""
+    if said.constraint_name:
+        return f", constraint {said.constraint_name}{table}"
+    if raised := _RAISED.match(said.context or ""):
+        return f", raised by {raised['name']}()"
+    if error.sqlstate in _NAMED and (named := _NAMED[error.sqlstate].match(said.message_primary or "")):
+        return f", {named['words']}"
+    return table.replace(" of ", ", ", 1)

@@ -63,13 +63,10 @@ class HttpSender:
                 request = steps.send(reply)
         except StopIteration as over:
             said: Said | None = over.value
-            if said is None and reply is None:
+            if said is not None:
+                return said
+            if reply is None:
                 raise RuntimeError("the translation asked for nothing") from None
-            return self._translation.read(reply) if said is None and reply is not None else _given(said)
+            return self._translation.read(reply)
         finally:
             steps.close()
-
-
-def _given(said: Said | None) -> Said:
-    assert said is not None
-    return said

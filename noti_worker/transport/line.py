@@ -11,7 +11,7 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic
 from typing import NoReturn
 
-from noti_worker.transport.talk import Broke, Hear, Secure, Tell
+from noti_worker.transport.talk import Broke, Hear, Secure
 
 _LONGEST_LINE = 4096
 _CHUNK = 65536
@@ -36,21 +36,18 @@ class Line:
         self.mails = 0
         self.idle_since = 0.0
 
-    def do(self, step: Tell | Hear | Secure, ends_at: float) -> str:
-        """Take one step before the monotonic instant `ends_at`, and give the line that was heard; raises Broke."""
-        if type(step) is Hear:
-            if self._buffer and not step.first:
-                line, end, rest = self._buffer.partition(b"\n")
-                if end:  # several answers came together
-                    self._buffer = rest
-                    step.ms = 0.0
-                    return line.rstrip(b"\r").decode("utf-8", "replace")
-            heard = self._heard(step, ends_at)
-        elif type(step) is Tell:
-            self._tell(step.content, min(ends_at, monotonic() + step.most), unasked=step.unasked)
-            heard = ""
+    def do(self, step: Hear | Secure, ends_at: float) -> list[str]:
+        """Take one step before the monotonic instant `ends_at`, and give what was heard; raises Broke."""
+        if isinstance(step, Secure):
+            heard = [self._secure(ends_at)]
         else:
-            heard = self._secure(ends_at)
+            if step.first:
+                if self._buffer:  # what was begun before is not the answer to what is told now
+                    self._broke("spoke", "the server said more than it was asked", writing=True)
+                self._write(step.first, ends_at)
+                self._since = monotonic()
+            until = monotonic() + step.most
+            heard = self._read(until if step.beyond or until < ends_at else ends_at)
         now = monotonic()
         step.ms = (now - self._since) * 1000
         self._since = now
@@ -70,7 +67,7 @@ class Line:
         """Say goodbye, wait at most `patience` seconds for the answer, hang up; failing to is no failure."""
         deadline = monotonic() + max(patience, 0.1)
         try:
-            self._tell(farewell, deadline)
+            self._write(farewell, deadline)
             if patience > 0:
                 self._read(deadline)
         except Broke:
@@ -85,30 +82,19 @@ class Line:
         """Measure the next step from here on."""
         self._since = monotonic()
 
-    def _tell(self, content: bytes, deadline: float, *, unasked: bool = True) -> None:
-        if self._buffer and not unasked:
-            # The next word would be taken for the answer to what is told now.
-            self._broke("spoke", "the server said more than it was asked")
+    def _write(self, content: bytes, deadline: float) -> None:
         rest = memoryview(content)
         try:
             for start in range(0, len(rest), _CHUNK):
                 # A write that fails was not taken by the kernel whole, so its last line is not complete.
                 self._send(rest[start : start + _CHUNK], deadline)
         except TimeoutError:
-            self._broke("timeout", "the server does not read")
+            self._broke("timeout", "the server does not read", writing=True)
         except OSError:
-            self._broke("closed", "the server closed the connection")
+            self._broke("closed", "the server closed the connection", writing=True)
 
-    def _heard(self, step: Hear, ends_at: float) -> str:
-        deadline = monotonic() + step.most
-        if not step.beyond and deadline > ends_at:
-            deadline = ends_at
-        if step.first:
-            self._tell(step.first, deadline)
-        return self._read(deadline)
-
-    def _read(self, deadline: float) -> str:
-        while (end := self._buffer.find(b"\n")) < 0:
+    def _read(self, deadline: float) -> list[str]:
+        while b"\n" not in self._buffer:
             if len(self._buffer) > _LONGEST_LINE:
                 self._broke("endless", "the server's answer has no end")
             try:
@@ -120,8 +106,8 @@ class Line:
             if not received:
                 self._broke("closed", "the server closed the connection")
             self._buffer += received
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        return line.rstrip(b"\r").decode("utf-8", "replace")
+        *lines, self._buffer = self._buffer.split(b"\n")
+        return [line.rstrip(b"\r").decode("utf-8", "replace") for line in lines]
 
     def _secure(self, deadline: float) -> str:
         if self._context is None:
@@ -187,8 +173,8 @@ class Line:
         """True when something was read off the socket already and decrypted."""
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
-    def _broke(self, code: str, reason: str) -> NoReturn:
-        raise Broke(code, reason, (monotonic() - self._since) * 1000) from None
+    def _broke(self, code: str, reason: str, *, writing: bool = False) -> NoReturn:
+        raise Broke(code, reason, (monotonic() - self._since) * 1000, writing=writing) from None
 
 
 def _left(deadline: float) -> float:

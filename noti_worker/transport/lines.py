@@ -122,7 +122,7 @@ class Lines(Generic[Ready]):
 
 
 def _drive(talk: Talk[T], line: Line, first: float, ends_at: float) -> T:
-    """Do what the conversation asks for until it is over; the first line is waited for until `first`."""
+    """Do what the conversation asks for until it is over; the first answer is waited for until `first`."""
     until = first
     try:
         step = next(talk)
@@ -132,8 +132,7 @@ def _drive(talk: Talk[T], line: Line, first: float, ends_at: float) -> T:
             except Broke as broke:
                 step = talk.throw(broke)
             else:
-                if heard:
-                    until = ends_at
+                until = ends_at
                 step = talk.send(heard)
     except StopIteration as over:
         result: T = over.value

@@ -1,8 +1,7 @@
 """What a conversation over a line of text may ask the house for, as plain values: no socket, no clock.
 
-A conversation is a generator. It yields a `Tell`, `Hear` or `Secure` and is sent the line that was heard, or nothing;
-`ms` of the step says how long it took. Where the line breaks, `Broke` is thrown in. Who drives it (a thread, an event
-loop) is not its matter.
+A conversation is a generator. It yields a `Hear` or `Secure` and is sent what was heard; `ms` of the step says how long
+that took. Where the line breaks, `Broke` is thrown in. Who drives it (a thread, an event loop) is not its matter.
 """
 
 from collections.abc import Generator
@@ -17,25 +16,15 @@ STEP_AT_MOST = 60.0
 
 
 @dataclass(slots=True)
-class Tell:
-    """Write `content`, within `most` seconds. With `unasked` = False nothing may have been said that was not heard."""
-
-    content: bytes = field(repr=False)
-    most: float = STEP_AT_MOST
-    unasked: bool = True
-    ms: float = 0.0
-
-
-@dataclass(slots=True)
 class Hear:
-    """Read one line within `most` seconds, after `first` was written; with `beyond` also after the limit of the whole.
+    """Write `first`, then read within `most` seconds what comes: one line or more, without their ends.
 
-    One that was heard may be asked for again: a mail hears four, and none of them is worth an object.
+    With `beyond` reading may last longer than the limit of the whole. A step that was taken may be asked for again.
     """
 
+    first: bytes = field(default=b"", repr=False)
     most: float = STEP_AT_MOST
     beyond: bool = False
-    first: bytes = field(default=b"", repr=False)
     ms: float = 0.0
 
 
@@ -49,17 +38,19 @@ class Secure:
 class Broke(Exception):
     """The line broke: `code` for rules, `reason` for a person, `ms` since the step before was over.
 
+    With `writing` not all was written that was to be: the other side did not get its end.
+
     Codes: dns, refused, connect, not_loopback, timeout, closed, endless, spoke, spoke_early, certificate,
     no_common_tls.
     """
 
-    def __init__(self, code: str, reason: str, ms: float = 0.0) -> None:
+    def __init__(self, code: str, reason: str, ms: float = 0.0, *, writing: bool = False) -> None:
         super().__init__(reason)
-        self.code, self.reason, self.ms = code, reason, ms
+        self.code, self.reason, self.ms, self.writing = code, reason, ms, writing
 
 
 T = TypeVar("T")
-Talk = Generator[Tell | Hear | Secure, str, T]
+Talk = Generator[Hear | Secure, list[str], T]
 
 
 @dataclass(slots=True)

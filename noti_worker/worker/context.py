@@ -18,6 +18,7 @@ from noti_worker.domain.ports import (
 )
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.refusals import Refusals
 
 FAILED = Waits(timedelta(seconds=30), LONGEST_FAILED)
 REFUSED = Waits(timedelta(minutes=1), LONGEST_REFUSED)
@@ -51,6 +52,7 @@ class Context:
     observer: Observer
     dice: Callable[[], float]
     tick: Callable[[str], None]
+    refusals: Refusals
     worker_id: int = UNREGISTERED
 
 

@@ -1,13 +1,15 @@
 """What keeps claimed rows ours: a beat every 2 s, leases prolonged in time, no new send when neither gets through."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Fenced, Trouble
-from noti_worker.domain.ports import Leases, Workers
+from noti_worker.domain.facts import Fenced
+from noti_worker.domain.narrowing import narrow
+from noti_worker.domain.ports import Beat, Leases, Workers
 from noti_worker.worker.context import Context
-from noti_worker.worker.inflight import InFlight
+from noti_worker.worker.inflight import Claim, InFlight
+from noti_worker.worker.refusals import BEAT, LOGS, PROLONG, SEE, spot_of
 from noti_worker.worker.routes import Routes
 
 BEAT_EVERY = 2.0
@@ -40,6 +42,7 @@ class Heartbeat:
         self._last_beat = self._extended = context.clock.monotonic()
         self._beats = 0
         self._dead: tuple[int, ...] = ()
+        self.living: tuple[int, ...] = ()  # the other workers whose hearts beat
         self._told_fenced = False
         in_flight.heard(self._last_beat)  # the register was entered just now
 
@@ -102,27 +105,54 @@ class Heartbeat:
             self._beats = 0
             return False, min(self._outage.failed(error), BEAT_EVERY)
         self._outage.answered()
+        self._context.refusals.can(BEAT)
         self._last_beat = self._clock.monotonic()
         self._clock.hear(beat.now, asked)
         self._beats = self._beats + 1 if beat.known else 0
-        self._dead = beat.dead
+        self._dead, self.living = beat.dead, beat.living
+        self._see(beat)
         self._routes.tell(self._context.worker_id, known=beat.known)
         return True, BEAT_EVERY
+
+    def _see(self, beat: Beat) -> None:
+        """What no statement would report: rows that we may not see, lines of a log that would have no place."""
+        refusals = self._context.refusals
+        for what, names, why in (
+            (SEE, beat.hidden, "row-level security shows this role no row of"),
+            (LOGS, beat.closed, "there is no partition for today, and no default one, of"),
+        ):
+            if names:
+                refusals.cannot(what, f"{why} {', '.join(names)}")
+            else:
+                refusals.can(what)
 
     def _extend(self, now: float) -> bool:
         """Prolong what is in hand; True when that went through."""
         rows = self._in_flight.extendable()
-        fates: Mapping[tuple[int, int], str] = {}
-        if rows:
-            self._context.tick("leases")  # the beat before may have taken all the time that one call may
-            try:
-                fates = self._leases.extend(
-                    self._context.worker_id, [claim.notification for claim in rows], self._lease
-                )
-            except DatabaseAway as error:
-                self._outage.failed(error)
-                return False
-            self._in_flight.extended(rows, fates, now)
+        fates: dict[tuple[int, int], str] = {}
+        went: list[Claim] = []
+
+        def extend(some: Sequence[Claim]) -> None:
+            self._context.tick("leases")  # the call before may have taken all the time that one may
+            known = [claim.notification for claim in some]
+            fates.update(self._leases.extend(self._context.worker_id, known, self._lease))
+            went.extend(some)
+
+        try:
+            found = narrow(rows, extend)
+        except DatabaseAway as error:
+            self._outage.failed(error)
+            return False
+        finally:
+            self._in_flight.extended(went, fates, now)
+        refusals = self._context.refusals
+        if found.whole is not None:
+            refusals.cannot(PROLONG, str(found.whole))
+            return False
+        for claim, refusal in found.refused:  # ours until its lease ends
+            refusals.set_aside(spot_of(claim.notification), PROLONG, refusal, among=bool(went))
+        if went:
+            refusals.can(PROLONG)
         if "busy" not in fates.values():  # else once more with the next beat
             self._extended = now
         return True
@@ -134,5 +164,5 @@ class Heartbeat:
             try:
                 pause = self.step()
             except DatabaseRefused as error:
-                self._context.observer.on(Trouble("leases", str(error)))
+                self._context.refusals.cannot(BEAT, str(error))
                 pause = BEAT_EVERY

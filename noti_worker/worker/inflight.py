@@ -15,6 +15,7 @@ FENCE_AFTER = 10.0
 """Seconds without a heartbeat after which no send is started; others take us for dead after 15."""
 
 _NO_BRIEFING = Briefing()
+_NONE: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class InFlight:
         # By token, not by id: a worker that was paused may claim a row again that is still in flight here.
         self._rows: dict[tuple[int, int], Claim] = {}
         self._open = 0
+        self._ends = float("-inf")  # no lease in hand does before
         self._heard = clock.monotonic()
 
     def take(self, notifications: Iterable[Notification], since: float) -> list[Claim]:
@@ -54,6 +56,7 @@ class InFlight:
         lease_ends = since + self._lease
         rows = [Claim(notification, lease_ends) for notification in notifications]
         with self._lock:
+            self._ends = min(self._ends, lease_ends)
             self._rows.update((claim.token, claim) for claim in rows)
             self._open += len(rows)
         return rows
@@ -107,6 +110,18 @@ class InFlight:
         """All rows in hand."""
         with self._lock:
             return list(self._rows.values())
+
+    def lapsed(self) -> frozenset[int]:
+        """Ids of the rows in hand whose lease is over, as when an application keeps them locked: ours all the same."""
+        now = self._clock.monotonic()
+        if now < self._ends:
+            return _NONE
+        rows = [claim for claim in self.rows() if not claim.lost]
+        self._ends = min((claim.lease_ends for claim in rows if claim.lease_ends > now), default=now + self._lease)
+        lapsed = frozenset(claim.notification.notification_id for claim in rows if claim.lease_ends <= now)
+        if lapsed:
+            self._ends = now
+        return lapsed
 
     @property
     def open(self) -> int:

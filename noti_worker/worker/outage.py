@@ -15,6 +15,11 @@ which neighbours leave expired leases alone after an outage."""
 SAY_EVERY = 60.0
 
 
+MOST_RESULTS = 5_000
+MOST_CONTENT = 64 * 1024 * 1024
+"""Results, and characters of content with them, that wait in memory to be recorded."""
+
+
 class Outage:
     """Shared by all threads that talk to the database: is it away, since when, how long to wait now, what waits for it.
 
@@ -27,6 +32,7 @@ class Outage:
         self._observer = observer
         self._dice = dice
         self._waiting: Callable[[], int] = lambda: 0
+        self._size: Callable[[], int] = lambda: 0
         self._lock = threading.Lock()
         self._since: float | None = None
         self._said = 0.0
@@ -41,14 +47,19 @@ class Outage:
         """True while the database is away."""
         return self._since is not None
 
-    def watch(self, waiting: Callable[[], int]) -> None:
-        """Ask here how many results are in hand."""
-        self._waiting = waiting
+    def watch(self, waiting: Callable[[], int], size: Callable[[], int]) -> None:
+        """Ask here how many results are in hand, and how many characters of content with them."""
+        self._waiting, self._size = waiting, size
 
     @property
     def waiting(self) -> int:
         """How many results are in hand and not recorded."""
         return self._waiting()
+
+    @property
+    def much(self) -> bool:
+        """Whether so much is in hand that nothing may join it before some of it is recorded."""
+        return self._size() > MOST_CONTENT or self.waiting > MOST_RESULTS
 
     @property
     def results_first(self) -> bool:

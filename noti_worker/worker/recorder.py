@@ -3,13 +3,15 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from queue import Empty, SimpleQueue
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Finished, Recorded, RecordRefused, Result, Trouble
+from noti_worker.domain.facts import Finished, Recorded, Result
 from noti_worker.domain.ports import Records
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import InFlight
+from noti_worker.worker.refusals import RECORD, spot_of
 
 FLUSH_AFTER = 0.02
 LARGEST_FLUSH = 500
@@ -39,12 +41,14 @@ class Recorder:
         self._flushed = flushed
         self._clock = context.clock
         self._outage = context.outage
-        self._outage.watch(lambda: self.waiting)
+        self._outage.watch(lambda: self.waiting, lambda: self._size)
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
         self._gathering = threading.Lock()  # taken by the writer whose turn it is to gather
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
+        self._aside: list[Result] = []  # refused alone, each until its pause is over
         self._batches: list[list[Result]] = []  # gathered, and not written yet
+        self._size = 0
         self._stop_at: float | None = None
         self._pause = threading.Event()
         names = [f"recorder {number}" for number in range(1, WRITERS + 1)]
@@ -62,13 +66,16 @@ class Recorder:
 
     def put(self, result: Result) -> None:
         """Take a result; it is recorded soon."""
+        with self._moving:
+            self._size += result.size
         self._incoming.put(result)
 
     @property
     def waiting(self) -> int:
         """How many results are not recorded yet."""
         with self._moving:
-            return self._incoming.qsize() + len(self._waiting) + sum(map(len, self._batches))
+            kept = len(self._waiting) + len(self._aside)
+            return self._incoming.qsize() + kept + sum(map(len, self._batches))
 
     def stop(self, seconds: float) -> int:
         """Record what is left within `seconds`; gives how many results could not be recorded."""
@@ -118,15 +125,21 @@ class Recorder:
         except DatabaseAway as error:
             self._end(batch, batch)
             return self._outage.failed(error)
+        refused = {id_: fate for id_, fate in fates.items() if isinstance(fate, DatabaseRefused)}
+        written = [result for id_, result in first.items() if id_ not in refused and fates[id_] != "busy"]
         again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
+        self._put_aside([(first[id_], error) for id_, error in refused.items()], among=bool(written))
         self._end(batch, again)
+        with self._moving:
+            self._size -= sum(result.size for result in written)
         self._outage.answered()
-        self._in_flight.recorded(result for id_, result in first.items() if fates[id_] != "busy")
-        for id_, fate in fates.items():
-            if fate == "refused":
-                self._context.observer.on(RecordRefused(id_, "the database refuses the result"))
-        self._context.observer.on(Recorded(Counter(fates.values()), self._clock.monotonic() - began))
-        self._flushed(first.values())
+        if written:
+            self._context.refusals.can(RECORD)
+            self._context.refusals.go_on(result.notification.notification_id for result in written)
+        self._in_flight.recorded(written)
+        named = Counter("refused" if isinstance(fate, DatabaseRefused) else fate for fate in fates.values())
+        self._context.observer.on(Recorded(named, self._clock.monotonic() - began))
+        self._flushed(written)
         return BUSY_PAUSE if again else 0.0
 
     def _run(self, name: str) -> None:
@@ -146,15 +159,28 @@ class Recorder:
         try:
             return self.flush(batch)
         except DatabaseRefused as error:
-            # The store has tried each result by itself already: what is refused as a whole is the statement.
-            self._context.observer.on(Trouble("recorder", str(error)))
+            # The store has tried enough of them alone already. It is as if the database were away: nothing is begun.
+            pause = self._context.refusals.cannot(RECORD, str(error))
             self._end(batch, batch)
-            return 1.0
+            return max(pause, BUSY_PAUSE)
+
+    def _put_aside(self, refused: Sequence[tuple[Result, DatabaseRefused]], *, among: bool) -> None:
+        """Keep results that are refused alone, each until its own pause is over."""
+        for result, error in refused:
+            self._context.refusals.set_aside(spot_of(result.notification), RECORD, error, among=among)
+            with self._moving:
+                self._aside.append(result)
 
     def _begin(self) -> list[Result]:
         """Make the next batch of what has to be written once more."""
+        # When nothing can be recorded, each of them may be the first that can; at the end there is no later.
+        all_ = self._stop_at is not None or not self._context.refusals.records
+        over = self._context.refusals.over
         with self._moving:
             batch, self._waiting = self._waiting, []
+            due = [all_ or over(result.notification.notification_id) for result in self._aside]
+            batch += compress(self._aside, due)
+            self._aside = [result for result, now in zip(self._aside, due, strict=True) if not now]
             self._batches.append(batch)
         return batch
 

@@ -1,12 +1,14 @@
 """Rows that were claimed and not started go back, uncharged."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.ports import Records
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import Claim, InFlight
+from noti_worker.worker.refusals import GIVE_BACK, spot_of
 
 BUSY_PAUSE = 0.2
 """Seconds after which a row that an application had locked is tried again."""
@@ -40,19 +42,34 @@ class Returns:
         claims = self._due(now)
         if not claims:
             return 0
+        fates: dict[tuple[int, int], str] = {}
+
+        def release(some: Sequence[Claim]) -> None:
+            rows = [claim.notification for claim in some]
+            fates.update(self._records.release(self._context.worker_id, rows))
+
         try:
-            fates = self._records.release(self._context.worker_id, [claim.notification for claim in claims])
+            found = narrow(claims, release)
         except DatabaseAway:
-            self._waiting.extend(claims)
+            self._waiting.extend(claim for claim in claims if claim.token not in fates)
+            self._in_flight.drop(claim for claim in claims if claim.token in fates)
             raise
-        except DatabaseRefused:
-            self._in_flight.drop(claims)  # left to their leases, which nobody prolongs any more
-            raise
+        for claim, error in found.refused:  # left to their leases, which nobody prolongs any more
+            self._context.refusals.set_aside(spot_of(claim.notification), GIVE_BACK, error, among=bool(fates))
+            self._in_flight.drop([claim])
+        if found.untried:
+            self._busy += found.untried
+            self._busy_until = now + BUSY_PAUSE
+        if found.whole is not None:
+            self._busy_until = now + self._context.refusals.cannot(GIVE_BACK, str(found.whole))
+        elif fates:
+            self._context.refusals.can(GIVE_BACK)
         for claim in claims:
-            if fates.get(claim.token) == "busy":  # locked by an application: left to its lease it would count as lost
+            fate = fates.get(claim.token)
+            if fate == "busy":  # locked by an application: left to its lease it would count as lost
                 self._busy.append(claim)
                 self._busy_until = now + BUSY_PAUSE
-            else:
+            elif fate is not None:
                 self._in_flight.drop([claim])
         return sum(fate == "released" for fate in fates.values())
 

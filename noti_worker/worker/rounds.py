@@ -1,10 +1,11 @@
 """The worker's loop: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import Result, Steered, Trouble
+from noti_worker.domain.facts import Result, Steered
 from noti_worker.domain.notification import Channel
 from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.claimer import Claimer
@@ -12,6 +13,8 @@ from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.pools import PATIENCE, Pool
+from noti_worker.worker.refusals import CIRCUITS, CLAIM, LOOK, PROBE, RECORD, SEE, STEER
+from noti_worker.worker.retrials import Retrials
 from noti_worker.worker.returns import Returns
 from noti_worker.worker.scanner import EARLIEST, LaneScanner
 from noti_worker.worker.steering import LEARN_EVERY, Steering
@@ -30,7 +33,6 @@ IDLE_AFTER = 60.0
 IDLE_FACTOR = 5
 """After a minute without any unfinished row the polls are this many times rarer, while hints arrive."""
 
-MOST_UNRECORDED = 5_000
 FLUSH_PAUSE = 0.1
 
 
@@ -56,9 +58,11 @@ class Rounds:
         self._steering = steering
         self._circuits = circuits
         self._clock = context.clock
+        self._refusals = context.refusals
         self.returns = Returns(context, doors.records, in_flight)
         self._claimer = Claimer(context, doors.claims, in_flight, heartbeat, self.returns)
-        self._scanner = LaneScanner(doors.lanes, steering, context.clock, context.pace.poll_interval)
+        self._scanner = LaneScanner(context, doors.lanes, steering)
+        self._retrials = Retrials(context, doors.records, self._claimer, self.returns, pools)
         self.suspects = Suspects(context, in_flight, pools, self._scanner, self._claimer, self.returns)
         self._busy_at = context.clock.monotonic()
         self._known_dead: frozenset[int] = frozenset()
@@ -88,8 +92,10 @@ class Rounds:
         try:
             self.returns.release()
             outage = self._context.outage
-            if self._in_flight.fenced or outage.results_first or outage.waiting > MOST_UNRECORDED:
+            if self._in_flight.fenced or outage.results_first or outage.much:
                 return FLUSH_PAUSE
+            if self._refusals.stopped(SEE) is not None:
+                return self._context.pace.poll_interval
             idle = not (self._scanner.heads or len(self._in_flight))
             if self._circuits.pending or self._steering.due(self._clock.monotonic(), idle=idle):
                 self._steer()
@@ -98,8 +104,7 @@ class Rounds:
             return self._round()
         except DatabaseAway as error:
             return self._context.outage.failed(error)
-        except DatabaseRefused as error:
-            self._context.observer.on(Trouble("loop", str(error)))
+        except DatabaseRefused:  # `whether` has said what
             return self._context.pace.poll_interval
 
     def _round(self) -> float:
@@ -108,11 +113,14 @@ class Rounds:
         if self._scanner.heads and self._steering.due(self._clock.monotonic()):
             self._steer()
             self._look()
+        if not self._refusals.records:
+            return self._rehearse()
         hungry: list[Pool] = []  # more may wait for them
         for channel, pool in self._pools.items():
-            want = pool.want
-            if self._claim(channel, pool, want) if want > 0 else pool.free > 0:
+            want = self._refusals.most(channel, pool.want)
+            if self._claim(channel, pool, want) if want > 0 else pool.want == 0 and pool.free > 0:
                 hungry.append(pool)
+        self._retrials.run(self._steering, self._in_flight, self.suspects)
         self.suspects.search()
         if self._scanner.more and not hungry:
             self._scanner.pass_on()
@@ -121,15 +129,19 @@ class Rounds:
 
     def _steer(self) -> None:
         """Learn what is closed, after our own news of it; what is new counts from this round on."""
-        known = self._circuits.write()
+        known: Collection[str] = ()
+        with suppress(DatabaseRefused), self._refusals.whether(CIRCUITS):
+            known = self._circuits.write()
         now = self._clock.monotonic()
-        closures = self._doors.closures.closures()
+        with self._refusals.whether(STEER):
+            closures = self._doors.closures.closures()
         if self._steering.learn(closures, now):
             self._scanner.forget_floors()  # what was passed over while it was closed lies before them
             self._context.observer.on(Steered(closures.all))
         self._circuits.written(known)
-        if self._circuits.take():
-            self._scanner.forget_floors()
+        with suppress(DatabaseRefused), self._refusals.whether(PROBE):
+            if self._circuits.take():
+                self._scanner.forget_floors()
 
     def _heed_deaths(self) -> None:
         """Sweep at once when another worker died: its rows lie behind the floors."""
@@ -141,19 +153,35 @@ class Rounds:
     def _look(self) -> None:
         """See which lanes have rows, if it is time; what came in while nothing can start is seen when something can."""
         if not len(self._in_flight) or any(pool.want > 0 for pool in self._pools.values()):
-            self._scanner.look([channel for channel in self._pools if not self._steering.closes_channel(channel)])
+            with self._refusals.whether(LOOK):
+                self._scanner.look([channel for channel in self._pools if not self._steering.closes_channel(channel)])
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
-        """Claim for one channel; True when more may wait."""
-        ask = self._scanner.ask(channel, want, pool.room)
+        """Claim for one channel; True when more may wait. What is refused to one is not refused to the others."""
+        try:
+            ask = self._scanner.ask(channel, want, pool.room)
+        except DatabaseRefused as error:
+            self._refusals.cannot(CLAIM, str(error), channel)
+            return False
         if ask is None:
             return False
-        claims = self._claimer.take(ask)
-        more = self._scanner.claimed(ask, [claim.notification for claim in claims])
+        claims, walked = self._claimer.take(ask)
+        rows = [claim.notification for claim in claims]
+        if walked:
+            more = self._scanner.claimed(ask, rows)
+        else:  # the next claim passes over what is refused
+            self._scanner.took(rows)
+            more = self._refusals.stopped(CLAIM, channel) is None
         if claims:
             self._vain_hints = 0
             pool.submit(self._claimer.brief(claims))
         return more
+
+    def _rehearse(self) -> float:
+        """Nothing is sent before it is known that results can be written: see by rows that are not sent."""
+        if self._retrials.rehearse(self._scanner):
+            return 0.0
+        return max(self._refusals.stopped(RECORD) or 0.0, FLUSH_PAUSE)
 
     def _pause(self, hungry: Sequence[Pool]) -> float:
         """Seconds to wait: none while more may wait for a pool with much room, few for one with little."""

@@ -14,7 +14,8 @@ from operator import attrgetter
 from noti_worker.domain.closures import Skip
 from noti_worker.domain.lanes import BEHIND, END, NOWHERE, Floor, Lane, LaneHead, Share, floor_for, share_out
 from noti_worker.domain.notification import Channel, Notification
-from noti_worker.domain.ports import Clock, Lanes
+from noti_worker.domain.ports import Lanes
+from noti_worker.worker.context import Context
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.sweep import Sweep
 
@@ -60,12 +61,13 @@ class Ask:
 class LaneScanner:
     """The lanes of the present window, and where to begin in them. Used by the loop's thread, hastened by any."""
 
-    def __init__(self, lanes: Lanes, steering: Steering, clock: Clock, poll_interval: float) -> None:
+    def __init__(self, context: Context, lanes: Lanes, steering: Steering) -> None:
         """Know nothing; the first look is due at once and goes from the start of every lane."""
         self._lanes = lanes
         self._steering = steering
-        self._clock = clock
-        self._poll_interval = poll_interval
+        self._clock = context.clock
+        self._poll_interval = context.pace.poll_interval
+        self._refusals = context.refusals
         self.heads: dict[Lane, LaneHead] = {}
         self.floors: dict[Lane, Floor] = {}
         self._dry: set[Lane] = set()  # gave all they had since they were seen
@@ -151,7 +153,7 @@ class LaneScanner:
             limit = min(limit, most)
         if limit <= 0 or self._steering.closes_channel(channel):  # an account may have failed since the look
             return None
-        since, at, skip = self._clock.monotonic(), self._clock.now(), self._steering.skip(channel)
+        since, at, skip = self._clock.monotonic(), self._clock.now(), self._skip(channel)
         sweeping = self._sweeps(channel)
         heads = self._of(channel)
         due = {head.lane for head in heads if head.due_at <= at + BEHIND}
@@ -168,12 +170,11 @@ class LaneScanner:
                 self.floors.pop(lane, None)
         if not shares:
             return None
-        return Ask(self._in_strides(shares) if skip else shares, limit, skip, at, since, sweeping)
+        return Ask(self._in_strides(shares) if skip.many else shares, limit, skip, at, since, sweeping)
 
     def claimed(self, ask: Ask, batch: Sequence[Notification]) -> bool:
         """Note what a claim gave, and so how far its lanes were walked; True when they may have more."""
-        if batch and self._steering.probes:
-            self._steering.claimed(batch[0].channel)
+        self.took(batch)
         taken = dict.fromkeys((share.lane for share in ask.shares), 0)
         for of, rows in groupby(batch, key=attrgetter("channel", "priority", "tenant_id")):
             lane, of_lane = Lane(*of), list(rows)
@@ -196,6 +197,11 @@ class LaneScanner:
             self.spent(self._clock.monotonic() - ask.since, done=not self._swept)
         return len(batch) >= ask.limit or any(lane not in self._dry for lane in taken)
 
+    def took(self, batch: Sequence[Notification]) -> None:
+        """Note what was taken without walking a lane to its end."""
+        if batch and self._steering.probes:
+            self._steering.claimed(batch[0].channel)
+
     def searches(self) -> bool:
         """Tell once in each window of a round from the start that it is to be searched for suspects."""
         unsearched, self._unsearched = self._unsearched, False
@@ -207,7 +213,7 @@ class LaneScanner:
         shares = share_out(self._of(channel), 1, self._searched, at)
         if not shares:
             return None
-        return Ask(self._in_strides(shares), 1, self._steering.skip(channel), at, since, solo=True)
+        return Ask(self._in_strides(shares), 1, self._skip(channel), at, since, solo=True)
 
     def found_none(self, ask: Ask) -> None:
         """The next search of the channel goes on where this one ended."""
@@ -220,6 +226,11 @@ class LaneScanner:
         self._spent += seconds
         if not self.more:
             self._sweep.took(self._spent, self._clock.monotonic(), 1.0 if done else 0.0)
+
+    def _skip(self, channel: Channel) -> Skip:
+        """The rows that a claim passes over: those that are closed, and those that the database refused us."""
+        skip, rows = self._steering.skip(channel), self._refusals.rows
+        return replace(skip, rows=rows) if rows else skip
 
     def _of(self, channel: Channel) -> list[LaneHead]:
         return [head for lane, head in self.heads.items() if lane.channel is channel]

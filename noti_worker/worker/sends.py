@@ -1,15 +1,15 @@
 """What a sender thread does with one row: see whether it may start, deliver it, report."""
 
-import threading
 from collections.abc import Callable
 
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
-from noti_worker.domain.facts import LeaseLost, Result, Trouble
+from noti_worker.domain.facts import LeaseLost, Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Notification, OnUncertain
 from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.plans import Plans
+from noti_worker.worker.refusals import LOOK_UP, MARK, spot_of
 from noti_worker.worker.returns import Returns
 from noti_worker.worker.steering import Steering
 
@@ -42,7 +42,8 @@ class Sends:
         try:
             # None when a reload took the channel away.
             serve = claim.serve = plan.channels.get(claim.notification.channel)
-            paused = self._steering.closes(claim.notification)  # since the claim
+            # Since the claim; what was claimed with little in hand may have a lot to record.
+            paused = self._steering.closes(claim.notification) or self._context.outage.much
             if serve is None or paused or not (self._complete(claim) and self._may_start(claim, serve.policy)):
                 self._returns.give_back([claim])
                 return
@@ -72,13 +73,14 @@ class Sends:
         except DatabaseAway:
             return False
         except DatabaseRefused as error:
-            self._context.observer.on(Trouble("contents", str(error)))
-            # Given back it is claimed again at once.
-            threading.Event().wait(self._context.pace.poll_interval)
+            self._context.refusals.set_aside(spot_of(claim.notification), LOOK_UP, error)
             return False
+        self._context.refusals.can(LOOK_UP, claim.notification.channel)
         return True
 
     def _may_start(self, claim: Claim, policy: Policy) -> bool:
+        if not self._context.refusals.records:  # what came of it would only be known here
+            return False
         margin = min(policy.send_timeout, self._context.pace.lease.total_seconds() / 2)
         return self._in_flight.start(claim, margin) and self._marked(claim.notification, policy)
 
@@ -88,8 +90,12 @@ class Sends:
             return True
         try:
             ours = self._doors.leases.dispatch(self._context.worker_id, notification)
-        except (DatabaseAway, DatabaseRefused):
+        except DatabaseAway:
             return False
+        except DatabaseRefused as error:
+            self._context.refusals.set_aside(spot_of(notification), MARK, error)
+            return False
+        self._context.refusals.can(MARK, notification.channel)
         if not ours:
             self._context.observer.on(LeaseLost(notification.notification_id))
         return ours

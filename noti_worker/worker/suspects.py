@@ -62,11 +62,16 @@ class Suspects:
             ask = self._scanner.search(channel)
             if ask is None:
                 continue
-            if claims := self._claimer.take(ask):
-                self._suspect = Suspect(claims[0], now)
+            claims, _ = self._claimer.take(ask)
+            if claims:
+                self.adopt(claims[0])
                 break
             self._scanner.found_none(ask)
         self._scanner.spent(self._clock.monotonic() - now)
+
+    def adopt(self, claim: Claim) -> None:
+        """Take on one that was claimed while none is present."""
+        self._suspect = Suspect(claim, self._clock.monotonic())
 
     def run_alone(self) -> float:
         """Wait until nothing else is in flight, then send the one that is present; gives the pause."""
@@ -82,7 +87,10 @@ class Suspects:
             return 0.0
         if not suspect.submitted and len(self._in_flight) <= 1:
             suspect.submitted = True
-            self._pools[suspect.claim.notification.channel].submit(self._claimer.brief([suspect.claim]))
+            ready = self._claimer.brief([suspect.claim])
+            self._pools[suspect.claim.notification.channel].submit(ready)
+            if not ready:
+                self._suspect = None
         elif not suspect.submitted and waited >= ALONE_WITHIN:
             self.abandon()
             self._search_from = now + 20 * waited  # in vain: it must not keep the others from being claimed

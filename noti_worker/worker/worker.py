@@ -210,7 +210,9 @@ class Worker:
             "channels": sorted(self._plans.current.channels),
             "in_flight": len(self._in_flight),
             "stopping": self.stop.asked is not None,
-        } | ({"reload_refused": self._refused} if self._refused else {})
+            **({"reload_refused": self._refused} if self._refused else {}),
+            **self._context.refusals.state(),
+        }
 
     def _listen(self) -> None:
         while self.stop.asked is None:

@@ -515,3 +515,47 @@ def test_a_look_that_takes_too_long_is_a_warning_and_the_others_go_on(
     findings = doctor()
     assert "could not be looked at" in told(findings, "indexes", "warning")[0]
     assert told(findings, "rows", "ok")
+
+
+REFUSED = (
+    '{"channels": ["email"], "unable": {"record": "the database refused (42501 InsufficientPrivilege)"}, "refused": 30,'
+    ' "refused_rows": [{"id": 17, "what": "claim", "why": "no"}, {"id": 18, "what": "claim", "why": "no"}, 7, {}]}'
+)
+
+
+def test_what_the_database_refuses_to_a_worker_is_a_problem(
+    doctor: Callable[..., Told], connection: Connection
+) -> None:
+    connection.execute("INSERT INTO noti.workers (host, pid, version, state) VALUES ('h', 1, 'x', %s)", [REFUSED])
+    [number] = connection.execute("SELECT worker_id FROM noti.workers").fetchone() or []
+    found = doctor(exits=1)
+    [unable] = told(found, "workers", "problem")
+    assert unable.startswith(
+        f"worker {number} (process 1 on h) is not ready, it cannot record: the database refused (42501 "
+    )
+    [rows] = told(found, "rows", "problem")
+    assert rows.startswith(
+        f"30 rows are refused to worker {number}, the others go on: 17, 18 (claim: no) and 28 more → mend"
+    )
+
+
+def test_what_a_worker_says_in_another_form_is_not_believed(
+    doctor: Callable[..., Told], connection: Connection
+) -> None:
+    odd = '{"channels": ["email"], "unable": ["x"], "refused": "many", "refused_rows": {"a": 1}}'
+    connection.execute("INSERT INTO noti.workers (host, pid, version, state) VALUES ('h', 1, 'x', %s)", [odd])
+    assert told(doctor(), "rows", "problem") == []
+
+
+def test_rows_that_nobody_sees_and_lines_without_a_place_are_problems(
+    doctor: Callable[..., Told], connection: Connection
+) -> None:
+    connection.execute("ALTER TABLE noti.templates ENABLE ROW LEVEL SECURITY")
+    connection.execute("DROP TABLE noti.audit_log_default")
+    for [name] in connection.execute("SELECT partition FROM noti.log_partitions() WHERE log = 'audit_log'").fetchall():
+        connection.execute(f"DROP TABLE noti.{name}".encode())
+    closed, hidden = told(doctor(exits=1), "schema", "problem")
+    assert closed.startswith("noti.audit_log has no partition for today and no default one: nothing can be recorded")
+    assert hidden.startswith("row-level security is on for noti.templates, and no policy shows anybody a row of it")
+    connection.execute("CREATE POLICY all_of_it ON noti.templates USING (true)")
+    assert len(told(doctor(exits=1), "schema", "problem")) == 1

@@ -408,3 +408,16 @@ def test_circuits_are_listed_closed_and_opened_by_hand(
     assert noti("circuits", "close", "relay").stdout == "used again: account relay\n"
     assert noti("circuits", "close", "relay").exit_code == 1
     assert "no running worker has an account reley" in noti("circuits", "open", "reley").stderr
+
+
+def test_what_the_database_refuses_to_a_worker_stands_at_the_top(noti: Invoke, connection: Connection) -> None:
+    state = (
+        '{"channels": ["email"], "unable": {"record": "the database refused (42501)"}, "refused": 1,'
+        ' "refused_rows": [{"id": 17, "what": "claim", "why": "the database refused (23514, constraint mine)"}]}'
+    )
+    connection.execute("INSERT INTO noti.workers (worker_id, state) VALUES (7, %s), (8, '{}')", [state])
+    lines = noti("status").stdout.splitlines()
+    assert lines[1:3] == [
+        "NOT READY: worker 7 cannot record: the database refused (42501)",
+        "REFUSED to worker 7, 1 rows: 17 (claim: the database refused (23514, constraint mine))",
+    ]

@@ -134,7 +134,15 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         (f.Reloaded(("email",), ()), "info", "reloaded", {"channels": ["email"], "restart": []}),
         (f.Reloaded((), ("worker.lease",)), "warning", "reloaded", {"restart": ["worker.lease"]}),
         (f.ReloadRefused("worker.lease: no"), "error", "reload_refused", {"error": "worker.lease: no"}),
-        (f.RecordRefused(17, "no"), "error", "record_refused", {"notification_id": 17, "error": "no"}),
+        (
+            f.RowSetAside(17, "record", "no", 10.0, 2),
+            "error",
+            "row_set_aside",
+            {"notification_id": 17, "what": "record", "error": "no", "seconds": 10.0, "rows": 2},
+        ),
+        (f.RowGoesOn(17, 1), "info", "row_goes_on", {"notification_id": 17, "rows": 1}),
+        (f.Unable("record", "no", 1.23), "error", "unable", {"what": "record", "error": "no", "seconds": 1.2}),
+        (f.Able("record", 1.23), "info", "able", {"what": "record", "seconds": 1.2}),
         (
             f.Steered(frozenset({Closure("channel", "email"), Closure("everything")})),
             "info",
@@ -234,13 +242,14 @@ def test_canaries_in_any_part_of_a_fact_do_not_reach_the_log(told: Log) -> None:
         *(f.Finished((result,)) for result in results),
         f.Claimed((row,), 0.1),
         f.DatabaseLost(quoted, 1.0, 1),
-        f.RecordRefused(1, quoted),
+        f.RowSetAside(1, "record", quoted, 10.0, 1),
+        f.Unable("record", quoted, 1.0),
         f.RendererKilled(address, quoted),
         f.Trouble("loop", quoted),
         f.WorkerStopping(quoted, 1),
         level="debug",
     )
-    assert len(lines) == 8
+    assert len(lines) == 9
     text = json.dumps(lines).lower()
     for canary in (*CANARIES, number[2:]):
         if canary is not body:

@@ -65,7 +65,11 @@ def everything() -> MetricsObserver:
         f.RendererKilled(None, "too slow"),
         f.Retained({"sent": 3}, (), (), (), {}),
         f.Trouble("loop", "KeyError"),
-        f.RecordRefused(17, "no"),
+        f.RowSetAside(17, "record", "no", 10.0, 3),
+        f.RowGoesOn(17, 2),
+        f.Unable("record", "no", 0.0),
+        f.Unable("claim email", "no", 0.0),
+        f.Able("claim email", 1.0),
         f.WorkerStopping("SIGTERM", 0),
         f.WorkerStopped(0, 0),
     ):

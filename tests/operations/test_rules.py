@@ -251,6 +251,16 @@ CASES = (
         series("noti_worker_troubles_total", "0x5 1x90"),
         {5: set(), 8: {"NotiTroubles"}, 80: set()},
     ),
+    Case(
+        "tells of single rows that are refused",
+        series("noti_worker_rows_set_aside", "0x5 2x30 0x60"),
+        {15: set(), 22: {"NotiRowsRefused"}, 40: set()},
+    ),
+    Case(
+        "tells when the database refuses all of one kind",
+        series("noti_worker_unable", "0x5 1x30 0x60", what="record"),
+        {6: set(), 9: {"NotiDatabaseRefuses"}, 40: set()},
+    ),
     Case("tells of slow records", took("noti_worker_record_seconds", slow=True), {9: set(), 20: {"NotiDatabaseSlow"}}),
     Case("tells of slow claims", took("noti_worker_claim_seconds", slow=True), {9: set(), 20: {"NotiDatabaseSlow"}}),
     Case("silent on quick records", took("noti_worker_record_seconds", slow=False), {20: set(), 50: set()}),

@@ -115,8 +115,8 @@ def test_no_row_beyond_the_limit_is_locked_or_changed(database_url: str, connect
     insert(connection, 200, priority="urgent")
     insert(connection, 200)
     parameters = {
-        "worker_id": 1, "lease": LEASE, "dead": [], "in_hand": None, "solo": False, "limit": 7,
-        "closed_providers": [], "closed_templates": [],
+        "worker_id": 1, "lease": LEASE, "dead": [], "living": [], "in_hand": None, "solo": False, "aside": [],
+        "limit": 7, "closed_providers": [], "closed_templates": [],
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
         "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0],
         "untils_at": [END.due_at] * 2, "untils_id": [0, 0], "quotas": [5, 50],

@@ -27,7 +27,7 @@ CLOSED = {
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "claim": {
-        "worker_id": 1, "lease": LEASE, "dead": [7], "in_hand": [1], "solo": False,
+        "worker_id": 1, "lease": LEASE, "dead": [7], "living": [2, 3], "in_hand": [1], "solo": False, "aside": [9],
         "closed_providers": ["\x1frelay"], "closed_templates": ["\x1fwelcome"], "limit": 100,
         "channels": ["email", "email"], "priorities": ["urgent", "normal"], "tenants": ["default", "default"],
         "floors_at": [Floor().due_at] * 2, "floors_id": [0, 0],
@@ -57,7 +57,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "read_oldest": {"channels": ["email"], "priorities": ["normal", "urgent"], "lanes": 2000, "bound": 1000, **CLOSED},
 }  # fmt: skip
 
+PARAMETERS["peek"] = PARAMETERS["claim"]
+
 INDEXES = {
+    "peek": {"notifications_log_hot"},
     "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey"},
     "strides": {"notifications_log_hot"},
     "heads": {"notifications_log_hot"},

@@ -1,10 +1,12 @@
 """A statement is given no more than it can write within its time."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
+from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Verdict
@@ -71,12 +73,14 @@ def test_what_took_too_long_is_halved_until_it_goes_through_and_grows_again() ->
     assert portion.most == PORTION
 
 
-def test_one_result_that_takes_too_long_is_tried_alone() -> None:
+def test_one_result_that_takes_too_long_is_tried_alone_and_does_not_hold_up_the_others_for_ever() -> None:
     write, portion = _Writer(most=0), Portion()
     for _ in range(20):
-        with pytest.raises(TimedOut):
-            record(_results(500), 0.0, write, portion)
+        with suppress(TimedOut):
+            fates = record(_results(500), 0.0, write, portion)
     assert write.counts[-1] == 1
+    assert isinstance(fates.pop(1), DatabaseRefused)
+    assert fates == dict.fromkeys(range(2, 501), "busy")
 
 
 def test_hundreds_of_megabytes_for_the_inbox_are_recorded(queue: PostgresQueue, connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """What a provider says is recorded whatever it is, and one bad result does not hold up the others."""
 
 import math
+import re
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -134,8 +135,11 @@ def test_a_result_that_is_refused_even_so_has_that_fate_and_the_others_are_appli
     rows = claim(queue)
     bad = rows[3].notification_id
     connection.execute(REFUSE.format(f"notification_id <> {bad}").encode())
-    expected = dict.fromkeys(ids(rows), "applied") | {bad: "refused"}
-    assert queue.record(1, [tried(n) for n in rows]) == expected
+    fates = dict(queue.record(1, [tried(n) for n in rows]))
+    refusal = fates.pop(bad)
+    assert isinstance(refusal, DatabaseRefused)
+    assert re.fullmatch(r"the database refused \(23514 CheckViolation, constraint test of noti\.\w+\)", str(refusal))
+    assert fates == {id_: "applied" for id_ in ids(rows) if id_ != bad}
     assert row(connection, bad)["status"] == "sending"
 
 
@@ -145,6 +149,51 @@ def test_a_missing_right_is_no_fault_of_the_results(queue: PostgresQueue, connec
     connection.execute("ALTER TABLE noti.inbox RENAME TO inbox_gone")
     with pytest.raises(DatabaseRefused, match="42P01"):
         queue.record(1, [tried(n) for n in rows])
+
+
+RAISE = """
+CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  RAISE EXCEPTION 'no to ada@example.com' USING ERRCODE = '{}'; END $$;
+CREATE TRIGGER no BEFORE UPDATE ON noti.notifications_log FOR EACH ROW WHEN ({}) EXECUTE FUNCTION public.no();
+"""
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "42501"], ids=["raised", "a right"])
+def test_a_trigger_that_raises_for_one_row_costs_the_others_nothing(
+    queue: PostgresQueue, connection: Connection, sqlstate: str
+) -> None:
+    insert(connection, 50)
+    rows = claim(queue)
+    connection.execute(RAISE.format(sqlstate, "new.notification_id = 20 AND new.status = 'sent'").encode())
+    fates = dict(queue.record(1, [tried(n) for n in rows]))
+    refusal = fates.pop(20)
+    assert str(refusal).startswith(f"the database refused ({sqlstate}")
+    assert str(refusal).endswith(", raised by public.no())")
+    assert set(fates.values()) == {"applied"}
+    assert len(fates) == 49
+
+
+def test_a_trigger_that_raises_for_all_is_no_single_result_s(queue: PostgresQueue, connection: Connection) -> None:
+    insert(connection, 50)
+    rows = claim(queue)
+    connection.execute(RAISE.format("P0001", "new.status = 'sent'").encode())
+    with pytest.raises(DatabaseRefused, match=r"raised by public.no\(\)"):
+        queue.record(1, [tried(n) for n in rows])
+    with pytest.raises(DatabaseRefused):
+        queue.rehearse(1, tried(rows[0]))
+    queue.rehearse(1, None)
+    connection.execute("DROP TRIGGER no ON noti.notifications_log")
+    queue.rehearse(1, tried(rows[0]))
+    assert row(connection, 1)["status"] == "sending"  # nothing was written
+    assert attempts(connection, 1) == []
+    assert set(queue.record(1, [tried(n) for n in rows]).values()) == {"applied"}
+
+
+def test_a_right_that_is_missing_shows_without_a_row(queue: PostgresQueue, connection: Connection) -> None:
+    connection.execute("ALTER TABLE noti.audit_log RENAME TO audit_gone")
+    with pytest.raises(DatabaseRefused, match="42P01") as caught:
+        queue.rehearse(1, None)
+    assert caught.value.whole
 
 
 def _in_app(n: Notification) -> tuple[InboxLine]:

@@ -81,6 +81,25 @@ def test_a_row_that_safe_mode_keeps_from_its_recipient_says_so(connection: Conne
         assert free in following(connection)
 
 
+def test_what_the_database_refuses_to_workers_is_not_promised_to_the_next(connection: Connection) -> None:
+    insert(connection, 2)
+    lives(connection, state='{"refused_rows": [{"id": 2, "what": "claim", "why": "the database refused (23514)"}]}')
+    lives(connection, worker_id=2)
+    second = "SELECT noti.next_step(noti.facts(2))"
+    told = connection.execute(second).fetchone()
+    assert told is not None
+    assert told[0].endswith(": worker 1 cannot claim it: the database refused (23514)")
+    free = "the next free worker takes it"
+    lives(connection, state='{"unable": {"record": "the database refused (42501)"}}')
+    assert following(connection).endswith(free), "the other one is able"
+    lives(connection, worker_id=2, state='{"unable": {"claim": "the database refused (42501)"}}')
+    unable = "no running worker is able to: worker 1 cannot record, the database refused (42501)"
+    assert following(connection) == f"try 1 is due since <time>; but {unable}"
+    for odd in ('{"unable": 1, "refused_rows": {}}', '{"unable": {}, "refused_rows": [1, null]}'):
+        lives(connection, state=odd)
+        assert following(connection).endswith(free)
+
+
 def test_a_scheduled_row_says_when(connection: Connection) -> None:
     insert(connection, send_at="2100-01-01 08:00+01")
     lives(connection)

@@ -20,7 +20,7 @@ from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.lifecycle import Backoff, Policy, Verdict, decide
 from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, Priority, Status
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.permits import permit
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, claim, insert
@@ -36,7 +36,9 @@ NO_SUCH_USER = Outcome(Kind.DEAD, code="550 5.1.1", error=f"<{ADDRESS}>: no such
 BAD_PASSWORD = Outcome(Kind.CONFIG, code="535 5.7.8", error="authentication failed")
 TOO_FAST = Outcome(Kind.THROTTLED, code="421 4.7.0", error="slow down", retry_after=90)
 LATER = Outcome(Kind.THROTTLED, code="429", error="come back next week", retry_after=604_800, asked=True)
-SILENT = Outcome(Kind.TRANSIENT, code="timeout", error="no answer within 30 s", stage="connect", offered=False)
+SILENT = Outcome(
+    Kind.TRANSIENT, Scope.PROVIDER, code="timeout", error="no answer within 30 s", stage="connect", offered=False
+)
 CUT = Outcome(Kind.UNCERTAIN, error="the line broke after the payload")
 
 
@@ -66,7 +68,7 @@ class Stage:
         return claimed
 
     def recorded(self, result: Result, worker_id: int = 1) -> str:
-        return self._queues[worker_id].record(worker_id, [result])[1]
+        return str(self._queues[worker_id].record(worker_id, [result])[1])
 
     def tried(self, outcome: Outcome, worker_id: int = 1) -> None:
         assert self.recorded(answer(self.claimed(worker_id), outcome), worker_id) == "applied"

@@ -67,3 +67,11 @@ def test_casts_and_percent_signs_are_left_alone() -> None:
     assert parse("x", "\\set a 1\nSELECT '5'::int, '50%', cast(:a AS int)").sql == (
         "SELECT '5'::int, '50%%', cast(%(a)s AS int)"
     )
+
+
+def test_a_look_at_what_a_claim_would_take_has_the_conditions_of_the_claim() -> None:
+    def conditions(name: str) -> str:
+        text = statement(name).sql
+        return " ".join(text[text.index("FROM noti.notifications_log n") : text.index("SKIP LOCKED")].split())
+
+    assert conditions("peek") == conditions("claim")

@@ -253,9 +253,9 @@ class Storm:
         for daemon in self._started:
             for line in daemon.log:
                 event = line["event"]
-                if event in {"fenced", "lease_lost", "database_lost", "record_refused", "trouble"}:
+                if event in {"fenced", "lease_lost", "database_lost", "row_set_aside", "unable", "trouble"}:
                     story.events[event] += 1
-                if event in {"trouble", "raw", "record_refused"}:
+                if event in {"trouble", "raw", "row_set_aside", "unable"}:
                     story.broken.append(f"a worker said {line}")
         with self._connect() as connection:
             accepts = self._ledger.accepts()

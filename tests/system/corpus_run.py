@@ -30,6 +30,9 @@ CANARY = "canary5e1f0a7b"
 LIMIT = 4
 """Seconds of one send."""
 
+_SOUND = 150
+"""So many mails the strange server takes besides."""
+
 SETTINGS = """
 [accounts.relay]
 provider = "smtp"
@@ -185,6 +188,12 @@ class Corpus:
                     self._good()
         slow = [case for case in cases if case.blocks == "slot"]
         with self.connection.transaction():
+            # Without many good answers the circuit of the strange server's account would open, as it should.
+            self._execute(
+                "INSERT INTO noti.notifications_log (channel, recipient, body, provider, priority)"
+                " SELECT 'email', '250-bare@strange.example', 'Hi', 'strange', 'high'"
+                f" FROM generate_series(1, {_SOUND})"
+            )
             for case in slow:
                 self._insert(case)
             self._run.beside_slots = [self._good() for _ in range(24)]

@@ -61,8 +61,8 @@ FAULTS: Mapping[str, str] = {
     "F32": "certificates that are expired, foreign, self-signed; old TLS",
     "F33": "a storm of 429 with every kind of Retry-After",
     "F34": "a provider's outage with a circuit breaker",
-    "F35": "a flapping provider with a circuit breaker",
-    "F36": "revoked credentials pause the account",
+    "F35": "a provider that comes and goes, with a circuit breaker",
+    "F36": "revoked credentials: the account is left alone",
     "F37": "SMTP: refusals, drops before and after the final dot, slow answers",
     "F38": "every slot of a channel stuck on one destination",
     "F39": "a flood of one tenant beside a quiet one",
@@ -89,7 +89,7 @@ FAULTS: Mapping[str, str] = {
     "F60": "all of it at once, at random",
 }
 
-NOT_YET = frozenset({"F34", "F35", "F36", "F42", "F44", "F51", "F52", "F57"})
+NOT_YET = frozenset({"F42", "F51", "F52", "F57"})
 """What these are about does not exist yet."""
 
 _MARKS = re.compile(r"(?P<opens><!-- fault matrix -->\n).*?(?P<ends><!-- end of fault matrix -->)", re.DOTALL)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.daemon import Daemons
+from tests.verdict import Verdict
 
 ROWS = 500
 BRISK = """
@@ -52,8 +54,13 @@ def next_step(connection: Connection) -> str:
     return "" if found is None else str(found[0])
 
 
+@pytest.mark.fault("F34")
 def test_a_server_that_is_away_for_longer_than_all_retries_loses_nothing(
-    daemons: Daemons, connection: Connection, wait_for: Callable[..., Any], finished: Callable[..., None]
+    daemons: Daemons,
+    connection: Connection,
+    wait_for: Callable[..., Any],
+    finished: Callable[..., None],
+    verdict: Verdict,
 ) -> None:
     with socket.socket() as place:  # bound, and not listening: connections are refused, and nobody else gets the port
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,10 +88,43 @@ def test_a_server_that_is_away_for_longer_than_all_retries_loses_nothing(
     assert changes(connection) == ["circuit_opened", "circuit_closed"]
     assert len(daemon.said("circuit_closed")) == 1
     assert daemon.stop() == 0
+    verdict.say(f"{tries[0]} tries while the server was away; all {ROWS} sent after it, no retry spent", repeats=0)
 
 
+@pytest.mark.fault("F35")
+def test_a_server_that_comes_and_goes_gets_every_mail(
+    daemons: Daemons,
+    connection: Connection,
+    wait_for: Callable[..., Any],
+    finished: Callable[..., None],
+    verdict: Verdict,
+) -> None:
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+        daemons.configure(f'{account(port)}{BRISK}[worker]\ncircuit_wait = "200ms"\n')
+        daemon = daemons.start_ready()
+        arrived: list[str] = []
+        for away in range(1, 4):
+            insert(connection)
+            wait_for(lambda away=away: changes(connection).count("circuit_opened") >= away, timeout=60)
+            with Inbox(port=port) as inbox:
+                finished(120)
+                arrived += [recipient for mail in inbox.mails for recipient in mail.recipients]
+    assert count(connection, "status = 'sent' AND retry_count = 0") == len(arrived) == 3 * ROWS
+    assert changes(connection) == ["circuit_opened", "circuit_closed"] * 3
+    assert daemon.stop() == 0
+    verdict.say(f"away three times: the circuit opened and closed three times, all {3 * ROWS} sent", repeats=0)
+
+
+@pytest.mark.fault("F36")
 def test_a_wrong_password_costs_a_login_now_and_then_and_no_row(
-    daemons: Daemons, connection: Connection, wait_for: Callable[..., Any], finished: Callable[..., None]
+    daemons: Daemons,
+    connection: Connection,
+    wait_for: Callable[..., Any],
+    finished: Callable[..., None],
+    verdict: Verdict,
 ) -> None:
     with Inbox(auth=True) as inbox:
         inbox.behaviour.password = "another"
@@ -104,9 +144,11 @@ def test_a_wrong_password_costs_a_login_now_and_then_and_no_row(
         assert count(connection, "held_at IS NOT NULL OR finished_at IS NOT NULL OR retry_count > 0") == 0
         assert "the account relay is in trouble" in next_step(connection)
         assert "login" in next_step(connection)
+        refused = inbox.behaviour.logins
         inbox.behaviour.password = PASSWORD
         finished(120)
         assert count(connection, "status = 'sent'") == ROWS
         assert len(inbox.mails) == ROWS
     assert changes(connection) == ["circuit_opened", "circuit_closed"]
     assert daemon.stop() == 0
+    verdict.say(f"{refused} logins with a wrong password for {ROWS} rows; all sent once it was mended", repeats=0)

@@ -31,7 +31,7 @@ def test_a_failure_a_skip_and_a_missing_test_are_named() -> None:
             line("F01", outcome="failed", reason="E assert 1 == 2"),
             line("F02", outcome="skipped", reason="no root"),
         ],
-        ["F01", "F02", "F03", "F34"],
+        ["F01", "F02", "F03", "F42"],
     )
     assert failed.bad
     assert failed.happened == "it goes on; FAILED: test_it_goes_on[fast]: E assert 1 == 2"
@@ -49,11 +49,11 @@ def test_every_fault_of_the_matrix_has_its_line() -> None:
 
 
 def test_the_table_goes_between_the_marks_of_the_page() -> None:
-    found = entries([line("F09", said=[{"happened": "a | b", "repeats": 0}])], ["F09", "F10", "F34"])
+    found = entries([line("F09", said=[{"happened": "a | b", "repeats": 0}])], ["F09", "F10", "F42"])
     table = markdown(found, about())
     assert f"| F09 | {FAULTS['F09']} | a \\| b | 0 | 1.5 |\n" in table
     assert table.startswith("Run on 20")
-    assert f"\nWhat these are about does not exist yet: F34 {FAULTS['F34']}.\n" in table
+    assert f"\nWhat these are about does not exist yet: F42 {FAULTS['F42']}.\n" in table
     assert table.endswith(f"\nNot shown by a test yet: F10 {FAULTS['F10']}.\n")
     page = "before\n<!-- fault matrix -->\nold\n<!-- end of fault matrix -->\nafter\n"
     once = written(page, table)

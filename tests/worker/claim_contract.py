@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from noti_worker.domain.closures import Skip
-from noti_worker.domain.lanes import Floor, Lane, Share
+from noti_worker.domain.lanes import Floor, Lane, Share, just
 from noti_worker.domain.notification import Channel, Priority, Status
 from tests.worker.queue_desk import AT_ONCE, LEASE, NORMAL, OTHER, SMS, URGENT, Desk, Standing, claim, ids, lanes, tried
 
@@ -77,6 +77,28 @@ class ClaimContract:
         assert ids(claim(desk, skip=skip)) == [of_another, plain]
         assert ids(claim(desk)) == [template, account]
 
+    def test_single_rows_are_passed_over(self, desk: Desk) -> None:
+        aside, other = desk.add(), desk.add()
+        assert ids(claim(desk, skip=Skip(rows=frozenset({aside, 4711})))) == [other]
+        assert ids(claim(desk)) == [aside]
+
+    def test_a_look_names_the_rows_that_a_claim_would_take_and_takes_none(self, desk: Desk) -> None:
+        late, first = desk.add(seconds=-5), desk.add(seconds=-30)
+        other, urgent = desk.add(OTHER, seconds=-90), desk.add(URGENT, seconds=-1)
+        suspect = desk.add(SMS)
+        for _ in range(2):
+            claim(desk, SMS, lease=AT_ONCE)
+        claim(desk, URGENT)
+        ahead = desk.add(URGENT, seconds=-0.5)
+        shares = [Share(lane, 10) for lane in (URGENT, NORMAL, OTHER, SMS)]
+        spots = desk.queue.peek(2, shares, 3, LEASE, ())
+        assert [spot.notification_id for spot in spots] == [ahead, first, late]
+        assert [spot.lane for spot in spots] == [URGENT, NORMAL, NORMAL]
+        assert [spot.notification_id for spot in desk.queue.peek(2, shares, 10, LEASE, (), solo=True)] == [suspect]
+        assert ids(desk.queue.claim(2, just(spots), 3, LEASE, ())) == [ahead, first, late]
+        assert ids(desk.queue.claim(2, shares, 10, LEASE, ())) == [other]
+        assert desk.row(urgent).claimed_by == 1
+
     # What was lost is claimed again
 
     def test_a_lease_that_ran_out_is_taken_over_and_the_loss_written_down(self, desk: Desk) -> None:
@@ -85,6 +107,12 @@ class ClaimContract:
         [row] = claim(desk, worker_id=2)
         assert (row.claim_count, row.lost_count, row.attempt_count) == (2, 1, 1)
         assert desk.row(number) == Standing(Status.SENDING, 2, 2, 0, 1, 1, ("lost",))
+
+    def test_the_lease_of_a_worker_whose_heart_beats_is_taken_once_it_is_over_for_another(self, desk: Desk) -> None:
+        number = desk.add()
+        claim(desk, lease=AT_ONCE)
+        assert claim(desk, worker_id=2, living=[1, 3]) == []
+        assert ids(claim(desk, worker_id=2, living=[1], lease=AT_ONCE)) == [number]
 
     def test_a_living_lease_is_left_alone_unless_its_worker_is_dead(self, desk: Desk) -> None:
         number = desk.add()

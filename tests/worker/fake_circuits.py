@@ -7,7 +7,8 @@ from typing import Any
 
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import CIRCUIT, Closure, Closures
-from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.notification import Notification
 from noti_worker.domain.ports import Clock
 
 
@@ -27,11 +28,14 @@ class FakeCircuits:
         self.clock = clock
         self.away = False
         self.calls: list[tuple[str, Any]] = []
+        self.refused: dict[str, set[int]] = {}  # rows by the call that is refused because of them
+        self.broken: set[str] = set()  # calls that are refused whatever they ask
         self.paused: set[tuple[str, str]] = set()
         self.circuits: dict[str, Circuit] = {}
 
     def closures(self) -> Closures:
         self._call("closures", None)
+        self._refuse("closures", [])
         return Closures(
             [
                 *(Closure(scope, name) for scope, name in self.paused),
@@ -74,6 +78,13 @@ class FakeCircuits:
 
     def asked(self, name: str) -> list[Any]:
         return [what for call, what in self.calls if call == name]
+
+    def _refuse(self, what: str, rows: Sequence[Notification]) -> None:
+        """As the database does: the whole statement, because of a right or of one row."""
+        if what in self.broken:
+            raise DatabaseRefused(f"42501 {what}", whole=True)
+        if self.refused.get(what, set()).intersection(row.notification_id for row in rows):
+            raise DatabaseRefused(f"23514 {what}")
 
     def _call(self, name: str, what: Any) -> None:
         self.calls.append((name, what))

@@ -10,9 +10,10 @@ from noti_worker.domain.account import RouteLine
 from noti_worker.domain.closures import NOTHING, Skip
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
 from noti_worker.domain.facts import Result
-from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
+from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.notification import Briefing, Channel, Notification, Status
-from noti_worker.domain.ports import Beat, Clock
+from noti_worker.domain.ports import Beat, Clock, Fate
 from tests.domain.rows import claimed
 from tests.worker.fake_circuits import FakeCircuits
 
@@ -69,16 +70,16 @@ class FakeStore(FakeCircuits):
         super().__init__(clock)
         self.rows: dict[int, Row] = {}
         self.refuse_extend = False
-        self.refuse_brief = False
         self.refuse_routes = False
         self.known = True
-        self.refuse_complete = False
         self.large: set[int] = set()
-        self.refuse_release = False
         self.lose_claims = 0  # so many are carried out and not answered
         self.locked: set[int] = set()  # by an application
         self.snatched: set[int] = set()  # each claim of them is taken over at once
         self.dead: tuple[int, ...] = ()
+        self.living: tuple[int, ...] = ()
+        self.hidden: tuple[str, ...] = ()
+        self.closed: tuple[str, ...] = ()
         self.recorded: list[Result] = []
         self.lock = threading.RLock()
 
@@ -99,6 +100,7 @@ class FakeStore(FakeCircuits):
         self, channels: Sequence[Channel], after: Lane | None, window: int, floors: Mapping[Lane, Floor] = NOWHERE
     ) -> Sequence[LaneHead]:
         self._call("heads", {"after": after, "floors": dict(floors)})
+        self._refuse("heads", [])
         now, found = self.clock.now(), dict[Lane, list[Row]]()
         for row in self._open():
             if row.lane.channel in channels and (after is None or row.lane > after):
@@ -136,23 +138,12 @@ class FakeStore(FakeCircuits):
         in_hand: Sequence[int] | None = None,
         solo: bool = False,
         skip: Skip = NOTHING,
+        living: Sequence[int] = (),
     ) -> Sequence[Notification]:
         self._call("claim", {"shares": list(shares), "limit": limit, "dead": dead, "solo": solo, "skip": skip})
         with self.lock:
-            taken: list[Row] = []
-            for share in shares:
-                free = [
-                    row
-                    for row in self._open()
-                    if row.lane == share.lane
-                    and self._due(row)
-                    and share.floor <= row.key < share.until
-                    and self._free(row, worker_id, dead, in_hand)
-                    and (row.notification.lost_count + (row.owner is not None) >= 2) == solo
-                    and not skip.hits(row.notification)
-                    and row.notification.notification_id not in self.locked
-                ]
-                taken += free[: max(min(share.quota, limit - len(taken)), 0)]
+            taken = self._takes(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
+            self._refuse("claim", [row.notification for row in taken])
             for row in taken:
                 self._take(row, worker_id, lease)
             claims = [row.notification for row in taken]
@@ -163,30 +154,88 @@ class FakeStore(FakeCircuits):
             raise DatabaseAway("08006")
         return claims
 
+    def peek(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        in_hand: Sequence[int] | None = None,
+        solo: bool = False,
+        skip: Skip = NOTHING,
+        living: Sequence[int] = (),
+    ) -> Sequence[Spot]:
+        self._call("peek", limit)
+        self._refuse("peek", [])
+        rows = self._takes(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
+        return [Spot(row.lane, row.key, solo) for row in rows]
+
+    def _takes(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        in_hand: Sequence[int] | None,
+        solo: bool,
+        skip: Skip,
+        living: Sequence[int],
+    ) -> list[Row]:
+        with self.lock:
+            taken: list[Row] = []
+            for share in shares:
+                free = [
+                    row
+                    for row in self._open()
+                    if row.lane == share.lane
+                    and self._due(row)
+                    and share.floor <= row.key < share.until
+                    and self._free(row, worker_id, lease, dead, in_hand, living)
+                    and (row.notification.lost_count + (row.owner is not None) >= 2) == solo
+                    and not skip.hits(row.notification)
+                    and row.notification.notification_id not in self.locked
+                ]
+                taken += free[: max(min(share.quota, limit - len(taken)), 0)]
+            return taken
+
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         self._call("brief", len(notifications))
-        if self.refuse_brief:
-            raise DatabaseRefused("42501 InsufficientPrivilege")
+        self._refuse("brief", notifications)
         ids = [each.notification_id for each in notifications]
         return {id_: Briefing(incomplete=True) for id_ in ids if id_ in self.large}
 
     def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
         self._call("complete", notification.notification_id)
-        if self.refuse_complete:
-            raise DatabaseRefused("42501 InsufficientPrivilege")
+        self._refuse("complete", [notification])
         return replace(briefing, incomplete=False, body="the whole content")
 
     # Records
 
-    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, Fate]:
         self._call("record", len(results))
+        fates: dict[int, Fate] = {}
+
+        def write(some: Sequence[Result]) -> None:
+            self._refuse("record", [result.notification for result in some])
+            for result in some:
+                fates[result.notification.notification_id] = self._record(worker_id, result)
+
         with self.lock:
-            return {result.notification.notification_id: self._record(worker_id, result) for result in results}
+            found = narrow(results, write)
+        if found.whole is not None:
+            raise found.whole
+        return fates | {result.notification.notification_id: error for result, error in found.refused}
+
+    def rehearse(self, worker_id: int, result: Result | None) -> None:
+        self._call("rehearse", result and result.notification.notification_id)
+        self._refuse("record", [] if result is None else [result.notification])
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         self._call("release", [each.notification_id for each in notifications])
-        if self.refuse_release:
-            raise DatabaseRefused("42501 InsufficientPrivilege")
+        self._refuse("release", notifications)
         fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
@@ -206,6 +255,7 @@ class FakeStore(FakeCircuits):
         self._call("extend", [each.notification_id for each in notifications])
         if self.refuse_extend:
             raise DatabaseBusy("55P03 LockNotAvailable")
+        self._refuse("extend", notifications)
         fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
@@ -220,6 +270,7 @@ class FakeStore(FakeCircuits):
 
     def dispatch(self, worker_id: int, notification: Notification) -> bool:
         self._call("dispatch", notification.notification_id)
+        self._refuse("dispatch", [notification])
         with self.lock:
             row = self.rows[notification.notification_id]
             if ours := row.belongs_to(worker_id, notification):
@@ -234,7 +285,7 @@ class FakeStore(FakeCircuits):
 
     def beat(self, worker_id: int, state: Mapping[str, object]) -> Beat:
         self._call("beat", dict(state))
-        return Beat(self.known, self.dead, self.clock.now())
+        return Beat(self.known, self.dead, self.clock.now(), self.living, self.hidden, self.closed)
 
     def routes(self, worker_id: int, lines: Sequence[RouteLine]) -> None:
         self._call("routes", list(lines))
@@ -250,13 +301,22 @@ class FakeStore(FakeCircuits):
     def _due(self, row: Row) -> bool:
         return row.notification.due_at <= self.clock.now()
 
-    def _leased(self, row: Row) -> bool:
-        return row.lease_until is not None and row.lease_until >= self.clock.now()
+    def _leased(self, row: Row, grace: timedelta = timedelta()) -> bool:
+        return row.lease_until is not None and row.lease_until >= self.clock.now() - grace
 
-    def _free(self, row: Row, worker_id: int, dead: Sequence[int] | None, in_hand: Sequence[int] | None) -> bool:
+    def _free(
+        self,
+        row: Row,
+        worker_id: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        in_hand: Sequence[int] | None,
+        living: Sequence[int],
+    ) -> bool:
         if row.owner is None:
             return True
-        if dead is not None and (row.owner in dead or not self._leased(row)):
+        grace = lease if row.owner in living else timedelta()
+        if dead is not None and (row.owner in dead or not self._leased(row, grace)):
             return True
         unanswered = in_hand is not None and row.notification.notification_id not in in_hand
         return unanswered and row.owner == worker_id and not row.notification.dispatched

@@ -12,6 +12,7 @@ from noti_worker.domain.ports import Wake
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
 from noti_worker.worker.outage import Outage
+from noti_worker.worker.refusals import Refusals
 from tests.domain.rows import NOW
 from tests.worker.fake_store import FakeStore
 
@@ -55,7 +56,8 @@ PACE = Pace(poll_interval=1.0, batch_size=500, lease=timedelta(minutes=2), drain
 def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_id: int = 7) -> Context:
     """What a part of a worker is given; its dice throw the middle."""
     outage = Outage(clock, observer, lambda: 0.5)
-    return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, worker_id)
+    refusals = Refusals(clock, observer)
+    return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, refusals, worker_id)
 
 
 def doors(store: FakeStore, wake: Wake) -> Doors:

@@ -51,7 +51,7 @@ class House:
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         shared = replace(context(self.clock, self.witness), dice=lambda: self.dice)
-        self.outage = shared.outage
+        self.outage, self.refusals = shared.outage, shared.refusals
         self.recorder = Recorder(shared, self.store, self.in_flight, lambda results: None)
         routes = Routes(self.store, tuple, self.witness)
         self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict, routes)

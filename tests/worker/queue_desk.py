@@ -76,10 +76,11 @@ def claim(
     in_hand: Sequence[int] | None = None,
     solo: bool = False,
     skip: Skip = NOTHING,
+    living: Sequence[int] = (),
 ) -> Sequence[Notification]:
     """Claim from lanes of which each may use the whole limit."""
     shares = [Share(lane, limit, Floor(), END) for lane in of or (NORMAL,)]
-    return desk.queue.claim(worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo, skip=skip)
+    return desk.queue.claim(worker_id, shares, limit, lease, dead, in_hand=in_hand, solo=solo, skip=skip, living=living)
 
 
 def tried(row: Notification, status: Status = Status.SENT, wait: timedelta = timedelta(minutes=1)) -> Result:

@@ -1,11 +1,13 @@
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from noti_worker.domain.errors import DatabaseRefused
-from noti_worker.domain.facts import DatabaseBack, DatabaseLost, Recorded, Result, Trouble
+from noti_worker.domain.facts import Able, DatabaseBack, DatabaseLost, Recorded, Result, RowGoesOn, RowSetAside, Unable
+from noti_worker.domain.ports import Fate
 from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
+from noti_worker.worker.refusals import FIRST, MANY, RECORD
 from tests.worker.fake_store import FakeStore
 from tests.worker.fakes import FakeClock, Witness, context, sent
 
@@ -19,17 +21,25 @@ class Desk:
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         self.flushes = 0
-        self.recorder = Recorder(
-            context(self.clock, self.witness, worker_id=1), self.store, self.in_flight, self._flushed
-        )
+        shared = context(self.clock, self.witness, worker_id=1)
+        self.refusals, self.outage = shared.refusals, shared.outage
+        self.recorder = Recorder(shared, self.store, self.in_flight, self._flushed)
 
     def _flushed(self, results: object) -> None:
         self.flushes += 1
 
-    def finish(self, rows: int) -> None:
+    def records(self) -> bool:
+        """Whether results can be written, as far as is known."""
+        return self.refusals.records
+
+    def try_(self) -> float:
+        """One round of a writer."""
+        return self.recorder._try(self.recorder.gather())
+
+    def finish(self, rows: int, **fields: Any) -> None:
         """Claim rows and put their results."""
         for _ in range(rows):
-            number = self.store.add()
+            number = self.store.add(**fields)
             row = self.store.rows[number]
             row.owner = 1
             [claim] = self.in_flight.take([row.notification], self.clock.monotonic())
@@ -105,22 +115,70 @@ def test_two_results_of_one_row_go_in_two_statements() -> None:
     assert desk.store.asked("record") == [1, 1]
 
 
-def test_a_refused_statement_is_said_and_the_results_stay() -> None:
+def test_a_refused_statement_is_an_outage_of_recording_and_the_results_stay() -> None:
     desk = Desk()
-    refusals = 3
+    desk.finish(30)
+    desk.store.broken = {"record"}
+    for _ in range(3):
+        assert desk.try_() > 0
+        desk.clock.tick(5)
+    assert desk.recorder.waiting == 30
+    assert len(desk.in_flight) == 30
+    assert not desk.records()
+    assert [fact.what for fact in desk.witness.of(Unable)] == [RECORD]
+    desk.store.broken = set()
+    assert desk.try_() == 0.0
+    assert len(desk.store.recorded) == 30
+    assert desk.records()
+    assert [fact.what for fact in desk.witness.of(Able)] == [RECORD]
 
-    def refuse(worker_id: int, results: object) -> dict[int, str]:
-        nonlocal refusals
-        refusals -= 1
-        if refusals >= 0:
-            raise DatabaseRefused("42501 InsufficientPrivilege")
-        return {1: "applied"}
 
-    desk.store.record = refuse  # type: ignore[method-assign]
-    desk.finish(1)
+def test_one_refused_result_is_kept_and_tried_again_and_the_others_are_written() -> None:
+    desk = Desk()
+    desk.finish(30)
+    desk.store.refused["record"] = {7}
+    assert desk.try_() == 0.0
+    assert len(desk.store.recorded) == 29
+    assert (desk.recorder.waiting, len(desk.in_flight)) == (1, 1)
+    assert desk.records()
+    [aside] = desk.witness.of(RowSetAside)
+    assert (aside.notification_id, aside.what, aside.seconds) == (7, RECORD, FIRST)
+    assert desk.recorder.gather() == []  # it has a pause of its own
+    desk.clock.tick(FIRST)
+    assert desk.try_() == 0.0
+    assert desk.witness.of(RowSetAside)[-1].seconds == 2 * FIRST
+    desk.store.refused.clear()
+    desk.clock.tick(2 * FIRST)
+    desk.try_()
+    assert len(desk.store.recorded) == 30
+    assert (desk.recorder.waiting, len(desk.in_flight)) == (0, 0)
+    assert desk.witness.of(RowGoesOn) == [RowGoesOn(7, 0)]
+
+
+def test_results_that_are_refused_one_after_the_other_are_an_outage_too() -> None:
+    desk = Desk()
+    desk.store.refused["record"] = set(range(1, 100))
+    for _ in range(MANY):
+        assert desk.records()
+        desk.finish(1)
+        desk.try_()
+    assert not desk.records()
+    assert desk.recorder.waiting == MANY
+    desk.store.refused.clear()
+    desk.try_()  # none of them waits for its own pause
+    assert desk.records()
+    assert desk.recorder.waiting == 0
+
+
+def test_at_the_end_refused_results_are_tried_once_more() -> None:
+    desk = Desk()
+    desk.finish(2)
+    desk.store.refused["record"] = {2}
+    desk.try_()
+    desk.store.refused.clear()
     desk.recorder.start()
     assert desk.recorder.stop(10) == 0
-    assert len(desk.witness.of(Trouble)) == 3
+    assert len(desk.store.recorded) == 2
 
 
 def test_a_result_counts_as_waiting_until_it_is_written() -> None:
@@ -137,7 +195,7 @@ def test_two_batches_are_written_at_a_time() -> None:
     together = threading.Barrier(2, timeout=5)
     record = desk.store.record
 
-    def meet(worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
+    def meet(worker_id: int, results: Sequence[Result]) -> Mapping[int, Fate]:
         together.wait()
         return record(worker_id, results)
 
@@ -160,3 +218,16 @@ def test_what_two_writers_could_not_write_is_written_once_the_database_is_back()
     desk.recorder.flush(desk.recorder.gather())
     assert desk.recorder.waiting == 0
     assert len(desk.store.recorded) == 2 * LARGEST_FLUSH
+
+
+def test_much_content_that_waits_to_be_recorded_is_enough() -> None:
+    desk = Desk()
+    desk.store.away = True
+    for _ in range(70):
+        desk.finish(1, body="x" * 1_000_000)
+    assert desk.outage.much
+    desk.recorder.flush(desk.recorder.gather())
+    assert desk.outage.much
+    desk.store.away = False
+    desk.recorder.flush(desk.recorder.gather())
+    assert not desk.outage.much

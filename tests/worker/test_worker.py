@@ -13,7 +13,7 @@ from noti_worker.domain.facts import (
     Reloaded,
     ReloadRefused,
     Result,
-    Trouble,
+    RowSetAside,
     WorkerStarted,
     WorkerStopped,
 )
@@ -409,17 +409,20 @@ def test_content_too_large_for_a_batch_is_looked_up_when_the_send_begins(wait_fo
     assert house.store.asked("complete") == [1]
 
 
-def test_content_that_cannot_be_looked_up_now_is_given_back_and_harms_no_other(wait_for: Callable[..., Any]) -> None:
+def test_content_that_cannot_be_looked_up_now_is_given_back_and_harms_no_other(
+    wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = House()
     house.gate.open.set()
     house.store.large = {house.store.add()}
-    house.store.refuse_complete = True
+    house.store.refused["complete"] = {1}
+    monkeypatch.setattr("noti_worker.worker.refusals.FIRST", 0.5)
     house.thread.start()
     wait_for(lambda: [1] in house.store.asked("release"))
     house.store.add()
     wait_for(lambda: len(house.store.recorded) == 1)
-    assert "contents" in {fact.where for fact in house.witness.of(Trouble)}
-    house.store.refuse_complete = False
+    assert house.witness.of(RowSetAside)[0].notification_id == 1
+    house.store.refused.clear()
     wait_for(lambda: len(house.store.recorded) == 2)
     house.worker.stop.ask("asked")
     house.end()

@@ -7,8 +7,9 @@ CREATE OR REPLACE FUNCTION noti.next_step(n noti.notifications_log) RETURNS text
            min(f.words) FILTER (WHERE f.cause = 'lost_claim') AS lost,
            min(f.words) FILTER (WHERE f.cause = 'expired') AS expired,
            min(f.words) FILTER (WHERE f.cause = 'not_due') AS not_due,
-           coalesce(min(f.words) FILTER (WHERE f.cause = 'locked'), min(f.words) FILTER (WHERE f.cause = 'ahead')) AS first,
-           string_agg('; but ' || f.words, '' ORDER BY f.place) FILTER (WHERE f.cause IN ('no_worker', 'unserved')) AS nobody,
+           coalesce(min(f.words) FILTER (WHERE f.cause = 'locked'), min(f.words) FILTER (WHERE f.cause = 'refused'),
+                    min(f.words) FILTER (WHERE f.cause = 'ahead')) AS first,
+           string_agg('; but ' || f.words, '' ORDER BY f.place) FILTER (WHERE f.cause IN ('no_worker', 'unable', 'unserved')) AS nobody,
            string_agg('; but ' || f.words, '' ORDER BY f.place) FILTER (WHERE f.cause = 'safe_mode') AS safe,
            'try ' || (n.attempt_count + 1)::text AS try,
            -- How many there may be is the channel's matter when the row does not say.

@@ -21,10 +21,14 @@ CREATE OR REPLACE FUNCTION noti.obstacles(n noti.notifications_log) RETURNS SETO
          UNION ALL
          SELECT o.* FROM noti.obstacle_locked(n) AS o
          UNION ALL
+         SELECT o.* FROM noti.obstacle_refused(n) AS o
+         UNION ALL
          SELECT o.* FROM noti.obstacle_ahead(n) AS o
           WHERE n.claimed_by IS NULL AND n.due_at <= clock_timestamp() AND NOT EXISTS (SELECT FROM closed)
          UNION ALL
          SELECT o.* FROM noti.obstacle_no_worker(n) AS o
+         UNION ALL
+         SELECT o.* FROM noti.obstacle_unable(n) AS o
          UNION ALL
          SELECT o.* FROM noti.obstacle_unserved(n) AS o
          UNION ALL

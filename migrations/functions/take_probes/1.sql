@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION noti.take_probes(worker bigint, accounts text[], leas
      WHERE c.scope = 'account' AND c.tenant_id = '' AND c.name = ANY (take_probes.accounts)
        AND c.state = 'open' AND c.retry_at <= clock_timestamp()
        AND (c.probe_until IS NULL OR c.probe_until < clock_timestamp() OR c.probe_by = take_probes.worker
-            OR EXISTS (SELECT FROM noti.workers w WHERE w.worker_id = c.probe_by AND w.heartbeat < clock_timestamp() - interval '15 s'))
+            OR NOT EXISTS (SELECT FROM noti.living l WHERE l.worker_id = c.probe_by))
      ORDER BY c.name FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE noti.circuits c SET probe_by = take_probes.worker, probe_until = clock_timestamp() + take_probes.lease
     FROM mine WHERE c.scope = 'account' AND c.tenant_id = '' AND c.name = mine.name

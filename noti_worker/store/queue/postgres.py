@@ -12,17 +12,19 @@ from typing import Any
 
 from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
 from noti_worker.domain.facts import Result
-from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share
+from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
+from noti_worker.domain.ports import Fate
 from noti_worker.store import briefing as briefings
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.queue.portions import Portion
-from noti_worker.store.queue.record import record
+from noti_worker.store.queue.record import documented, record
 from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")
 _STRIDES = statement("strides")
 _CLAIM = statement("claim")
+_PEEK = statement("peek")
 _CLOSURES = statement("closures")
 _RECORD = statement("record")
 _RELEASE = statement("release")
@@ -131,6 +133,7 @@ class PostgresQueue:
         in_hand: Sequence[int] | None = None,
         solo: bool = False,
         skip: Skip = NOTHING,
+        living: Sequence[int] = (),
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
@@ -139,32 +142,41 @@ class PostgresQueue:
         """
         if not shares or limit <= 0:
             return []
-        lanes = [share.lane for share in shares]
-        rows = self._claims.tuples(
-            _CLAIM,
-            {
-                "worker_id": worker_id,
-                "lease": lease,
-                "dead": None if dead is None else list(dead),
-                "in_hand": None if in_hand is None else list(in_hand),
-                "solo": solo,
-                "limit": limit,
-                "closed_providers": [f"{tenant}\x1f{name}" for tenant, name in skip.providers],
-                "closed_templates": [f"{tenant}\x1f{name}" for tenant, name in skip.templates],
-                "channels": [lane.channel.value for lane in lanes],
-                "priorities": [lane.priority.value for lane in lanes],
-                "tenants": [lane.tenant_id for lane in lanes],
-                "floors_at": [share.floor.due_at for share in shares],
-                "floors_id": [share.floor.notification_id for share in shares],
-                "untils_at": [share.until.due_at for share in shares],
-                "untils_id": [share.until.notification_id for share in shares],
-                "quotas": [share.quota for share in shares],
-            },
-        )
-        turn = {(lane.channel, lane.priority, lane.tenant_id): number for number, lane in enumerate(lanes)}
+        asked = _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
+        rows = self._claims.tuples(_CLAIM, asked)
+        turn = _turns(shares)
         claimed = [_notification(row) for row in rows]
         claimed.sort(key=lambda n: (turn[n.channel, n.priority, n.tenant_id], n.due_at, n.notification_id))
         return claimed
+
+    def peek(
+        self,
+        worker_id: int,
+        shares: Sequence[Share],
+        limit: int,
+        lease: timedelta,
+        dead: Sequence[int] | None,
+        *,
+        in_hand: Sequence[int] | None = None,
+        solo: bool = False,
+        skip: Skip = NOTHING,
+        living: Sequence[int] = (),
+    ) -> Sequence[Spot]:
+        """Where the rows stand that such a claim would take now, in its order."""
+        if not shares or limit <= 0:
+            return []
+        rows = self._claims.run(_PEEK, _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living))
+        turn = _turns(shares)
+        spots = [
+            Spot(
+                Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]),
+                Floor(_utc(row["due_at"]), row["notification_id"]),
+                solo,
+            )
+            for row in rows
+        ]
+        spots.sort(key=lambda s: (turn[s.lane.channel, s.lane.priority, s.lane.tenant_id], s.place))
+        return spots
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
@@ -177,8 +189,8 @@ class PostgresQueue:
         """
         return briefings.complete(self._contents, notification, briefing)
 
-    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, str]:
-        """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or refused."""
+    def record(self, worker_id: int, results: Sequence[Result]) -> Mapping[int, Fate]:
+        """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or a refusal."""
 
         def write(document: str) -> Mapping[int, str]:
             fates: dict[int, str] = {}
@@ -191,6 +203,12 @@ class PostgresQueue:
             return fates
 
         return record(results, self._monotonic(), write, self._portion) if results else {}
+
+    def rehearse(self, worker_id: int, result: Result | None) -> None:
+        """Write a result and take it back, with None nothing at all; raises what `record` would."""
+        document = documented([] if result is None else [result], self._monotonic())
+        with self._recording() as session:
+            session.rehearse(_RECORD, {"worker_id": worker_id, "document": document})
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.
@@ -233,6 +251,47 @@ class PostgresQueue:
             yield session
         finally:
             self._results.append(session)
+
+
+def _asked(
+    worker_id: int,
+    shares: Sequence[Share],
+    limit: int,
+    lease: timedelta,
+    dead: Sequence[int] | None,
+    in_hand: Sequence[int] | None,
+    solo: bool,
+    skip: Skip,
+    living: Sequence[int],
+) -> dict[str, object]:
+    """The parameters of claim and peek."""
+    lanes = [share.lane for share in shares]
+    return {
+        "worker_id": worker_id,
+        "lease": lease,
+        "dead": None if dead is None else list(dead),
+        "living": list(living),
+        "in_hand": None if in_hand is None else list(in_hand),
+        "solo": solo,
+        "limit": limit,
+        "closed_providers": [f"{tenant}\x1f{name}" for tenant, name in skip.providers],
+        "closed_templates": [f"{tenant}\x1f{name}" for tenant, name in skip.templates],
+        "aside": sorted(skip.rows),
+        "channels": [lane.channel.value for lane in lanes],
+        "priorities": [lane.priority.value for lane in lanes],
+        "tenants": [lane.tenant_id for lane in lanes],
+        "floors_at": [share.floor.due_at for share in shares],
+        "floors_id": [share.floor.notification_id for share in shares],
+        "untils_at": [share.until.due_at for share in shares],
+        "untils_id": [share.until.notification_id for share in shares],
+        "quotas": [share.quota for share in shares],
+    }
+
+
+def _turns(shares: Sequence[Share]) -> dict[tuple[str, str, str], int]:
+    """The place of each lane in the order of the shares."""
+    lanes = (share.lane for share in shares)
+    return {(lane.channel, lane.priority, lane.tenant_id): number for number, lane in enumerate(lanes)}
 
 
 def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:

@@ -2,22 +2,26 @@
 
 A message that was sent and cannot be recorded would be sent again for ever. So everything is cleaned
 (NUL, lone surrogates, NaN), capped (texts, depth, numbers) and clamped (waits, durations) here, and a
-document that the database refuses all the same is halved until the one result stands alone.
+document that the database refuses all the same is narrowed until the one result stands alone.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, InboxLine
+from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.ports import Fate
 from noti_worker.store.errors import Refusal, TimedOut
 from noti_worker.store.queue.portions import Portion
 from noti_worker.store.storable import compact, storable
 
 Entry = dict[str, Any]
+_Pair = tuple[Result, Entry]
 
 ERROR_AT_MOST = 2_000
 """Characters of an error text."""
@@ -29,9 +33,6 @@ _DURATION_AT_MOST = 7 * 86_400.0
 # Made once: json.dumps makes one for each call that asks for anything unusual.
 _DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _BROKEN_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-
-# A fault of the statement or of a right is no fault of one result: halving would only blame them all.
-_NOT_ABOUT_A_RESULT = ("0A", "26", "28", "3D", "3F", "42")
 
 
 def entry(result: Result, now_monotonic: float) -> Entry:
@@ -53,43 +54,55 @@ def minimal(result: Result, error: str) -> Entry:
 
 def record(
     results: Sequence[Result], now_monotonic: float, write: Callable[[str], Mapping[int, str]], portion: Portion
-) -> dict[int, str]:
+) -> dict[int, Fate]:
     """Write the results with `write` (a document in, fates out), isolating what the database refuses.
 
-    Raises what `write` raises, except for a refusal that concerns single results: their fate is `refused`. After a
-    statement that took too long the same results go in smaller portions.
+    Raises what `write` raises, except for a refusal that concerns single results: it is their fate. After a
+    statement that took too long the same results go in smaller portions; one alone that takes too long is refused, and
+    what comes after it is left for the next time.
     """
     # Sorted by id: two workers that record then never wait for each other.
     ordered = sorted(results, key=lambda result: result.notification.notification_id)
-    fates: dict[int, str] = {}
+    fates: dict[int, Fate] = {}
     for few in portion.of(ordered):
+        pairs = [(result, entry(result, now_monotonic)) for result in few]
         try:
-            fates |= _halving([(result, entry(result, now_monotonic)) for result in few], write)
-        except TimedOut:
+            fates |= _apart(pairs, write)
+        except TimedOut as error:
             portion.took_too_long(few)
-            raise
+            if len(few) > 1:
+                raise
+            later = dict.fromkeys((result.notification.notification_id for result in ordered), "busy")
+            return later | fates | {few[0].notification.notification_id: DatabaseRefused(str(error))}
     portion.went_through()
     return fates
 
 
-def _halving(pairs: Sequence[tuple[Result, Entry]], write: Callable[[str], Mapping[int, str]]) -> dict[int, str]:
-    try:
-        return dict(write(_DOCUMENT.encode([one for _, one in pairs])))
-    except Refusal as refusal:
-        if refusal.sqlstate is not None and refusal.sqlstate.startswith(_NOT_ABOUT_A_RESULT):
-            raise
-        if len(pairs) == 1:
-            return _alone(pairs[0][0], write, refusal)
-    middle = len(pairs) // 2
-    return _halving(pairs[:middle], write) | _halving(pairs[middle:], write)
+def documented(results: Sequence[Result], now_monotonic: float) -> str:
+    """The results as the document of one statement."""
+    return _DOCUMENT.encode([entry(result, now_monotonic) for result in results])
 
 
-def _alone(result: Result, write: Callable[[str], Mapping[int, str]], refusal: Refusal) -> dict[int, str]:
-    least = minimal(result, f"the details could not be recorded: {refusal}")
-    try:
-        return dict(write(_DOCUMENT.encode([least])))
-    except Refusal:
-        return {result.notification.notification_id: "refused"}
+def _apart(pairs: Sequence[_Pair], write: Callable[[str], Mapping[int, str]]) -> dict[int, Fate]:
+    fates: dict[int, Fate] = {}
+
+    def call(some: Sequence[_Pair]) -> None:
+        try:
+            fates.update(write(_DOCUMENT.encode([one for _, one in some])))
+        except Refusal as refusal:
+            if len(some) > 1 or refusal.whole:
+                raise
+            least = minimal(some[0][0], f"the details could not be recorded: {refusal}")
+            fates.update(write(_DOCUMENT.encode([least])))
+
+    found = narrow(pairs, call)
+    if found.whole is not None:
+        raise found.whole
+    for (result, _), refusal in found.refused:
+        fates[result.notification.notification_id] = refusal
+    for result, _ in found.untried:
+        fates[result.notification.notification_id] = "busy"  # with the next flush
+    return fates
 
 
 def _verdict(result: Result) -> Entry:

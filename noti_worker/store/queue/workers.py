@@ -70,7 +70,14 @@ class PostgresWorkers:
         row = self._session.run(_BEAT, said)[0]
         if not row["known"]:
             self._session.run(_REENTER, self._myself | said)
-        return Beat(known=row["known"], dead=tuple(row["dead"]), now=row["now"])
+        return Beat(
+            known=row["known"],
+            dead=tuple(row["dead"]),
+            now=row["now"],
+            living=tuple(row["living"]),
+            hidden=tuple(row["hidden"]),
+            closed=tuple(row["closed"]),
+        )
 
     def routes(self, worker_id: int, lines: Sequence[RouteLine]) -> None:
         """Tell which accounts serve our channels, in place of what we told before; in failover order per channel."""

@@ -199,6 +199,23 @@ def rights(connection: Connection) -> Iterator[Finding]:
         )
 
 
+def places(connection: Connection) -> Iterator[Finding]:
+    """Rows that nobody sees, lines that have no place: a worker would find nothing, or record nothing."""
+    for row in ask(connection, "doctor_places"):
+        if row["fault"] == "hidden":
+            yield problem(
+                "schema",
+                f"row-level security is on for {row['relation']}, and no policy shows anybody a row of it",
+                f"a policy for the worker's role, or: ALTER TABLE {row['relation']} DISABLE ROW LEVEL SECURITY;",
+            )
+        else:
+            yield problem(
+                "schema",
+                f"{row['relation']} has no partition for today and no default one: nothing can be recorded, or sent",
+                "as the owner of the schema: SELECT noti.add_log_partitions(now(), 1); and make a default one again",
+            )
+
+
 def _asked(connection: Connection, name: str) -> list[Row]:
     """What is found by our roles' rights; nothing in a schema older than they are, or where the role may not look."""
     try:

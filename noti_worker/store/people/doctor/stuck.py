@@ -9,6 +9,7 @@ from noti_worker.store.connect import Connection
 from noti_worker.store.people.doctor import ask
 from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, status
 from noti_worker.store.people.pausing import closed
+from noti_worker.store.people.refused import refused
 
 LAPSED = timedelta(minutes=1)
 """A lease that ran out is taken over at the next sweep; after this long something is wrong."""
@@ -22,7 +23,15 @@ def work(connection: Connection, version: str) -> Iterator[Finding]:
     now = status(connection)
     living = [worker for worker in now.workers if worker.alive]
     yield from _workers(now, living, version)
-    stuck = list(chain(_troubled(connection), _channels(now, living), _lapsed(connection, living), _held(connection)))
+    stuck = list(
+        chain(
+            _refused(living),
+            _troubled(connection),
+            _channels(now, living),
+            _lapsed(connection, living),
+            _held(connection),
+        )
+    )
     yield from stuck
     if not stuck:
         yield ok("rows", f"none is stuck; {sum(channel.due for channel in now.channels)} are due")
@@ -50,6 +59,25 @@ def _workers(now: Status, living: list[WorkerLine], version: str) -> Iterator[Fi
                 f"worker {worker.worker_id} (process {worker.pid} on {worker.host}) was last heard of"
                 f" {worker.heartbeat_seconds:.0f} s ago; its rows are taken over",
                 "look into its log; an entry without heartbeat is forgotten after a day",
+            )
+
+
+def _refused(living: list[WorkerLine]) -> Iterator[Finding]:
+    """What the database refuses: all of one kind, so that the worker is not ready, or single rows."""
+    for worker in living:
+        told = refused(worker)
+        for what, why in told.unable.items():
+            yield problem(
+                "workers",
+                f"worker {worker.worker_id} (process {worker.pid} on {worker.host}) is not ready,"
+                f" it cannot {what}: {why}",
+                "mend what refuses it (a right, a trigger or CHECK of yours, a policy); it goes on by itself",
+            )
+        if told.count:
+            yield problem(
+                "rows",
+                f"{told.count} rows are refused to worker {worker.worker_id}, the others go on: {told.named}",
+                "mend the trigger, the CHECK or the value; each is tried again after 10 minutes at most",
             )
 
 

@@ -5,21 +5,25 @@
 -- by the update and then takes more rows than its LIMIT. The update reaches its rows through an array,
 -- not a join, whose plan would hang on statistics that a fresh table does not have.
 -- NO KEY: an application's foreign key to this table must not hide a row.
--- With :dead NULL no claim of another worker is taken, however old. With :in_hand, what this worker holds and is not among
+-- With :dead NULL no claim of another worker is taken, however old. A worker whose heart beats knows what it does, perhaps
+-- only an application's lock keeps it from saying so: its lease is anybody's once it has been over for another lease.
+-- With :in_hand, what this worker holds and is not among
 -- these is taken: the answer to its claim was lost. What carries a dispatch mark is left to its lease.
 -- Nothing large comes with a row: no document, and no body of more than 16 kB. Those are looked up apart.
 -- Whatever still carries a lease here was lost; that is written down in the same breath.
 -- Rows of closed templates and accounts are passed over; the arrays, of tenant (empty: every tenant), chr(31) and name,
--- are empty unless something is closed. How far
+-- are empty unless something is closed; so are the rows of :aside, which the database refused to this worker. How far
 -- a lane is walked then, or in search of suspects, `untils` says (strides.sql); else they stand behind every row.
 \set worker_id 1
 \set lease '''120 seconds'''
 \set dead 'array[]::bigint[]'
+\set living 'array[]::bigint[]'
 \set in_hand 'NULL::bigint[]'
 \set solo false
 \set limit 10
 \set closed_providers 'array[]::text[]'
 \set closed_templates 'array[]::text[]'
+\set aside 'array[]::bigint[]'
 \set channels 'array[''email'', ''email'']'
 \set priorities 'array[''urgent'', ''normal'']'
 \set tenants 'array[''default'', ''default'']'
@@ -49,7 +53,10 @@ WITH taken AS MATERIALIZED (
               AND (n.due_at, n.notification_id) < (lane.until_at, lane.until_id)
               AND (n.lease_until IS NULL
                    OR cast(:dead AS bigint[]) IS NOT NULL
-                      AND (n.lease_until < now() OR n.claimed_by = ANY (cast(:dead AS bigint[])))
+                      AND (n.lease_until < now()
+                           AND (n.claimed_by <> ALL (cast(:living AS bigint[]))
+                                OR n.lease_until < now() - cast(:lease AS interval))
+                           OR n.claimed_by = ANY (cast(:dead AS bigint[])))
                    OR n.claimed_by = cast(:worker_id AS bigint) AND n.dispatched_at IS NULL
                       AND n.notification_id <> ALL (cast(:in_hand AS bigint[])))
               AND (n.template_id IS NULL
@@ -58,6 +65,7 @@ WITH taken AS MATERIALIZED (
               AND (n.provider IS NULL
                    OR NOT ARRAY[chr(31) || n.provider, n.tenant_id || chr(31) || n.provider] COLLATE "C"
                           && cast(:closed_providers AS text[]))
+              AND n.notification_id <> ALL (cast(:aside AS bigint[]))
               AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
             ORDER BY n.due_at, n.notification_id
             LIMIT lane.quota

@@ -1,0 +1,368 @@
+"""Whatever statement of a worker the database refuses: for one row it is that row's matter, for all it is said.
+
+Nothing is lost or sent twice, and it heals by itself when the cause is gone.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from noti_worker.cli.main import main
+from tests.system.daemon import Daemon
+from tests.system.scene import Scene
+
+LEASE = '[worker]\nlease = "{lease}"\npoll_interval = "100ms"\n'
+ROUTES = '[routes]\nemail = ["book"]\nchat = ["book"]\n'
+
+SETUP = """
+CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'no to %', old.recipient; END $$;
+CREATE FUNCTION public.readable(id text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN IF id = 'unreadable' THEN RAISE EXCEPTION 'no to %', id; END IF; RETURN true; END $$;
+INSERT INTO noti.templates (tenant_id, template_id, body) SELECT 'default', id, 'x'
+  FROM unnest(ARRAY['unreadable', 'good']) AS id;
+"""
+
+CLAIMS = "new.claim_count > old.claim_count"
+MARKS = "old.dispatched_at IS NULL AND new.dispatched_at IS NOT NULL"
+PROLONGS = "new.claim_count = old.claim_count AND new.lease_until > old.lease_until"
+RECORDS = "new.status = 'sent'"
+"""What tells the statements of a worker apart, for a trigger before an update."""
+
+
+def raises(name: str, when: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE UPDATE ON noti.notifications_log FOR EACH ROW WHEN ({when})"
+        " EXECUTE FUNCTION public.no();"
+    )
+
+
+def start(scene: Scene, lease: str = "2m") -> Daemon:
+    scene.house.configure(scene.ledger.account(answer="ok") + ROUTES + LEASE.format(lease=lease))
+    daemon = scene.house.start_ready()
+    scene.connection.execute(SETUP.encode())
+    return daemon
+
+
+def insert(scene: Scene, recipient: str, rows: int = 1, channel: str = "email", **columns: str) -> None:
+    """Rows to `recipient`, its `#` replaced by a number from 1."""
+    given = {"channel": channel, "body": "x"} | columns
+    if "template_id" in given:
+        del given["body"]
+    scene.connection.execute(
+        f"INSERT INTO noti.notifications_log (recipient, {', '.join(given)})"
+        f" SELECT replace(%s, '#', n::text), {', '.join(['%s'] * len(given))} FROM generate_series(1, %s) n".encode(),
+        [recipient, *given.values(), rows],
+    )
+
+
+def number_of(scene: Scene, recipient: str) -> int:
+    [number] = scene.ask(f"SELECT notification_id FROM noti.notifications_log WHERE recipient = '{recipient}'")
+    return int(number)
+
+
+def said_by(scene: Scene, command: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NOTI_DATABASE_URL", scene.database_url)
+    return CliRunner().invoke(main, [command]).output
+
+
+def sent_once(scene: Scene) -> None:
+    """Every row went out, and once."""
+    recipients = scene.ask("SELECT recipient FROM noti.notifications_log")
+    assert Counter(scene.ledger.accepted()) == Counter(recipients)
+    assert Counter(scene.statuses().values()) == {"sent": len(recipients)}
+    assert scene.sound()
+
+
+ONE: dict[str, tuple[str, str, str]] = {
+    "unclaimable@example.com": (
+        raises("one_claim", f"old.recipient = 'unclaimable@example.com' AND {CLAIMS}"),
+        "claim",
+        "raised by public.no()",
+    ),
+    "unmarkable@example.com": (
+        raises("one_mark", f"old.recipient = 'unmarkable@example.com' AND {MARKS}"),
+        "mark",
+        "raised by public.no()",
+    ),
+    "unrecordable@example.com": (
+        raises("one_record", f"old.recipient = 'unrecordable@example.com' AND {RECORDS}"),
+        "record",
+        "raised by public.no()",
+    ),
+    "unreadable@example.com": (
+        """ALTER TABLE noti.templates ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY one_template ON noti.templates USING (public.readable(template_id));""",
+        "look up content of",
+        "raised by public.readable()",
+    ),
+    "forbidden@example.com": (
+        "ALTER TABLE noti.notifications_log ADD CONSTRAINT mine CHECK (recipient !~ '^forbidden') NOT VALID;",
+        "claim",
+        "constraint mine of noti.notifications_log",
+    ),
+}
+"""Rows by their recipient: what makes one statement fail for it, which that is, and how the cause is named."""
+
+MENDED = """
+DROP TRIGGER one_claim ON noti.notifications_log; DROP TRIGGER one_mark ON noti.notifications_log;
+DROP TRIGGER one_record ON noti.notifications_log; ALTER TABLE noti.notifications_log DROP CONSTRAINT mine;
+DROP POLICY one_template ON noti.templates; ALTER TABLE noti.templates DISABLE ROW LEVEL SECURITY;
+"""
+
+
+def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = start(scene)
+    with scene.connection.transaction():  # so that one claim meets all of them
+        insert(scene, "before-#@example.com", 40)
+        insert(scene, "unclaimable@example.com")
+        insert(scene, "forbidden@example.com")
+        insert(scene, "between-#@example.com", 40, template_id="good")
+        insert(scene, "unreadable@example.com", template_id="unreadable")
+        insert(scene, "unmarkable@example.com", on_uncertain="hold")
+        insert(scene, "unrecordable@example.com")
+        insert(scene, "after-#@example.com", 40, on_uncertain="hold")
+        insert(scene, "chat-#", 40, channel="chat")
+        scene.connection.execute("RESET ROLE")
+        for fault, _, _ in ONE.values():
+            scene.connection.execute(fault.encode())
+    numbers = {recipient: number_of(scene, recipient) for recipient in ONE}
+    good = "recipient <> ALL ('{" + ",".join(ONE) + "}')"
+    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, what="all others are sent")
+    scene.wait_for(
+        lambda: {line["notification_id"] for line in daemon.said("row_set_aside")} == set(numbers.values()),
+        what="each is set aside",
+    )
+    told = {line["notification_id"]: line for line in daemon.said("row_set_aside")}
+    for recipient, (_, what, why) in ONE.items():
+        assert told[numbers[recipient]]["what"] == what
+        assert why in told[numbers[recipient]]["error"]
+    assert daemon.get("/health/ready") == (200, "ok\n")
+    assert f"noti_worker_rows_set_aside {len(ONE)}.0" in daemon.get("/metrics")[1]
+
+    def named() -> bool:
+        words = said_by(scene, "status", monkeypatch)
+        return all(f"{numbers[recipient]}" in words and why in words for recipient, (_, _, why) in ONE.items())
+
+    scene.wait_for(named, timeout=10, what="the heartbeat tells of them")
+    words = said_by(scene, "doctor", monkeypatch)
+    assert f"{len(ONE)} rows are refused to worker" in words
+    insert(scene, "later-#@example.com", 40)
+    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, what="what comes later is sent too")
+    assert "no to " not in daemon.log_file.read_text()  # what a trigger says may quote the row
+    scene.connection.execute(MENDED.encode())
+    scene.finished(60)
+    sent_once(scene)
+    scene.wait_for(lambda: "noti_worker_rows_set_aside 0.0" in daemon.get("/metrics")[1], what="nothing is aside")
+    assert daemon.stop() == 0
+
+
+@dataclass(frozen=True)
+class All:
+    """A refusal of all: `begin` and `end` of the cause, what the worker says that it cannot do, and why."""
+
+    begin: str
+    end: str
+    what: str
+    why: str
+    sends: int = 0  # so many may go out before it is known
+    others: bool = False  # whether rows that do not need it go on
+
+
+REFUSED = {
+    "claim, a trigger that raises": All(
+        raises("all_claims", f"old.channel = 'email' AND {CLAIMS}"),
+        "DROP TRIGGER all_claims ON noti.notifications_log",
+        "claim email",
+        "P0001",
+        others=True,
+    ),
+    "claim, a right": All(
+        "REVOKE UPDATE ON noti.notifications_log FROM noti_worker",
+        "GRANT UPDATE ON noti.notifications_log TO noti_worker",
+        "claim email",
+        "42501 InsufficientPrivilege, permission denied for table notifications_log",
+    ),
+    "look for rows, a right": All(
+        "REVOKE SELECT ON noti.notifications_log FROM noti_worker",
+        "GRANT SELECT ON noti.notifications_log TO noti_worker",
+        "look for rows",
+        "42501",
+    ),
+    "see rows, security without a policy": All(
+        "ALTER TABLE noti.notifications_log ENABLE ROW LEVEL SECURITY;"
+        " CREATE POLICY apps ON noti.notifications_log FOR INSERT TO noti_app WITH CHECK (true)",
+        "DROP POLICY apps ON noti.notifications_log; ALTER TABLE noti.notifications_log DISABLE ROW LEVEL SECURITY",
+        "see rows",
+        "row-level security shows this role no row of noti.notifications_log",
+    ),
+    "brief, a right": All(
+        "REVOKE SELECT ON noti.templates FROM noti_worker",
+        "GRANT SELECT ON noti.templates TO noti_worker",
+        "look up content of email",
+        "permission denied for table templates",
+        others=True,
+    ),
+    "mark, a trigger that raises": All(
+        raises("all_marks", f"old.channel = 'email' AND {MARKS}"),
+        "DROP TRIGGER all_marks ON noti.notifications_log",
+        "mark email",
+        "P0001",
+        others=True,
+    ),
+    "record, a right": All(
+        "REVOKE INSERT ON noti.audit_log FROM noti_worker",
+        "GRANT INSERT ON noti.audit_log TO noti_worker",
+        "record",
+        "permission denied for table audit_log",
+        sends=60,
+    ),
+    "record, a trigger that raises": All(
+        raises("all_records", RECORDS),
+        "DROP TRIGGER all_records ON noti.notifications_log",
+        "record",
+        "P0001",
+        sends=60,
+    ),
+    "record, no partition": All(
+        "ALTER TABLE noti.notification_attempts_log RENAME TO attempts_aside;"
+        " CREATE TABLE noti.notification_attempts_log (LIKE noti.attempts_aside INCLUDING DEFAULTS INCLUDING IDENTITY)"
+        " PARTITION BY RANGE (created_at); GRANT ALL ON noti.notification_attempts_log TO noti_worker",
+        "DROP TABLE noti.notification_attempts_log;"
+        " ALTER TABLE noti.attempts_aside RENAME TO notification_attempts_log",
+        "",
+        "noti.notification_attempts_log",
+        sends=60,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = start(scene)
+    insert(scene, "early-#@example.com", 3)
+    scene.finished()
+    scene.connection.execute(fault.begin.encode())
+    insert(scene, "email-#@example.com", 300, template_id="good", on_uncertain="hold")
+    insert(scene, "chat-#", 5, channel="chat")
+    scene.wait_for(lambda: fault.why in daemon.get("/health/ready")[1], timeout=20, what="it is not ready")
+    status, words = daemon.get("/health/ready")
+    assert status == 503
+    assert f"cannot {fault.what}" in words
+    assert daemon.get("/health/live") == (200, "ok\n")
+    assert 'noti_worker_unable{what="' in daemon.get("/metrics")[1]
+    assert daemon.said("unable")
+    for command in ("status", "doctor"):
+        scene.wait_for(
+            lambda command=command: fault.why in (told := said_by(scene, command, monkeypatch)) and fault.what in told,
+            timeout=10,
+            what=f"{command} tells of it",
+        )
+    if fault.others:
+        scene.wait_for(lambda: scene.count("channel = 'chat' AND status <> 'sent'") == 0, what="the others go on")
+    begun = len(scene.ledger.begun()) - 3 - (5 if fault.others else 0)
+    assert begun <= fault.sends
+    scene.connection.execute(fault.end.encode())
+    scene.finished(30)
+    sent_once(scene)
+    scene.wait_for(lambda: daemon.get("/health/ready") == (200, "ok\n"), what="it is ready again")
+    assert daemon.stop() == 0
+
+
+def test_a_table_that_an_application_locks_is_waited_for(scene: Scene, database_url: str) -> None:
+    daemon = start(scene)
+    insert(scene, "one-#@example.com", 20)
+    with psycopg.connect(database_url) as application:
+        application.execute("LOCK TABLE noti.notifications_log IN ACCESS EXCLUSIVE MODE")
+        scene.wait_for(lambda: daemon.said("database_busy"), timeout=20, what="it says so")
+    scene.finished()
+    sent_once(scene)
+    assert daemon.stop() == 0
+
+
+def test_a_row_whose_lease_cannot_be_prolonged_costs_the_others_nothing(scene: Scene) -> None:
+    daemon = start(scene, lease="3s")
+    scene.connection.execute(raises("one_lease", f"old.recipient = 'gated-bad@example.com' AND {PROLONGS}").encode())
+    insert(scene, "gated-bad@example.com")
+    insert(scene, "gated-good-#@example.com", 3)
+    scene.wait_for(lambda: len(scene.ledger.begun()) == 4, what="they are in flight")
+    number = number_of(scene, "gated-bad@example.com")
+    scene.wait_for(
+        lambda: [line for line in daemon.said("row_set_aside") if line["what"] == "prolong leases"], what="it is said"
+    )
+    scene.wait_for(lambda: scene.count(f"notification_id = {number} AND lease_until < now()"), what="its lease is over")
+    assert scene.count("lease_until > now()") == 3
+    scene.ledger.open_gate()
+    scene.finished()
+    sent_once(scene)
+    assert daemon.stop() == 0
+
+
+def test_a_row_that_cannot_be_given_back_costs_the_others_nothing(scene: Scene) -> None:
+    daemon = start(scene, lease="3s")
+    insert(scene, "slower-#@example.com", 30)
+    scene.wait_for(lambda: len(scene.ledger.begun()) >= 5, what="some are in flight, some wait")
+    scene.connection.execute(
+        raises(
+            "one_release",
+            "new.claimed_by IS NULL AND new.status = 'pending' AND old.recipient = 'slower-30@example.com'",
+        ).encode()
+    )
+    assert daemon.stop() == 0
+    assert scene.count("claimed_by IS NOT NULL AND recipient <> 'slower-30@example.com'") == 0
+    second = scene.house.start_ready()
+    scene.finished()
+    sent_once(scene)
+    assert second.stop() == 0
+
+
+def test_a_chore_that_is_refused_stops_nothing_else(scene: Scene) -> None:
+    scene.connection.execute("REVOKE ALL ON noti.duties FROM noti_worker")
+    daemon = start(scene)
+    insert(scene, "one-#@example.com", 20)
+    scene.finished()
+    scene.wait_for(lambda: daemon.said("trouble"), timeout=20, what="it is said")
+    sent_once(scene)
+    assert daemon.stop() == 0
+
+
+def test_results_that_could_not_be_written_are_written_later_even_by_a_worker_that_stops(scene: Scene) -> None:
+    daemon = start(scene)
+    scene.connection.execute(REFUSED["record, a right"].begin.encode())
+    insert(scene, "one-#@example.com", 20)
+    scene.wait_for(lambda: daemon.get("/health/ready")[0] == 503, what="it is not ready")
+    begun = len(scene.ledger.begun())
+    daemon.signal(signal.SIGTERM)
+    scene.wait_for(lambda: daemon.said("worker_stopping"), what="it stops")
+    scene.connection.execute(REFUSED["record, a right"].end.encode())
+    assert daemon.wait() == 0
+    assert scene.count("status = 'sent'") == begun
+    second = scene.house.start_ready()
+    scene.finished()
+    sent_once(scene)
+    assert second.stop() == 0
+
+
+def test_rows_locked_for_longer_than_the_lease_of_a_living_worker_go_out_once(
+    scene: Scene, database_url: str, wait_for: Callable[..., Any]
+) -> None:
+    workers = [start(scene, lease="3s"), *(scene.house.start_ready() for _ in range(2))]
+    insert(scene, "gated-#@example.com", 10)
+    wait_for(scene.ledger.begun, what="they are in flight")
+    with psycopg.connect(database_url) as application:
+        application.execute("SELECT FROM noti.notifications_log FOR UPDATE")
+        wait_for(lambda: scene.count("lease_until < now() - interval '1 s'") > 2, what="their leases are over")
+    wait_for(lambda: scene.count("lease_until < now()") == 0, what="their leases are prolonged again")
+    scene.ledger.open_gate()
+    scene.finished()
+    sent_once(scene)
+    assert "lost" not in scene.tries()
+    assert [worker.stop() for worker in workers] == [0, 0, 0]
