@@ -26,8 +26,9 @@ import noti_worker
 from noti_worker.cli.demo_lives import CONFIG, INSERTS, STATES
 from noti_worker.cli.demo_servers import HOST, Inbox, Receiver, certificate
 from noti_worker.cli.rest import rest
-from noti_worker.cli.show import plain, span
+from noti_worker.cli.show import plain
 from noti_worker.domain.errors import ConfigurationError, NotiError
+from noti_worker.domain.spans import span
 from noti_worker.embedded import Server
 from noti_worker.embedded.child import tied
 from noti_worker.store import migrate

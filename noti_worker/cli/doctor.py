@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noti_worker.cli.place import Place, database_url
+from noti_worker.cli.place import Heading, Place, database_url
 from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.finding import Finding, Level, ok, problem, warning
 
@@ -33,8 +33,12 @@ def doctor(place: Place, as_json: bool) -> None:
 
     findings: list[Finding] = []
     misconfigured = False
+    heading: Heading | None = None
     try:
         with place.settings(migrated=False) as settings:
+            heading = place.named(settings)
+            if not as_json:
+                click.echo(plain(str(heading)))
             for finding in _all(place, settings):
                 misconfigured |= finding.level is Level.PROBLEM and finding.area == "configuration"
                 findings.append(finding)
@@ -48,7 +52,13 @@ def doctor(place: Place, as_json: bool) -> None:
             _show(findings[-1])
     worst = max((finding.level for finding in findings), key=list(Level).index)
     if as_json:
-        show_json({"result": worst.value, "findings": [asdict(finding) for finding in findings]})
+        show_json(
+            {
+                "result": worst.value,
+                "findings": [asdict(finding) for finding in findings],
+                "about": None if heading is None else asdict(heading),
+            }
+        )
     else:
         counts = [sum(finding.level is level for finding in findings) for level in (Level.PROBLEM, Level.WARNING)]
         click.echo(f"\nproblems: {counts[0]}, warnings: {counts[1]}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noti_worker.cli.asking import confirm
 from noti_worker.cli.place import Place
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
@@ -39,11 +40,10 @@ def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: 
     if not who:
         raise click.UsageError("give the recipient")
     with place.connection() as connection:
-        if not (dry_run or yes) and sys.stdin.isatty() and sys.stderr.isatty():
+        if not (dry_run or yes):
             found = erasure.erase(connection, who, tenant, dry_run=True)
-            click.confirm(
-                f"{found.erased} notifications will lose their content for good. Go on?", abort=True, err=True
-            )
+            if found:
+                confirm(f"{found.erased} notifications will lose their content for good")
         done = erasure.erase(connection, who, tenant, dry_run=dry_run, progress=_told)
         for _ in range(0 if dry_run else wait):
             if not done.in_flight:

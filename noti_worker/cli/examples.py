@@ -43,13 +43,16 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker requeue 17 18",
         "noti-worker requeue --channel email --failed-since 1h --dry-run",
         "noti-worker requeue --account relay --kind config --yes",
+        "noti-worker requeue 17 --recipient ada@example.com    # with the right address",
+        "noti-worker requeue --status failed --kind uncertain --may-repeat    # also what may have arrived",
     ),
+    "retry": ("noti-worker retry 17", "noti-worker retry --account relay", "noti-worker retry --tenant acme --dry-run"),
     "cancel": ("noti-worker cancel 17", "noti-worker cancel --entity order:17 --dry-run"),
     "hold": ("noti-worker hold 17", "noti-worker hold --channel email --category newsletter"),
     "release": (
         "noti-worker release 17",
         "noti-worker release --account relay",
-        "noti-worker release --status unknown --channel email --dry-run",
+        "noti-worker release --status unknown --channel email --may-repeat --dry-run",
     ),
     "retention": ("noti-worker retention --dry-run", "noti-worker retention"),
     "erase": (
@@ -87,14 +90,15 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
 EXITS: Mapping[str, str] = {
     "migrate": "0 up to date; with --check 1 when migrations are pending",
     "send": "0 queued; with --wait 0 when it was sent, 1 when it was not",
-    "erase": "0 done, or nothing found; 1 something was in flight: call again",
+    "erase": "0 done, or nothing found; 1 something was in flight: call again; 2 --yes is missing, and nobody is asked",
     "doctor": "0 no problem (warnings alone are none), 1 problems, 78 wrong configuration",
     "provider test": "0 accepted, 78 the account is refused, 1 anything else",
 }
 """What the exit codes of a command mean, where it says more than the program's."""
 
 PROGRAM = """\
-Without a configured database an embedded PostgreSQL is used: started if it is not up, for the time of the command.
+Without a configured database an embedded PostgreSQL is used, once run or --embedded has made one: started if it is not
+up, for the time of the command.
 
 \b
 Exit codes:

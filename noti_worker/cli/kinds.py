@@ -1,7 +1,9 @@
 """Kinds of values on the command line, as callbacks of options: spans, instants, JSON objects."""
 
 import json
+import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,3 +56,11 @@ def json_object(ctx: click.Context, param: click.Parameter, value: str | None) -
     if not isinstance(found, dict):
         raise click.BadParameter('a JSON object is needed, like {"name": "Zoe"}')
     return found
+
+
+def text_of(path: Path) -> str:
+    """The text of a file in UTF-8 that --body-file names; - is standard input."""
+    try:
+        return (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode()
+    except (OSError, UnicodeError) as error:
+        raise click.BadParameter(f"cannot read {path}: {error}", param_hint="--body-file") from None

@@ -14,7 +14,7 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
-from noti_worker.cli.moving import cancel, hold, release, requeue
+from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place
 from noti_worker.cli.provider import provider
@@ -89,11 +89,16 @@ def _advised(error: NotiError) -> str:
     help="The database, instead of the configured one. Other users see it in the process list: "
     "a password belongs into NOTI_DATABASE_URL or the configuration.",
 )
+@click.option(
+    "--embedded",
+    is_flag=True,
+    help="Make the embedded database when there is none and none is configured; only run does so unasked.",
+)
 @click.version_option(__version__, "--version", prog_name="noti-worker", help="Print the version and end.")
 @click.pass_context
-def main(ctx: click.Context, config: Path | None, database_url: str | None) -> None:
+def main(ctx: click.Context, config: Path | None, database_url: str | None, embedded: bool) -> None:
     """Insert a row into PostgreSQL, and the message is delivered."""
-    ctx.obj = Place(config, database_url)
+    ctx.obj = Place(config, database_url, embedded)
 
 
 _ORDER = (
@@ -106,6 +111,7 @@ _ORDER = (
     list_,
     why,
     requeue,
+    retry,
     cancel,
     hold,
     release,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from noti_worker.cli.circuits import circuit_words
 from noti_worker.cli.pausing import pause_words
-from noti_worker.cli.safety import warnings
-from noti_worker.cli.show import plain, span
+from noti_worker.cli.safety import refused_reloads, warnings
+from noti_worker.cli.show import plain
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
     from noti_worker.store.people.gauges import ChannelLine, WorkerLine
-    from noti_worker.store.people.overview import Overview, Waiting
+    from noti_worker.store.people.overview import Failures, Overview, Refusing, Waiting
 
 _NARROWEST = 12
 """Characters that a cell keeps when its line is too long."""
@@ -55,21 +56,31 @@ class TextLine:
     colour: str | None = None
 
 
-def picture(now: "Overview", width: int | None = None, sentence: int | None = None) -> list[TextLine]:
-    """All blocks that have anything to tell: no line longer than `width`, no sentence of more than `sentence` lines."""
+def picture(
+    now: "Overview", width: int | None = None, sentence: int | None = None, heading: str | None = None
+) -> list[TextLine]:
+    """All blocks that have anything to tell: no line longer than `width`, no sentence of more than `sentence` lines.
+
+    `heading` stands above them.
+    """
     paper = _Paper(width, sentence)
+    if heading is not None:
+        paper.say(plain(heading))
     for pause in now.pauses:
         paper.say("PAUSED " + pause_words(pause), "red")
     for circuit in now.circuits:
         paper.say("IN TROUBLE " + circuit_words(circuit), "red")
-    for warning in warnings(now.workers):
+    for account in now.refusing:
+        paper.say(_refusing(account), "red")
+    for warning in (*warnings(now.workers), *refused_reloads(now.workers)):
         paper.say(plain(warning), "red")
     for refusal in _refused(now.workers):
         paper.say(plain(refusal), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)
     paper.say(
         f"a minute: {rates.sent:.1f} sent, {rates.retried:.1f} retried, {rates.failed:.1f} failed"
-        f" (last {span(rates.seconds)}); in flight: {in_flight}"
+        + (f", {rates.untried:.1f} written off without a try" if rates.untried else "")
+        + f" (last {span(rates.seconds)}); in flight: {in_flight}"
     )
     alive = sum(worker.alive for worker in now.workers)
     if alive:
@@ -82,7 +93,8 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
         paper.block(None, columns, map(_channel, now.channels))
     else:
         paper.lines.append(TextLine(""))
-        paper.say("nothing waits, and nothing failed within the hour", "green")
+        everything = not now.failures
+        paper.say("nothing waits" + (", and nothing failed or expired within the hour" if everything else ""), "green")
     paper.block(
         "waits longest",
         ("channel", "priority", "tenant", "rows", "oldest", "id of the oldest"),
@@ -106,12 +118,9 @@ def picture(now: "Overview", width: int | None = None, sentence: int | None = No
         ),
     )
     paper.block(
-        "failed within the hour, by cause",
-        ("failed", "channel", "kind", "account", "newest"),
-        (
-            Row((_count(f.rows, f.bounded), f.channel, f.kind or "-", f.account or "no try", f.example_id), f.error)
-            for f in now.failures
-        ),
+        "not sent within the hour, by cause",
+        ("rows", "channel", "status", "kind", "account", "newest"),
+        map(_failures, now.failures),
         brief=True,
     )
     paper.block(
@@ -198,6 +207,21 @@ def _waiting(lanes: "Iterable[Waiting]", *, repeat: bool) -> Iterable[Row]:
         )
         yield Row(cells, lane.why if repeat or reason != above else None)
         above = reason
+
+
+def _failures(f: "Failures") -> Row:
+    account = f.account or ("no try" if f.status else "-")
+    cells = (_count(f.rows, f.bounded), f.channel or "-", f.status or "-", f.kind or "-", account, f.example_id or "-")
+    return Row(cells, f.error)
+
+
+def _refusing(account: "Refusing") -> str:
+    least = "" if account.answered_before else " at least"
+    error = f": {account.error}" if account.error else ""
+    return plain(
+        f"NOTHING ACCEPTED by account {account.account} for {span(account.seconds)}{least},"
+        f" {account.tries} tries in a row ({account.kind}, the newest of notification {account.example_id}){error}"
+    )
 
 
 def _count(count: int, bounded: bool) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noti_worker.domain.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from noti_worker.domain.secret import Secret
     from noti_worker.settings import Settings
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The global options of the command line."""
+    """The global options of the command line; with `embedded` an embedded database may be made."""
 
     config: Path | None
     database_url: str | None
+    embedded: bool = False
 
     def configured(self) -> "Settings":
         """The settings as they were given, perhaps without a database; raises ConfigurationError."""
@@ -33,11 +36,12 @@ class Place:
         return replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
 
     @contextmanager
-    def settings(self, *, migrated: bool = True) -> "Iterator[Settings]":
+    def settings(self, *, migrated: bool = True, make: bool = False) -> "Iterator[Settings]":
         """The settings with a database URL in any case.
 
         Without a configured database the embedded server is used for the time of the context: joined if it is up,
-        else started, and with `migrated` given the schema when it is empty. Raises ConfigurationError.
+        else started, and with `migrated` given the schema when it is empty. It is made only with `make` or `embedded`.
+        Raises ConfigurationError.
         """
         from noti_worker.domain.secret import Secret
 
@@ -45,19 +49,52 @@ class Place:
         if settings.database.url is not None:
             yield settings
             return
-        with _embedded(migrated=migrated) as url:
+        with _embedded(migrated=migrated, make=make or self.embedded) as url:
             yield replace(settings, database=replace(settings.database, url=Secret(url)))
 
     @contextmanager
     def connection(self) -> "Iterator[Connection]":
         """An open autocommit connection; raises ConfigurationError, DatabaseAway or DatabaseRefused."""
+        with self.headed() as (connection, _):
+            yield connection
+
+    @contextmanager
+    def headed(self) -> "Iterator[tuple[Connection, Heading]]":
+        """An open autocommit connection, and where it leads; errors as in `connection`."""
         from noti_worker.store.people.source import for_people
 
         with (
             self.settings() as settings,
             for_people(database_url(settings), pgbouncer=settings.database.pgbouncer) as connection,
         ):
-            yield connection
+            yield connection, self.named(settings)
+
+    def named(self, settings: "Settings") -> "Heading":
+        """Where these settings lead; of the database nothing secret."""
+        from noti_worker import __version__
+        from noti_worker.embedded import default_directory
+        from noti_worker.store.connect import called
+
+        own = self.configured().database.url is None
+        return Heading(
+            f"the embedded one in {default_directory()}" if own else called(database_url(settings).reveal()),
+            str(settings.source) if settings.source is not None else None,
+            __version__,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a command looks at: the database, the configuration file (None: there is none), the program's version."""
+
+    database: str
+    configuration: str | None
+    version: str
+
+    def __str__(self) -> str:
+        """The first line of what a command tells."""
+        configuration = self.configuration or "none"
+        return f"database: {self.database}; configuration: {configuration}; noti-worker {self.version}"
 
 
 def now() -> datetime:
@@ -72,11 +109,17 @@ def database_url(settings: "Settings") -> "Secret":
 
 
 @contextmanager
-def _embedded(*, migrated: bool) -> Iterator[str]:
+def _embedded(*, migrated: bool, make: bool) -> Iterator[str]:
     from noti_worker.embedded import Server, default_directory
     from noti_worker.store import migrate
 
-    with Server(default_directory()) as server:
+    server = Server(default_directory())
+    if not make and not server.exists:
+        raise ConfigurationError(
+            f"no database is configured, and there is no embedded one in {default_directory()}: set NOTI_DATABASE_URL"
+            " or database.url; for trying out, noti-worker run makes one, and so does noti-worker --embedded COMMAND"
+        )
+    with server:
         if migrated and migrate.current(server.url) is None:
             click.echo(f"no database is configured: made an embedded one in {default_directory()}", err=True)
             migrate.upgrade(server.url)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,8 @@ from noti_worker.cli.place import Place
 from noti_worker.cli.show import show, show_json, table
 from noti_worker.cli.story import show_stories
 from noti_worker.domain.errors import NotFound
+from noti_worker.domain.notification import Status
+from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
     from noti_worker.store.connect import Connection
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 _STORIES = 20
 """So many stories about one entity are told at once."""
+
+_ERROR = 200
+"""Characters of an error in a list; `why` has the whole."""
 
 
 @click.command("list")
@@ -46,22 +52,40 @@ def list_(place: Place, chosen: "Callable[[], Filter]", limit: int, as_json: boo
 
 def lines_table(lines: "list[Line]") -> Any:
     """The table of `list`, also the sample of a dry run."""
-    columns = ("id", "channel", "recipient", "status", "tries", "due", "last error")
+    columns = ("id", "status", "channel", "recipient", "tries", "age", "when", "last error")
     return table(
         columns,
         [
             (
                 line.notification_id,
+                line.status + (f" ({line.requested} asked for)" if line.requested else ""),
                 line.channel,
                 line.recipient,
-                line.status + (f" ({line.requested} asked for)" if line.requested else ""),
                 line.attempt_count,
-                line.due_at if line.finished_at is None else "",
-                (line.error_message or "")[:60],
+                span(line.age_seconds),
+                _when(line),
+                _cut(line.error_message or ""),
             )
             for line in lines
         ],
     )
+
+
+def _when(line: "Line") -> str:
+    """The instant that matters to a row as it stands: its end, since when it rests, or when it is due."""
+    now = line.created_at + timedelta(seconds=line.age_seconds)
+    if line.finished_at is not None:
+        return f"ended {span((now - line.finished_at).total_seconds())} ago"
+    if line.held_at is not None:
+        return f"waits for a person since {span((now - line.held_at).total_seconds())}"
+    if line.status == Status.SENDING:
+        return "now"
+    late = (now - line.due_at).total_seconds()
+    return f"due since {span(late)}" if late >= 0 else f"due in {span(-late)}"
+
+
+def _cut(error: str) -> str:
+    return error if len(error) <= _ERROR else error[: _ERROR - 1] + "…"
 
 
 @click.command()
@@ -71,7 +95,7 @@ def lines_table(lines: "list[Line]") -> Any:
     "--json",
     "as_json",
     is_flag=True,
-    help="JSON: the row, its events, what blocks it; with --entity an array.",
+    help="JSON: the row, its events, what blocks it, its tries as fields; with --entity an array.",
 )
 @click.pass_obj
 def why(place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool) -> None:
@@ -93,6 +117,7 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
                 "notification": asdict(story.line) if story.line else None,
                 "events": [asdict(event) for event in story.events],
                 "blocked_by": [asdict(obstacle) for obstacle in story.blocked_by],
+                "tries": [asdict(one) for one in story.tries],
             }
             for story in stories
         ]

@@ -19,7 +19,7 @@ def run(place: Place) -> None:
     """Run a worker until SIGTERM or Ctrl-C; a second signal ends it quickly. SIGHUP reloads the configuration."""
     from noti_worker import app
 
-    with place.settings() as settings:
+    with place.settings(make=True) as settings:
 
         def reread() -> "Settings":
             fresh = place.configured()

@@ -1,4 +1,4 @@
-"""Safe mode in words: which living workers do not send to the recipients."""
+"""Workers that do not do as one might think: that do not send to the recipients, or keep an old configuration."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -20,4 +20,17 @@ def warnings(workers: "Iterable[WorkerLine]") -> list[str]:
             accounts = sorted(str(name) for name, of_account in modes.items() if of_account == mode)
             if accounts:
                 lines.append(f"SAFE MODE: worker {worker.worker_id} {means} through {', '.join(accounts)} ({mode})")
+    return lines
+
+
+def refused_reloads(workers: "Iterable[WorkerLine]") -> list[str]:
+    """A line for each living worker that was given a configuration which it could not take."""
+    lines = []
+    for worker in workers:
+        refused = worker.state.get("reload_refused")
+        if worker.alive and isinstance(refused, dict):
+            lines.append(
+                f"RELOAD REFUSED: worker {worker.worker_id} keeps its old configuration since {refused.get('at')}:"
+                f" {refused.get('error')}"
+            )
     return lines

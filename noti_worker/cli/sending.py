@@ -12,8 +12,9 @@ from noti_worker.cli import kinds
 from noti_worker.cli.filters import entity
 from noti_worker.cli.place import Place
 from noti_worker.cli.rest import rest
-from noti_worker.cli.show import moment, plain, show_json, span
+from noti_worker.cli.show import moment, plain, show_json
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
+from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
     from noti_worker.store.connect import Connection
@@ -91,7 +92,7 @@ def send(
     if body_file is not None:
         if body is not None:
             raise click.UsageError("give either --body or --body-file, not both")
-        body = _read(body_file)
+        body = kinds.text_of(body_file)
     fields |= {"body": body, "send_at": send_at, "expires_at": expires_at}
     if entity is not None:
         fields["entity_type"], fields["entity_id"] = entity
@@ -113,13 +114,6 @@ def send(
         click.echo(line.notification_id)
     if wait and not dry_run and line.status != Status.SENT:
         sys.exit(1)
-
-
-def _read(path: Path) -> str:
-    try:
-        return (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode()
-    except (OSError, UnicodeError) as error:
-        raise click.BadParameter(f"cannot read {path}: {error}", param_hint="--body-file") from None
 
 
 def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":

@@ -26,17 +26,6 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
-def span(seconds: float | None) -> str:
-    """A duration in its two largest units."""
-    if seconds is None:
-        return ""
-    whole = max(0, int(seconds))
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size}{unit}{whole % size // part}{smaller}"
-    return f"{whole}s"
-
-
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str | Any:
     """A table to `show`: drawn by rich on a terminal, else aligned text without any frame."""
     cells = [[plain(cell) for cell in row] for row in rows]

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noti_worker.cli.show import moment, plain, span
+from noti_worker.cli.show import moment, plain
+from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
-    from noti_worker.store.people.listing import Event, Story
+    from noti_worker.store.people.listing import Event, Line, Story
 
 _COLOURS = {"sent": "green", "failed": "red", "expired": "red", "next": "cyan"}
 _DOUBT = "yellow"
@@ -21,13 +22,27 @@ def show_stories(stories: "list[Story]") -> None:
         if number:
             click.echo()
         line = story.line
-        what = f"{line.channel} to {line.recipient}, {line.status}" if line else "removed"
-        head = f"notification {story.notification_id}: {what}"
-        click.secho(plain(head), bold=True)
+        ended = "removed" if line is None else "sent to staging instead" if _redirected(story) else line.status
+        what = ended if line is None else f"{line.channel} to {line.recipient}, {ended}"
+        click.secho(plain(f"notification {story.notification_id}: {what}"), bold=True)
+        if line is not None:
+            click.echo(plain(_ids(story, line)))
         if sys.stdout.isatty():
             _timeline(story)
         else:
             _lines(story)
+
+
+def _redirected(story: "Story") -> bool:
+    return any(event.event == "sent" and (event.detail or "").startswith("safe mode: ") for event in story.events)
+
+
+def _ids(story: "Story", line: "Line") -> str:
+    """What a provider may be asked by: our id, the same on every try, and theirs."""
+    theirs = dict.fromkeys(
+        f"{one.account}: {one.provider_message_id}" for one in story.tries if one.provider_message_id
+    )
+    return f"message id {line.message_id}" + (f"; provider id of {', '.join(theirs)}" if theirs else "")
 
 
 def _lines(story: "Story") -> None:

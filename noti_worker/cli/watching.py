@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from noti_worker.cli.picture import TextLine, picture
-from noti_worker.cli.place import Place
+from noti_worker.cli.place import Heading, Place
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
 from noti_worker.domain.errors import DatabaseAway
@@ -41,12 +41,12 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
         return
     from noti_worker.store.people.overview import overview
 
-    with place.connection() as connection:
+    with place.headed() as (connection, heading):
         now = overview(connection)
     if as_json:
-        show_json(asdict(now))
+        show_json(_told(now, heading))
     else:
-        _print(now)
+        _print(now, heading)
 
 
 @click.command()
@@ -61,22 +61,27 @@ def _watch(place: Place, *, as_json: bool) -> None:
     """Look again and again; Ctrl-C is the ordinary end."""
     with suppress(KeyboardInterrupt):
         if as_json:
-            _each(place, lambda now: show_json(asdict(now), compact=True))
+            _each(place, lambda now, heading: show_json(_told(now, heading), compact=True))
         elif sys.stdout.isatty():
             _live(place)
         else:
             _each(place, _print)
 
 
-def _print(now: "Overview") -> None:
-    for line in picture(now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
+def _told(now: "Overview", heading: Heading) -> dict[str, Any]:
+    return asdict(now) | {"about": asdict(heading)}
+
+
+def _print(now: "Overview", heading: Heading) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in picture(now, width, heading=str(heading)):
         click.secho(line.text, fg=line.colour)
 
 
-def _each(place: Place, show: "Callable[[Overview], None]") -> None:
-    with place.connection() as connection:
+def _each(place: Place, show: "Callable[[Overview, Heading], None]") -> None:
+    with place.headed() as (connection, heading):
         for now in _looks(connection):
-            show(now)
+            show(now, heading)
 
 
 def _looks(connection: "Connection") -> "Iterator[Overview]":
@@ -99,9 +104,9 @@ def _live(place: Place) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             try:
-                with place.connection() as connection:
+                with place.headed() as (connection, heading):
                     for now in _looks(connection):
-                        shown = picture(now, console.width, _SENTENCE)
+                        shown = picture(now, console.width, _SENTENCE, heading=str(heading))
                         live.update(_text(shown, console.height), refresh=True)
             except DatabaseAway as error:
                 live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)

@@ -120,7 +120,7 @@ class Delivery:
         verdict = decide(row, outcome, self._clock.now(), policy, self._dice(), failover)
         return Result(
             row,
-            verdict,
+            self._safety.decided(message, account.mode, verdict),
             outcome,
             account=account.name,
             provider=account.provider,

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Drop, Message, Status
 from noti_worker.domain.outcome import Kind, Outcome
@@ -55,6 +56,13 @@ class Safety:
         kind = Kind.CONFIG if outcome.kind in {Kind.DEAD, Kind.OPTOUT} else outcome.kind
         told = f"redirected to delivery.redirect_to.{message.channel}"
         return replace(outcome, kind=kind, error=told if outcome.error is None else f"{outcome.error} ({told})")
+
+    def decided(self, message: Message, mode: Mode, verdict: Verdict) -> Verdict:
+        """Say in the verdict of a redirected message that it did not reach its recipient."""
+        if mode is not Mode.REDIRECT or verdict.status is not Status.SENT:
+            return verdict
+        where = f"delivery.redirect_to.{message.channel}"
+        return replace(verdict, reason=f"safe mode: it was sent to {where} instead of its recipient")
 
 
 def _suppressed(message: Message, why: str) -> Drop:

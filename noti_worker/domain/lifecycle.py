@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 
 from noti_worker.domain.notification import Notification, OnUncertain, Status
 from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.spans import span
 from noti_worker.domain.value import value
 
 UNCHARGED_AT_MOST = timedelta(hours=24)
@@ -33,6 +34,8 @@ RETRIES = 3
 
 LONGEST_WAIT = timedelta(hours=24)
 """No wait is longer, whatever a provider asks for: a hostile hint cannot park a row for a year."""
+
+_LONGEST_TOLD = 1e9
 
 LONGEST_SEND = timedelta(minutes=10)
 """No lease is prolonged longer for one send: a provider that ignores its limit loses the row."""
@@ -114,13 +117,15 @@ def decide(
         case Kind.CONFIG if failover:
             return _again(notification, now, timedelta(0), charge=False, why="the next account of the route is tried")
         case Kind.CONFIG if outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}:
-            wait = _wait(notification.attempt_count, outcome, policy, dice)
-            return _uncharged(notification, now, wait, why="our account is refused")
+            return _uncharged(
+                notification, outcome, now, notification.attempt_count, policy, dice, why=_refused(outcome)
+            )
         case Kind.CONFIG:
-            return Verdict(Status.HELD, "our account is refused: mend it, then release the notification")
+            return Verdict(
+                Status.HELD, f"{_refused(outcome)}: mend what the answer names, then release the notification"
+            )
         case Kind.THROTTLED:
-            wait = _wait(notification.retry_count, outcome, policy, dice)
-            return _uncharged(notification, now, wait, why="throttled")
+            return _uncharged(notification, outcome, now, notification.retry_count, policy, dice, why="throttled")
         case Kind.UNCERTAIN:
             on_uncertain = policy.when_uncertain(notification)
             if on_uncertain is OnUncertain.HOLD:
@@ -129,10 +134,10 @@ def decide(
                 return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
             return _retry(notification, outcome, now, policy, dice, why="it may have been sent: sent again")
         case Kind.TRANSIENT if not outcome.offered and outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}:
-            wait = _wait(notification.attempt_count, outcome, policy, dice)
-            return _uncharged(notification, now, wait, why="it could not be offered")
+            why = "it could not be offered"
+            return _uncharged(notification, outcome, now, notification.attempt_count, policy, dice, why=why)
         case Kind.TRANSIENT:
-            return _retry(notification, outcome, now, policy, dice, why="a passing fault")
+            return _retry(notification, outcome, now, policy, dice, why="not accepted for now")
 
 
 _FINAL = {
@@ -148,20 +153,42 @@ def _retry(
     if notification.retry_count >= policy.retries(notification):
         return Verdict(Status.FAILED, f"no tries left after {notification.retry_count + 1}")
     wait = _wait(notification.retry_count, outcome, policy, dice)
-    return _again(notification, now, wait, charge=True, why=why)
+    return _again(notification, now, wait, charge=True, why=why + _asked(outcome, wait))
 
 
-def _uncharged(notification: Notification, now: datetime, wait: timedelta, why: str) -> Verdict:
+def _uncharged(
+    notification: Notification, outcome: Outcome, now: datetime, failures: int, policy: Policy, dice: float, why: str
+) -> Verdict:
     """Another try, which is not charged: nothing was said about this message."""
     if notification.expires_at is None and now - notification.first_due_at >= UNCHARGED_AT_MOST:
         return Verdict(Status.FAILED, f"{why} for 24 hours")
-    return _again(notification, now, wait, charge=False, why=f"{why}, no try spent")
+    wait = _wait(failures, outcome, policy, dice)
+    return _again(notification, now, wait, charge=False, why=f"{why}, no try spent{_asked(outcome, wait)}")
+
+
+def _refused(outcome: Outcome) -> str:
+    """Who of ours is refused: an account is mended elsewhere than a sender that the other side distrusts."""
+    return {
+        Scope.ACCOUNT: "our account is refused",
+        Scope.PROVIDER: "our account is refused",
+        Scope.SENDER: "our sender is refused",
+        Scope.DOMAIN: "the recipient's side refuses us",
+    }.get(outcome.scope, "what we configured is refused")
 
 
 def _wait(failures: int, outcome: Outcome, policy: Policy, dice: float) -> timedelta:
     own = policy.backoff.wait(failures, dice)
-    hint = timedelta(seconds=min(max(outcome.retry_after or 0.0, 0.0), LONGEST_WAIT.total_seconds()))
+    hint = timedelta(seconds=min(max(0.0, outcome.retry_after or 0.0), LONGEST_WAIT.total_seconds()))
     return max(own, hint)
+
+
+def _asked(outcome: Outcome, wait: timedelta) -> str:
+    """Whose wish the wait is, where it is not ours; and that it was cut."""
+    asked = outcome.retry_after if outcome.asked and outcome.retry_after is not None else 0.0
+    if not asked + 0.001 >= wait.total_seconds():  # not a number is no wish
+        return ""
+    cut = f", and we wait no longer than {span(wait.total_seconds())}" if asked > LONGEST_WAIT.total_seconds() else ""
+    return f"; the provider asked for {span(min(asked, _LONGEST_TOLD))}{cut}"
 
 
 def _again(notification: Notification, now: datetime, wait: timedelta, *, charge: bool, why: str) -> Verdict:

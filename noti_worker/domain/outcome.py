@@ -41,7 +41,7 @@ class Outcome:
 
     `code` is the provider's own code (SMTP reply, HTTP status, API code). `error` is one sentence
     for a person, without secrets. `response` is the conversation as JSON-able data (stored capped at
-    20 kB). `retry_after` is the provider's wish in seconds; it never shortens our own wait.
+    20 kB). `retry_after` is a wait in seconds, the provider's wish (`asked`) or a rule's; it never shortens our own.
     `stage` is how far the try went (see `Said`), `rule` names the rule that judged it. `offered` is False when
     the failure came before the message was offered (connection, TLS, greeting, login): it says nothing of the message.
     """
@@ -56,3 +56,4 @@ class Outcome:
     stage: str | None = None
     rule: str | None = None
     offered: bool = True
+    asked: bool = False

@@ -66,6 +66,11 @@ class Server:
         return self._given_bin or binaries()
 
     @property
+    def exists(self) -> bool:
+        """Whether data were made here before."""
+        return (self.data / "PG_VERSION").exists()
+
+    @property
     def pid(self) -> int | None:
         """Process id of the postmaster that this object started; None when stopped or started by another."""
         return self._child.pid if self._child else None

@@ -7,9 +7,11 @@ library already. Nothing commits, rolls back or opens anything.
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Literal, Required, TypedDict, Unpack, overload
+from uuid import UUID
 
 from noti_worker.domain.notification import Channel, OnUncertain, Priority
 
@@ -20,7 +22,8 @@ LARGEST = 200_000_000
 class Fields(TypedDict, total=False):
     """The columns of `noti.notifications_log` that an application sets; what is left out has the table's default.
 
-    Either `body` or `template_id` is needed, and `entity_type` and `entity_id` come together. Instants are aware.
+    Either `body` or `template_id` is needed, and `entity_type` and `entity_id` come together. Instants are aware. What
+    JSON has no type for (UUID, Decimal, date, datetime) becomes text in template_data, options and metadata.
     """
 
     channel: Required[str]
@@ -254,7 +257,21 @@ def _storable(name: str, text: str, where: str) -> None:
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(value, allow_nan=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    """What JSON has no type for, as the text that everybody reads the same; an amount keeps its digits."""
+    match value:
+        case date():  # and datetime
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case Decimal():
+            if not value.is_finite():
+                raise ValueError("Out of range Decimal values are not JSON compliant")
+            return f"{value:f}"
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -268,7 +285,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _insert_rows(conn: Any, rows: list[dict[str, Any]]) -> list[int]:
     document = json.dumps(
         [{"row_number": number, **row} for number, row in enumerate(rows)],
-        default=datetime.isoformat,
+        default=_plain,
     )
     if len(document) > LARGEST:
         raise ValueError(f"{len(rows)} rows are too much for one call: {len(document)} characters, at most {LARGEST}")

@@ -216,6 +216,23 @@ def _check_parts(url: str, named: Mapping[str, Any]) -> None:
         )
 
 
+def called(url: str) -> str:
+    """Name the database of a URL or DSN for a person: name, host and port, as libpq will take them; no secret."""
+    given = named_in(url)
+    defaults = {
+        each.keyword.decode(): each.val.decode() for each in psycopg.pq.Conninfo.get_defaults() if each.val is not None
+    }
+
+    def part(name: str) -> str:
+        return str(given.get(name) or defaults.get(name) or "")
+
+    if service := part("service"):
+        return f"the one of the service {service}"
+    host, port = part("host") or part("hostaddr") or "a local socket", part("port")
+    name = part("dbname") or part("user")
+    return f"{name} on {host}" + (f":{port}" if port not in {"", "5432"} and not host.startswith("/") else "")
+
+
 class Session:
     """One connection for one part of the worker, made when needed and made anew after it broke.
 

@@ -73,6 +73,7 @@ class Worker:
         self._in_flight = InFlight(context.clock, context.pace.lease, context.observer)
         self._routes = Routes(doors.workers, lambda: self._plans.current.routes, context.observer)
         self._hinted = False
+        self._refused: dict[str, object] | None = None
         self.stop = Stop(self._wake_up, shorten)
 
     @property
@@ -164,16 +165,22 @@ class Worker:
         try:
             plan, restart = self._plans.reread()
         except ConfigurationError as error:
-            observer.on(ReloadRefused(str(error)))
+            self._refuse(str(error))
         except Exception as error:  # noqa: BLE001 - a provider's own code is built there, and this worker works
-            observer.on(ReloadRefused(f"unexpected: {type(error).__name__}"))
+            self._refuse(f"unexpected: {type(error).__name__}")
         else:
+            self._refused = None
             self._plans.replace(plan)
             self._serve()
             self._circuits.hasten()
             sizes = [name for name, serve in plan.channels.items() if self._pools[name].size != serve.concurrency]
             restart += tuple(f"channels.{channel}.concurrency" for channel in sizes)
             observer.on(Reloaded(tuple(self._pools), restart))
+
+    def _refuse(self, error: str) -> None:
+        """Keep the configuration, and tell so also in the register until another is taken."""
+        self._refused = {"at": self._context.clock.now().isoformat(timespec="seconds"), "error": error}
+        self._context.observer.on(ReloadRefused(error))
 
     def _serve(self) -> None:
         """Have a pool for each channel of the plan, and for no other."""
@@ -203,6 +210,7 @@ class Worker:
             "channels": sorted(self._plans.current.channels),
             "in_flight": len(self._in_flight),
             "stopping": self.stop.asked is not None,
+            **({"reload_refused": self._refused} if self._refused else {}),
             **self._context.refusals.state(),
         }
 

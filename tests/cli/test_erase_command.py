@@ -63,6 +63,16 @@ def test_what_stays_in_flight_is_named(operator: Invoke, connection: Connection)
     assert row(connection, one)["requested"] == "cancelled"
 
 
+def test_off_a_terminal_it_wants_a_yes_beforehand(operator: Invoke, connection: Connection) -> None:
+    [one] = insert(connection, recipient=ADA)
+    for words, given in (((ADA,), ""), (("-",), f"{ADA}\n"), ((ADA,), "y\n")):
+        refused = operator("erase", *words, stdin=given)
+        assert refused.exit_code == 2
+        assert "will lose their content for good, and nobody can be asked: --yes does it" in refused.stderr
+    assert row(connection, one)["recipient"] == ADA
+    assert operator("erase", ADA, "--dry-run").exit_code == 0
+
+
 def test_it_asks_first_on_a_terminal(
     in_terminal: Callable[..., str], connection: Connection, database_url: str
 ) -> None:

@@ -58,6 +58,7 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "list",
         "why",
         "requeue",
+        "retry",
         "cancel",
         "hold",
         "release",

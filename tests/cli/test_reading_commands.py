@@ -1,11 +1,20 @@
 """`status`, `list` and `why`, as tables and as JSON."""
 
+import re
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psycopg
 
+from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.notification import Status
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.secret import Secret
+from noti_worker.store.connect import Database
+from noti_worker.store.queue import PostgresQueue
 from tests.cli.conftest import Invoke, read
+from tests.store import rows
 from tests.store.lives import claim, end, life, queue
 
 Connection = psycopg.Connection[Any]
@@ -35,7 +44,31 @@ def test_list_shows_recipients_and_no_content(noti: Invoke, connection: Connecti
         "max_retries",
         "attempt_count",
         "error_message",
+        "held_at",
+        "age_seconds",
+        "message_id",
     ]
+
+
+def test_list_says_of_each_what_matters_now(noti: Invoke, connection: Connection) -> None:
+    """Its age and end; of one that waits for a person no time at which it would be due."""
+    for status in ("sent", "held", "sending", "retrying", "pending"):
+        life(connection, status)
+    failed = queue(connection)
+    claim(connection, failed)
+    error = "550 5.1.1 " + "Recipient address rejected: " * 3 + "User unknown in virtual mailbox table"
+    end(connection, "failed", failed, error=error)
+    header, *lines = [re.split("  +", line.strip()) for line in noti("list").stdout.splitlines()]
+    assert header == ["id", "status", "channel", "recipient", "tries", "age", "when", "last error"]
+    assert {line[1]: re.sub("[0-9]+", "N", line[6]) for line in lines} == {
+        "sent": "ended Ns ago",
+        "held": "waits for a person since Ns",
+        "sending": "now",
+        "retrying": "due in NmNs",
+        "pending": "due since Ns",
+        "failed": "ended Ns ago",
+    }
+    assert lines[0][7] == error  # whole: what decides stands at its end
 
 
 def test_list_takes_every_condition(noti: Invoke, connection: Connection) -> None:
@@ -133,10 +166,17 @@ def test_why_tells_the_story_line_by_line(noti: Invoke, connection: Connection) 
     made = life(connection, "failed")
     lines = noti("why", str(made)).stdout.splitlines()
     assert lines[0] == f"notification {made}: email to ada@example.com, failed"
-    assert len(lines) >= 3
-    assert all(line[:2] == "20" and line[19] == "Z" for line in lines[1:] if not line.startswith(" "))
+    message_id = connection.execute("SELECT message_id FROM noti.notifications_log").fetchone()
+    assert message_id is not None
+    assert lines[1] == f"message id {message_id[0]}"
+    assert len(lines) >= 4
+    assert all(line[:2] == "20" and line[19] == "Z" for line in lines[2:] if not line.startswith(" "))
     told = read(noti("why", str(made), "--json"))
-    assert list(told) == ["notification", "events", "blocked_by"]
+    assert list(told) == ["notification", "events", "blocked_by", "tries"]
+    assert list(told["tries"][0]) == [
+        "attempt_number", "status", "account", "provider", "kind", "code", "stage", "scope", "rule",
+        "provider_message_id", "worker", "started_at", "duration_ms",
+    ]  # fmt: skip
     assert told["blocked_by"] == []  # it is over
     assert list(told["events"][0]) == [
         "at",
@@ -149,6 +189,27 @@ def test_why_tells_the_story_line_by_line(noti: Invoke, connection: Connection) 
         "kind",
         "code",
         "duration_ms",
+    ]
+
+
+def test_why_says_by_which_ids_to_ask_and_who_sent_it(noti: Invoke, connection: Connection, database_url: str) -> None:
+    rows.insert(connection)
+    connection.execute("INSERT INTO noti.workers (worker_id, host, pid) VALUES (1, 'mill', 4711), (2, 'barn', 8)")
+    accepted = Outcome(Kind.OK, code="250", provider_message_id="4Xy", error="redirected to delivery.redirect_to.email")
+    verdict = Verdict(Status.SENT, "safe mode: it was sent to delivery.redirect_to.email instead of its recipient")
+    with closing(PostgresQueue(Database(Secret(database_url)))) as worker:
+        rows.claim(worker, worker_id=2, lease=rows.AT_ONCE)
+        worker.record(1, [rows.tried(row, verdict=verdict, outcome=accepted) for row in rows.claim(worker)])
+    shown = noti("why", "1").stdout.splitlines()
+    assert shown[0] == "notification 1: email to ann@example.com, sent to staging instead"
+    assert shown[1].endswith("; provider id of relay: 4Xy")
+    assert "(by worker barn:8#2)" in shown[3]
+    assert "provider id 4Xy" in shown[4]
+    assert "(by worker mill:4711#1)" in shown[4]
+    tries = read(noti("why", "1", "--json"))["tries"]
+    assert [(one["status"], one["worker"], one["provider_message_id"]) for one in tries] == [
+        ("lost", "barn:8#2", None),
+        ("sent", "mill:4711#1", "4Xy"),
     ]
 
 

@@ -78,7 +78,12 @@ def test_an_unknown_revision_is_a_sentence(bare: Invoke, empty_database_url: str
 def test_without_a_configured_database_a_private_one_is_made_once_and_kept(
     bare: Invoke, embedded_directory: Path, app: list[Any]
 ) -> None:
-    first = bare("send", "--channel", "in_app", "--recipient", "user-17", "--body", "Hello")
+    for words in (("status",), ("list",), ("top", "--json"), ("doctor",), ("why", "1"), ("migrate", "--check")):
+        none = bare(*words)
+        assert none.exit_code == 78, words
+        assert f"there is no embedded one in {embedded_directory}" in none.stdout + none.stderr
+        assert not embedded_directory.exists(), words
+    first = bare("--embedded", "send", "--channel", "in_app", "--recipient", "user-17", "--body", "Hello")
     assert (first.exit_code, first.stdout) == (0, "1\n")
     assert str(embedded_directory) in first.stderr
     assert not (embedded_directory / "data" / "postmaster.pid").exists(), "it was up for the command only"
@@ -90,8 +95,14 @@ def test_without_a_configured_database_a_private_one_is_made_once_and_kept(
         assert app[0].database.url.reveal() == server.url, "a server that is up is joined"
         assert app[1].database == app[0].database, "to a reload the embedded database is the one that runs"
     assert bare("migrate", "--check").exit_code == 0
+    assert bare("status").stdout.startswith(f"database: the embedded one in {embedded_directory}; ")
+
+
+def test_run_makes_the_embedded_database_unasked(bare: Invoke, embedded_directory: Path, app: list[Any]) -> None:
+    assert bare("run").exit_code == 7
+    assert bare("list").exit_code == 0
 
 
 def test_check_of_a_fresh_machine_reports_and_makes_no_schema(bare: Invoke, embedded_directory: Path) -> None:
-    assert bare("migrate", "--check").stdout == PENDING
+    assert bare("--embedded", "migrate", "--check").stdout == PENDING
     assert bare("migrate").exit_code == 0

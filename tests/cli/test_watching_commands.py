@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from noti_worker import __version__
 from noti_worker.cli.picture import TextLine, picture
 from noti_worker.cli.watching import _text
 from noti_worker.store.people.overview import overview
@@ -56,16 +58,64 @@ def busy(connection: Connection) -> int:
     return longest
 
 
-def test_status_of_an_empty_database_says_so(noti: Invoke) -> None:
+def test_status_of_an_empty_database_says_so_and_which_it_is(
+    noti: Invoke, connection: Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     result = noti("status")
-    assert "nothing waits" in result.stdout
+    name = connection.info.dbname
+    assert result.stdout.startswith(f"database: {name} on {connection.info.host}; configuration: none; noti-worker ")
+    assert "nothing waits, and nothing failed or expired within the hour" in result.stdout
     assert "no worker is running" in result.stdout
+    config = tmp_path / "mine.toml"
+    config.write_text("")
+    monkeypatch.setenv("NOTI_CONFIG", str(config))
+    assert f"; configuration: {config}; " in noti("status").stdout.splitlines()[0]
+    about = {"database": f"{name} on {connection.info.host}", "configuration": str(config), "version": __version__}
+    for words in (("status", "--json"), ("doctor", "--json")):
+        assert json.loads(noti(*words).stdout)["about"] == about
+    assert noti("doctor").stdout.splitlines()[0] == result.stdout.splitlines()[0].replace("none", str(config))
+
+
+def test_an_installation_whose_only_row_expired_does_not_say_that_nothing_failed(
+    noti: Invoke, connection: Connection
+) -> None:
+    made = life(connection, "expired")
+    shown = noti("status").stdout
+    assert "nothing waits\n" in shown
+    lines = blocks(shown)["not sent within the hour, by cause"]
+    assert lines[1].split() == ["1", "email", "expired", "-", "no", "try", str(made)]
+
+
+def test_status_says_which_account_accepts_nothing_just_now(noti: Invoke, connection: Connection) -> None:
+    made = queue(connection)
+    for _ in range(4):
+        connection.execute(
+            "INSERT INTO noti.notification_attempts_log"
+            " (notification_id, attempt_number, claim_count, status, account, kind, error_message) VALUES"
+            " (%s, 1, 1, 'retrying', 'relay', 'transient', 'closed by ada@example.com')",
+            [made],
+        )
+    assert noti("status").stdout.splitlines()[1] == (
+        "NOTHING ACCEPTED by account relay for 0s at least, 4 tries in a row"
+        f" (transient, the newest of notification {made}): closed by …"
+    )
+
+
+def test_status_tells_of_a_refused_reload(noti: Invoke, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.workers (worker_id, state) VALUES"
+        """ (7, '{"reload_refused": {"at": "2026-03-01T12:00:00+00:00", "error": "spare is no account"}}'),"""
+        """ (8, '{"reload_refused": "odd"}')"""
+    )
+    assert noti("status").stdout.splitlines()[1] == (
+        "RELOAD REFUSED: worker 7 keeps its old configuration since 2026-03-01T12:00:00+00:00: spare is no account"
+    )
 
 
 def test_status_answers_what_waits_longest_and_why(noti: Invoke, connection: Connection) -> None:
     longest = busy(connection)
     lines = blocks(noti("status").stdout)["waits longest"]
-    assert lines[1].split() == ["email", "normal", "acme", "1", "3h0m", str(longest)]
+    assert lines[1].split() == ["email", "normal", "acme", "1", "3h", str(longest)]
     assert lines[2].startswith("    try 1 waits: the tenant acme is paused by ada since 20")
     assert "(bill unpaid)" in lines[2]
     assert lines[3].split()[:4] == ["sms", "high", "default", "1"]
@@ -74,8 +124,8 @@ def test_status_answers_what_waits_longest_and_why(noti: Invoke, connection: Con
 
 def test_status_answers_what_failed_within_the_hour_by_cause(noti: Invoke, connection: Connection) -> None:
     busy(connection)
-    lines = blocks(noti("status").stdout)["failed within the hour, by cause"]
-    assert lines[1].split()[:4] == ["1", "sms", "dead", "spare"]
+    lines = blocks(noti("status").stdout)["not sent within the hour, by cause"]
+    assert lines[1].split()[:5] == ["1", "sms", "failed", "dead", "spare"]
     assert lines[2] == "    number … unknown"  # no address
 
 
@@ -88,7 +138,7 @@ def test_status_answers_which_account_does_not_accept(noti: Invoke, connection: 
             " (1, 1, 1, CASE %(kind)s WHEN 'ok' THEN 'sent' ELSE 'retrying' END, 'relay', %(kind)s, 'refused')",
             {"kind": kind},
         )
-    lines = blocks(noti("status").stdout)["tries not accepted (last 5m0s), by account"]
+    lines = blocks(noti("status").stdout)["tries not accepted (last 5m), by account"]
     assert [line.split() for line in lines[:3]] == [
         ["tries", "of", "all", "account", "kind", "newest"],
         ["3", "75", "%", "relay", "transient", "1"],
@@ -100,9 +150,9 @@ def test_status_answers_which_account_does_not_accept(noti: Invoke, connection: 
 def test_status_shows_pauses_rates_channels_held_and_workers(noti: Invoke, connection: Connection) -> None:
     busy(connection)
     shown = noti("status").stdout
-    assert shown.splitlines()[0].startswith("PAUSED tenant acme by ada since 20")
-    assert "0.2 failed (last 5m0s)" in shown.splitlines()[1]
-    assert shown.splitlines()[2] == "workers: 1 running"
+    assert shown.splitlines()[1].startswith("PAUSED tenant acme by ada since 20")
+    assert "0.2 failed, 0.2 written off without a try (last 5m)" in shown.splitlines()[2]
+    assert shown.splitlines()[3] == "workers: 1 running"
     found = blocks(shown)
     (channels,) = (lines for head, lines in found.items() if head.startswith("channel "))
     assert [line.split() for line in channels] == [
@@ -136,20 +186,27 @@ def test_status_is_loud_about_living_workers_that_do_not_send(noti: Invoke, conn
 def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     busy(connection)
     connection.execute("SELECT noti.open_circuit('relay')")
+    connection.execute(
+        "INSERT INTO noti.notification_attempts_log"
+        " (notification_id, attempt_number, claim_count, status, account, kind)"
+        " SELECT 1, n, n, 'retrying', 'relay', 'throttled' FROM generate_series(1, 3) n"
+    )
     found = read(noti("status", "--json"))
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
         "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
                      "oldest_due_seconds", "bounded"],
-        "rates": ["sent", "retried", "failed", "other", "seconds"],
+        "rates": ["sent", "retried", "failed", "other", "untried", "seconds"],
         "waiting": ["channel", "priority", "tenant_id", "rows", "oldest_due_seconds", "oldest_id", "why", "bounded",
                         "blocked_by"],
+        "refusing": ["account", "tries", "kind", "example_id", "seconds", "answered_before", "error"],
         "answers": ["account", "kind", "tries", "of", "example_id", "error"],
         "held": ["channel", "status", "reason", "rows", "oldest_seconds", "example_id", "bounded"],
-        "failures": ["channel", "account", "kind", "rows", "example_id", "error", "bounded"],
+        "failures": ["channel", "status", "account", "kind", "rows", "example_id", "error", "bounded"],
         "workers": ["worker_id", "host", "pid", "version", "started_at", "heartbeat_seconds", "up_seconds", "alive",
                     "state", "modes"],
         "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until", "tenant_id"],
         "circuits": ["account", "reason", "opened_by", "opened_at", "retry_at"],
+        "about": ["database", "configuration", "version"],
     }  # fmt: skip
 
 
@@ -213,7 +270,7 @@ def test_lanes_that_wait_for_one_reason_say_it_once_in_the_live_view(connection:
     for sentence, told in ((None, 3), (2, 1)):
         lines = [line.text for line in picture(now, 200, sentence)]
         assert sum(line.startswith("    try 1 waits: the tenant acme is paused") for line in lines) == told
-        assert sum("the next free worker takes it" in line for line in lines) == 1
+        assert sum("no worker is running" in line and "try 1 is due" in line for line in lines) == 1
 
 
 def test_a_low_terminal_says_that_there_is_more() -> None:
@@ -345,7 +402,7 @@ def test_circuits_are_listed_closed_and_opened_by_hand(
     assert "by ada" in line
     (told,) = read(noti("circuits", "list", "--json"))["circuits"]
     assert (told["account"], told["opened_by"]) == ("relay", "ada")
-    assert noti("status").stdout.startswith("IN TROUBLE account relay since")
+    assert noti("status").stdout.splitlines()[1].startswith("IN TROUBLE account relay since")
     assert noti("circuits", "open", "relay").exit_code == 1
     assert read(noti("circuits", "close", "relay", "--dry-run", "--json"))["closed"]
     assert noti("circuits", "close", "relay").stdout == "used again: account relay\n"
@@ -360,7 +417,7 @@ def test_what_the_database_refuses_to_a_worker_stands_at_the_top(noti: Invoke, c
     )
     connection.execute("INSERT INTO noti.workers (worker_id, state) VALUES (7, %s), (8, '{}')", [state])
     lines = noti("status").stdout.splitlines()
-    assert lines[:2] == [
+    assert lines[1:3] == [
         "NOT READY: worker 7 cannot record: the database refused (42501)",
         "REFUSED to worker 7, 1 rows: 17 (claim: the database refused (23514, constraint mine))",
     ]

@@ -147,9 +147,10 @@ def test_a_channel_that_is_redirected_to_nowhere_is_not_sent() -> None:
 
 def test_the_try_of_a_redirected_message_says_where_it_went() -> None:
     delivery = a_delivery(modes={"relay": Mode.REDIRECT}, redirect_to=EMAIL)
-    outcome = delivery.deliver(claimed(), NOTHING).outcome
-    assert outcome is not None
-    assert outcome.error == "redirected to delivery.redirect_to.email"
+    result = delivery.deliver(claimed(), NOTHING)
+    assert result.outcome is not None
+    assert result.outcome.error == "redirected to delivery.redirect_to.email"
+    assert result.verdict.reason == "safe mode: it was sent to delivery.redirect_to.email instead of its recipient"
 
 
 @pytest.mark.parametrize("kind", [Kind.DEAD, Kind.OPTOUT])

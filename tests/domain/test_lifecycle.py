@@ -160,6 +160,38 @@ def test_a_refusal_that_does_not_concern_the_account_as_a_whole_holds_the_row() 
 
 
 @pytest.mark.parametrize(
+    ("scope", "words"),
+    [
+        (Scope.SENDER, "our sender is refused"),
+        (Scope.DOMAIN, "the recipient's side refuses us"),
+        (Scope.MESSAGE, "what we configured is refused"),
+    ],
+)
+def test_it_is_said_who_of_ours_is_refused(scope: Scope, words: str) -> None:
+    held = verdict(Outcome(Kind.CONFIG, scope))
+    assert held.reason == f"{words}: mend what the answer names, then release the notification"
+    assert verdict(Outcome(Kind.CONFIG, Scope.ACCOUNT)).reason == "our account is refused, no try spent"
+
+
+@pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.TRANSIENT])
+@pytest.mark.parametrize(
+    ("hint", "asked", "words"),
+    [
+        (300.0, True, "; the provider asked for 5m"),
+        (604_800.0, True, "; the provider asked for 7d, and we wait no longer than 1d"),
+        (300.0, False, ""),  # a rule of ours
+        (10.0, True, ""),  # shorter than we wait anyway
+        (float("inf"), True, "; the provider asked for 11574d1h, and we wait no longer than 1d"),
+        (float("nan"), True, ""),
+        (None, True, ""),
+    ],
+)
+def test_it_is_said_whose_wish_a_wait_is(kind: Kind, hint: float | None, asked: bool, words: str) -> None:
+    plain = verdict(Outcome(kind)).reason
+    assert verdict(Outcome(kind, retry_after=hint, asked=asked)).reason == plain + words
+
+
+@pytest.mark.parametrize(
     ("own", "channel", "retries"),
     [(None, None, 3), (None, 0, 0), (None, 10, 10), (5, None, 5), (5, 2, 2), (5, 10, 5), (0, 10, 0)],
 )

@@ -97,6 +97,12 @@ def test_the_longer_of_hint_and_rule_is_the_wait(status: str, hint: float | None
     assert judge(Said("mail", status, hint=hint), RULES, MAIL).retry_after == wait
 
 
+def test_it_is_known_who_asked_for_the_wait() -> None:
+    assert judge(Said("mail", "450", hint=60.0), RULES, MAIL).asked
+    assert not judge(Said("mail", "450", hint=10.0), RULES, MAIL).asked, "the rule waits longer"
+    assert not judge(Said("mail", "450"), RULES, MAIL).asked
+
+
 def test_a_message_that_was_accepted_waits_for_nothing() -> None:
     assert judge(Said("answer", "200", hint=60.0), (), MAIL).retry_after is None
 

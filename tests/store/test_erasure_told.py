@@ -82,7 +82,7 @@ def test_the_command_refuses_it_in_words_and_goes_on_with_the_others(connection:
     with for_people(database_url) as people:
         moved, sample = moves.preview(people, Move.REQUEUE, Filter(ids=(erased, failed)))
         assert (moved.done, moved.refused, [line.notification_id for line in sample]) == (1, refused, [failed])
-        assert moves.carry_out(people, Move.REQUEUE, Filter(ids=(erased, failed))) == moves.Moved(1, 0, refused)
+        assert moves.carry_out(people, Move.REQUEUE, Filter(ids=(erased, failed))) == moves.Moved(1, refused=refused)
     assert [row(connection, number)["status"] for number in (erased, failed)] == ["failed", "pending"]
 
 

@@ -87,6 +87,11 @@ def safe_mode(connection: Connection, queue: PostgresQueue) -> None:
     connection.execute("INSERT INTO noti.worker_routes VALUES (1, 'email', 1, 'spare', 'ses', 'dry')")
 
 
+def ahead(connection: Connection, queue: PostgresQueue) -> None:
+    insert(connection, priority="low")
+    insert(connection, 2)
+
+
 def free(connection: Connection, queue: PostgresQueue) -> None:
     insert(connection)
 
@@ -111,7 +116,8 @@ CASES: list[tuple[Callable[[Connection, PostgresQueue], None], list[Fields]]] = 
     ),
     (lost, [("lost_claim", "worker", "7", None, ANY, None, "held")]),
     (unserved, [("unserved", "channel", "sms", None, None, None, None)]),
-    (no_worker, [("no_worker", "everything", None, None, None, None, None)]),
+    (no_worker, [("no_worker", "everything", None, ANY, None, None, "silent")]),
+    (ahead, [("ahead", "lane", "email low default", None, None, None, "2")]),
     (safe_mode, [("safe_mode", "channel", "email", None, None, None, "dry")]),
     (free, []),
     (over, []),

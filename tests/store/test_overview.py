@@ -11,6 +11,7 @@ import pytest
 
 from noti_worker import enqueue_many
 from noti_worker.domain.notification import Status
+from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.store.connect import Connection
 from noti_worker.store.people import overview, source
 from noti_worker.store.queue import PostgresQueue
@@ -92,6 +93,79 @@ def test_failures_are_told_by_cause_with_the_newest_of_each(
     assert overview.failures(people, bound=1)[0].bounded
 
 
+def test_causes_differ_by_their_words_and_codes_not_by_numbers_and_names(
+    people: Connection, connection: Plain, queue: PostgresQueue
+) -> None:
+    texts = [
+        "550 5.1.1 user 4711 unknown",
+        "550 5.1.1 user 4712 unknown",
+        "550 5.7.1 user 4711 unknown",
+        "552 5.1.1 user 4711 unknown",
+        "<ann@example.com>: no such user, see https://example.com/1",
+        "<ann@example.com>: no such user, see https://example.com/2",
+        "message 0190c7e2-5a6f-7c11-8f3d-2b1e5c9f0a11 refused in 300 s",
+        "message 0190c7e2-5a6f-7c11-8f3d-2b1e5c9f0a12 refused in 7 s",
+        "message refused",
+    ]
+    insert(connection, len(texts))
+    refused = [
+        tried(row, Status.FAILED, outcome=Outcome(Kind.PERMANENT, error=text))
+        for row, text in zip(claim(queue), texts, strict=True)
+    ]
+    queue.record(1, refused)
+    assert sorted(f.rows for f in overview.failures(people)) == [1, 1, 1, 2, 2, 2]
+    assert sum(f.rows for f in overview.failures(people)) == len(texts)
+
+
+def test_many_causes_end_in_one_line_for_the_rest(people: Connection, connection: Plain, queue: PostgresQueue) -> None:
+    insert(connection, 27)
+    words = [chr(97 + number) for number in range(25)] + ["a", "a"]
+    refused = [
+        tried(row, Status.FAILED, outcome=Outcome(Kind.PERMANENT, error=word))
+        for row, word in zip(claim(queue), words, strict=True)
+    ]
+    queue.record(1, refused)
+    found = overview.failures(people)
+    assert (len(found), found[0].rows, found[-1].rows, found[-1].error) == (21, 3, 5, "5 other causes")
+    assert (found[-1].channel, found[-1].status, found[-1].example_id) == (None, None, None)
+
+
+def test_what_expired_or_was_suppressed_is_told_with_its_reason(
+    people: Connection, connection: Plain, queue: PostgresQueue
+) -> None:
+    insert(connection, 4)
+    first, second, third, fourth = claim(queue)
+    queue.record(1, [decided(first, Status.EXPIRED), decided(second, Status.EXPIRED)])
+    queue.record(1, [decided(third, Status.SUPPRESSED), tried(fourth)])
+    insert(connection, status="expired", created_at="2026-01-01 00:00+00", finished_at="2026-01-01 00:00+00")
+    found = overview.failures(people)
+    assert [(f.status, f.account, f.rows, f.error) for f in found] == [
+        ("expired", None, 2, "reason of expired"),
+        ("suppressed", None, 1, "reason of suppressed"),
+    ]
+    assert found[1].example_id == 3
+    now = overview.rates(people)
+    assert [now.sent, now.failed, now.untried] == pytest.approx([0.2, 0.0, 0.6])
+
+
+def test_an_account_that_accepts_nothing_is_told_until_it_accepts(
+    people: Connection, connection: Plain, queue: PostgresQueue
+) -> None:
+    insert(connection, 9)
+    first, *others = claim(queue)
+    slow, away = Outcome(Kind.THROTTLED, error="slow down"), Outcome(Kind.TRANSIENT, error="closed")
+    queue.record(1, [tried(first)])
+    queue.record(1, [tried(row, Status.RETRYING, outcome=slow) for row in others[:2]])
+    assert overview.refusing(people) == []
+    queue.record(1, [tried(others[2], Status.RETRYING, outcome=away)])
+    queue.record(1, [tried(row, Status.RETRYING, outcome=away, account="spare") for row in others[3:6]])
+    found = [(r.account, r.tries, r.kind, r.answered_before, r.error) for r in overview.refusing(people)]
+    assert found == [("relay", 3, "transient", True, "closed"), ("spare", 3, "transient", False, "closed")]
+    # That it refuses a message says that it works.
+    queue.record(1, [tried(others[6], Status.FAILED)])
+    assert [r.account for r in overview.refusing(people)] == ["spare"]
+
+
 def test_what_is_held_says_by_whom_and_why(people: Connection, connection: Plain, queue: PostgresQueue) -> None:
     insert(connection, 3)
     first, second, third = claim(queue)
@@ -137,7 +211,8 @@ def test_every_part_finds_its_rows_by_index(people: Connection) -> None:
     asked: dict[str, dict[str, Any]] = {
         "read_waiting": {"channels": ["email"], "priorities": ["normal"], "lanes": 9, "top": 3, "bound": 100},
         "read_held": {"bound": 100},
-        "read_failures": {"span": overview.FAILURES_SPAN, "bound": 100},
+        "read_failures": {"span": overview.FAILURES_SPAN, "bound": 100, "seen": 100},
+        "read_accounts": {"span": overview.RATES_SPAN, "bound": 100},
         "read_rates": {"span": overview.RATES_SPAN, "bound": 100},
     }
     for name, given in asked.items():

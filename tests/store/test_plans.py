@@ -61,10 +61,10 @@ PARAMETERS["peek"] = PARAMETERS["claim"]
 
 INDEXES = {
     "peek": {"notifications_log_hot"},
-    "claim": {"notifications_log_hot", "notifications_log_pkey"},
+    "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey"},
     "strides": {"notifications_log_hot"},
     "heads": {"notifications_log_hot"},
-    "record": {"notifications_log_pkey", "notification_attempts_log_notification"},
+    "record": {"notifications_log_pkey", "notification_attempts_log_notification", "workers_pkey"},
     "extend": {"notifications_log_pkey"},
     "release": {"notifications_log_pkey"},
     "dispatch": {"notifications_log_pkey"},

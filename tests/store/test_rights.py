@@ -116,10 +116,10 @@ def test_down_gives_the_functions_back_as_they_were(connection: Connection, empt
 def test_the_facts_are_all_that_the_next_step_needs(connection: Connection) -> None:
     sources = connection.execute(
         "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'noti'::regnamespace"
-        " AND (proname IN ('facts', 'next_step', 'lost', 'accounts_for') OR proname ~ '^obstacle')"
+        " AND (proname IN ('facts', 'next_step', 'lost', 'accounts_for', 'after_end') OR proname ~ '^obstacle')"
     ).fetchall()
     named = {name: set(re.findall(r"\bn\.([a-z_]+)", source)) for name, source in sources}
-    assert len(named) == 14
+    assert len(named) == 19
     assert set().union(*named.values()) <= named["facts"]
 
 

@@ -6,6 +6,7 @@ Written anew by `NOTI_TEST_GOLDEN=write pytest tests/store/test_schema_why.py`; 
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.lifecycle import Backoff, Policy, Verdict, decide
-from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, Priority
-from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, Priority, Status
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.permits import permit
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, claim, insert
@@ -34,6 +35,10 @@ GREYLISTED = Outcome(Kind.TRANSIENT, code="451 4.7.1", error=f"Greylisted, see h
 NO_SUCH_USER = Outcome(Kind.DEAD, code="550 5.1.1", error=f"<{ADDRESS}>: no such user")
 BAD_PASSWORD = Outcome(Kind.CONFIG, code="535 5.7.8", error="authentication failed")
 TOO_FAST = Outcome(Kind.THROTTLED, code="421 4.7.0", error="slow down", retry_after=90)
+LATER = Outcome(Kind.THROTTLED, code="429", error="come back next week", retry_after=604_800, asked=True)
+SILENT = Outcome(
+    Kind.TRANSIENT, Scope.PROVIDER, code="timeout", error="no answer within 30 s", stage="connect", offered=False
+)
 CUT = Outcome(Kind.UNCERTAIN, error="the line broke after the payload")
 
 
@@ -160,6 +165,41 @@ def uncertain_then_unknown(stage: Stage) -> None:
     stage.tried(CUT)
 
 
+def uncertain_then_sent_again(stage: Stage) -> None:
+    stage.queued()
+    stage.tried(CUT)
+
+
+def lost_too_often(stage: Stage) -> None:
+    stage.queued()
+    stage.claimed(lease=AT_ONCE)
+    claimed = stage.claimed(worker_id=2)
+    stage.recorded(Result(claimed, Verdict(Status.FAILED, "its claim was lost 5 times in a row"), kind="lost"), 2)
+
+
+def template_at_fault(stage: Stage) -> None:
+    stage.queued(template_id="welcome", body=None)
+    drop = Verdict(Status.FAILED, "template 'welcome' does not exist for tenant 'default': put it into noti.templates")
+    stage.recorded(Result(stage.claimed(), drop, kind="permanent"))
+
+
+def asked_to_wait_for_a_week(stage: Stage) -> None:
+    stage.queued()
+    stage.tried(LATER)
+
+
+def not_answered(stage: Stage) -> None:
+    stage.queued()
+    stage.tried(SILENT)
+
+
+def sent_to_staging(stage: Stage) -> None:
+    stage.queued()
+    verdict = Verdict(Status.SENT, "safe mode: it was sent to delivery.redirect_to.email instead of its recipient")
+    outcome = replace(ACCEPTED, error="redirected to delivery.redirect_to.email")
+    stage.recorded(replace(answer(stage.claimed(), outcome), verdict=verdict))
+
+
 def requeued_after_failure(stage: Stage) -> None:
     stage.queued()
     stage.tried(NO_SUCH_USER)
@@ -247,6 +287,12 @@ LIVES: list[Callable[[Stage], None]] = [
     lost_then_sent_by_another_worker,
     late_result_of_a_zombie,
     uncertain_then_unknown,
+    uncertain_then_sent_again,
+    lost_too_often,
+    template_at_fault,
+    asked_to_wait_for_a_week,
+    not_answered,
+    sent_to_staging,
     requeued_after_failure,
     duplicate_key,
     cancelled_in_flight,

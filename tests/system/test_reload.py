@@ -137,8 +137,17 @@ def test_a_reload_turns_safe_mode_on_for_everything_at_once(
 )
 @pytest.mark.fault("F10")
 def test_a_bad_configuration_is_refused_said_and_counted_and_the_old_one_works_on(
-    daemons: Daemons, connection: psycopg.Connection[Any], finished: Callable[..., None], wrong: str, words: str
+    daemons: Daemons,
+    connection: psycopg.Connection[Any],
+    finished: Callable[..., None],
+    wait_for: Callable[..., Any],
+    wrong: str,
+    words: str,
 ) -> None:
+    def registered() -> str:
+        row = connection.execute("SELECT state->'reload_refused'->>'error' FROM noti.workers").fetchone()
+        return str(row[0] or "") if row else ""
+
     daemons.configure(EMAIL)
     daemon = daemons.start_ready()
     assert f"{METRIC} 0.0\n" in daemon.get("/metrics")[1]
@@ -148,11 +157,13 @@ def test_a_bad_configuration_is_refused_said_and_counted_and_the_old_one_works_o
     assert words in told["error"]
     assert f"{METRIC} 1.0\n" in daemon.get("/metrics")[1]
     assert daemon.get("/health/ready")[0] == 200
+    wait_for(lambda: words in registered(), what="the register, and so status, tells of it")
     insert(connection, "email", "ada@example.com")
     finished()
     daemons.configure(EMAIL)
     reload(daemon)
     assert f"{METRIC} 0.0\n" in daemon.get("/metrics")[1]
+    wait_for(lambda: not registered(), what="the register forgets it")
     assert daemon.stop() == 0
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ClauseElement, select
+from sqlalchemy import ClauseElement, Double, func, select
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from noti_worker.domain.errors import NotFound
@@ -24,7 +25,10 @@ _DIALECT = dialect.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-cal
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One notification in a list: what an operator needs, never its content."""
+    """One notification in a list: what an operator needs, never its content.
+
+    `age_seconds` is how long ago it was inserted, by the database's clock; `message_id` goes out with every try.
+    """
 
     notification_id: int
     tenant_id: str
@@ -43,6 +47,9 @@ class Line:
     max_retries: int
     attempt_count: int
     error_message: str | None
+    held_at: datetime | None
+    age_seconds: float
+    message_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """One try as it was recorded: who was asked, how that ended and was judged, and by which worker (host:pid#7)."""
+
+    attempt_number: int
+    status: str
+    account: str | None
+    provider: str | None
+    kind: str | None
+    code: str | None
+    stage: str | None
+    scope: str | None
+    rule: str | None
+    provider_message_id: str | None
+    worker: str | None
+    started_at: datetime | None
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """The story of one notification in order; the last event says what happens next, `blocked_by` why not now.
 
@@ -72,9 +98,11 @@ class Story:
     line: Line | None
     events: tuple[Event, ...]
     blocked_by: tuple[Obstacle, ...]
+    tries: tuple[Try, ...]
 
 
-_COLUMNS = [log.c[name] for name in Line.__dataclass_fields__]
+_AGE = func.extract("epoch", func.clock_timestamp() - log.c.created_at).cast(Double).label("age_seconds")
+_COLUMNS = [_AGE if name == "age_seconds" else log.c[name] for name in Line.__dataclass_fields__]
 
 
 def list_notifications(source: Source, chosen: Filter, limit: int = 50) -> list[Line]:
@@ -90,8 +118,8 @@ def why(source: Source, notification_id: int) -> Story:
     if not events:
         raise NotFound(f"there is no notification {notification_id}")
     blocked_by = obstacles(source, [notification_id])[notification_id] if found else ()
-    line = found[0] if found else None
-    return Story(notification_id, line, tuple(Event(**row) for row in events), blocked_by)
+    tries = tuple(Try(**row) for row in rows(source, statement("read_tries"), {"notification_id": notification_id}))
+    return Story(notification_id, found[0] if found else None, tuple(Event(**row) for row in events), blocked_by, tries)
 
 
 def compiled(name: str, question: ClauseElement) -> tuple[Statement, Mapping[str, Any]]:

@@ -20,6 +20,8 @@ TOP = 8
 WAITING_BOUND = 10_000
 HELD_BOUND = 2_000
 FAILED_BOUND = 5_000
+ENDS_BOUND = 20_000
+CAUSES = 20
 TRIES_BOUND = 20_000
 RATES_SPAN = timedelta(minutes=5)
 FAILURES_SPAN = timedelta(hours=1)
@@ -55,26 +57,50 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """What failed within the hour for one cause, with the newest of them and its error."""
+    """What ended within the hour unsent (failed, expired, suppressed) for one cause, with the newest of them.
 
-    channel: str
+    After CAUSES of them all others stand in one line without channel, status and example.
+    """
+
+    channel: str | None
+    status: str | None
     account: str | None
     kind: str | None
     rows: int
-    example_id: int
+    example_id: int | None
     error: str | None
     bounded: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Tries per minute by how they ended, over the last `seconds`; `other`: held, unknown, lost, late."""
+    """Tries per minute by how they ended, over the last `seconds`; `other`: held, unknown, lost, late.
+
+    `untried` ended without a try: failed, expired or suppressed.
+    """
 
     sent: float
     retried: float
     failed: float
     other: float
+    untried: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """An account whose last `tries` were all not accepted, for no fault of the messages.
+
+    It answered otherwise `seconds` ago; unless `answered_before`, the first of these tries was so long ago.
+    """
+
+    account: str
+    tries: int
+    kind: str
+    example_id: int
+    seconds: float
+    answered_before: bool
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +122,7 @@ class Overview:
     channels: tuple[ChannelLine, ...]
     rates: Rates
     waiting: tuple[Waiting, ...]
+    refusing: tuple[Refusing, ...]
     answers: tuple[Answers, ...]
     held: tuple[Parked, ...]
     failures: tuple[Failures, ...]
@@ -114,6 +141,7 @@ def overview(people: Connection) -> Overview:
             channels=now.channels,
             rates=rates(people),
             waiting=tuple(waiting(people)),
+            refusing=tuple(refusing(people)),
             answers=tuple(answers(people)),
             held=tuple(held(people)),
             failures=tuple(failures(people)),
@@ -145,16 +173,27 @@ def held(source: Source, bound: int = HELD_BOUND) -> list[Parked]:
 
 
 def failures(source: Source, bound: int = FAILED_BOUND) -> list[Failures]:
-    """What failed within the hour, by cause, among the `bound` newest."""
-    found = rows(source, statement("read_failures"), {"span": FAILURES_SPAN, "bound": bound})
-    return [Failures(**row, bounded=sum(other["rows"] for other in found) >= bound) for row in found]
+    """What ended within the hour without being sent, by cause: the `bound` newest failures, and of the newest ends."""
+    found = rows(source, statement("read_failures"), {"span": FAILURES_SPAN, "bound": bound, "seen": ENDS_BOUND})
+    bounded = sum(row["rows"] for row in found if row["status"] == "failed") >= bound
+    told = [Failures(**row, bounded=bounded) for row in found[:CAUSES]]
+    if more := found[CAUSES:]:
+        rest = sum(row["rows"] for row in more)
+        told.append(Failures(None, None, None, None, rest, None, f"{len(more)} other causes", bounded))
+    return told
 
 
 def rates(source: Source, bound: int = TRIES_BOUND) -> Rates:
     """How many tries ended how, per minute."""
     (row,) = rows(source, statement("read_rates"), {"span": RATES_SPAN, "bound": bound})
-    per_minute = {name: row[name] * 60 / row["seconds"] for name in ("sent", "retried", "failed", "other")}
+    per_minute = {name: row[name] * 60 / row["seconds"] for name in ("sent", "retried", "failed", "other", "untried")}
     return Rates(**per_minute, seconds=row["seconds"])
+
+
+def refusing(source: Source, bound: int = TRIES_BOUND) -> list[Refusing]:
+    """Which accounts accept nothing just now, by the `bound` newest tries of the same span as the rates."""
+    found = rows(source, statement("read_accounts"), {"span": RATES_SPAN, "bound": bound})
+    return [Refusing(**row) for row in found]
 
 
 def answers(source: Source, bound: int = TRIES_BOUND) -> list[Answers]:

@@ -3,7 +3,7 @@
 A test compares each with the migrated database. Nothing creates tables from this file.
 """
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(schema="noti")
@@ -21,9 +21,10 @@ notifications_log = Table(
     "notifications_log",
     metadata,
     Column("notification_id", BigInteger),
+    Column("message_id", Uuid),
     *_texts("tenant_id", "channel", "priority", "status", "requested", "recipient", "template_id"),
     *_texts("category", "entity_type", "entity_id", "provider", "error_message"),
-    *_times("created_at", "due_at", "finished_at", "held_at", "failed_at"),
+    *_times("created_at", "due_at", "next_retry_at", "finished_at", "held_at", "failed_at"),
     Column("retry_count", Integer),
     Column("max_retries", Integer),
     Column("attempt_count", Integer),

@@ -2,11 +2,11 @@
 --
 -- Who held it and why stands in the audit line that did it.
 \set bound 2000
-SELECT row.channel, row.status, coalesce(line.reason, 'not recorded') AS reason, count(*) AS rows,
+SELECT row.channel, row.status, coalesce(line.reason, noti.masked(left(row.error, 500), row.recipient), 'not recorded') AS reason, count(*) AS rows,
        extract(epoch FROM now() - min(row.held_at))::float8 AS oldest_seconds,
        min(row.notification_id) AS example_id
   FROM (
-       SELECT n.notification_id, n.channel, n.status, n.held_at, n.recipient
+       SELECT n.notification_id, n.channel, n.status, n.held_at, n.recipient, n.error_message AS error
          FROM noti.notifications_log n
         WHERE n.held_at IS NOT NULL
         ORDER BY n.held_at

@@ -81,7 +81,8 @@ lost AS (
                 THEN 'the worker was lost, its lease ran out, or its claim was not answered: it is not known how far it came'
                 ELSE 'the worker was lost or its lease ran out after the dispatch mark: it may have been sent'
            END,
-           claimed_by::text, claim_count
+           coalesce((SELECT w.host || ':' || w.pid::text || '#' FROM noti.workers w
+                      WHERE w.worker_id = taken.claimed_by), '') || claimed_by::text, claim_count
       FROM taken
      WHERE lost
 )

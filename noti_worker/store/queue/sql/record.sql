@@ -98,7 +98,9 @@ attempts AS (
                 ELSE 'failed' END,
            provider, account, kind, code,
            error, response, provider_message_id, now() - age_ms * interval '1 millisecond', duration_ms,
-           cast(cast(:worker_id AS bigint) AS text), claim_count, stage, scope, rule
+           coalesce((SELECT w.host || ':' || w.pid::text || '#' FROM noti.workers w
+                      WHERE w.worker_id = cast(:worker_id AS bigint)), '') || cast(cast(:worker_id AS bigint) AS text),
+           claim_count, stage, scope, rule
       FROM judged
      WHERE tried AND (fate = 'applied' OR fate = 'stale' AND exists)
 ),
