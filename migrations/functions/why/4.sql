@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
              || CASE WHEN t.kind = 'ok' THEN ' accepted it' || coalesce(' (' || t.code || ')', '') || coalesce(', but ' || t.error_message, '')
                      ELSE CASE WHEN t.code IS NULL THEN ''
                                WHEN t.stage IN ('build', 'compose', 'guard') THEN ' was not asked (' || t.code || ')'
-                               WHEN t.code ~ '^[0-9]' THEN ' answered ' || t.code
+                               WHEN t.code ~ '^[0-9]' OR coalesce(t.stage, 'answer') = 'answer' AND t.kind <> 'uncertain' THEN ' answered ' || t.code
                                ELSE ' gave no answer (' || t.code || ')' END
                           || coalesce(': ' || t.error_message, '') || coalesce(' (' || t.kind || ')', '') END,
              'provider id ' || t.provider_message_id,
