@@ -38,7 +38,7 @@ def blocks(shown: str) -> dict[str, list[str]]:
 def busy(connection: Connection) -> int:
     """A bit of everything; gives the id of what waits longest."""
     longest = queue(connection, tenant_id="acme")
-    connection.execute("UPDATE noti.notifications_log SET send_at = now() - interval '3 hours'")
+    connection.execute("UPDATE noti.notifications_log SET next_retry_at = now() - interval '3 hours'")
     queue(connection, channel="sms", recipient="+491234", priority="high")
     life(connection, "held")
     failed = queue(connection, channel="sms", recipient="+491234")
@@ -262,8 +262,10 @@ def test_lanes_that_wait_for_one_reason_say_it_once_in_the_live_view(connection:
     for priority in ("high", "normal", "low"):
         queue(connection, tenant_id="acme", priority=priority)
     queue(connection, tenant_id="free")
-    connection.execute("UPDATE noti.notifications_log SET send_at = now() - notification_id * interval '1 s'")
-    connection.execute("UPDATE noti.notifications_log SET send_at = now() - interval '1 s' WHERE tenant_id = 'free'")
+    connection.execute("UPDATE noti.notifications_log SET next_retry_at = now() - notification_id * interval '1 s'")
+    connection.execute(
+        "UPDATE noti.notifications_log SET next_retry_at = now() - interval '1 s' WHERE tenant_id = 'free'"
+    )
     connection.execute("SELECT noti.pause('tenant', 'acme', 'bill unpaid')")
     with for_people(database_url) as people:
         now = overview(people)

@@ -73,7 +73,7 @@ def test_instants_are_utc_whatever_the_role_says(queue: PostgresQueue, connectio
 
 
 def test_a_retried_row_remembers_since_when_it_may_be_sent(queue: PostgresQueue, connection: Connection) -> None:
-    [id_] = insert(connection, send_at="2026-01-01 12:00+00")
+    [id_] = insert(connection, created_at="2026-01-01 11:00+00", send_at="2026-01-01 12:00+00")
     [first] = claim(queue)
     queue.record(1, [tried(first, Status.RETRYING)])
     connection.execute(
@@ -150,9 +150,9 @@ def test_only_due_unfinished_unparked_rows_of_the_named_lanes_are_taken(
 
 def test_a_floor_hides_what_stands_before_it_as_a_pair(queue: PostgresQueue, connection: Connection) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    campaign = insert(connection, 6, send_at=at)
-    older = insert(connection, send_at=at - timedelta(seconds=1))
-    newer = insert(connection, send_at=at + timedelta(seconds=1))
+    campaign = insert(connection, 6, created_at=at)
+    older = insert(connection, created_at=at - timedelta(seconds=1))
+    newer = insert(connection, created_at=at + timedelta(seconds=1))
     share = Share(NORMAL, 100, Floor(at, campaign[3]))
     assert ids(queue.claim(1, [share], 100, LEASE, [], solo=False)) == campaign[3:] + newer
     assert ids(claim(queue)) == older + campaign[:3]

@@ -68,13 +68,13 @@ def test_a_row_that_was_only_lost_had_no_try(queue: PostgresQueue, connection: C
 def test_small_documents_come_with_the_batch_as_text(queue: PostgresQueue, connection: Connection) -> None:
     [plain] = insert(connection)
     [both] = insert(connection, template_data='{"a": 10.50}', options='{"cc": []}')
-    [one] = insert(connection, options="null")
+    [one] = insert(connection, options='{"html": null}')
     insert(connection, template_id="hi", body=None)
     rows = claim(queue)
     briefings = queue.brief(rows)
     assert plain not in briefings
     assert briefings[both] == Briefing(template_data='{"a": 10.50}', options='{"cc": []}')
-    assert briefings[one] == Briefing(options="null")
+    assert briefings[one] == Briefing(options='{"html": null}')
 
 
 def test_everything_is_asked_for_in_one_trip(

@@ -32,7 +32,7 @@ def test_the_lanes_that_wait_longest_come_first_whatever_their_priority(people: 
     for tenant, priority, minutes, count in (("a", "low", 50, 3), ("b", "urgent", 5, 1), ("c", "normal", 90, 2)):
         insert(connection, count, tenant_id=tenant, priority=priority)
         connection.execute(
-            "UPDATE noti.notifications_log SET send_at = now() - %s * interval '1 minute' WHERE tenant_id = %s",
+            "UPDATE noti.notifications_log SET next_retry_at = now() - %s * interval '1 minute' WHERE tenant_id = %s",
             [minutes, tenant],
         )
     insert(connection, tenant_id="later", send_at=LATER)

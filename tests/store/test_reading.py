@@ -111,7 +111,7 @@ def test_the_oldest_due_row_is_one_that_no_pause_keeps_back(people: Connection) 
             provider="relay" if tenant == "globex" else None,
         )
         people.execute(
-            "UPDATE noti.notifications_log SET send_at = now() - %s WHERE notification_id = %s",
+            "UPDATE noti.notifications_log SET next_retry_at = now() - %s WHERE notification_id = %s",
             [timedelta(minutes=minutes), number],
         )
     queue(people, tenant_id="acme")  # behind a row that is kept back, in the same lane
@@ -134,12 +134,16 @@ def test_the_oldest_due_row_is_one_that_no_pause_keeps_back(people: Connection) 
 
 def test_the_oldest_due_row_of_any_tenant_counts_and_rows_in_flight_do_not(people: Connection) -> None:
     for tenant, minutes in (("a", 5), ("b", 30), ("c", 10)):
-        queue(people, tenant_id=tenant, send_at=datetime(2001, 1, 1, tzinfo=UTC))
+        queue(people, tenant_id=tenant)
         people.execute(
-            "UPDATE noti.notifications_log SET send_at = now() - %s WHERE tenant_id = %s",
+            "UPDATE noti.notifications_log SET next_retry_at = now() - %s WHERE tenant_id = %s",
             (timedelta(minutes=minutes), tenant),
         )
-    claim(people, queue(people, send_at=datetime(2002, 1, 1, tzinfo=UTC)))
+    in_flight = queue(people)
+    people.execute(
+        "UPDATE noti.notifications_log SET next_retry_at = '2002-01-01' WHERE notification_id = %s", (in_flight,)
+    )
+    claim(people, in_flight)
     queue(people, priority="low", send_at=LATER)
     oldest = gauges.gauges(people).oldest
     assert list(oldest) == [("email", "normal")]

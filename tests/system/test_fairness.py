@@ -15,18 +15,20 @@ QUIET = 500
 
 @pytest.mark.parametrize("age", ["1 second", "1 hour"])
 def test_quiet_tenants_do_not_wait_for_the_backlog_of_another_however_old_it_is(
-    daemons: Daemons, connection: psycopg.Connection[Any], wait_for: Callable[..., Any], age: str
+    daemons: Daemons, connection: psycopg.Connection[Any], database_url: str, wait_for: Callable[..., Any], age: str
 ) -> None:
     insert = (
-        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, send_at)"
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, created_at)"
         " SELECT 'email', 'ada@example.com', 'x', %s || n %% %s, clock_timestamp() - %s::interval"
         " FROM generate_series(1, %s) n"
     )
-    connection.execute(insert, ["noisy ", 1, age, BACKLOG])
+    with psycopg.connect(database_url) as owner:  # an application cannot make a row older than it is
+        owner.execute(insert, ["noisy ", 1, age, BACKLOG])
     daemons.configure(SANDBOX)
     daemon = daemons.start_ready()
     wait_for(lambda: connection.execute("SELECT 1 FROM noti.notification_attempts_log LIMIT 1").fetchone())
-    connection.execute(insert, ["quiet ", QUIET, "0", QUIET])
+    with psycopg.connect(database_url) as owner:
+        owner.execute(insert, ["quiet ", QUIET, "0", QUIET])
     unfinished = (
         "SELECT 1 FROM noti.notifications_log WHERE tenant_id LIKE 'quiet%' AND finished_at IS NULL AND held_at IS NULL"
     )
