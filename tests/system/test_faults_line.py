@@ -229,7 +229,7 @@ def test_an_error_that_passes_is_tried_again_whichever_statement_it_hits(
     scene.connection.execute("CREATE SEQUENCE raised")
     scene.connection.execute("GRANT USAGE ON SEQUENCE raised TO PUBLIC")
     scene.connection.execute(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := nextval('raised'); BEGIN"
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := nextval('public.raised'); BEGIN"
         f" IF n <= {2 * len(_STATES)} THEN RAISE EXCEPTION 'as the test wants it' USING"
         f" ERRCODE = ('{states}'::text[])[(n + 1) / 2]; END IF; RETURN new; END $$".encode()
     )
