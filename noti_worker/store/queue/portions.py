@@ -7,6 +7,9 @@ from noti_worker.domain.facts import Result
 PORTION = 8 * 1024 * 1024
 """Characters: what a statement writes well within its time, and what memory holds a few times over."""
 
+PATIENCE = 3
+"""Somebody may have cancelled a statement, or a lock was in its way: once or twice says nothing."""
+
 _ORDINARY = 12 * 1024
 """Characters of an entry besides what follows from it: it is bounded to twice that and usually has a thirtieth."""
 
@@ -16,6 +19,7 @@ class Portion:
 
     def __init__(self) -> None:
         self.most = PORTION
+        self._alone: tuple[int, int] = (0, 0)
 
     def of(self, results: Sequence[Result]) -> Iterator[Sequence[Result]]:
         """Divide the results, in their order; one alone may be larger than a portion."""
@@ -32,6 +36,12 @@ class Portion:
     def took_too_long(self, results: Sequence[Result]) -> None:
         """Half of these is enough for the next."""
         self.most = min(self.most, sum(map(_size, results)) // 2)
+
+    def again_alone(self, result: Result) -> bool:
+        """Tell whether this one took too long alone, three times one after the other."""
+        id_ = result.notification.notification_id
+        self._alone = (id_, self._alone[1] + 1 if self._alone[0] == id_ else 1)
+        return self._alone[1] >= PATIENCE
 
     def went_through(self) -> None:
         """The next may have twice as much."""

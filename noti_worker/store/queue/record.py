@@ -58,8 +58,8 @@ def record(
     """Write the results with `write` (a document in, fates out), isolating what the database refuses.
 
     Raises what `write` raises, except for a refusal that concerns single results: it is their fate. After a
-    statement that took too long the same results go in smaller portions; one alone that takes too long is refused, and
-    what comes after it is left for the next time.
+    statement that took too long the same results go in smaller portions; one alone that does again and again is
+    refused, and what comes after it is left for the next time.
     """
     # Sorted by id: two workers that record then never wait for each other.
     ordered = sorted(results, key=lambda result: result.notification.notification_id)
@@ -70,7 +70,7 @@ def record(
             fates |= _apart(pairs, write)
         except TimedOut as error:
             portion.took_too_long(few)
-            if len(few) > 1:
+            if len(few) > 1 or not portion.again_alone(few[0]):
                 raise
             later = dict.fromkeys((result.notification.notification_id for result in ordered), "busy")
             return later | fates | {few[0].notification.notification_id: DatabaseRefused(str(error))}
