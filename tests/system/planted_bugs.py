@@ -58,6 +58,7 @@ _ROUNDS = "tests/worker/test_rounds.py"
 _RECORD = "tests/store/test_record.py"
 _RECORDER = "tests/worker/test_recorder.py"
 _FAULTS = "tests/system/test_faults.py"
+_CIRCUITS = "tests/system/test_circuits.py"
 _FAULTS_SERVER = "tests/system/test_faults_server.py"
 
 BUGS = (
@@ -210,6 +211,81 @@ BUGS = (
             f"{_HEARTBEAT}::test_for_15_seconds_after_an_outage_no_claim_of_others_is_taken",
             f"{_FAULTS_SERVER}::test_after_an_outage_nobody_sends_again_what_a_neighbour_has_yet_to_record",
         ],
+    ),
+    Bug(
+        "what was never offered spends a try: an outage of the provider fails rows",
+        [
+            Change(
+                "noti_worker/domain/lifecycle.py",
+                r"case Kind\.TRANSIENT if not outcome\.offered and .*:",
+                "case Kind.TRANSIENT if False:",
+            )
+        ],
+        [
+            "tests/domain/test_lifecycle.py::test_what_says_nothing_of_the_message_spends_no_try_and_waits_longer_each_time",
+            f"{_CIRCUITS}::test_a_server_that_is_away_for_longer_than_all_retries_loses_nothing",
+        ],
+    ),
+    Bug(
+        "an account that refuses us is asked again for every row",
+        [Change("noti_worker/domain/circuits.py", r"return read is Sign\.REFUSED or \(", "return False and (")],
+        [
+            "tests/worker/test_circuits.py::test_a_refusal_closes_the_account_here_at_once_and_everywhere_with_the_next_round",
+            f"{_CIRCUITS}::test_a_wrong_password_costs_a_login_now_and_then_and_no_row",
+        ],
+    ),
+    Bug(
+        "a mail is not tried on a fresh line when the kept one was worn out",
+        [Change("noti_worker/transport/lines.py", r"if not ended\.worn_out:", "if True:")],
+        ["tests/providers/test_smtp_worn.py::test_a_server_that_wears_its_lines_out_gets_all_mails"],
+    ),
+    Bug(
+        "the recipient's address is read as the server's words",
+        [Change("noti_worker/domain/rules.py", r"blanked\(said\.words, message\)", "said.words")],
+        ["tests/providers/test_smtp_rules.py::test_whom_it_is_about_changes_no_judgement"],
+    ),
+    Bug(
+        "who may create in public runs code as the worker",
+        [
+            Change(
+                "noti_worker/store/settings.py",
+                r'"search_path": "pg_catalog,pg_temp"',
+                '"search_path": "public,pg_catalog"',
+            )
+        ],
+        ["tests/migrations/test_attack.py::test_workers_and_people_spring_none"],
+    ),
+    Bug(
+        "a document that is a gigabyte as text comes in",
+        [Change("migrations/functions/too_large/1.sql", r"digits > 16 \* most OR", "")],
+        ["tests/store/test_schema_sizes.py::test_no_text_of_a_gigabyte_is_made_to_find_out"],
+    ),
+    Bug(
+        "one row that a claim is refused for stops its lane",
+        [Change("noti_worker/domain/narrowing.py", r"middle = len\(some\) // 2", "raise")],
+        ["tests/worker/test_refusals.py::test_the_rows_that_a_claim_is_refused_for_are_set_aside_and_the_others_go_on"],
+    ),
+    Bug(
+        "a release by conditions sends again what may have arrived",
+        [
+            Change(
+                "noti_worker/store/people/moves.py",
+                r"order\.rule\.repeats and seen\.perhaps and not order\.repeats",
+                "False",
+            )
+        ],
+        ["tests/cli/test_moving_commands.py::test_conditions_leave_out_what_may_have_arrived"],
+    ),
+    Bug(
+        "an erasure of one address takes those that end like it",
+        [
+            Change(
+                "migrations/functions/concerns/2.sql",
+                r"noti\.address\(recipient\) = noti\.address\(who\)",
+                "noti.address(recipient) LIKE '%' || noti.address(who)",
+            )
+        ],
+        ["tests/store/test_erasure_names.py::test_of_addresses_that_are_alike_only_the_one_asked_for_goes"],
     ),
 )
 
