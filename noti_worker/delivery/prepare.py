@@ -188,6 +188,8 @@ def _check_text(part: str, text: str | None) -> None:
         return
     if "\x00" in text:
         raise BadNotification(f"the {part} holds a NUL character: remove it")
+    if text.isascii():  # known without looking, and true of most
+        return
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -36,8 +36,10 @@ class Result:
     @property
     def size(self) -> int:
         """Characters of content that are kept with it."""
-        follows = sum(len(line.body or "") + len(line.html or "") for line in self.follows)
-        return follows + sum(map(len, self.texts)) + len(self.notification.body or "")
+        size = len(self.notification.body or "") + sum(map(len, self.texts))
+        for line in self.follows:
+            size += len(line.body or "") + len(line.html or "")
+        return size
 
 
 @dataclass(frozen=True, slots=True)

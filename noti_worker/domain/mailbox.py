@@ -57,7 +57,8 @@ def read_mailbox(text: object, where: str, *, intranet: bool = False) -> Mailbox
     parts = _MAILBOX.fullmatch(text)
     if parts is None:
         raise _no_address(where)
-    address = parts["bare"] if parts["bare"] is not None else parts["angle"]
+    bare, name, angle = parts.groups()
+    address = angle if bare is None else bare
     local, at, domain = address.rpartition("@")
     if not at or not _LOCAL.fullmatch(local):
         raise _no_address(where)
@@ -73,7 +74,7 @@ def read_mailbox(text: object, where: str, *, intranet: bool = False) -> Mailbox
     address = f"{local}@{_ascii_domain(domain, where, intranet=intranet)}"
     if len(address.encode()) > 254:
         raise BadNotification(f"{where} is longer than 254 characters: correct it")
-    return Mailbox(address, _plain(parts["name"] or ""))
+    return Mailbox(address, _plain(name) if name else "")
 
 
 def spellings(name: str) -> tuple[str, ...]:

@@ -65,9 +65,8 @@ HOUSE = (
 
 def classify(rules: Sequence[Rule], said: Said, words: Callable[[], str] | None = None) -> Rule | None:
     """The first rule that matches, or None when the table has no opinion; `words` instead of those that were said."""
-    words = words or (lambda: said.words)
     for rule in _fitting(rules, said):
-        if rule.text is None or _compiled(rule.text).search(words()) is not None:
+        if rule.text is None or _compiled(rule.text).search(words() if words else said.words) is not None:
             return rule
     return None
 
@@ -76,7 +75,8 @@ _known: dict[tuple[int, str, str, str], tuple[Sequence[Rule], tuple[Rule, ...]]]
 
 
 def _fitting(rules: Sequence[Rule], said: Said) -> tuple[Rule, ...]:
-    """The rules that match if their words do, up to the first that asks for none; remembered."""
+    """The rules that match if their words do, up to the first that asks for none; most answers are alike."""
+    # Remembered: it depends on three short values, and what they are matched with is dear.
     key = (id(rules), said.status, said.stage, said.code)
     known = _known.get(key)
     if known is not None and known[0] is rules:
@@ -118,7 +118,6 @@ def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome
         stage=said.stage,
         rule=rule.name,
         offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
-        asked=kind is not Kind.OK and said.hint is not None and said.hint >= (rule.wait or 0.0),
     )
 
 

@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 
 _SAMPLE = re.compile(r"^\\set (\w+) .*\n", re.MULTILINE)
 # A comment, a literal and `::` hold no parameter. SQLAlchemy's text() reads it alike, and takes 0.3 s to be imported.
-_TOKEN = re.compile(r"--[^\n]*|'[^']*'|::|:(?P<parameter>[a-z_]+)|%")
+_TOKEN = re.compile(r"(?P<gap>(?:\s|--[^\n]*)+)|'[^']*'|::|:(?P<parameter>[a-z_]+)|%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,11 @@ def parse(name: str, source: str) -> Statement:
     if samples != parameters:
         odd = ", ".join(sorted(samples ^ parameters))
         raise ValueError(f"{name}.sql: samples (\\set) and parameters differ in: {odd}")
-    return Statement(name, _TOKEN.sub(_for_psycopg, sql), parameters)
+    return Statement(name, _TOKEN.sub(_for_psycopg, sql).strip(), parameters)
 
 
 def _for_psycopg(token: re.Match[str]) -> str:
+    # Without comments and indentation: psycopg reads a statement of more than 4096 characters anew at each call.
+    if token["gap"]:
+        return "\n" if "\n" in token["gap"] else " "
     return f"%({token['parameter']})s" if token["parameter"] else token[0].replace("%", "%%")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from noti_worker.domain.circuits import Sign, Tally, Waits, sign
 from noti_worker.domain.closures import CIRCUIT, Scope
 from noti_worker.domain.facts import CircuitClosed, CircuitOpened, Result
+from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.ports import CircuitStore
 from noti_worker.worker.context import Context
 from noti_worker.worker.steering import Steering
@@ -58,21 +59,21 @@ class Circuits:
         outcome, account = result.outcome, result.account
         if outcome is None or account is None:
             return False
-        answer = _Answer(sign(outcome), (outcome.error or outcome.code or outcome.kind.value)[:_LONGEST_REASON])
+        read = sign(outcome)
         with self._lock:
             if account in self._probes:
                 if result.since < self._probes[account]:
                     return False  # begun before the probe
                 del self._probes[account]
-                self._probed[account] = answer
+                self._probed[account] = _answer(read, outcome)
                 return True
             if account in self._openings or account in self._steering.closed_accounts(""):
                 return False
             tally = self._tallies.get(account) or self._tallies.setdefault(account, Tally())
-            if not tally.heard(answer.read, self._context.clock.monotonic()):
+            if not tally.heard(read, self._context.clock.monotonic()):
                 return False
             del self._tallies[account]
-            self._openings[account] = answer
+            self._openings[account] = _answer(read, outcome)
         self._steering.open(account)
         return True
 
@@ -139,3 +140,7 @@ class Circuits:
     def _waits(self, read: Sign) -> Waits:
         pace = self._context.pace
         return pace.refused if read is Sign.REFUSED else pace.failed
+
+
+def _answer(read: Sign, outcome: Outcome) -> _Answer:
+    return _Answer(read, (outcome.error or outcome.code or outcome.kind.value)[:_LONGEST_REASON])

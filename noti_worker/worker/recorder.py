@@ -47,7 +47,7 @@ class Recorder:
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
         self._aside: list[Result] = []  # refused alone, each until its pause is over
-        self._batches: list[list[Result]] = []  # gathered, and not written yet
+        self._count = 0  # results that are not recorded yet, wherever they are
         self._size = 0
         self._stop_at: float | None = None
         self._pause = threading.Event()
@@ -66,16 +66,16 @@ class Recorder:
 
     def put(self, result: Result) -> None:
         """Take a result; it is recorded soon."""
+        size = result.size
         with self._moving:
-            self._size += result.size
+            self._count += 1
+            self._size += size
         self._incoming.put(result)
 
     @property
     def waiting(self) -> int:
-        """How many results are not recorded yet."""
-        with self._moving:
-            kept = len(self._waiting) + len(self._aside)
-            return self._incoming.qsize() + kept + sum(map(len, self._batches))
+        """How many results are not recorded yet. Asked for by every row, so it is counted along."""
+        return self._count
 
     def stop(self, seconds: float) -> int:
         """Record what is left within `seconds`; gives how many results could not be recorded."""
@@ -95,7 +95,6 @@ class Recorder:
                 try:
                     first = self._incoming.get(timeout=IDLE_PAUSE if self._stop_at is None else FLUSH_AFTER)
                 except Empty:
-                    self._end(batch)
                     return []
                 if first is not None:
                     batch.append(first)
@@ -123,14 +122,15 @@ class Recorder:
         try:
             fates = self._records.record(self._context.worker_id, list(first.values()))
         except DatabaseAway as error:
-            self._end(batch, batch)
+            self._keep(batch)
             return self._outage.failed(error)
         refused = {id_: fate for id_, fate in fates.items() if isinstance(fate, DatabaseRefused)}
         written = [result for id_, result in first.items() if id_ not in refused and fates[id_] != "busy"]
         again = [result for id_, result in first.items() if fates[id_] == "busy"] + later
         self._put_aside([(first[id_], error) for id_, error in refused.items()], among=bool(written))
-        self._end(batch, again)
+        self._keep(again)
         with self._moving:
+            self._count -= len(written)
             self._size -= sum(result.size for result in written)
         self._outage.answered()
         if written:
@@ -161,7 +161,7 @@ class Recorder:
         except DatabaseRefused as error:
             # The store has tried enough of them alone already. It is as if the database were away: nothing is begun.
             pause = self._context.refusals.cannot(RECORD, str(error))
-            self._end(batch, batch)
+            self._keep(batch)
             return max(pause, BUSY_PAUSE)
 
     def _put_aside(self, refused: Sequence[tuple[Result, DatabaseRefused]], *, among: bool) -> None:
@@ -181,11 +181,9 @@ class Recorder:
             due = [all_ or over(result.notification.notification_id) for result in self._aside]
             batch += compress(self._aside, due)
             self._aside = [result for result, now in zip(self._aside, due, strict=True) if not now]
-            self._batches.append(batch)
         return batch
 
-    def _end(self, batch: list[Result], again: Sequence[Result] = ()) -> None:
-        """Forget a batch but for what has to be written once more."""
+    def _keep(self, again: Sequence[Result]) -> None:
+        """Keep what has to be written once more."""
         with self._moving:
-            self._batches = [other for other in self._batches if other is not batch]
             self._waiting = [*again, *self._waiting]

@@ -114,7 +114,11 @@ if BEFORE is not None:
 
             def tries(daemon: Daemon) -> int:
                 worker = str(daemon.said("worker_started")[0]["worker_id"])
-                query = "SELECT count(*) FROM noti.notification_attempts_log WHERE worker = %s AND status = 'sent'"
+                # The version before wrote its number alone, this one `host:pid#7`.
+                query = (
+                    "SELECT count(*) FROM noti.notification_attempts_log"
+                    " WHERE substring(worker FROM '[0-9]+$') = %s AND status = 'sent'"
+                )
                 [count] = connection.execute(query, [worker]).fetchone() or [0]
                 return int(count)
 
