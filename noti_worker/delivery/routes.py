@@ -85,6 +85,8 @@ def accounts_for(notification: Notification, route: Sequence[str], provider_of: 
 
 def open_accounts(accounts: Sequence[str], closed: Collection[str], troubled: Collection[str] = ()) -> Sequence[str]:
     """The accounts that are not closed; when a pause that came after the claim closes all, those not in `troubled`."""
+    if not closed:  # as nearly always
+        return accounts
     return [account for account in accounts if account not in closed] or [
         account for account in accounts if account not in troubled
     ]

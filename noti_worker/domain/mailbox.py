@@ -64,7 +64,7 @@ def read_mailbox(text: object, where: str, *, intranet: bool = False) -> Mailbox
         raise _no_address(where)
     if not local.isascii() and any(unicodedata.category(char)[0] in "CZ" for char in local):
         raise BadNotification(f"{where} holds an invisible character: remove it")
-    if _ROUTED.search(local):
+    if not local.isalnum() and _ROUTED.search(local):
         raise BadNotification(
             f"{where} holds % or ! before the @, or begins like a file or a program there, which relays act on:"
             " write the address itself"

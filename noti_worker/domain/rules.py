@@ -107,14 +107,15 @@ def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome
     kind = rule.kind
     if kind is Kind.DEAD and said.stage != "rcpt" and message is not None and copies(message):
         kind = Kind.PERMANENT  # a refusal of the whole does not say which of several addresses it means
+    accepted = kind is Kind.OK
     return Outcome(
         kind,
         rule.scope,
         code=f"{said.status} {said.code}".strip() or None,
-        error=said.error if kind is Kind.OK else (said.error or _sentence(said))[:LONGEST_ERROR],
+        error=said.error if accepted else (said.error or _sentence(said))[:LONGEST_ERROR],
         response=said.response,
         provider_message_id=said.id,
-        retry_after=None if kind is Kind.OK else max(filter(None, (said.hint, rule.wait)), default=None),
+        retry_after=None if accepted else max(filter(None, (said.hint, rule.wait)), default=None),
         stage=said.stage,
         rule=rule.name,
         offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
