@@ -134,7 +134,10 @@ NAMES = st.builds(
     st.sampled_from(["", "", "", "x", "x-", "super", "a:", '"', "'", "\\", "é"]),
     st.sampled_from(["user:1", "User:1", "o'neil", "100.000", "ada", "app", "2026"]),
     st.sampled_from(["", "", "", "7", ".5", "-b", ":2", '"', '"b', "\\", "\\b", "'x", "é", "@x"]),
-).filter(lambda name: not (name[0] in QUOTES and name[-1] in QUOTES))  # that is how texts quote the name within
+).filter(
+    # That is how texts quote the name within, and name an address (`mailto:ada@x`).
+    lambda name: not ((name[0] in QUOTES and name[-1] in QUOTES) or (name.startswith("a:") and name.endswith("@x")))
+)
 PLACES = st.sampled_from(["alone", "displayed", "copied", "outlived"])
 
 

@@ -72,7 +72,7 @@ def test_an_erased_notification_is_not_queued_again(connection: Connection) -> N
         with pytest.raises(psycopg.errors.CheckViolation, match="was erased and cannot be sent again"):
             connection.execute(move.encode(), [number])
     [nothing] = connection.execute("SELECT detail FROM noti.why(%s) WHERE event = 'next'", [number]).fetchall()
-    assert nothing == ("nothing: it was erased, and cannot be sent again",)
+    assert nothing == ("nothing: it failed; it was erased, and cannot be sent again",)
 
 
 def test_the_command_refuses_it_in_words_and_goes_on_with_the_others(connection: Connection, database_url: str) -> None:

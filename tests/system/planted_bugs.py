@@ -283,7 +283,6 @@ BUGS = (
         "an erasure of one address takes it out of longer ones",
         [Change("migrations/functions/unnamed/2.sql", "pattern := CASE\n", "pattern := CASE WHEN true THEN literal\n")],
         [
-            "tests/store/test_erasure_names.py::test_a_text_loses_the_whole_name_and_nothing_else",
             "tests/store/test_erasure_names.py::test_of_addresses_that_are_alike_only_the_one_asked_for_goes",
         ],
     ),

@@ -90,7 +90,7 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
     SELECT CASE WHEN n.finished_at IS NULL AND n.held_at IS NULL AND n.claimed_by IS NULL THEN greatest(n.due_at, clock_timestamp())
                 ELSE clock_timestamp() END,
            3, 0, 'next',
-           CASE WHEN n.recipient = '[erased]' THEN 'nothing: it was erased, and cannot be sent again' ELSE noti.next_step(noti.facts(n.notification_id)) END, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           noti.next_step(noti.facts(n.notification_id)), NULL, NULL, NULL, NULL, NULL, NULL, NULL
       FROM noti.notifications_log n WHERE n.notification_id = why.id)
   SELECT l.at, l.event, l.detail, l.by, l.attempt_number, l.account, l.provider, l.kind, l.code, l.duration_ms
     FROM lines l
