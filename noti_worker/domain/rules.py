@@ -119,6 +119,7 @@ def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome
         stage=said.stage,
         rule=rule.name,
         offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
+        asked=not accepted and said.hint is not None and said.hint >= (rule.wait or 0.0),
     )
 
 
