@@ -220,7 +220,7 @@ def test_every_example_is_run() -> None:
 
 def test_the_arguments_that_are_listed_are_those_of_the_function(connection: Connection) -> None:
     [(names,)] = connection.execute("SELECT proargnames FROM pg_proc WHERE oid = to_regproc('noti.send')").fetchall()
-    listed = PAGE[PAGE.index("in any order:") : PAGE.index("Two-phase")]
+    listed = PAGE[PAGE.index("in any order:") : PAGE.index("In Python, `template_data`")]
     assert re.findall(r"`(\w+)`", listed) == names
 
 
