@@ -49,7 +49,6 @@ class PostgresQueue:
         self._portion = Portion()
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
-        self._able_to_record = False
         self._leases = database.session("leases")
         self._contents = database.session("contents")
 
@@ -143,11 +142,6 @@ class PostgresQueue:
         """
         if not shares or limit <= 0:
             return []
-        if not self._able_to_record:
-            # Before anything is sent: kept connections may leave no descriptor for what becomes of it.
-            with self._recording() as session:
-                session.open()
-            self._able_to_record = True
         asked = _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
         rows = self._claims.tuples(_CLAIM, asked)
         turn = _turns(shares)
