@@ -246,6 +246,11 @@ class Session:
         self._lock = threading.Lock()
         self._connection: _Own | None = None
 
+    def open(self) -> None:
+        """Connect, if it is not connected."""
+        with self._opened():
+            pass
+
     def run(self, statement: Statement, parameters: Mapping[str, object]) -> list[Row]:
         """Run one statement in a transaction of its own and give its rows, if it has any."""
         return self._run(statement, parameters, dict_row)

@@ -49,6 +49,7 @@ class PostgresQueue:
         self._portion = Portion()
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
+        self._connected = False
         self._leases = database.session("leases")
         self._contents = database.session("contents")
 
@@ -142,6 +143,8 @@ class PostgresQueue:
         """
         if not shares or limit <= 0:
             return []
+        if not self._connected:
+            self._connect()
         asked = _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
         rows = self._claims.tuples(_CLAIM, asked)
         turn = _turns(shares)
@@ -239,6 +242,13 @@ class PostgresQueue:
         """Close the connections."""
         for session in (self._claims, self._leases, self._contents, *self._results):
             session.close()
+
+    def _connect(self) -> None:
+        """Have what is claimed be recorded and kept: connections to providers may leave no descriptor for it later."""
+        self._leases.open()
+        with self._recording() as session:
+            session.open()
+        self._connected = True
 
     @contextmanager
     def _recording(self) -> Iterator[Session]:
