@@ -64,10 +64,6 @@ class Accounts:
             return
         gate.heard(outcome)
 
-    def proven(self, name: str) -> bool:
-        """Whether the account has accepted a message, and has not refused us since."""
-        return self._gates[name].proven
-
     def lines(self) -> tuple[RouteLine, ...]:
         """The routes as the register of workers has them."""
         return tuple(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.outcome import OF_THE_ACCOUNT, Kind, Outcome
 
 PATIENCE = 1.0
 """Seconds that the others wait for the answer of the one that went ahead; then they begin all the same."""
@@ -60,7 +60,7 @@ class Gate:
             self._ahead_since = None
             if outcome is not None:
                 self._answers += 1
-                self._refused = outcome.kind is Kind.CONFIG and outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}
+                self._refused = outcome.kind is Kind.CONFIG and outcome.scope in OF_THE_ACCOUNT
                 self.proven = not self._refused and (self.proven or _proves(outcome))
                 self._shut_until = self._monotonic() + SHUT_FOR if self._refused else self._shut_until
             self._changed.notify_all()

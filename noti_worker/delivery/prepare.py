@@ -11,7 +11,7 @@ from noti_worker.delivery.attachments import attachments, shown_inside
 from noti_worker.delivery.plain_text import plain_text
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered, RendererAway
-from noti_worker.delivery.routes import Routing
+from noti_worker.delivery.routes import Routing, witness
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.lifecycle import Policy
@@ -86,7 +86,7 @@ class Preparation:
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
-        if self.routing.witness(briefing) is None:
+        if witness(briefing) is None:
             return Wait(timedelta(0), "every account of its route is in trouble")
         last = f"the account {briefing.last_account} is paused"
         return self.later(policy, f"{last}, and only it can tell whether it took the message already")

@@ -26,21 +26,16 @@ class Routing:
         Raises BadNotification when the row asks for an account that is not there.
         """
         accounts, closed = accounts_for(row, route, self._provider_of), self.steering.closed_accounts(row.tenant_id)
-        witness = only_witness(accounts, briefing)
-        if witness in closed:
+        last = only_witness(accounts, briefing)
+        if last in closed:
             return None
-        if witness is None and (probes := self.steering.probes):
+        if last is None and (probes := self.steering.probes):
             # One message tells whether an account in trouble works again, wherever in the route it stands.
             for account in accounts:
                 if account in probes and account not in closed:
                     return account
         left = open_accounts(accounts, closed, self.steering.troubled)
         return next_account(left, briefing) if left else None
-
-    @staticmethod
-    def witness(briefing: Briefing) -> str | None:
-        """The account of the last try, if it alone can tell whether it took the message."""
-        return briefing.last_account if briefing.last_kind in _PERHAPS_SENT else None
 
     def goes_on(self, row: Notification, account: str) -> bool:
         """Tell whether a further account of the route may take the row that `account` did not send."""
@@ -92,10 +87,15 @@ def open_accounts(accounts: Sequence[str], closed: Collection[str], troubled: Co
     ]
 
 
+def witness(briefing: Briefing) -> str | None:
+    """The account of the last try, if it alone can tell whether it took the message."""
+    return briefing.last_account if briefing.last_kind in _PERHAPS_SENT else None
+
+
 def only_witness(accounts: Sequence[str], briefing: Briefing) -> str | None:
     """The account that alone can tell whether it took the message already; another would surely send it twice."""
-    last = briefing.last_account
-    return last if last in accounts and briefing.last_kind in _PERHAPS_SENT else None
+    last = witness(briefing)
+    return last if last in accounts else None
 
 
 def next_account(accounts: Sequence[str], briefing: Briefing) -> str:

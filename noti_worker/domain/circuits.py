@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.outcome import OF_THE_ACCOUNT, Kind, Outcome
 
 WINDOW = 30.0
 """Seconds over which answers are counted."""
@@ -40,12 +40,10 @@ class Waits:
 LONGEST_FAILED = timedelta(minutes=10)
 LONGEST_REFUSED = timedelta(minutes=30)
 
-_ITS_OWN = frozenset({Scope.ACCOUNT, Scope.PROVIDER})
-
 
 def sign(outcome: Outcome) -> Sign:
     """Read an answer; a fault of the message, the recipient or our haste says that the account works."""
-    if outcome.kind is Kind.OK or outcome.scope not in _ITS_OWN:
+    if outcome.kind is Kind.OK or outcome.scope not in OF_THE_ACCOUNT:
         return Sign.SOUND
     if outcome.kind is Kind.CONFIG:
         return Sign.REFUSED

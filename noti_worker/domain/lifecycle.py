@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from noti_worker.domain.notification import Notification, OnUncertain, Status
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.outcome import OF_THE_ACCOUNT, Kind, Outcome, Scope
 from noti_worker.domain.spans import span
 from noti_worker.domain.value import value
 
@@ -116,7 +116,7 @@ def decide(
             return Verdict(Status.FAILED, _FINAL[outcome.kind])
         case Kind.CONFIG if failover:
             return _again(notification, now, timedelta(0), charge=False, why="the next account of the route is tried")
-        case Kind.CONFIG if outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}:
+        case Kind.CONFIG if outcome.scope in OF_THE_ACCOUNT:
             return _uncharged(
                 notification, outcome, now, notification.attempt_count, policy, dice, why=_refused(outcome)
             )
@@ -133,7 +133,7 @@ def decide(
             if on_uncertain is OnUncertain.FAIL:
                 return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
             return _retry(notification, outcome, now, policy, dice, why="it may have been sent: sent again")
-        case Kind.TRANSIENT if not outcome.offered and outcome.scope in {Scope.ACCOUNT, Scope.PROVIDER}:
+        case Kind.TRANSIENT if not outcome.offered and outcome.scope in OF_THE_ACCOUNT:
             why = "it could not be offered"
             return _uncharged(notification, outcome, now, notification.attempt_count, policy, dice, why=why)
         case Kind.TRANSIENT:

@@ -35,6 +35,10 @@ class Scope(StrEnum):
     PROVIDER = "provider"
 
 
+OF_THE_ACCOUNT = frozenset({Scope.ACCOUNT, Scope.PROVIDER})
+"""What concerns every message through the account alike, and says nothing of the one that was tried."""
+
+
 @value
 class Outcome:
     """The result of one try.

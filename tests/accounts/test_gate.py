@@ -134,7 +134,7 @@ def test_each_account_proves_itself() -> None:
     assert accounts.admit("b")
     accounts.heard("a", ACCEPTED)
     accounts.heard("b", REFUSED)
-    assert (accounts.proven("a"), accounts.proven("b")) == (True, False)
+    assert (accounts._gates["a"].proven, accounts._gates["b"].proven) == (True, False)
     assert accounts.admit("a")
     assert not accounts.admit("b")
 
@@ -144,7 +144,7 @@ def test_an_account_that_was_proven_and_is_refused_has_to_prove_itself_again() -
     accounts.heard("a", ACCEPTED)
     accounts.heard("a", Outcome(Kind.CONFIG, Scope.SENDER))
     accounts.heard("a", AWAY)
-    assert accounts.proven("a")
+    assert accounts._gates["a"].proven
     accounts.heard("a", REFUSED)
     assert not accounts.admit("a")
     accounts.heard("a", ACCEPTED)  # one that had begun before

@@ -1,7 +1,8 @@
 """An account in trouble costs nobody a try, is left alone but for one message at a time, and heals without a hand."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -25,6 +26,15 @@ def account(port: int, more: str = "") -> str:
         f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
         f'from = "a@example.com"\n{more}\n'
     )
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that is bound, and not listened on: connections are refused, and nobody else gets it."""
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        yield place.getsockname()[1]
 
 
 def insert(connection: Connection) -> None:
@@ -62,10 +72,7 @@ def test_a_server_that_is_away_for_longer_than_all_retries_loses_nothing(
     finished: Callable[..., None],
     verdict: Verdict,
 ) -> None:
-    with socket.socket() as place:  # bound, and not listening: connections are refused, and nobody else gets the port
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+    with reserved_port() as port:
         daemons.configure(f'{account(port)}{BRISK}[worker]\ncircuit_wait = "1s"\n')
         insert(connection)
         daemon = daemons.start_ready()
@@ -99,10 +106,7 @@ def test_a_server_that_comes_and_goes_gets_every_mail(
     finished: Callable[..., None],
     verdict: Verdict,
 ) -> None:
-    with socket.socket() as place:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+    with reserved_port() as port:
         daemons.configure(f'{account(port)}{BRISK}[worker]\ncircuit_wait = "200ms"\n')
         daemon = daemons.start_ready()
         arrived: list[str] = []
