@@ -13,6 +13,7 @@ from noti_worker.cli.show import moment as shown
 from noti_worker.cli.show import plain, show_json
 
 if TYPE_CHECKING:
+    from noti_worker.store.connect import Connection
     from noti_worker.store.people.pausing import CircuitLine
 
 
@@ -56,8 +57,7 @@ def close_circuit(place: Place, account: str, dry_run: bool, as_json: bool) -> N
     from noti_worker.store.people import pausing
 
     with place.connection() as connection:
-        is_open = any(line.account == account for line in pausing.closed(connection)[1])
-        closed = is_open if dry_run else pausing.close_circuit(connection, account, by=person())
+        closed = _is_open(connection, account) if dry_run else pausing.close_circuit(connection, account, by=person())
     if as_json:
         show_json({"dry_run": dry_run, "account": account, "closed": closed})
     elif closed:
@@ -82,9 +82,8 @@ def open_circuit(
     from noti_worker.store.people import pausing
 
     with place.connection() as connection:
-        is_open = any(line.account == account for line in pausing.closed(connection)[1])
         opened = (
-            not is_open
+            not _is_open(connection, account)
             if dry_run
             else pausing.open_circuit(connection, account, reason=reason, until=until, by=person())
         )
@@ -99,3 +98,9 @@ def open_circuit(
         click.echo(f"no running worker has an account {plain(account)}", err=True)
     if not opened:
         raise SystemExit(1)
+
+
+def _is_open(connection: "Connection", account: str) -> bool:
+    from noti_worker.store.people import pausing
+
+    return any(line.account == account for line in pausing.closed(connection)[1])

@@ -9,14 +9,14 @@ from typing import Any
 RESPONSE_AT_MOST = 20_000
 """Bytes of what `compact` gives, as JSON."""
 
-_ASCII = json.JSONEncoder(
-    allow_nan=False
-)  # made once: json.dumps makes one for each call that asks for anything unusual
+# Made once: json.dumps makes one for each call that asks for anything unusual.
+_ASCII = json.JSONEncoder(allow_nan=False)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # What the cutter is for: characters that PostgreSQL refuses (as JSON escapes them) and numbers that nobody reads.
 _ODD = re.compile(r"\\u0000|\\ud|[0-9]{19}")
-_BROKEN_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+BROKEN_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What values from outside raise that are not what they should be."""
 
 
 def storable(value: object, at_most: int | None) -> str | None:
@@ -47,7 +47,7 @@ def _plain(response: Mapping[str, Any]) -> bool:
     """Tell whether it can be kept as it stands, as most answers can: small, hardly nested, JSON through and through."""
     try:
         text = _ASCII.encode(response)  # never shorter than the same in UTF-8
-    except _BROKEN_VALUES:
+    except BROKEN_VALUES:
         return False
     return len(text) <= RESPONSE_AT_MOST and text.count("[") + text.count("{") <= 20 and not _ODD.search(text)
 

@@ -30,6 +30,7 @@ class Steering:
         self.closures = Closures()
         self.read = Closures()
         self._opened: frozenset[Closure] = frozenset()
+        self._known = self.read  # with what we opened ourselves and nobody has read yet
         self._troubles: frozenset[str] = frozenset()
         self._probes: frozenset[str] = frozenset()
         self._claimed: frozenset[str] = frozenset()  # probes for which a row is in hand
@@ -115,7 +116,7 @@ class Steering:
         """How many rows of the channel may be claimed when only probes keep it open; None: as many as there is room."""
         route = self.routes.get(channel, {})
         probes = self._probes.intersection(route)
-        if not probes or not Closures(self.read.all | self._opened).closes_channel(channel, route):
+        if not probes or not self._known.closes_channel(channel, route):
             return None
         return len(probes - self._claimed)
 
@@ -129,6 +130,6 @@ class Steering:
         return self.closures.accounts(tenant_id) if self.closures else frozenset()
 
     def _combine(self) -> None:
-        known = Closures(self.read.all | self._opened) if self._opened else self.read
-        self._troubles = known.circuits
-        self.closures = known.without_circuits(self._probes)
+        self._known = Closures(self.read.all | self._opened) if self._opened else self.read
+        self._troubles = self._known.circuits
+        self.closures = self._known.without_circuits(self._probes)

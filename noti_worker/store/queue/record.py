@@ -18,7 +18,7 @@ from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Fate
 from noti_worker.store.errors import Refusal, TimedOut
 from noti_worker.store.queue.portions import Portion
-from noti_worker.store.storable import compact, storable
+from noti_worker.store.storable import BROKEN_VALUES, compact, storable
 
 Entry = dict[str, Any]
 _Pair = tuple[Result, Entry]
@@ -32,14 +32,13 @@ _DURATION_AT_MOST = 7 * 86_400.0
 
 # Made once: json.dumps makes one for each call that asks for anything unusual.
 _DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-_BROKEN_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 def entry(result: Result, now_monotonic: float) -> Entry:
     """One result as an entry of the document; total: a value that cannot be kept is left out."""
     try:
         return _verdict(result) | _details(result, now_monotonic)
-    except _BROKEN_VALUES as error:
+    except BROKEN_VALUES as error:
         return minimal(result, f"the details could not be recorded ({type(error).__name__})")
 
 
