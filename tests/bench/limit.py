@@ -47,6 +47,9 @@ class _Asked:
     def session(self, part: str) -> "_Asked":
         return self
 
+    def open(self) -> None:
+        """Nothing is there to connect to."""
+
     def run(self, asked: Statement, parameters: Mapping[str, Any]) -> list[Any]:
         self.parameters = parameters
         return []
