@@ -31,7 +31,7 @@ def storable(value: object, at_most: int | None) -> str | None:
 
 def compact(response: Mapping[str, Any]) -> Any:
     """JSON-able data of at most RESPONSE_AT_MOST bytes; what was cut is marked `"truncated": true`."""
-    if _plain(response):
+    if _plain(response) is not None:
         return response
     for texts, items, nodes in ((10_000, 200, 2_000), (2_000, 50, 500), (200, 20, 100)):
         cutter = _Cutter(texts, items, nodes)
@@ -43,13 +43,20 @@ def compact(response: Mapping[str, Any]) -> Any:
     return {"truncated": True}
 
 
-def _plain(response: Mapping[str, Any]) -> bool:
-    """Tell whether it can be kept as it stands, as most answers can: small, hardly nested, JSON through and through."""
+def compact_json(response: Mapping[str, Any]) -> str:
+    """The same as JSON, in ASCII."""
+    text = _plain(response)
+    return _ASCII.encode(compact(response)) if text is None else text
+
+
+def _plain(response: Mapping[str, Any]) -> str | None:
+    """The JSON of what can be kept as it stands, as most answers can: small, hardly nested, JSON all through."""
     try:
         text = _ASCII.encode(response)  # never shorter than the same in UTF-8
     except BROKEN_VALUES:
-        return False
-    return len(text) <= RESPONSE_AT_MOST and text.count("[") + text.count("{") <= 20 and not _ODD.search(text)
+        return None
+    fits = len(text) <= RESPONSE_AT_MOST and text.count("[") + text.count("{") <= 20 and not _ODD.search(text)
+    return text if fits else None
 
 
 class _Cutter:

@@ -43,6 +43,7 @@ class Recorder:
         self._outage = context.outage
         self._outage.watch(lambda: self.waiting, lambda: self._size)
         self._incoming: SimpleQueue[Result | None] = SimpleQueue()
+        self._enough = threading.Event()  # one wake-up for a batch: one for each result is a fifth of an e-mail's CPU
         self._gathering = threading.Lock()  # taken by the writer whose turn it is to gather
         self._moving = threading.Lock()
         self._waiting: list[Result] = []
@@ -71,6 +72,8 @@ class Recorder:
             self._count += 1
             self._size += size
         self._incoming.put(result)
+        if self._is_enough():
+            self._enough.set()
 
     @property
     def waiting(self) -> int:
@@ -82,6 +85,7 @@ class Recorder:
         self._stop_at = self._clock.monotonic() + seconds
         self._pause.set()
         self._incoming.put(None)
+        self._enough.set()
         for thread in self._threads:
             thread.join(timeout=max(self._stop_at + 1 - self._clock.monotonic(), 0))
         return self.waiting
@@ -98,15 +102,12 @@ class Recorder:
                     return []
                 if first is not None:
                     batch.append(first)
-            ends = self._clock.monotonic() + FLUSH_AFTER
-            while len(batch) < LARGEST_FLUSH:
-                patience = ends - self._clock.monotonic() if self._in_flight.open else 0.0
-                try:
-                    result = self._incoming.get(timeout=patience) if patience > 0 else self._incoming.get_nowait()
-                except Empty:
-                    break
-                if result is not None:
-                    batch.append(result)
+            self._drain(batch)
+            if len(batch) < LARGEST_FLUSH and self._in_flight.open:
+                self._enough.clear()
+                if not self._is_enough(len(batch)):  # nobody may have been the last while it was cleared
+                    self._enough.wait(FLUSH_AFTER)
+                self._drain(batch)
         if len(batch) > known:
             self._context.observer.on(Finished(tuple(batch[known:])))
         return batch
@@ -170,6 +171,20 @@ class Recorder:
             self._context.refusals.set_aside(spot_of(result.notification), RECORD, error, among=among)
             with self._moving:
                 self._aside.append(result)
+
+    def _is_enough(self, more: int = 0) -> bool:
+        """Tell whether a batch is full, with `more` results that were taken already, or nothing is at work any more."""
+        return more + self._incoming.qsize() >= LARGEST_FLUSH or not self._in_flight.open
+
+    def _drain(self, batch: list[Result]) -> None:
+        """Take what has come, up to a full batch."""
+        while len(batch) < LARGEST_FLUSH:
+            try:
+                result = self._incoming.get_nowait()
+            except Empty:
+                return
+            if result is not None:
+                batch.append(result)
 
     def _begin(self) -> list[Result]:
         """Make the next batch of what has to be written once more."""

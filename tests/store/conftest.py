@@ -6,7 +6,7 @@ import pytest
 
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
-from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.queue import PostgresQueue, successes
 from noti_worker.store.queue.workers import PostgresWorkers
 
 
@@ -38,3 +38,9 @@ def workers(database: Database) -> Iterator[PostgresWorkers]:
     opened = PostgresWorkers(database)
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=[1, 1_000_000], ids=["as columns", "as a document"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Successes are recorded as columns from the first, and then not at all: nobody can tell."""
+    monkeypatch.setattr(successes, "FEWEST", request.param)

@@ -14,6 +14,8 @@ from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, Connection, attempts, audit, claim, decided, ids, insert, row, tried
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 CLEARED = {"claimed_by": None, "lease_until": None, "dispatched_at": None, "requested": None, "lost_count": 0}
 
 
@@ -320,3 +322,17 @@ def test_several_rows_may_follow_from_one_result_and_its_own_are_told_apart(
         (first.notification_id, "one"),
         (third.notification_id, "three"),
     ]
+
+
+def test_what_a_provider_calls_a_message_is_kept_to_the_character(queue: PostgresQueue, connection: Connection) -> None:
+    names = ["", "one", "two\x1fthree", "{x,NULL}", '"\\', None, "NULL", "four"]
+    insert(connection, len(names))
+    rows = claim(queue)
+    results = [
+        tried(n, outcome=Outcome(Kind.OK, provider_message_id=name, response={"said": name} if name else None))
+        for n, name in zip(rows, names, strict=True)
+    ]
+    assert set(queue.record(1, results).values()) == {"applied"}
+    kept = [attempts(connection, id_)[0] for id_ in ids(rows)]
+    assert [one["provider_message_id"] or "" for one in kept] == [name or "" for name in names]
+    assert [(one["response_data"] or {}).get("said", "") for one in kept] == [name or "" for name in names]

@@ -16,6 +16,8 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import Connection, attempts, audit, claim, ids, insert, row, tried
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 def _looped() -> dict[str, Any]:
     looped: dict[str, Any] = {"me": None}
@@ -146,7 +148,7 @@ def test_a_result_that_is_refused_even_so_has_that_fate_and_the_others_are_appli
 def test_a_missing_right_is_no_fault_of_the_results(queue: PostgresQueue, connection: Connection) -> None:
     insert(connection, 3)
     rows = claim(queue)
-    connection.execute("ALTER TABLE noti.inbox RENAME TO inbox_gone")
+    connection.execute("ALTER TABLE noti.audit_log RENAME TO audit_gone")
     with pytest.raises(DatabaseRefused, match="42P01"):
         queue.record(1, [tried(n) for n in rows])
 

@@ -6,6 +6,8 @@ from noti_worker.domain.notification import Status
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import Connection, attempts, audit, claim, decided, insert, row, tried
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 @pytest.mark.parametrize("wish", [Status.CANCELLED, Status.HELD])
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from noti_worker.domain.facts import Able, DatabaseBack, DatabaseLost, Recorded, Result, RowGoesOn, RowSetAside, Unable
 from noti_worker.domain.ports import Fate
+from noti_worker.worker import recorder
 from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.recorder import LARGEST_FLUSH, Recorder
 from noti_worker.worker.refusals import FIRST, MANY, RECORD
@@ -58,14 +63,35 @@ def test_what_finished_together_is_one_statement() -> None:
     assert recorded.fates == {"applied": 30}
 
 
+@pytest.fixture
+def long_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for company waits for longer than a test may take."""
+    monkeypatch.setattr(recorder, "FLUSH_AFTER", 600.0)
+
+
+@pytest.mark.usefixtures("long_patience")
 def test_the_last_row_at_work_does_not_wait_for_company() -> None:
     desk = Desk()
     desk.finish(1)
     assert desk.in_flight.open == 0
-    # The clock stands still, so waiting for company would never end.
     assert len(desk.recorder.gather()) == 1
 
 
+@pytest.mark.usefixtures("long_patience")
+def test_the_last_row_at_work_ends_the_wait_of_those_before_it() -> None:
+    desk = Desk()
+    [claim] = desk.in_flight.take([desk.store.rows[desk.store.add()].notification], desk.clock.monotonic())
+    desk.finish(2)
+    with ThreadPoolExecutor(1) as pool:
+        gathered = pool.submit(desk.recorder.gather)
+        with pytest.raises(FutureTimeout):
+            gathered.result(0.2)
+        desk.in_flight.report(claim)
+        desk.recorder.put(sent(claim.notification))
+        assert len(gathered.result(60)) == 3
+
+
+@pytest.mark.usefixtures("long_patience")
 def test_a_full_batch_does_not_wait_although_others_are_at_work() -> None:
     desk = Desk()
     desk.in_flight.take([desk.store.rows[desk.store.add()].notification], desk.clock.monotonic())

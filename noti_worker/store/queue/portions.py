@@ -21,6 +21,11 @@ class Portion:
         self.most = PORTION
         self._alone: tuple[int, int] = (0, 0)
 
+    @property
+    def whole(self) -> bool:
+        """True while no statement has taken too long lately."""
+        return self.most >= PORTION
+
     def of(self, results: Sequence[Result]) -> Iterator[Sequence[Result]]:
         """Divide the results, in their order; one alone may be larger than a portion."""
         most, first, size = self.most, 0, 0

@@ -17,8 +17,10 @@ from noti_worker.domain.notification import Briefing, Channel, Notification, OnU
 from noti_worker.domain.ports import Fate
 from noti_worker.store import briefing as briefings
 from noti_worker.store.connect import Database, Session
+from noti_worker.store.queue.arrays import array
 from noti_worker.store.queue.portions import Portion
 from noti_worker.store.queue.record import documented, record
+from noti_worker.store.queue.successes import Columns, Token, record_alike
 from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")
@@ -27,6 +29,7 @@ _CLAIM = statement("claim")
 _PEEK = statement("peek")
 _CLOSURES = statement("closures")
 _RECORD = statement("record")
+_RECORD_SENT = statement("record_sent")
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
 _DISPATCH = statement("dispatch")
@@ -80,11 +83,11 @@ class PostgresQueue:
             "priorities": [start.priority.value for start in starts],
             "tenants": [start.tenant_id for start in starts],
             # Arrays are counted from 1. No tenant stands behind the one that stands behind all.
-            "firsts": _array([bisect_right(known, start) + 1 for start in starts]),
-            "lasts": _array([bisect_right(known, replace(start, tenant_id=_BEHIND_ALL)) for start in starts]),
+            "firsts": array([bisect_right(known, start) + 1 for start in starts]),
+            "lasts": array([bisect_right(known, replace(start, tenant_id=_BEHIND_ALL)) for start in starts]),
             "known": [lane.tenant_id for lane in known],
             "floors_at": [floors[lane].due_at for lane in known],
-            "floors_id": _array([floors[lane].notification_id for lane in known]),
+            "floors_id": array([floors[lane].notification_id for lane in known]),
             "window": window,
         }
         return [
@@ -205,7 +208,14 @@ class PostgresQueue:
                     fates[notification_id] = fate
             return fates
 
-        return record(results, self._monotonic(), write, self._portion) if results else {}
+        def write_alike(columns: Columns) -> Sequence[Token]:
+            with self._recording() as session:
+                return session.tuples(_RECORD_SENT, {"worker_id": worker_id, **columns})
+
+        now = self._monotonic()
+        written, rest = record_alike(results, now, write_alike) if self._portion.whole else ((), results)
+        fates: dict[int, Fate] = dict.fromkeys((result.notification.notification_id for result in written), "applied")
+        return fates | record(rest, now, write, self._portion) if rest else fates
 
     def rehearse(self, worker_id: int, result: Result | None) -> None:
         """Write a result and take it back, with None nothing at all; raises what `record` would."""
@@ -279,32 +289,23 @@ def _asked(
     return {
         "worker_id": worker_id,
         "lease": lease,
-        "dead": None if dead is None else _array(dead),
-        "living": _array(living),
-        "in_hand": None if in_hand is None else _array(in_hand),
+        "dead": None if dead is None else array(dead),
+        "living": array(living),
+        "in_hand": None if in_hand is None else array(in_hand),
         "solo": solo,
         "limit": limit,
         "closed_providers": [f"{tenant}\x1f{name}" for tenant, name in skip.providers],
         "closed_templates": [f"{tenant}\x1f{name}" for tenant, name in skip.templates],
-        "aside": _array(sorted(skip.rows)),
+        "aside": array(sorted(skip.rows)),
         "channels": [lane.channel.value for lane in lanes],
         "priorities": [lane.priority.value for lane in lanes],
         "tenants": [lane.tenant_id for lane in lanes],
         "floors_at": [share.floor.due_at for share in shares],
-        "floors_id": _array([share.floor.notification_id for share in shares]),
+        "floors_id": array([share.floor.notification_id for share in shares]),
         "untils_at": [share.until.due_at for share in shares],
-        "untils_id": _array([share.until.notification_id for share in shares]),
-        "quotas": _array([share.quota for share in shares]),
+        "untils_id": array([share.until.notification_id for share in shares]),
+        "quotas": array([share.quota for share in shares]),
     }
-
-
-def _array(numbers: Sequence[int]) -> str:
-    """Whole numbers as PostgreSQL writes an array.
-
-    psycopg takes six times as long for a list, and sends it as of another type when it is empty or its numbers are
-    small: each time as another statement, which is to be prepared anew.
-    """
-    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _turns(shares: Sequence[Share]) -> dict[tuple[str, str, str], int]:

@@ -26,9 +26,13 @@ _Pair = tuple[Result, Entry]
 ERROR_AT_MOST = 2_000
 """Characters of an error text."""
 
-_NAME_AT_MOST = 200
+NAME_AT_MOST = 200
+"""Characters of a name: of an account, a code, a rule."""
+
+DURATION_AT_MOST = 7 * 86_400.0
+"""Seconds that a try is said to have taken, or to be ago."""
+
 _WAIT_AT_MOST = 366 * 86_400.0
-_DURATION_AT_MOST = 7 * 86_400.0
 
 # Made once: json.dumps makes one for each call that asks for anything unusual.
 _DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -110,7 +114,7 @@ def _verdict(result: Result) -> Entry:
         "id": notification.notification_id,
         "claim_count": notification.claim_count,
         "status": verdict.status,
-        "kind": storable(result.kind if outcome is None else outcome.kind, _NAME_AT_MOST),
+        "kind": storable(result.kind if outcome is None else outcome.kind, NAME_AT_MOST),
     }
     if outcome is not None:
         least["tried"] = True
@@ -118,7 +122,7 @@ def _verdict(result: Result) -> Entry:
     if verdict.charge:
         least["charge"] = True
     if verdict.wait is not None:
-        least["wait_ms"] = _milliseconds(verdict.wait.total_seconds(), _WAIT_AT_MOST)
+        least["wait_ms"] = milliseconds(verdict.wait.total_seconds(), _WAIT_AT_MOST)
     return least
 
 
@@ -132,22 +136,22 @@ def _details(result: Result, now_monotonic: float) -> Entry:
     elif result.verdict.status is not Status.CANCELLED:  # a row that is cancelled keeps what its last try said
         details["error"] = reason
     if result.account is not None:
-        details["provider"] = storable(result.provider, _NAME_AT_MOST)
-        details["account"] = storable(result.account, _NAME_AT_MOST)
+        details["provider"] = storable(result.provider, NAME_AT_MOST)
+        details["account"] = storable(result.account, NAME_AT_MOST)
     if outcome is not None:
-        details["code"] = storable(outcome.code, _NAME_AT_MOST)
+        details["code"] = storable(outcome.code, NAME_AT_MOST)
         details["scope"] = outcome.scope
         if outcome.stage is not None:
-            details["stage"] = storable(outcome.stage, _NAME_AT_MOST)
+            details["stage"] = storable(outcome.stage, NAME_AT_MOST)
         if outcome.rule is not None:
-            details["rule"] = storable(outcome.rule, _NAME_AT_MOST)
+            details["rule"] = storable(outcome.rule, NAME_AT_MOST)
         details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
-        details["age_ms"] = _milliseconds(now_monotonic - result.since, _DURATION_AT_MOST)
-        details["duration_ms"] = _milliseconds(result.seconds, _DURATION_AT_MOST)
+        details["age_ms"] = milliseconds(now_monotonic - result.since, DURATION_AT_MOST)
+        details["duration_ms"] = milliseconds(result.seconds, DURATION_AT_MOST)
         if outcome.response is not None:
             details["response"] = compact(outcome.response)
         if result.traceparent is not None:
-            details["traceparent"] = storable(result.traceparent, _NAME_AT_MOST)
+            details["traceparent"] = storable(result.traceparent, NAME_AT_MOST)
     if result.follows:
         details["follows"] = [_follow(follow) for follow in result.follows]
     return details
@@ -165,5 +169,6 @@ def _follow(follow: Follow) -> Entry:
     return {"into": "inbox"} | {name: storable(value, None) for name, value in content.items()}
 
 
-def _milliseconds(seconds: float, at_most: float) -> int:
+def milliseconds(seconds: float, at_most: float) -> int:
+    """Whole milliseconds; none for what lies in the future or is no number."""
     return int(min(seconds, at_most) * 1000) if seconds > 0 else 0  # also for NaN
