@@ -1,6 +1,5 @@
 """The limit: the worker's own claim and record statements without a worker, in a bare loop and under pgbench."""
 
-import json
 import os
 import re
 import subprocess
@@ -23,7 +22,8 @@ from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database, connect
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.queue.record import entry
+from noti_worker.store.queue.arrays import array
+from noti_worker.store.queue.successes import SEPARATOR, Columns, columns
 from noti_worker.store.settings import SETTINGS
 from noti_worker.store.statements import Statement, places, statement
 from tests.bench.ours import Drained
@@ -64,8 +64,8 @@ def claim_parameters(shares: Sequence[Share], limit: int) -> Mapping[str, Any]:
     return asked.parameters
 
 
-def sandbox_entry(url: str) -> dict[str, Any]:
-    """What record.sql is told of a row that the sandbox took, of one real row; that row is left claimed."""
+def sandbox_columns(url: str) -> Columns:
+    """What record_sent.sql is told of a row that the sandbox took, of one real row; that row is given back."""
     queue = PostgresQueue(Database(Secret(url)))
     [notification] = queue.claim(1, [Share(LANE, 1)], 1, _LEASE, ())
     outcome = Outcome(
@@ -79,17 +79,25 @@ def sandbox_entry(url: str) -> dict[str, Any]:
         provider="sandbox",
         seconds=0.001,
     )
-    told = entry(result, 0.0)
+    told = columns([result], 0.0)
     queue.release(1, [notification])
     queue.close()
     return told
+
+
+def of_many(told: Columns, tokens: Sequence[tuple[int, int]]) -> Columns:
+    """The same for many rows; a token is (notification_id, claim_count)."""
+    alike = {name: array([0] * len(tokens)) for name in ("ages_ms", "durations_ms")}
+    words = {name: SEPARATOR.join([str(told[name])] * len(tokens)) for name in ("provider_message_ids", "responses")}
+    own = {"ids": array(id_ for id_, _ in tokens), "claim_counts": array(count for _, count in tokens)}
+    return told | alike | words | own
 
 
 def bare_loop(bench: Bench, url: str, rows: int) -> Drained:
     """Claim a batch, record it, again: one connection, one thread, nothing rendered, nothing sent."""
     with psycopg.connect(url, autocommit=True) as administrator:
         fill(administrator, rows)
-        told = sandbox_entry(url)
+        told = sandbox_columns(url)
         settle(administrator)
         with connect(url) as connection:
             drained = _loop(bench, connection, told)
@@ -97,9 +105,8 @@ def bare_loop(bench: Bench, url: str, rows: int) -> Drained:
     return drained
 
 
-def _loop(bench: Bench, connection: psycopg.Connection[Any], told: dict[str, Any]) -> Drained:
-    claim, record = statement("claim").sql.encode(), statement("record").sql.encode()
-    rest = json.dumps({key: value for key, value in told.items() if key not in {"id", "claim_count"}})[1:]
+def _loop(bench: Bench, connection: psycopg.Connection[Any], told: Columns) -> Drained:
+    claim, record = statement("claim").sql.encode(), statement("record_sent").sql.encode()
     floor, done = Floor(), 0
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         began, client, server = time.monotonic(), time.process_time(), bench.server_cpu()
@@ -107,8 +114,8 @@ def _loop(bench: Bench, connection: psycopg.Connection[Any], told: dict[str, Any
             columns = [column.name for column in cursor.description or ()]
             due = columns.index("due_at")
             floor = Floor(*max((row[due], row[0]) for row in claimed))
-            entries = ",".join(f'{{"id":{row[0]},"claim_count":{row[1]},{rest}' for row in sorted(claimed))
-            cursor.execute(record, {"worker_id": 1, "document": f"[{entries}]"}).fetchall()
+            tokens = sorted((row[0], row[1]) for row in claimed)
+            cursor.execute(record, {"worker_id": 1, **of_many(told, tokens)}).fetchall()
             done += len(claimed)
         seconds = time.monotonic() - began
     cpu, served = time.process_time() - client, bench.server_cpu() - server
@@ -116,10 +123,10 @@ def _loop(bench: Bench, connection: psycopg.Connection[Any], told: dict[str, Any
 
 
 def pgbench(bench: Bench, url: str, rows: int) -> Drained:
-    """The same statements in pgbench; the document is made in SQL, since pgbench has no other language."""
+    """The same statements in pgbench; the columns are made in SQL, since pgbench has no other language."""
     with psycopg.connect(url, autocommit=True) as administrator:
         fill(administrator, rows)
-        told = sandbox_entry(url)
+        told = sandbox_columns(url)
         settle(administrator)
         script = bench.directory / "limit.pgbench"
         script.write_text(_script(told))
@@ -159,20 +166,32 @@ def run_pgbench(bench: Bench, url: str, script: Path, options: list[str], settin
     return Run(int(number[1]), float(rate[1]))
 
 
-def _script(told: dict[str, Any]) -> str:
-    """claim.sql and record.sql as they stand, the one made to give a document, the other to take it."""
-    rest = json.dumps({key: value for key, value in told.items() if key not in {"id", "claim_count"}})
+_COLUMNS = {
+    "ids": "array_agg(notification_id ORDER BY notification_id)::text",
+    "claim_counts": "array_agg(claim_count ORDER BY notification_id)::text",
+    "ages_ms": "array_agg(0)::text",
+    "durations_ms": "array_agg(0)::text",
+    "provider_message_ids": "string_agg({}, chr(31))",
+    "responses": "string_agg({}, chr(31))",
+}
+"""The columns of record_sent.sql, made of the claimed rows."""
+
+
+def _script(told: Columns) -> str:
+    """claim.sql and record_sent.sql as they stand, the one made to give columns, the other to take them."""
+    made = ", ".join(f"{how.format(_literal(told[name]))} AS {name}" for name, how in _COLUMNS.items())
     head, update, returning = _source("claim").partition("\nUPDATE noti.notifications_log n")
     claim = (
         f"{head},\nclaimed AS ({update}{returning.rstrip().rstrip(';')})\n"
-        "SELECT jsonb_agg(jsonb_build_object('id', notification_id, 'claim_count', claim_count)"
-        f" || cast('{rest}' AS jsonb) ORDER BY notification_id)::text AS document,"
-        " floor(extract(epoch FROM max(due_at)))::bigint AS floor_at FROM claimed \\gset\n"
+        f"SELECT {made}, floor(extract(epoch FROM max(due_at)))::bigint AS floor_at FROM claimed \\gset\n"
     )
     for name, value in claim_parameters([Share(LANE, BATCH)], BATCH).items():
         literal = "array[to_timestamp(:floor_at)]" if name == "floors_at" else _literal(value)
         claim = re.sub(rf"(?<!:):{name}\b", literal, claim)
-    record = re.sub(r"(?<!:):worker_id\b", "1", _source("record"))
+    record = _source("record_sent")
+    for name, value in {"worker_id": 1, **told}.items():
+        if name not in _COLUMNS:
+            record = re.sub(rf"(?<!:):{name}\b", _literal(value), record)
     return claim + record
 
 

@@ -12,22 +12,33 @@ from tests.bench import limit
 from tests.bench.rows import fill, verify
 
 
-def test_the_bare_loop_gives_each_statement_the_parameters_that_it_has() -> None:
+def test_the_bare_loop_gives_each_statement_the_parameters_that_it_has(
+    database_url: str, connection: psycopg.Connection[Any]
+) -> None:
+    fill(connection, 1)
+    told = limit.of_many(limit.sandbox_columns(database_url), [(1, 1)])
+    assert {"worker_id", *told} == statement("record_sent").parameters
     assert limit.claim_parameters([Share(limit.LANE, 1)], 1).keys() == statement("claim").parameters
-    assert statement("record").parameters == {"worker_id", "document"}
 
 
-def test_the_script_of_pgbench_leaves_it_only_the_variables_that_it_sets() -> None:
-    script = limit._script({"id": 1, "claim_count": 1, "status": "sent"})
-    assert set(re.findall(r"(?<![:\w]):([A-Za-z_]\w*)", script)) == {"document", "floor_at"}
+def test_the_script_of_pgbench_leaves_it_only_the_variables_that_it_sets(
+    database_url: str, connection: psycopg.Connection[Any]
+) -> None:
+    fill(connection, 1)
+    script = limit._script(limit.sandbox_columns(database_url))
+    assert set(re.findall(r"(?<![:\w]):([A-Za-z_]\w*)", script)) == {*limit._COLUMNS, "floor_at"}
     assert script.count("\\gset") == 1
 
 
 def test_the_script_of_pgbench_claims_and_records(database_url: str, connection: psycopg.Connection[Any]) -> None:
     fill(connection, 3)
-    claim, record = limit._script(limit.sandbox_entry(database_url)).split("\\gset")
-    claimed = connection.execute(claim.replace(":floor_at", "0").encode()).fetchone()
+    claim, record = limit._script(limit.sandbox_columns(database_url)).split("\\gset")
+    cursor = connection.execute(claim.replace(":floor_at", "0").encode())
+    claimed = cursor.fetchone()
     assert claimed is not None
-    recorded = connection.execute(record.replace(":document", sql.quote(claimed[0])).encode()).fetchall()
-    assert sorted(recorded) == [(1, "applied"), (2, "applied"), (3, "applied")]
+    assert cursor.description is not None
+    for column, value in zip(cursor.description, claimed, strict=True):
+        record = record.replace(f"(:{column.name} AS", f"({sql.quote(value)} AS")
+    recorded = connection.execute(record.encode()).fetchall()
+    assert sorted(id_ for id_, _ in recorded) == [1, 2, 3]
     verify(connection, 3)

@@ -20,7 +20,9 @@ FEWEST = 8
 Columns = dict[str, object]
 Token = tuple[int, int]
 
-_SEPARATOR = "\x1f"
+SEPARATOR = "\x1f"
+"""Between the texts of a column."""
+
 _COMMON = ("provider", "account", "code", "stage", "scope", "rule", "reason")
 
 
@@ -33,10 +35,10 @@ def record_alike(
     the database refuses, or takes too long for, is nobody's fault yet.
     """
     try:
-        common, alike = _largest_group(results)
+        alike = _largest_group(results)
         if len(alike) < max(FEWEST, len(results) / 2):
             return (), results
-        tokens = write(_columns(common, alike, now_monotonic))
+        tokens = write(columns(alike, now_monotonic))
     except (DatabaseRefused, TimedOut, *BROKEN_VALUES):
         return (), results
     if len(tokens) == len(results):
@@ -46,12 +48,29 @@ def record_alike(
     return written, [result for result in results if _token(result) not in found]
 
 
-def _largest_group(results: Sequence[Result]) -> tuple[tuple[object, ...], Sequence[Result]]:
+def columns(alike: Sequence[Result], now_monotonic: float) -> Columns:
+    """The parameters of the statement, but for the worker."""
+    # Sorted by id, as the document is: two workers that record never wait for each other.
+    ordered = sorted(alike, key=lambda result: result.notification.notification_id)
+    outcomes = [result.outcome for result in ordered if result.outcome is not None]
+    responses = [None if outcome.response is None else compact_json(outcome.response) for outcome in outcomes]
+    return {
+        **{name: storable(value, ERROR_AT_MOST) for name, value in zip(_COMMON, _common(alike[0]) or (), strict=True)},
+        "ids": array([result.notification.notification_id for result in ordered]),
+        "claim_counts": array([result.notification.claim_count for result in ordered]),
+        "ages_ms": array([milliseconds(now_monotonic - result.since, DURATION_AT_MOST) for result in ordered]),
+        "durations_ms": array([milliseconds(result.seconds, DURATION_AT_MOST) for result in ordered]),
+        "provider_message_ids": _texts([storable(outcome.provider_message_id, 1_000) for outcome in outcomes]),
+        "responses": _texts(responses),
+    }
+
+
+def _largest_group(results: Sequence[Result]) -> Sequence[Result]:
     groups: dict[tuple[object, ...], list[Result]] = {}
     for result in results:
         if (common := _common(result)) is not None:
             groups.setdefault(common, []).append(result)
-    return max(groups.items(), key=lambda group: len(group[1]), default=((), ()))
+    return max(groups.values(), key=len, default=())
 
 
 def _common(result: Result) -> tuple[object, ...] | None:
@@ -70,29 +89,13 @@ def _common(result: Result) -> tuple[object, ...] | None:
     return result.provider, result.account, outcome.code, outcome.stage, outcome.scope, outcome.rule, verdict.reason
 
 
-def _columns(common: tuple[object, ...], results: Sequence[Result], now_monotonic: float) -> Columns:
-    # Sorted by id, as the document is: two workers that record never wait for each other.
-    ordered = sorted(results, key=lambda result: result.notification.notification_id)
-    outcomes = [result.outcome for result in ordered if result.outcome is not None]
-    responses = [None if outcome.response is None else compact_json(outcome.response) for outcome in outcomes]
-    return {
-        **{name: storable(value, ERROR_AT_MOST) for name, value in zip(_COMMON, common, strict=True)},
-        "ids": array([result.notification.notification_id for result in ordered]),
-        "claim_counts": array([result.notification.claim_count for result in ordered]),
-        "ages_ms": array([milliseconds(now_monotonic - result.since, DURATION_AT_MOST) for result in ordered]),
-        "durations_ms": array([milliseconds(result.seconds, DURATION_AT_MOST) for result in ordered]),
-        "provider_message_ids": _texts([storable(outcome.provider_message_id, 1_000) for outcome in outcomes]),
-        "responses": _texts(responses),
-    }
-
-
 def _token(result: Result) -> Token:
     return result.notification.notification_id, result.notification.claim_count
 
 
 def _texts(texts: Sequence[str | None]) -> str:
     """Texts as one; raises ValueError for one that holds the separator."""
-    joined = _SEPARATOR.join([text or "" for text in texts])
-    if joined.count(_SEPARATOR) != len(texts) - 1:
+    joined = SEPARATOR.join([text or "" for text in texts])
+    if joined.count(SEPARATOR) != len(texts) - 1:
         raise ValueError("a text holds the separator")
     return joined
