@@ -18,7 +18,9 @@ from noti_worker.chores.retention import EVERY as RETENTION_EVERY
 from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
 from noti_worker.delivery.deliver import Delivery
+from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.render import Renderer
+from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.circuits import LONGEST_FAILED, LONGEST_REFUSED, Waits
 from noti_worker.domain.errors import ConfigurationError
@@ -81,16 +83,9 @@ class Reader:
             accounts = open_accounts(settings, self.kit)
             stack.callback(accounts.close)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
-            delivery = Delivery(
-                accounts,
-                policies,
-                self.renderer,
-                self.clock,
-                random.random,
-                Safety(redirect_to),
-                self.steering,
-                self.traced,
-            )
+            routing, safety = Routing(accounts, self.steering), Safety(redirect_to)
+            preparation = Preparation(accounts, routing, self.renderer, safety, random.random)
+            delivery = Delivery(preparation, policies, self.clock, self.traced)
             channels = {
                 channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
                 for channel, policy in policies.items()

@@ -14,49 +14,42 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from noti_worker.delivery.attempt import attempt
-from noti_worker.delivery.prepare import Preparation, Renders
+from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.results import follows, not_sent
-from noti_worker.delivery.routes import Routing
-from noti_worker.delivery.safety import Safety
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, decide
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.permits.expired import expired
-from noti_worker.domain.ports import Accounts, Clock, Steers
+from noti_worker.domain.ports import Clock
 from noti_worker.domain.rules import judge
 from noti_worker.domain.said import Said
 
 
 class Delivery:
-    """Delivers notifications through the accounts; used by many threads at once.
+    """Delivers what `preparation` makes of notifications; used by many threads at once.
 
-    `policies` holds those of channels that differ from the default, `safety` says where messages go whose account is
-    not live, `dice` gives numbers in [0, 1), `steering` says what is closed just now. `traced` gives a message the
-    trace context of its try.
+    `policies` holds those of channels that differ from the default. `traced` gives a message the trace context of its
+    try.
     """
 
     def __init__(
         self,
-        accounts: Accounts,
+        preparation: Preparation,
         policies: Mapping[Channel, Policy],
-        renderer: Renders,
         clock: Clock,
-        dice: Callable[[], float],
-        safety: Safety,
-        steering: Steers,
         traced: Callable[[Notification, Message], Message] | None = None,
     ) -> None:
-        self._accounts = accounts
+        self.preparation = preparation
         self._policies = policies
-        self._steering = steering
-        self._routing = Routing(accounts, steering)
-        self.preparation = Preparation(accounts, self._routing, renderer, safety, dice)
-        self._safety = safety
         self._clock = clock
-        self._dice = dice
         self._traced = traced
+        self._accounts = preparation.accounts
+        self._routing = preparation.routing
+        self._steering = preparation.routing.steering
+        self._safety = preparation.safety
+        self._dice = preparation.dice
         # What is being sent, or was given up before (None). Who enters a claim first decides: setdefault is atomic.
         self._sending: dict[_Claim, Message | None] = {}
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from noti_worker.accounts import Accounts
 from noti_worker.delivery.deliver import Delivery
+from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.render import Rendered
+from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.account import Account
 from noti_worker.domain.facts import Fact
@@ -121,16 +123,10 @@ def a_delivery(
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
-    return Delivery(
-        accounts or some_accounts(senders, routes, modes),
-        policies=dict.fromkeys(Channel, policy or Policy()),
-        renderer=renderer or Marker(),
-        clock=clock or StillClock(),
-        dice=lambda: 0.5,
-        safety=Safety(redirect_to or {}),
-        steering=steering or Paused(paused if callable(paused) else lambda: paused),
-        traced=traced,
-    )
+    accounts = accounts or some_accounts(senders, routes, modes)
+    routing = Routing(accounts, steering or Paused(paused if callable(paused) else lambda: paused))
+    preparation = Preparation(accounts, routing, renderer or Marker(), Safety(redirect_to or {}), lambda: 0.5)
+    return Delivery(preparation, dict.fromkeys(Channel, policy or Policy()), clock or StillClock(), traced)
 
 
 def some_accounts(
