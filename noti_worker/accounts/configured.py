@@ -37,7 +37,7 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
     names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
     """
     configured = {IN_APP: AccountSettings(IN_APP, IN_APP), **settings.accounts}
-    secrets, kit = References(), kit.anew()
+    secrets, kit = References(commands=settings.commands), kit.anew()
     ready = {name: _read(given, settings, secrets) for name, given in configured.items()}
     accounts = {name: of.account for name, of in ready.items()}
 

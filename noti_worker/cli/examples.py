@@ -113,6 +113,7 @@ Environment:
 \b
 Files:
   /etc/noti-worker/noti-worker.toml    the configuration, when nothing else names one
+  ./noti-worker.toml                   when that does not exist, if it is yours
 
 \b
 Where to go from here:

@@ -16,7 +16,7 @@ from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
 from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
-from noti_worker.cli.place import Place
+from noti_worker.cli.place import Place, own_file
 from noti_worker.cli.provider import provider
 from noti_worker.cli.reading import list_, why
 from noti_worker.cli.retention import retention
@@ -77,11 +77,15 @@ def _advised(error: NotiError) -> str:
             return str(error) if not hint or "noti-worker " in str(error) else f"{error}\nNext: {hint}"
 
 
+_WITHOUT_CONFIGURATION = {"demo", "docs", "completion"}
+
+
 @click.group(cls=Commands, epilog=PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The configuration file; else NOTI_CONFIG, else /etc/noti-worker/noti-worker.toml if it exists.",
+    help="The configuration file; else NOTI_CONFIG, else /etc/noti-worker/noti-worker.toml if it exists, "
+    "else ./noti-worker.toml if it is yours.",
 )
 @click.option(
     "--database-url",
@@ -98,7 +102,8 @@ def _advised(error: NotiError) -> str:
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, database_url: str | None, embedded: bool) -> None:
     """Insert a row into PostgreSQL, and the message is delivered."""
-    ctx.obj = Place(config, database_url, embedded)
+    found = own_file() if config is None and ctx.invoked_subcommand not in _WITHOUT_CONFIGURATION else None
+    ctx.obj = Place(config or found, database_url, embedded, found=found is not None)
 
 
 _ORDER = (

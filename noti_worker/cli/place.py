@@ -1,5 +1,6 @@
 """Where a command works: the settings, and the database that they name or the embedded one."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,20 +18,27 @@ if TYPE_CHECKING:
     from noti_worker.store.connect import Connection
 
 
+HERE = Path("noti-worker.toml")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The global options of the command line; with `embedded` an embedded database may be made."""
+    """The global options of the command line; with `embedded` an embedded database may be made.
+
+    `found` tells that nobody named the configuration: it lies where the command was called.
+    """
 
     config: Path | None
     database_url: str | None
     embedded: bool = False
+    found: bool = False
 
     def configured(self) -> "Settings":
         """The settings as they were given, perhaps without a database; raises ConfigurationError."""
         from noti_worker.domain.secret import Secret
         from noti_worker.settings import load
 
-        settings = load(self.config)
+        settings = load(self.config, commands=not self.found)
         if self.database_url is None:
             return settings
         return replace(settings, database=replace(settings.database, url=Secret(self.database_url)))
@@ -95,6 +103,25 @@ class Heading:
         """The first line of what a command tells."""
         configuration = self.configuration or "none"
         return f"database: {self.database}; configuration: {configuration}; noti-worker {self.version}"
+
+
+def find_here() -> Path | None:
+    """`noti-worker.toml` of the working directory, when no configuration is named or installed."""
+    from noti_worker.settings import DEFAULT_PATH
+
+    return None if os.environ.get("NOTI_CONFIG") or DEFAULT_PATH.exists() or not HERE.is_file() else HERE
+
+
+def own_file() -> Path | None:
+    """The one that `find_here` finds, if it is the caller's; says so either way."""
+    found = find_here()
+    if found is None:
+        return None
+    if found.stat().st_uid != os.geteuid():
+        click.echo(f"./{found} is somebody else's and is not read: say --config {found} if you want it", err=True)
+        return None
+    click.echo(f"configuration: ./{found}", err=True)
+    return found
 
 
 def now() -> datetime:

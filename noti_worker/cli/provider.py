@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import click
 
-from noti_worker.cli.place import Place, now
+from noti_worker.cli.place import Place, find_here, now
 from noti_worker.cli.show import plain, show, show_json, table
 from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
 from noti_worker.domain.notification import Channel
@@ -69,7 +69,7 @@ def _accounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     """The names of the configured accounts, for the shell."""
     place = ctx.find_root().params
     try:
-        names = Place(place.get("config"), None).configured().accounts
+        names = Place(place.get("config") or find_here(), None, found=True).configured().accounts
     except ConfigurationError:
         return []
     return [name for name in names if name.startswith(incomplete)]

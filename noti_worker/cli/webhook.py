@@ -28,8 +28,9 @@ def secret(place: Place, url: str, tenant: str, account: str | None, as_json: bo
     from noti_worker.providers._keys import endpoint_key, origin, read_key, written
     from noti_worker.transport.guard import Refused
 
-    given = _chosen(place.configured(), account)
-    options = _options(given)
+    settings = place.configured()
+    given = _chosen(settings, account)
+    options = _options(given, commands=settings.commands)
     if options.secret is None:
         raise ConfigurationError(f"{given.where}: secret is not set, so nothing is signed")
     try:
@@ -63,9 +64,9 @@ def _chosen(settings: "Settings", name: str | None) -> "AccountSettings":
     raise NotFound(f"there is no account {name or 'of the provider webhook'}: {there_are} (noti-worker provider list)")
 
 
-def _options(given: "AccountSettings") -> Any:
+def _options(given: "AccountSettings", *, commands: bool) -> Any:
     from noti_worker.providers import webhook as provider
     from noti_worker.secrets import References
     from noti_worker.settings import parse
 
-    return parse(provider.Settings, given.options, given.where, References())
+    return parse(provider.Settings, given.options, given.where, References(commands=commands))

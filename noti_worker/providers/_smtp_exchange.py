@@ -152,7 +152,9 @@ class Exchange:
             yield from speaker.secure()
             offer = yield from speaker.hello(account.name)
         if account.login is not None:
-            yield from account.login.prove(speaker, offer)
+            login = account.login.fresh()
+            self.transcript.hidden = login.hidden()
+            yield from login.prove(speaker, offer)
         return offer
 
     def _envelope(self, speaker: Speaker, mail: Mail, offer: Offer) -> Talk[dict[str, Reply]]:

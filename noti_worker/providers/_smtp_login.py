@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._smtp import Offer, Speaker
@@ -24,6 +24,10 @@ class Login:
     token: Secret | None
     host: str
     port: int
+
+    def fresh(self) -> "Login":
+        """With the token as it is now: it ends long before the connections do. Raises ConfigurationError."""
+        return self if self.token is None else replace(self, token=self.token.fresh())
 
     def hidden(self) -> tuple[str, ...]:
         """What no record of a conversation may show: the secret, plain and as it goes over the wire."""

@@ -28,6 +28,7 @@ CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
 
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
+_REFERENCE = "`env:NAME`, `file:PATH` or `exec:PROGRAM`"
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f.:IPv]+\]")
 
@@ -54,9 +55,10 @@ class Settings:
         metadata=about('say it together with `tls = "none"` when the network may read mails and password'),
     )
     username: str | None = field(default=None, metadata=about("for the login; together with `password` or `token`"))
-    password: Secret | None = field(default=None, metadata=about("a reference: `env:NAME` or `file:PATH`"))
+    password: Secret | None = field(default=None, metadata=about(f"a reference: {_REFERENCE}"))
     token: Secret | None = field(
-        default=None, metadata=about("instead of `password`: an access token of OAuth 2.0, as a reference")
+        default=None,
+        metadata=about("instead of `password`: an access token of OAuth 2.0, read anew for each login"),
     )
     ca_file: str | None = field(
         default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")

@@ -1,6 +1,6 @@
 """The configuration: a TOML file, overridden by the environment, as frozen dataclasses.
 
-The file is `--config`, else `NOTI_CONFIG`, else `/etc/noti-worker/noti-worker.toml`, else there is none.
+The file is the one that is named, else `NOTI_CONFIG`, else `/etc/noti-worker/noti-worker.toml`, else there is none.
 `NOTI_WORKER__LEASE=2m` overrides `worker.lease`; `NOTI_DATABASE_URL` is short for `NOTI_DATABASE__URL`.
 Every `NOTI_` name with a double underscore is a setting; an unknown one is an error, as in the file.
 """
@@ -69,11 +69,18 @@ _SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker",
 
 
 def load(
-    config: Path | None = None, environ: Mapping[str, str] = os.environ, secrets: Secrets | None = None
+    config: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    secrets: Secrets | None = None,
+    *,
+    commands: bool = True,
 ) -> Settings:
-    """Read the configuration; raises ConfigurationError that names the file or variable and the key."""
+    """Read the configuration; raises ConfigurationError that names the file or variable and the key.
+
+    Without `commands` no secret is what a program prints.
+    """
     path, table = given(config, environ)
-    secrets = secrets or References(environ)
+    secrets = secrets or References(environ, commands=commands)
     source = f"{path}: " if path is not None else ""
     for name, value in table.items():
         if name not in _SECTIONS:
@@ -101,6 +108,7 @@ def load(
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
         retention=parse(RetentionSettings, table.get("retention", {}), f"{source}retention", secrets),
         source=path,
+        commands=commands,
     )
 
 

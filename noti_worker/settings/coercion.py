@@ -22,6 +22,7 @@ from typing import Any, Literal, Self, TypeVar, Union, cast, get_args, get_origi
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.ports import Secrets
 from noti_worker.domain.secret import Secret
+from noti_worker.secrets import KINDS, WRITTEN
 
 T = TypeVar("T")
 
@@ -261,16 +262,14 @@ def _number(kind: type[int] | type[float], value: object, where: str) -> int | f
 
 
 def _secret(value: object, where: str, secrets: Secrets, *, plain: bool) -> Secret:
-    if isinstance(value, str) and value.startswith(("env:", "file:")):
+    if isinstance(value, str) and value.startswith(KINDS):
         try:
             return secrets.resolve(str(value))
         except ConfigurationError as error:
             raise ConfigurationError(f"{named(where, value)}: {error}") from None
     if isinstance(value, str) and value and plain:
         return Secret(str(value))
-    raise ConfigurationError(
-        f"{named(where, value)}: a secret does not stand here itself; write it as env:NAME or file:PATH"
-    )
+    raise ConfigurationError(f"{named(where, value)}: a secret does not stand here itself; write it as {WRITTEN}")
 
 
 def _check_bounds(given: object, value: object, where: str, metadata: Mapping[str, Any]) -> None:

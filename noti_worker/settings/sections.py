@@ -319,7 +319,10 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be configured. `channels` holds all channels; `routes` only those that were given."""
+    """Everything that can be configured. `channels` holds all channels; `routes` only those that were given.
+
+    `source` is the file; `commands` tells whether secrets may be what a program prints.
+    """
 
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
@@ -334,3 +337,4 @@ class Settings:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     source: Path | None = None
+    commands: bool = True

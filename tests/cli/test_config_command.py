@@ -119,3 +119,43 @@ def test_a_wrong_configuration_ends_with_78(bare: Invoke, tmp_path: Path) -> Non
     result = bare("--config", str(tmp_path / "noti.toml"), "config", "show")
     assert result.exit_code == 78
     assert 'did you mean "host"?' in result.stderr
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration in the working directory, which nobody names."""
+    monkeypatch.delenv("NOTI_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "noti-worker.toml"
+    path.write_text('[accounts.hooks]\nprovider = "webhook"\nsecret = "exec:/bin/echo whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"\n')
+    return path
+
+
+def test_the_configuration_of_the_working_directory_is_read_when_it_is_ours_and_that_is_told(
+    bare: Invoke, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = bare("config", "show", "--json")
+    assert shown.stderr == "configuration: ./noti-worker.toml\n"
+    assert {line["key"]: line["origin"] for line in read(shown)}["accounts.hooks.provider"] == "noti-worker.toml:2"
+    other = here.with_name("other.toml")
+    other.write_text("")
+    assert "hooks" not in bare("--config", str(other), "config", "show").output
+    monkeypatch.setenv("NOTI_CONFIG", str(other))
+    assert "hooks" not in bare("config", "show").output
+    assert bare("docs", "quickstart").stderr == ""
+
+
+def test_the_configuration_of_the_working_directory_is_not_read_when_it_is_somebody_else_s(
+    bare: Invoke, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: here.stat().st_uid + 1)
+    shown = bare("config", "show")
+    assert "hooks" not in shown.stdout
+    assert "./noti-worker.toml is somebody else's and is not read: say --config noti-worker.toml" in shown.stderr
+
+
+def test_a_program_is_run_for_a_configuration_that_is_named_alone(bare: Invoke, here: Path) -> None:
+    refused = bare("webhook", "secret", "https://example.com/hooks")
+    assert refused.exit_code == 78
+    assert "programs are run only for a configuration that is named" in refused.stderr
+    assert bare("--config", str(here), "webhook", "secret", "https://example.com/hooks").stdout.startswith("whsec_")

@@ -3,14 +3,17 @@
 import base64
 import hmac
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import smtp
+from noti_worker.secrets import References
 from tests.providers.contract import LIMIT, a_message
 from tests.providers.smtp_server import Peer, scripted
 from tests.providers.test_smtp_stages import build
@@ -206,3 +209,19 @@ def test_a_token_is_shown_nowhere(spelled: str) -> None:
     assert spelled not in str(outcome.response)
     settings = smtp.Settings(host="localhost", from_=("a@example.com",), tls="none", username=NAME, token=Secret(TOKEN))
     assert TOKEN not in repr(settings)
+
+
+def test_a_token_that_ended_is_read_anew_for_the_next_login(tmp_path: Path) -> None:
+    place = tmp_path / "token"
+    place.write_text("ended")
+    token = References({}).resolve(f"file:{place}")
+    place.write_text(TOKEN)
+    outcome = sent(serving(("AUTH XOAUTH2",), {"XOAUTH2": xoauth2}, []), **(OAUTH | {"token": token}))
+    assert outcome.kind is Kind.OK, outcome.error
+    place.write_text("another")
+    refusal = f"535 5.7.8 {encoded(f'user={NAME}{chr(1)}auth=Bearer another{chr(1)}{chr(1)}')} is no good"
+    outcome = sent(serving(("AUTH XOAUTH2",), {"XOAUTH2": refusal}, []), **(OAUTH | {"token": token}))
+    assert "*** is no good" in str(outcome.response)
+    place.unlink()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        sent(serving(("AUTH XOAUTH2",), {"XOAUTH2": xoauth2}, []), **(OAUTH | {"token": token}))
