@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from noti_worker.domain.facts import Result
+from noti_worker.domain.follows import size
 
 PORTION = 8 * 1024 * 1024
 """Characters: what a statement writes well within its time, and what memory holds a few times over."""
@@ -52,4 +53,4 @@ class Portion:
 def _size(result: Result) -> int:
     if not result.follows:
         return _ORDINARY
-    return _ORDINARY + sum(len(line.body or "") + len(line.html or "") for line in result.follows)
+    return _ORDINARY + sum(map(size, result.follows))
