@@ -78,7 +78,7 @@ def test_a_server_that_wants_a_wait_for_a_copy_is_heard() -> None:
     assert (copy.name, copy.said.hint) == ("bcc[0]", 310)
 
 
-def test_a_copy_that_is_sent_later_is_the_same_mail_to_its_recipient_alone() -> None:
+def test_one_that_is_sent_later_is_the_same_mail_to_its_recipient_alone() -> None:
     with Inbox() as inbox:
         inbox.behaviour.answers["RCPT bea@example.net"] = ["451 4.7.1 Greylisted"]
         options = {"cc": MESSAGE.options["cc"], "copy_of": MESSAGE.recipient}

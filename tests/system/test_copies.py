@@ -62,7 +62,7 @@ def received(inbox: Inbox) -> Counter[str]:
     return Counter(recipient for mail in inbox.mails for recipient in mail.recipients)
 
 
-def test_a_server_that_takes_three_at_once_and_greylists_one_serves_everybody_once(
+def test_everybody_gets_it_once_of_a_server_that_takes_three_and_greylists_one(
     daemons: Daemons,
     inbox: Inbox,
     relay: str,
