@@ -95,7 +95,7 @@ def _cut(error: str) -> str:
     "--json",
     "as_json",
     is_flag=True,
-    help="JSON: the row, its events, what blocks it, its tries as fields; with --entity an array.",
+    help="JSON: the row, its events, what blocks it, its tries as fields, its copies; with --entity an array.",
 )
 @click.pass_obj
 def why(place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool) -> None:
@@ -118,6 +118,7 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
                 "events": [asdict(event) for event in story.events],
                 "blocked_by": [asdict(obstacle) for obstacle in story.blocked_by],
                 "tries": [asdict(one) for one in story.tries],
+                "copies": [asdict(one) for one in story.copies],
             }
             for story in stories
         ]

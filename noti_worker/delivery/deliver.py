@@ -11,13 +11,14 @@
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from noti_worker.delivery.attempt import attempt
 from noti_worker.delivery.prepare import Preparation
-from noti_worker.delivery.results import follows, not_sent
+from noti_worker.delivery.results import follows, not_sent, refused_copies
 from noti_worker.domain.facts import Result
-from noti_worker.domain.lifecycle import Policy, decide
+from noti_worker.domain.lifecycle import Policy, decide, decide_copy
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
@@ -110,7 +111,16 @@ class Delivery:
         self._accounts.heard(account.name, outcome)
         outcome = self._safety.judge(message, account.mode, outcome)
         failover = outcome.kind is Kind.CONFIG and self._routing.goes_on(row, account.name)
-        verdict = decide(row, outcome, self._clock.now(), policy, self._dice(), failover)
+        now = self._clock.now()
+        verdict = decide(row, outcome, now, policy, self._dice(), failover)
+        rows = follows(message) if verdict.status is Status.SENT else ()
+        if said.copies and verdict.status is Status.SENT:
+            later, told = refused_copies(
+                said.copies,
+                lambda words: judge(words, account.rules, message),
+                lambda found, crowded: decide_copy(row, found, now, policy, self._dice(), crowded),
+            )
+            rows, outcome = rows + later, replace(outcome, error=told)
         return Result(
             row,
             self._safety.decided(message, account.mode, verdict),
@@ -120,7 +130,7 @@ class Delivery:
             since=since,
             seconds=self._clock.monotonic() - since,
             traceparent=message.traceparent,
-            follows=follows(message) if verdict.status is Status.SENT else (),
+            follows=rows,
             texts=texts,
         )
 

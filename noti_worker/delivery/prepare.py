@@ -72,7 +72,7 @@ class Preparation:
             if account is None:
                 return self._closed(briefing, policy)
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
-            content = _content(row, briefing, options.pop("html", None), self.renderer)
+            content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
             wanted = options.pop("attachments", ())
             html, files = shown_inside(content.html, wanted, attachments(wanted, briefing))
@@ -124,10 +124,10 @@ def _readable(subject: str | None) -> str | None:
     return subject if subject is None or subject.isascii() else subject.translate(_OVERRIDES)
 
 
-def _content(notification: Notification, briefing: Briefing, html: str | None, renderer: Renders) -> Rendered:
+def _content(notification: Notification, briefing: Briefing, options: dict[str, Any], renderer: Renders) -> Rendered:
     """What the row carries goes out as it stands; the template fills in what the row leaves open."""
     body = briefing.body if notification.long_body else notification.body
-    own = Rendered(notification.subject, body, html)
+    own = Rendered(notification.subject, body, options.pop("html", None))
     if not notification.template_id:
         return own
     template = briefing.template
@@ -143,7 +143,7 @@ def _content(notification: Notification, briefing: Briefing, html: str | None, r
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
     )
-    filled = renderer.render(left_open, briefing.template_data, _about(notification))
+    filled = renderer.render(left_open, briefing.template_data, _about(notification, options))
     return Rendered(
         own.subject if own.subject is not None else filled.subject,
         own.text if own.text is not None else filled.text,
@@ -158,15 +158,15 @@ def _text(channel: Channel, content: Rendered) -> str | None:
     return content.text
 
 
-def _about(notification: Notification) -> dict[str, Any]:
-    """The variable `notification` of every template."""
+def _about(notification: Notification, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The variable `notification` of every template; a copy says what the message that it is a copy of said."""
     return {
-        "notification_id": notification.notification_id,
+        "notification_id": notification.notification_id if notification.copy_of is None else notification.copy_of,
         "message_id": str(notification.message_id),
         "channel": str(notification.channel),
         "tenant_id": notification.tenant_id,
         "locale": notification.locale,
-        "recipient": notification.recipient,
+        "recipient": options.get("copy_of") or notification.recipient,
     }
 
 

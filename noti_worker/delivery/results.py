@@ -1,9 +1,14 @@
 """What the store is told of a row that was not sent, and what follows one that was."""
 
+from collections.abc import Callable, Sequence
+
 from noti_worker.domain.facts import Result
-from noti_worker.domain.follows import Follow, InboxLine
+from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Drop, Message, Notification, Status, Stop, Wait
+from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.rules import LONGEST_ERROR
+from noti_worker.domain.said import RefusedCopy, Said
 
 
 def not_sent(row: Notification, stop: Stop) -> Result:
@@ -18,3 +23,28 @@ def follows(message: Message) -> tuple[Follow, ...]:
     if message.channel is not Channel.IN_APP:
         return ()
     return (InboxLine(message.tenant_id, message.recipient, message.subject, message.text, message.html),)
+
+
+def refused_copies(
+    copies: Sequence[RefusedCopy], judge: Callable[[Said], Outcome], decide: Callable[[Outcome, bool], Verdict]
+) -> tuple[tuple[LaterCopy, ...], str]:
+    """The copies of a message that went out which come later, and the words for all: what is final stands first.
+
+    `judge` and `decide` are as for a row; `decide` is told whether the copy was one of too many.
+    """
+    later: list[LaterCopy] = []
+    final: dict[str, list[str]] = {}
+    waiting: dict[str, list[str]] = {}
+    for copy in copies:
+        outcome = judge(copy.said)
+        verdict = decide(outcome, copy.crowded)
+        words = f"{copy.said.status} {copy.said.words[:120]}"
+        if verdict.status is Status.RETRYING:
+            later.append(LaterCopy(copy.name, verdict, outcome))
+            waiting.setdefault(words, []).append(copy.name)
+        else:
+            why = f", {verdict.reason}" if copy.said.status.startswith("4") else ""
+            final.setdefault(f"refused{why}: {words}", []).append(copy.name)
+    told = [f"{', '.join(names)} {words}" for words, names in final.items()]
+    told += [f"{', '.join(names)} {'come' if len(names) > 1 else 'comes'} later: {w}" for w, names in waiting.items()]
+    return tuple(later), "; ".join(told)[:LONGEST_ERROR]

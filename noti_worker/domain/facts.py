@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from noti_worker.domain.closures import Closure
 from noti_worker.domain.follows import Follow
+from noti_worker.domain.follows import size as size_of
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Notification
 from noti_worker.domain.outcome import Outcome
@@ -36,10 +37,7 @@ class Result:
     @property
     def size(self) -> int:
         """Characters of content that are kept with it."""
-        size = len(self.notification.body or "") + sum(map(len, self.texts))
-        for line in self.follows:
-            size += len(line.body or "") + len(line.html or "")
-        return size
+        return len(self.notification.body or "") + sum(map(len, self.texts)) + sum(map(size_of, self.follows))
 
 
 @dataclass(frozen=True, slots=True)

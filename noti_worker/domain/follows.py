@@ -2,6 +2,8 @@
 
 from dataclasses import field
 
+from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.value import value
 
 
@@ -16,5 +18,24 @@ class InboxLine:
     html: str | None = field(default=None, repr=False)
 
 
-Follow = InboxLine
+@value
+class LaterCopy:
+    """A copy that was refused for now: a row of its own, whose first try this was.
+
+    `name` is its place in the options of the row that was sent (`cc[0]`); its content and its address come from there.
+    """
+
+    name: str
+    verdict: Verdict
+    outcome: Outcome
+
+
+Follow = InboxLine | LaterCopy
 """Of whatever kind."""
+
+
+def size(follow: Follow) -> int:
+    """Characters that it holds of its own."""
+    if isinstance(follow, InboxLine):
+        return len(follow.body or "") + len(follow.html or "")
+    return len(follow.outcome.error or "")

@@ -18,7 +18,7 @@
     sending + cancel or hold: `requested` is noted and wins over retrying only
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from noti_worker.domain.notification import Notification, OnUncertain, Status
@@ -138,6 +138,22 @@ def decide(
             return _uncharged(notification, outcome, now, notification.attempt_count, policy, dice, why=why)
         case Kind.TRANSIENT:
             return _retry(notification, outcome, now, policy, dice, why="not accepted for now")
+
+
+def decide_copy(
+    notification: Notification, outcome: Outcome, now: datetime, policy: Policy, dice: float, crowded: bool = False
+) -> Verdict:
+    """Turn what was answered to a copy of a sent `notification` into what becomes of that copy alone.
+
+    It is retried with tries of its own where what was said passes by itself; all else is an end. One of too many in a
+    transaction (`crowded`) goes out at once and has spent no try: it has not been tried alone.
+    """
+    if outcome.kind not in {Kind.TRANSIENT, Kind.THROTTLED}:
+        return Verdict(Status.FAILED, _FINAL.get(outcome.kind, "refused"))
+    if crowded:
+        why = "too many recipients at once, no try spent: it is sent alone"
+        return _again(notification, now, timedelta(0), charge=False, why=why)
+    return decide(replace(notification, retry_count=0, attempt_count=0), outcome, now, policy, dice)
 
 
 _FINAL = {

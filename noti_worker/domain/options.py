@@ -177,11 +177,19 @@ MAIL_OPTIONS = (
     Option(
         "cc",
         OptionKind.MAILBOXES,
-        f"at most {MOST_MAILBOXES}. One that is refused stands in the try and in `why`; the others get the mail",
+        f"at most {MOST_MAILBOXES}. One that is refused for now is tried again by itself, one refused for good is told"
+        " in the try; the others get the mail",
         _EMAIL,
     ),
     Option("bcc", OptionKind.MAILBOXES, f"likewise; at most {MOST_MAILBOXES}, and no header names them", _EMAIL),
     Option("reply_to", OptionKind.MAILBOX, "where answers go", _EMAIL),
+    Option(
+        "copy_of",
+        OptionKind.MAILBOX,
+        "whom `To` names instead of the recipient: a copy of a mail to somebody else. It goes to the recipient alone;"
+        " `cc` only stands in its header",
+        _EMAIL,
+    ),
     Option("from", OptionKind.MAILBOX, "one of the account's senders, instead of the first", _EMAIL),
     Option("html", OptionKind.TEXT, "the HTML part beside `body`, or alone", _EMAIL),
     Option(

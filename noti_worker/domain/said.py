@@ -18,7 +18,7 @@ class Said:
     the enhanced status; of a line that broke, how: dns, refused, timeout, tls, closed, not_http, bad_url, …
     `words` are the provider's, with secrets veiled; `error` is one sentence for a person, made of them where it is
     missing. `id` is the provider's for the message, `hint` its wish to wait in seconds, `response` the conversation
-    as JSON-able data (stored capped at 20 kB).
+    as JSON-able data (stored capped at 20 kB). `copies` are those that were refused while the message was taken.
     """
 
     stage: str
@@ -29,3 +29,16 @@ class Said:
     id: str | None = None
     hint: float | None = None
     response: Mapping[str, Any] | None = field(default=None, repr=False)
+    copies: tuple["RefusedCopy", ...] = ()
+
+
+@value
+class RefusedCopy:
+    """What was said to one copy: `name` is its place in the options (`cc[0]`).
+
+    `crowded`: it was refused for the number of recipients in one transaction, and not for itself.
+    """
+
+    name: str
+    said: Said
+    crowded: bool = False

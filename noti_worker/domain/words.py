@@ -45,7 +45,9 @@ def asked_wait(words: str, message: Message | None) -> float | None:
 
 
 def copies(message: Message) -> tuple[str, ...]:
-    """The addresses of `options.cc` and `options.bcc`, without those that are the recipient's own."""
+    """The addresses of `options.cc` and `options.bcc` that get it, too, without those that are the recipient's own."""
+    if message.options.get("copy_of"):
+        return ()  # it goes to the recipient alone
     own = address_of(message.recipient).casefold()
     return tuple(one for one in _copies(message) if one.casefold() != own)
 
@@ -57,7 +59,7 @@ def address_of(mailbox: str) -> str:
 
 
 def _copies(message: Message) -> Iterator[str]:
-    for name in ("cc", "bcc"):
+    for name in ("cc", "bcc", "copy_of"):
         given = message.options.get(name)
         for one in [given] if isinstance(given, str) else given if isinstance(given, list | tuple) else ():
             if isinstance(one, str):

@@ -57,7 +57,9 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     """
     options = message.options
     sender = _sender(options.get("from"), senders)
-    to = read_mailbox(message.recipient, "recipient", intranet=intranet)
+    recipient = read_mailbox(message.recipient, "recipient", intranet=intranet)
+    original = options.get("copy_of")
+    to = read_mailbox(original, "options.copy_of", intranet=intranet) if original else recipient
     cc = _mailboxes(options, "cc", intranet=intranet)
     bcc = _mailboxes(options, "bcc", intranet=intranet)
     reply_to = options.get("reply_to")
@@ -82,9 +84,9 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     _check(content, dict(headers)["To"], to)
     return Mail(
         sender.address,
-        _envelope(to, cc, bcc),
+        _envelope(recipient, (), ()) if original else _envelope(to, cc, bcc),
         content,
-        needs_utf8=any(box.needs_utf8 for box in (sender, to, *cc, *bcc)) or not content.isascii(),
+        needs_utf8=any(box.needs_utf8 for box in (sender, to, recipient, *cc, *bcc)) or not content.isascii(),
     )
 
 

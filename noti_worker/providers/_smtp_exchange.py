@@ -5,8 +5,7 @@ not clearly about the recipient or the content may be about the line.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from noti_worker.domain.errors import BadNotification
@@ -14,7 +13,7 @@ from noti_worker.domain.mailbox import Mailbox
 from noti_worker.domain.notification import Message
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.rules import LONGEST_ERROR, classify
-from noti_worker.domain.said import Said
+from noti_worker.domain.said import RefusedCopy, Said
 from noti_worker.domain.words import asked_wait, blanked
 from noti_worker.providers._mail import Mail, compose
 from noti_worker.providers._smtp import Offer, Speaker
@@ -36,6 +35,7 @@ _REFUSAL = {
     "data": "the server refused the mail",
     "dot": "the server refused the mail",
 }
+_CROWDED = re.compile(r"^[45]\.5\.3 |too many (recipients|rcpt)", re.IGNORECASE)  # another transaction takes the others
 _PROTOCOL = range(500, 505)  # "bad sequence of commands" and its like speak of the line, whoever was named last
 
 
@@ -122,9 +122,9 @@ class Exchange:
             str(reply.code),
             reply.enhanced,
             self.transcript.clean(reply.text),
-            error=self._left_out(left_out),
             id=_queue_id(reply.text),
             response=self.transcript.response(),
+            copies=tuple(self._left_out(name, reply) for name, reply in left_out.items()),
         )
         return Ended(said, keep=not speaker.said_too_much)
 
@@ -225,12 +225,12 @@ class Exchange:
             response=self.transcript.response(),
         )
 
-    def _left_out(self, refused: Mapping[str, Reply]) -> str | None:
-        if not refused:
-            return None
-        words = self.transcript.clean
-        who = "; ".join(f"{name}: {reply.code} {words(reply.text)[:120]}" for name, reply in refused.items())
-        return f"the server refused {who}"[:LONGEST_ERROR]
+    def _left_out(self, name: str, reply: Reply) -> RefusedCopy:
+        said = self._refused(Refused("rcpt", reply))
+        alone = {"conversation": [{"stage": "rcpt", "code": reply.code, "text": said.words[:300]}]}
+        return RefusedCopy(
+            name, replace(said, response=alone), crowded=_CROWDED.search(f"{reply.enhanced} {reply.text}") is not None
+        )
 
 
 def _unsendable(bad: BadNotification) -> str:

@@ -45,6 +45,10 @@ _BEFORE_THE_MAIL = (
 _WORDS = (
     # One row, one recipient: its own refusal for their number can only pass.
     Rule("smtp.too_many_recipients", Kind.TRANSIENT, Scope.MESSAGE, status=_ANY, code=r".\.5\.3"),
+    # What was said before there was 452 (RFC 5321, section 4.5.3.1.10).
+    Rule(
+        "smtp.too_many_recipients.552", Kind.TRANSIENT, Scope.MESSAGE, status="552", text=r"too many (recipients|rcpt)"
+    ),
     # No wait of its own: a relay, which this provider is made for, does the long waits itself, and the waits
     # of the channel are the operator's choice.
     Rule(

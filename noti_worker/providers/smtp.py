@@ -1,7 +1,7 @@
 """E-mail over SMTP: to a relay or a mail server, with TLS and login, on kept connections.
 
 One message is one transaction. Its first recipient is the row's, and the outcome speaks for it: when it
-is refused, nothing is sent to anybody. A cc or bcc that is refused is told in the outcome's error.
+is refused, nothing is sent to anybody. What was answered to a cc or bcc that is refused stands beside it.
 What breaks before the final dot was surely not sent; what breaks after it is `uncertain`.
 """
 

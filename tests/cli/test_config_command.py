@@ -127,7 +127,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("NOTI_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "noti-worker.toml"
-    path.write_text('[accounts.hooks]\nprovider = "webhook"\nsecret = "exec:/bin/echo whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"\n')
+    secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+    path.write_text(f'[accounts.hooks]\nprovider = "webhook"\nsecret = "exec:/bin/echo {secret}"\n')
     return path
 
 

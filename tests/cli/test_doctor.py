@@ -235,7 +235,7 @@ def test_doing_what_it_says_about_rights_is_enough(
     doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
 ) -> None:
     mine = database_url.replace("postgres@", f"{role}@")
-    for wanted in (2, 17):  # first, to look at what is missing
+    for wanted in (2, 18):  # first, to look at what is missing
         findings = doctor("--database-url", mine, exits=1)
         grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
         assert len(grants) == wanted
@@ -249,6 +249,7 @@ def test_a_right_that_is_missing_is_named(
 ) -> None:
     connection.execute("GRANT USAGE ON SCHEMA noti TO noti_small; GRANT ALL ON ALL TABLES IN SCHEMA noti TO noti_small")
     connection.execute("GRANT USAGE ON SEQUENCE noti.worker_ids TO noti_small")
+    connection.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noti TO noti_small")
     connection.execute("REVOKE UPDATE ON noti.notifications_log FROM noti_small")
     findings = doctor("--database-url", database_url.replace("postgres@", f"{role}@"), exits=1)
     [lacking] = told(findings, "rights")
@@ -324,6 +325,7 @@ def test_sessions_that_the_role_cannot_see_are_told(
 ) -> None:
     connection.execute(f"GRANT ALL ON SCHEMA noti TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA noti TO {role}")
     connection.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA noti TO {role}")
+    connection.execute(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noti TO {role}")
     mine = database_url.replace("postgres@", f"{role}@")
     assert "1 sessions of other roles cannot be seen" in told(doctor("--database-url", mine), "snapshots", "ok")[0]
     connection.execute(f"GRANT pg_read_all_stats TO {role}")

@@ -47,6 +47,7 @@ def test_list_shows_recipients_and_no_content(noti: Invoke, connection: Connecti
         "held_at",
         "age_seconds",
         "message_id",
+        "copy_of",
     ]
 
 
@@ -172,7 +173,7 @@ def test_why_tells_the_story_line_by_line(noti: Invoke, connection: Connection) 
     assert len(lines) >= 4
     assert all(line[:2] == "20" and line[19] == "Z" for line in lines[2:] if not line.startswith(" "))
     told = read(noti("why", str(made), "--json"))
-    assert list(told) == ["notification", "events", "blocked_by", "tries"]
+    assert list(told) == ["notification", "events", "blocked_by", "tries", "copies"]
     assert list(told["tries"][0]) == [
         "attempt_number", "status", "account", "provider", "kind", "code", "stage", "scope", "rule",
         "provider_message_id", "worker", "started_at", "duration_ms",

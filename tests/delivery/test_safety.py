@@ -7,6 +7,7 @@ import pytest
 
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
+from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Message, Status
@@ -133,6 +134,7 @@ def test_a_redirected_in_app_message_stands_in_the_other_inbox() -> None:
     delivery = a_delivery(modes={"relay": Mode.REDIRECT}, redirect_to={Channel.IN_APP: "user:qa"})
     result = delivery.deliver(claimed(channel=Channel.IN_APP, recipient="user:42"), NOTHING)
     [line] = result.follows
+    assert isinstance(line, InboxLine)
     assert (line.recipient, line.subject) == ("user:qa", "[to user:42] Hello")
 
 

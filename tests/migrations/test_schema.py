@@ -43,7 +43,7 @@ def test_no_index_names_what_a_claim_writes(connection: psycopg.Connection[Any])
     indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'noti' AND tablename = 'notifications_log'"
     ).fetchall()
-    assert len(indexes) == 9
+    assert len(indexes) == 10
     claimed = re.compile(
         r"\b(status|lease_until|claimed_by|claim_count|retry_count|attempt_count|lost_count|dispatched_at|requested)\b"
     )
@@ -169,7 +169,7 @@ def test_only_few_functions_have_the_rights_of_their_owner(connection: psycopg.C
         """
     ).fetchall()
     triggers = {"on_insert", "on_update", "on_truncate", "on_pause", "on_circuit"}
-    others = {"erase", "erase_inbox", "erase_lines", "correct", "locked_by"}
+    others = {"erase", "erase_inbox", "erase_lines", "correct", "locked_by", "defer_copies"}
     assert {name for name, definer, *_ in functions if definer} == triggers | others
     # No name is looked up where others may put something: pg_temp comes last, and there is nothing else.
     assert [name for name, _, _, settings, *_ in functions if "search_path=pg_catalog, pg_temp" not in settings] == []

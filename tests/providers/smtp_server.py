@@ -37,10 +37,11 @@ class Behaviour:
     """What the server does and saw; change `answers` at any time.
 
     `answers` maps EHLO, STARTTLS, MAIL, RCPT, `RCPT <address>`, DATA, DOT, RSET, QUIT to a reply line, CLOSE
-    or SILENCE; a list is used up one by one, then the server behaves.
+    or SILENCE; a list is used up one by one, then the server behaves. One mail has `most_recipients`.
     """
 
     answers: dict[str, str | list[str]] = field(default_factory=dict)
+    most_recipients: int = 1000
     password: str = PASSWORD
     logins: int = 0
     mails: list[Received] = field(default_factory=list)
@@ -74,6 +75,8 @@ class _Handler:
         self, server: "_Server", session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str | None:
         answer = self.behaviour.answer(f"RCPT {address}") or self.behaviour.answer("RCPT")
+        if answer is None and len(envelope.rcpt_tos) >= self.behaviour.most_recipients:
+            return "452 4.5.3 Error: too many recipients"
         if answer is None:
             envelope.rcpt_tos.append(address)
             return "250 2.1.5 Ok"

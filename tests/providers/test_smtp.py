@@ -211,19 +211,6 @@ def test_a_message_may_choose_among_the_senders_of_its_account(starttls: Inbox, 
     assert len(starttls.mails) == 1
 
 
-def test_a_refused_copy_is_told_and_the_others_get_theirs(starttls: Inbox, authority: Authority) -> None:
-    starttls.behaviour.answers["RCPT carl@example.net"] = "550 5.1.1 No such user"
-    sender = build(account(starttls, authority))
-    options = {"cc": ["carl@example.net"], "bcc": ["bea@example.net"]}
-    outcome = sender.send(replace(MESSAGE, options=options), LIMIT)
-    sender.close()
-    assert outcome.kind is Kind.OK
-    assert outcome.error == "the server refused cc[0]: 550 5.1.1 No such user"
-    assert starttls.mails[0].recipients == ("ann@example.net", "bea@example.net")
-    assert outcome.response is not None
-    assert [step["code"] for step in outcome.response["conversation"] if step["stage"] == "rcpt"] == [250, 550, 250]
-
-
 def test_nobody_gets_the_mail_when_the_recipient_is_refused(starttls: Inbox, authority: Authority) -> None:
     starttls.behaviour.answers["RCPT ann@example.net"] = ["550 5.1.1 No such user"]
     sender = build(account(starttls, authority))

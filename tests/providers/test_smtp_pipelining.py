@@ -165,17 +165,6 @@ def test_a_refusal_in_the_middle_leaves_the_connection_in_step() -> None:
     assert stages(dead) == [("mail", 250), ("rcpt", 550), ("data", 503), ("rset", 250)]
 
 
-def test_a_refused_copy_does_not_keep_the_mail_from_the_others() -> None:
-    with Inbox(extensions=("PIPELINING",)) as inbox:
-        inbox.behaviour.answers["RCPT carl@example.net"] = "550 5.1.1 No such user"
-        sender = build(inbox.port)
-        outcome = sender.send(replace(MESSAGE, options={"cc": ["carl@example.net", "dora@example.net"]}), LIMIT)
-        sender.close()
-    assert outcome.kind is Kind.OK
-    assert outcome.error == "the server refused cc[0]: 550 5.1.1 No such user"
-    assert [mail.recipients for mail in inbox.mails] == [("ann@example.net", "dora@example.net")]
-
-
 def test_a_kept_connection_that_died_costs_no_mail() -> None:
     def take_one(peer: Peer) -> None:
         greet(peer)

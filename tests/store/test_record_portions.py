@@ -8,9 +8,10 @@ import pytest
 
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Result
-from noti_worker.domain.follows import InboxLine
+from noti_worker.domain.follows import InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Status
+from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.store.errors import TimedOut
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.portions import PORTION, Portion
@@ -56,6 +57,15 @@ def test_ordinary_results_go_in_one_statement() -> None:
     write = _Writer()
     record(_results(500), 0.0, write, Portion())
     assert write.counts == [500]
+
+
+def test_a_copy_that_comes_later_counts_as_a_result() -> None:
+    later = LaterCopy("cc[0]", Verdict(Status.RETRYING, "again", wait=timedelta(0)), Outcome(Kind.TRANSIENT))
+    write, sent = _Writer(), Verdict(Status.SENT, "ok")
+    results = [Result(claimed(notification_id=number), sent, follows=(later,) * 90) for number in range(1, 31)]
+    record(results, 0.0, write, Portion())
+    assert sum(write.counts) == 30 * 91
+    assert max(write.counts) <= 700
 
 
 def test_what_took_too_long_is_halved_until_it_goes_through_and_grows_again() -> None:

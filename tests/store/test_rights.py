@@ -203,6 +203,7 @@ def test_who_may_ask_for_the_next_step_may_still_after_an_upgrade(empty_database
                 insert(own)
                 assert own.execute("SELECT event FROM noti.why(1)").fetchall() == [("queued",), ("next",)]
                 own.execute("INSERT INTO noti.worker_routes VALUES (1, 'email', 0, 'relay', 'smtp', 'live')")
+                own.execute("SELECT noti.defer_copies(1, 1, NULL, '[]')")
         finally:
             administrator.execute("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
             administrator.execute("DROP OWNED BY noti_own; DROP ROLE noti_own")

@@ -106,7 +106,7 @@ def test_the_identity_of_a_row_never_changes(connection: Connection, assignments
     assert refused(connection, assignments) == (
         "23514",
         (
-            "noti: notification 1: notification_id, tenant_id, message_id and created_at never change. "
+            "noti: notification 1: notification_id, tenant_id, message_id, created_at and copy_of never change. "
             "Insert a new notification instead."
         ),
     )

@@ -59,6 +59,7 @@ _RECORD = "tests/store/test_record.py"
 _RECORDER = "tests/worker/test_recorder.py"
 _FAULTS = "tests/system/test_faults.py"
 _CIRCUITS = "tests/system/test_circuits.py"
+_COPIES = "tests/system/test_copies.py"
 _FAULTS_SERVER = "tests/system/test_faults_server.py"
 
 BUGS = (
@@ -245,6 +246,22 @@ BUGS = (
         [
             f"tests/providers/test_smtp_rules.py::test_whom_it_is_about_changes_no_judgement[example.net-{word}]"
             for word in ("rate", "spam", "dmarc", "helo")
+        ],
+    ),
+    Bug(
+        "a copy that is refused for now is told and forgotten",
+        [Change("noti_worker/delivery/results.py", r"later\.append\(.*", "pass")],
+        [
+            "tests/delivery/test_copies.py::test_a_copy_that_is_refused_for_now_comes_later_and_the_row_is_sent",
+            f"{_COPIES}::test_everybody_gets_it_once_of_a_server_that_takes_three_and_greylists_one[pipelined]",
+        ],
+    ),
+    Bug(
+        "a copy that is sent later goes to everybody again",
+        [Change("noti_worker/providers/_mail.py", r"_envelope\(recipient, \(\), \(\)\) if original else ", "")],
+        [
+            "tests/providers/test_smtp_copies.py::test_one_that_is_sent_later_is_the_same_mail_to_its_recipient_alone",
+            f"{_COPIES}::test_a_copy_that_waits_survives_the_worker_that_sent_its_mail[one by one]",
         ],
     ),
     Bug(

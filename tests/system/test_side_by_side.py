@@ -7,16 +7,27 @@ import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 import pytest
 
+from noti_worker.domain.follows import LaterCopy
+from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.notification import Status
+from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.secret import Secret
 from noti_worker.store import migrate, revisions
+from noti_worker.store.connect import Database
+from noti_worker.store.queue import PostgresQueue
 from tests.providers.misbehaving_http import MisbehavingServer
+from tests.providers.smtp_server import Inbox
+from tests.store.rows import claim, insert, tried
 from tests.system.daemon import ROOT, Daemon, Daemons, member_of
-from tests.verdict import Verdict
+from tests.verdict import Verdict as FaultVerdict
 
 
 def _git(*words: str) -> bytes | None:
@@ -106,7 +117,7 @@ if BEFORE is not None:
         receiver: MisbehavingServer,
         hooks: str,
         wait_for: Callable[..., Any],
-        verdict: Verdict,
+        verdict: FaultVerdict,
     ) -> None:
         url = empty_database_url
         house.configure(hooks)
@@ -153,3 +164,41 @@ if BEFORE is not None:
             wrong = [line for line in daemon.log if line.get("level") == "error" or line["event"] in {"trouble", "raw"}]
             assert wrong == []
         verdict.say(f"{len(rows)} rows through the migrations, sent by both: none lost, none repeated", repeats=0)
+
+    def test_an_old_worker_sends_no_copy_to_everybody_again(
+        house: Daemons, old_tree: Path, empty_database_url: str, wait_for: Callable[..., Any]
+    ) -> None:
+        """It does not know what a copy is, and says so; requeued, a new worker sends it."""
+        migrate.upgrade(empty_database_url)
+        copy = LaterCopy("cc[0]", Verdict(Status.RETRYING, "later", wait=timedelta(0)), Outcome(Kind.TRANSIENT))
+        with (
+            Inbox() as inbox,
+            closing(PostgresQueue(Database(Secret(empty_database_url)))) as queue,
+            psycopg.connect(empty_database_url, autocommit=True) as connection,
+        ):
+
+            def end() -> Any:
+                query = (
+                    "SELECT status, error_message FROM noti.notifications_log WHERE copy_of = 1 AND finished_at > %s"
+                )
+                return connection.execute(query, [since]).fetchone()
+
+            insert(connection, options='{"cc": ["carl@example.com", "dora@example.com"]}')
+            assert queue.record(1, [tried(claim(queue)[0], follows=(copy,))]) == {1: "applied"}
+            house.configure(
+                f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {inbox.port}\ntls = "none"\n'
+                'from = "no-reply@example.com"\n'
+            )
+            since = datetime(2000, 1, 1, tzinfo=UTC)
+            house.tree = old_tree
+            old = house.start_ready()
+            status, error = wait_for(end)
+            assert (status, inbox.mails) == ("failed", [])
+            assert error.startswith("options.copy_of is unknown")
+            assert old.stop() == 0
+            house.tree = ROOT
+            house.start_ready()
+            [(since,)] = connection.execute("SELECT clock_timestamp()").fetchall()
+            connection.execute("SELECT noti.requeue(2)")
+            assert wait_for(end)[0] == "sent"
+            assert [mail.recipients for mail in inbox.mails] == [("carl@example.com",)]

@@ -28,6 +28,7 @@ class Line:
     """One notification in a list: what an operator needs, never its content.
 
     `age_seconds` is how long ago it was inserted, by the database's clock; `message_id` goes out with every try.
+    `copy_of` is the notification that was sent without this one, a copy of its message.
     """
 
     notification_id: int
@@ -50,6 +51,7 @@ class Line:
     held_at: datetime | None
     age_seconds: float
     message_id: UUID
+    copy_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Try:
 class Story:
     """The story of one notification in order; the last event says what happens next, `blocked_by` why not now.
 
-    Without a line the notification itself is gone, and this is what the logs still tell of it.
+    Without a line the notification itself is gone, and this is what the logs still tell of it. `copies` are those of
+    its message that were refused for now when it was sent.
     """
 
     notification_id: int
@@ -99,6 +102,7 @@ class Story:
     events: tuple[Event, ...]
     blocked_by: tuple[Obstacle, ...]
     tries: tuple[Try, ...]
+    copies: tuple[Line, ...] = ()
 
 
 _AGE = func.extract("epoch", func.clock_timestamp() - log.c.created_at).cast(Double).label("age_seconds")
@@ -119,7 +123,15 @@ def why(source: Source, notification_id: int) -> Story:
         raise NotFound(f"there is no notification {notification_id}")
     blocked_by = obstacles(source, [notification_id])[notification_id] if found else ()
     tries = tuple(Try(**row) for row in rows(source, statement("read_tries"), {"notification_id": notification_id}))
-    return Story(notification_id, found[0] if found else None, tuple(Event(**row) for row in events), blocked_by, tries)
+    copies = select(*_COLUMNS).where(log.c.copy_of == notification_id).order_by(log.c.notification_id)
+    return Story(
+        notification_id,
+        found[0] if found else None,
+        tuple(Event(**row) for row in events),
+        blocked_by,
+        tries,
+        tuple(Line(**row) for row in rows(source, *compiled("copies", copies))),
+    )
 
 
 def compiled(name: str, question: ClauseElement) -> tuple[Statement, Mapping[str, Any]]:

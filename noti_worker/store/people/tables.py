@@ -22,6 +22,7 @@ notifications_log = Table(
     metadata,
     Column("notification_id", BigInteger),
     Column("message_id", Uuid),
+    Column("copy_of", BigInteger),
     *_texts("tenant_id", "channel", "priority", "status", "requested", "recipient", "template_id"),
     *_texts("category", "entity_type", "entity_id", "provider", "error_message"),
     *_times("created_at", "due_at", "next_retry_at", "finished_at", "held_at", "failed_at"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from noti_worker.domain.facts import Result
+from noti_worker.domain.follows import LaterCopy, size
 
 PORTION = 8 * 1024 * 1024
 """Characters: what a statement writes well within its time, and what memory holds a few times over."""
@@ -57,4 +58,5 @@ class Portion:
 def _size(result: Result) -> int:
     if not result.follows:
         return _ORDINARY
-    return _ORDINARY + sum(len(line.body or "") + len(line.html or "") for line in result.follows)
+    # A copy is a whole entry and a row to insert.
+    return _ORDINARY + sum(_ORDINARY if isinstance(one, LaterCopy) else size(one) for one in result.follows)

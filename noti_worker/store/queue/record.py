@@ -7,11 +7,12 @@ document that the database refuses all the same is narrowed until the one result
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Result
-from noti_worker.domain.follows import Follow, InboxLine
+from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
 from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
@@ -48,6 +49,8 @@ def entry(result: Result, now_monotonic: float) -> Entry:
 
 def minimal(result: Result, error: str) -> Entry:
     """What must be known of a result, nothing that came from outside."""
+    lost = ", ".join(follow.name for follow in result.follows if isinstance(follow, LaterCopy))
+    error = f"{error}; not sent to {lost}" if lost else error
     least = _verdict(result) | {"error": error, "reason": error}
     if result.verdict.status is Status.SENT and any(isinstance(follow, InboxLine) for follow in result.follows):
         # Without its message in the inbox it was not delivered.
@@ -153,11 +156,15 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         if result.traceparent is not None:
             details["traceparent"] = storable(result.traceparent, NAME_AT_MOST)
     if result.follows:
-        details["follows"] = [_follow(follow) for follow in result.follows]
+        details["follows"] = [_follow(follow, result, now_monotonic) for follow in result.follows]
     return details
 
 
-def _follow(follow: Follow) -> Entry:
+def _follow(follow: Follow, result: Result, now_monotonic: float) -> Entry:
+    if isinstance(follow, LaterCopy):
+        # A try of its own, of the same mail at the same moment.
+        own = replace(result, verdict=follow.verdict, outcome=follow.outcome, follows=())
+        return {"into": "copy", "name": follow.name} | _verdict(own) | _details(own, now_monotonic)
     # Cleaned, never cut: a message that is too long for the inbox is refused as a whole.
     content = {
         "tenant_id": follow.tenant_id,

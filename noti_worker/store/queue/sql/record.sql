@@ -127,4 +127,7 @@ audit AS (
       FROM judged
      WHERE fate = 'applied'
 )
-SELECT id, fate FROM judged;
+SELECT id, fate,
+       CASE WHEN fate = 'applied' AND status = 'sent' AND follows IS NOT NULL
+            THEN noti.defer_copies(id, cast(:worker_id AS bigint), wish, follows) END AS copies
+  FROM judged;
