@@ -33,13 +33,15 @@ def insert(connection: Connection, count: int = 1, **columns: object) -> list[in
 
 
 def plant(connection: Connection, column: str, items: str, recipient: str = "bomb@example.com") -> int:
-    """Insert an e-mail whose document holds `items`, past the checks of the table, as rows of before may be."""
-    connection.execute("SET session_replication_role = replica")
-    found = connection.execute(
-        f"INSERT INTO noti.notifications_log (channel, recipient, body, max_retries, {column}) VALUES"
-        f" ('email', '{recipient}', 'x', 3, ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
-    ).fetchone()
-    connection.execute("RESET session_replication_role")
+    """Insert an e-mail whose document holds `items`, unasked how large it is, as rows of before may be."""
+    trigger = b"ALTER TABLE noti.notifications_log %s TRIGGER notifications_log_new"
+    with connection.transaction():
+        connection.execute(trigger % b"DISABLE")
+        found = connection.execute(
+            f"INSERT INTO noti.notifications_log (channel, recipient, body, max_retries, {column}) VALUES"
+            f" ('email', '{recipient}', 'x', 3, ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
+        ).fetchone()
+        connection.execute(trigger % b"ENABLE")
     assert found is not None
     return int(found[0])
 
