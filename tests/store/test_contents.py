@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from noti_worker.domain.errors import DatabaseBusy, DatabaseRefused
+from noti_worker.domain.errors import DatabaseBusy, DatabaseRefused, TimedOut
 from noti_worker.domain.notification import Attachment, Briefing
 from noti_worker.domain.secret import Secret
 from noti_worker.store.briefing import attachments, documents
 from noti_worker.store.connect import Database, Session
-from noti_worker.store.errors import Refusal, TimedOut
+from noti_worker.store.errors import Refusal
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.statements import statement
 from tests.memory import peak, peak_begins

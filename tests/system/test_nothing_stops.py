@@ -4,81 +4,28 @@ Nothing is lost or sent twice, and it heals by itself when the cause is gone.
 """
 
 import signal
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
-from click.testing import CliRunner
+from psycopg.conninfo import make_conninfo
 
-from noti_worker.cli.main import main
-from tests.system.daemon import Daemon
+from tests.system.refusing import (
+    CLAIMS,
+    MARKS,
+    PROLONGS,
+    RECORDS,
+    insert,
+    number_of,
+    raises,
+    said_by,
+    sent_once,
+    sleeps,
+    start,
+)
 from tests.system.scene import Scene
-
-LEASE = '[worker]\nlease = "{lease}"\npoll_interval = "100ms"\n'
-ROUTES = '[routes]\nemail = ["book"]\nchat = ["book"]\n'
-
-SETUP = """
-CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'no to %', old.recipient; END $$;
-CREATE FUNCTION public.readable(id text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN IF id = 'unreadable' THEN RAISE EXCEPTION 'no to %', id; END IF; RETURN true; END $$;
-INSERT INTO noti.templates (tenant_id, template_id, body) SELECT 'default', id, 'x'
-  FROM unnest(ARRAY['unreadable', 'good']) AS id;
-"""
-
-CLAIMS = "new.claim_count > old.claim_count"
-MARKS = "old.dispatched_at IS NULL AND new.dispatched_at IS NOT NULL"
-PROLONGS = "new.claim_count = old.claim_count AND new.lease_until > old.lease_until"
-RECORDS = "new.status = 'sent'"
-"""What tells the statements of a worker apart, for a trigger before an update."""
-
-
-def raises(name: str, when: str) -> str:
-    return (
-        f"CREATE TRIGGER {name} BEFORE UPDATE ON noti.notifications_log FOR EACH ROW WHEN ({when})"
-        " EXECUTE FUNCTION public.no();"
-    )
-
-
-def start(scene: Scene, lease: str = "2m") -> Daemon:
-    scene.house.configure(scene.ledger.account(answer="ok") + ROUTES + LEASE.format(lease=lease))
-    daemon = scene.house.start_ready()
-    scene.connection.execute(SETUP.encode())
-    return daemon
-
-
-def insert(scene: Scene, recipient: str, rows: int = 1, channel: str = "email", **columns: str) -> None:
-    """Rows to `recipient`, its `#` replaced by a number from 1."""
-    given = {"channel": channel, "body": "x"} | columns
-    if "template_id" in given:
-        del given["body"]
-    scene.connection.execute(
-        f"INSERT INTO noti.notifications_log (recipient, {', '.join(given)})"
-        f" SELECT replace(%s, '#', n::text), {', '.join(['%s'] * len(given))} FROM generate_series(1, %s) n".encode(),
-        [recipient, *given.values(), rows],
-    )
-
-
-def number_of(scene: Scene, recipient: str) -> int:
-    [number] = scene.ask(f"SELECT notification_id FROM noti.notifications_log WHERE recipient = '{recipient}'")
-    return int(number)
-
-
-def said_by(scene: Scene, command: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("NOTI_DATABASE_URL", scene.database_url)
-    return CliRunner().invoke(main, [command]).output
-
-
-def sent_once(scene: Scene) -> None:
-    """Every row went out, and once."""
-    recipients = scene.ask("SELECT recipient FROM noti.notifications_log")
-    assert Counter(scene.ledger.accepted()) == Counter(recipients)
-    assert Counter(scene.statuses().values()) == {"sent": len(recipients)}
-    assert scene.sound()
-
 
 ONE: dict[str, tuple[str, str, str]] = {
     "unclaimable@example.com": (
@@ -162,6 +109,43 @@ def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     scene.finished(60)
     sent_once(scene)
     scene.wait_for(lambda: "noti_worker_rows_set_aside 0.0" in daemon.get("/metrics")[1], what="nothing is aside")
+    assert daemon.stop() == 0
+
+
+TOO_LONG = "the statement took longer than it may (57014 QueryCanceled, in public.sleeps())"
+
+
+def test_rows_that_a_statement_takes_too_long_for_are_set_aside_and_all_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.house.database_url = make_conninfo(scene.house.database_url, options="-c statement_timeout=3s")
+    daemon = start(scene)
+    with scene.connection.transaction():
+        insert(scene, "before-#@example.com", 40)
+        insert(scene, "sleeper@example.com")
+        insert(scene, "after-#@example.com", 40)
+        insert(scene, "unmarked@example.com", on_uncertain="hold")
+        insert(scene, "chat-#", 40, channel="chat")
+        scene.connection.execute("RESET ROLE")
+        scene.connection.execute(sleeps("slow_claim", f"old.recipient = 'sleeper@example.com' AND {CLAIMS}"))
+        scene.connection.execute(sleeps("slow_mark", f"old.recipient = 'unmarked@example.com' AND {MARKS}"))
+    slow = {number_of(scene, "sleeper@example.com"): "claim", number_of(scene, "unmarked@example.com"): "mark"}
+    good = "recipient !~ '^(sleeper|unmarked)@'"
+    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, 40, what="all others are sent")
+    scene.wait_for(lambda: len(daemon.said("row_set_aside")) >= 2, 40, what="both are set aside")
+    told = {line["notification_id"]: (line["what"], line["error"]) for line in daemon.said("row_set_aside")}
+    assert told == {id_: (what, TOO_LONG) for id_, what in slow.items()}
+    scene.wait_for(
+        lambda: all(TOO_LONG in said_by(scene, f"why {id_}", monkeypatch) for id_ in slow), what="`why` says why"
+    )
+    assert daemon.get("/health/ready") == (200, "ok\n")
+    insert(scene, "later-#@example.com", 40)
+    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, what="what comes later is sent too")
+    scene.connection.execute(
+        "DROP TRIGGER slow_claim ON noti.notifications_log; DROP TRIGGER slow_mark ON noti.notifications_log"
+    )
+    scene.finished(60)
+    sent_once(scene)
     assert daemon.stop() == 0
 
 
