@@ -70,6 +70,31 @@ def said_by(scene: Scene, command: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return CliRunner().invoke(main, command.split()).output
 
 
+def ready(daemon: Daemon) -> bool:
+    return daemon.get("/health/ready") == (200, "ok\n")
+
+
+def said_everywhere(
+    scene: Scene, daemon: Daemon, what: str, why: str, monkeypatch: pytest.MonkeyPatch, row: str
+) -> None:
+    """It lives and is not ready, since it cannot do `what`; so say log, metric and commands, `why` of a `row`."""
+    scene.wait_for(lambda: why in daemon.get("/health/ready")[1], what="it is not ready")
+    status, words = daemon.get("/health/ready")
+    assert status == 503
+    assert f"cannot {what}" in words
+    assert daemon.get("/health/live") == (200, "ok\n")
+    assert 'noti_worker_unable{what="' in daemon.get("/metrics")[1]
+    assert daemon.said("unable")
+    for command in ("status", "doctor", f"why {number_of(scene, row)}"):
+
+        def tells(command: str = command) -> bool:
+            told = said_by(scene, command, monkeypatch)
+            # Of several things that it cannot do for the same reason `why` names one.
+            return why in told and (what in told or command.startswith("why"))
+
+        scene.wait_for(tells, what=f"{command} tells of it")
+
+
 def sent_once(scene: Scene) -> None:
     """Every row went out, and once."""
     recipients = scene.ask("SELECT recipient FROM noti.notifications_log")

@@ -20,7 +20,9 @@ from tests.system.refusing import (
     insert,
     number_of,
     raises,
+    ready,
     said_by,
+    said_everywhere,
     sent_once,
     sleeps,
     start,
@@ -92,7 +94,7 @@ def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     for recipient, (_, what, why) in ONE.items():
         assert told[numbers[recipient]]["what"] == what
         assert why in told[numbers[recipient]]["error"]
-    assert daemon.get("/health/ready") == (200, "ok\n")
+    assert ready(daemon)
     assert f"noti_worker_rows_set_aside {len(ONE)}.0" in daemon.get("/metrics")[1]
 
     def named() -> bool:
@@ -138,7 +140,7 @@ def test_rows_that_a_statement_takes_too_long_for_are_set_aside_and_all_others_g
     scene.wait_for(
         lambda: all(TOO_LONG in said_by(scene, f"why {id_}", monkeypatch) for id_ in slow), what="`why` says why"
     )
-    assert daemon.get("/health/ready") == (200, "ok\n")
+    assert ready(daemon)
     insert(scene, "later-#@example.com", 40)
     scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, what="what comes later is sent too")
     scene.connection.execute(
@@ -237,19 +239,7 @@ def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monk
     scene.connection.execute(fault.begin.encode())
     insert(scene, "email-#@example.com", 300, template_id="good", on_uncertain="hold")
     insert(scene, "chat-#", 5, channel="chat")
-    scene.wait_for(lambda: fault.why in daemon.get("/health/ready")[1], timeout=20, what="it is not ready")
-    status, words = daemon.get("/health/ready")
-    assert status == 503
-    assert f"cannot {fault.what}" in words
-    assert daemon.get("/health/live") == (200, "ok\n")
-    assert 'noti_worker_unable{what="' in daemon.get("/metrics")[1]
-    assert daemon.said("unable")
-    for command in ("status", "doctor"):
-        scene.wait_for(
-            lambda command=command: fault.why in (told := said_by(scene, command, monkeypatch)) and fault.what in told,
-            timeout=10,
-            what=f"{command} tells of it",
-        )
+    said_everywhere(scene, daemon, fault.what, fault.why, monkeypatch, "email-300@example.com")
     if fault.others:
         scene.wait_for(lambda: scene.count("channel = 'chat' AND status <> 'sent'") == 0, what="the others go on")
     begun = len(scene.ledger.begun()) - 3 - (5 if fault.others else 0)
@@ -257,7 +247,49 @@ def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monk
     scene.connection.execute(fault.end.encode())
     scene.finished(30)
     sent_once(scene)
-    scene.wait_for(lambda: daemon.get("/health/ready") == (200, "ok\n"), what="it is ready again")
+    scene.wait_for(lambda: ready(daemon), what="it is ready again")
+    assert daemon.stop() == 0
+
+
+def test_leases_that_cannot_be_prolonged_at_all_are_said_and_nothing_is_lost_or_repeated(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = start(scene, lease="3s")
+    insert(scene, "gated-#@example.com", 3)
+    scene.wait_for(lambda: len(scene.ledger.begun()) == 3, what="they are in flight")
+    scene.connection.execute(raises("all_leases", PROLONGS))
+    scene.wait_for(lambda: scene.count("lease_until < now()") == 3, what="the leases are over")
+    said_everywhere(scene, daemon, "prolong leases", "raised by public.no()", monkeypatch, "gated-1@example.com")
+    insert(scene, "quick-#@example.com", 20)
+    scene.wait_for(lambda: scene.count("status = 'sent'") == 20, what="what needs no longer lease goes on")
+    scene.connection.execute("DROP TRIGGER all_leases ON noti.notifications_log")
+    scene.wait_for(lambda: ready(daemon), what="it is ready again")
+    scene.wait_for(lambda: scene.count("lease_until > now()") == 3, what="the leases go on")
+    scene.ledger.open_gate()
+    scene.finished()
+    sent_once(scene)
+    assert "lost" not in scene.tries()
+    assert daemon.stop() == 0
+
+
+def test_rows_that_cannot_be_given_back_at_all_are_said_kept_and_given_back_later(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = start(scene, lease="3s")
+    scene.connection.execute(REFUSED["brief, a right"].begin.encode())  # so that what is claimed has to go back
+    scene.connection.execute(raises("all_releases", "new.claimed_by IS NULL AND new.status = 'pending'"))
+    insert(scene, "early-#@example.com", 40, template_id="good")
+    said_everywhere(scene, daemon, "give rows back", "raised by public.no()", monkeypatch, "early-40@example.com")
+    scene.connection.execute(REFUSED["brief, a right"].end.encode())
+    insert(scene, "later-#@example.com", 40)
+    scene.wait_for(lambda: scene.count("recipient ~ '^later' AND status <> 'sent'") == 0, what="others go on")
+    scene.wait_for(lambda: scene.count("lease_until > now() + interval '1 s'") > 4, what="they are kept")
+    assert not ready(daemon)
+    scene.connection.execute("DROP TRIGGER all_releases ON noti.notifications_log")
+    scene.finished()
+    sent_once(scene)
+    assert "lost" not in scene.tries()
+    scene.wait_for(lambda: ready(daemon), what="it is ready again")
     assert daemon.stop() == 0
 
 
