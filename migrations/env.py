@@ -24,7 +24,8 @@ mended = load_python_file(str(Path(__file__).parent), "mended.py").mended
 # ambiguous, and a newer file mends it), and what is good enough for PL/pgSQL by default is good enough.
 # A member of noti_migrator makes everything that group's, so that any other member can migrate next time.
 # Two migrations at once: the second waits here and then finds nothing left to do. After that, waiting for a table
-# lock is short, because everybody who wants the table queues behind us; the work itself may take its time.
+# lock is short, because everybody who wants the table queues behind us (`noti-worker migrate` tries again, and again);
+# the work itself may take its time.
 PREPARE = f"""\
 {steps.PINNED}
 SET LOCAL client_encoding = 'UTF8';
@@ -39,7 +40,7 @@ SET LOCAL plpgsql.extra_errors = 'none';
 SET LOCAL plpgsql.extra_warnings = 'none';
 SET LOCAL lock_timeout = '60s';
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(7700150); END $$;
-SET LOCAL lock_timeout = '10s';
+SET LOCAL lock_timeout = '2s';
 SET LOCAL statement_timeout = 0;
 DO $$ BEGIN
   IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from noti_worker.cli.place import Place, database_url
+from noti_worker.cli.rest import rest
 from noti_worker.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, roles_sql: b
             if not pending:
                 click.echo("the schema is up to date")
             sys.exit(1 if check and pending else 0)
-        migrate.upgrade(url, revision)
+        migrate.upgrade(url, revision, _behind_a_lock)
         click.echo(f"the schema is at revision {migrate.current(url)}")
         if migrate.current(url) == migrate.head() and (missing := migrate.missing_roles(url)):
             click.echo(
@@ -80,3 +81,8 @@ def migrate(place: Place, check: bool, dry_run: bool, as_sql: bool, roles_sql: b
                 "administrator has to run",
                 err=True,
             )
+
+
+def _behind_a_lock(seconds: float) -> None:
+    click.echo(f"another transaction has a lock on our tables: once more in {seconds:g} s", err=True)
+    rest(seconds)

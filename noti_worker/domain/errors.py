@@ -8,6 +8,7 @@
     ├── DatabaseError             what the store reports
     │   ├── DatabaseAway          no answer for now: wait and try again, nothing is lost
     │   │   └── DatabaseBusy      it is there, but another transaction was in the way of this statement
+    │   │       └── TimedOut      the statement took longer than its time: less of it may do
     │   └── DatabaseRefused       the database answered no: a statement, right or value is wrong
     └── NotFound                  a notification, template or page that does not exist
 
@@ -37,6 +38,10 @@ class DatabaseAway(DatabaseError):
 
 class DatabaseBusy(DatabaseAway):
     """The database is there; a lock, a deadlock or a time limit kept this statement from its end. Try it again."""
+
+
+class TimedOut(DatabaseBusy):
+    """DatabaseBusy because the statement took longer than its time: less of it may do."""
 
 
 class DatabaseRefused(DatabaseError):

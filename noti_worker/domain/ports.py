@@ -159,6 +159,7 @@ class Claims(Protocol):
         solo: bool = False,
         skip: Skip = NOTHING,
         living: Sequence[int] = (),
+        within: timedelta | None = None,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
@@ -167,6 +168,7 @@ class Claims(Protocol):
         `dead` = None no claim of another worker is taken, not even an expired one. With the ids `in_hand`
         our own claims of other rows, whose answer was lost, are taken and written down likewise. With `solo`
         only suspects are taken (rows lost twice or more), without it only the others. The rows of `skip` stay.
+        Raises TimedOut when it takes longer than `within`, or than any statement may.
         """
         ...
 

@@ -12,19 +12,32 @@ from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.exc import DBAPIError
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseError, DatabaseRefused
 from noti_worker.store import revisions
 from noti_worker.store.connect import named_in
 from noti_worker.store.settings import RELIED_ON
 
+TRIES = 60
+PAUSE = 5.0
+"""Seconds between them. A table that a dump reads is locked for a while; whoever inserts waits behind us no longer than
+for the lock time-out of one try."""
 
-def upgrade(url: str, revision: str = "head") -> None:
+
+def upgrade(url: str, revision: str = "head", rest: Callable[[float], None] | None = None) -> None:
     """Bring the database at the libpq `url` to `revision`; nothing to do is no error.
 
+    With `rest`, which waits so many seconds, a migration that a lock was in the way of is begun again, up to 60 times.
     Raises DatabaseAway when it does not answer or is busy, DatabaseRefused when it says no (its first line is told),
     ConfigurationError for a URL that cannot be read.
     """
-    _run(command.upgrade, url, revision)
+    for _ in range(TRIES - 1):
+        try:
+            return _run(command.upgrade, url, revision)
+        except DatabaseBusy:
+            if rest is None:
+                raise
+            rest(PAUSE)
+    return _run(command.upgrade, url, revision)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -123,6 +136,8 @@ def _unknown(revision: str) -> DatabaseRefused:
 def _translated(error: psycopg.Error) -> DatabaseError:
     """The error with its SQLSTATE and first line: migrations put no row content there, nor does a connection."""
     text = f"{error.sqlstate or 'no answer'}: {error.diag.message_primary or ' '.join(str(error).split())[:500]}"
+    if error.sqlstate in {"55P03", "40P01"}:
+        return DatabaseBusy(text)
     away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in {"08", "53", "55", "57"}
     return DatabaseAway(text) if away else DatabaseRefused(text)
 

@@ -20,6 +20,8 @@ LIMITS: Mapping[str, str] = {
     "statement_timeout": "10s",
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "10s",
+    # It keeps few connections, and those that wait for a row, a wake-up or a result wait for a reason.
+    "idle_session_timeout": "0",
     # The hot statements find their rows by index whether or not the table was ever analyzed.
     "plan_cache_mode": "force_custom_plan",
     "enable_seqscan": "off",

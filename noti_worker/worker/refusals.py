@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from noti_worker.domain.errors import DatabaseRefused
+from noti_worker.domain.errors import DatabaseError, DatabaseRefused
 from noti_worker.domain.facts import Able, RowGoesOn, RowSetAside, Unable
 from noti_worker.domain.lanes import Floor, Lane, Spot
 from noti_worker.domain.notification import Channel, Notification
@@ -90,7 +90,7 @@ class Refusals:
 
     # Single rows
 
-    def set_aside(self, spot: Spot, what: str, error: DatabaseRefused, *, among: bool = False) -> float:
+    def set_aside(self, spot: Spot, what: str, error: DatabaseError, *, among: bool = False) -> float:
         """Leave a row alone for a while; gives the seconds. `among` others that went through it is surely its own."""
         now, id_ = self._clock.monotonic(), spot.notification_id
         kind = _named(what, spot.lane.channel)

@@ -22,6 +22,9 @@ from noti_worker.worker.suspects import Suspects
 MOST = 20
 """Rows that are tried again in one round."""
 
+ENOUGH = 1.0
+"""Seconds after which the others wait for the next round: a slow row among them keeps the loop."""
+
 
 class Retrials:
     """Used by the loop's thread."""
@@ -43,12 +46,15 @@ class Retrials:
             return
         free = {channel for channel, pool in self._pools.items() if pool.free > 0}
         in_hand = {claim.notification.notification_id for claim in in_flight.rows()}
-        for spot in self._refusals.due(free, MOST):
-            channel = spot.lane.channel
+        clock = self._context.clock
+        ends = clock.monotonic() + ENOUGH
+        for _ in range(MOST):
+            if clock.monotonic() >= ends or not (due := self._refusals.due(free, 1)):
+                break
+            spot, channel = due[0], due[0].lane.channel
             waits = spot.notification_id in in_hand or steering.closes_lane(spot.lane)
             if waits or (spot.solo and suspects.present):
                 continue
-            clock = self._context.clock
             ask = Ask(just([spot]), 1, steering.skip(channel), clock.now(), clock.monotonic(), solo=spot.solo)
             claims = self._claimer.again(ask, spot)
             if claims and spot.solo:

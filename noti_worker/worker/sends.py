@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.facts import LeaseLost, Result
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Notification, OnUncertain
@@ -70,10 +70,10 @@ class Sends:
             return True
         try:
             claim.briefing = self._doors.claims.complete(claim.notification, claim.briefing)
-        except DatabaseAway:
-            return False
-        except DatabaseRefused as error:
+        except (DatabaseRefused, TimedOut) as error:
             self._context.refusals.set_aside(spot_of(claim.notification), LOOK_UP, error)
+            return False
+        except DatabaseAway:
             return False
         self._context.refusals.can(LOOK_UP, claim.notification.channel)
         return True
@@ -90,10 +90,10 @@ class Sends:
             return True
         try:
             ours = self._doors.leases.dispatch(self._context.worker_id, notification)
-        except DatabaseAway:
-            return False
-        except DatabaseRefused as error:
+        except (DatabaseRefused, TimedOut) as error:
             self._context.refusals.set_aside(spot_of(notification), MARK, error)
+            return False
+        except DatabaseAway:
             return False
         self._context.refusals.can(MARK, notification.channel)
         if not ours:

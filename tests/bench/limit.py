@@ -50,7 +50,7 @@ class _Asked:
     def open(self) -> None:
         """Nothing is there to connect to."""
 
-    def run(self, asked: Statement, parameters: Mapping[str, Any]) -> list[Any]:
+    def run(self, asked: Statement, parameters: Mapping[str, Any], within: timedelta | None = None) -> list[Any]:
         self.parameters = parameters
         return []
 

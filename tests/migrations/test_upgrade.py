@@ -245,6 +245,29 @@ def test_a_migration_waits_a_moment_only_for_the_lock_of_another(empty_database_
     assert migrate.current(empty_database_url) is None
 
 
+def test_behind_a_dump_a_migration_gives_way_and_begins_again(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url, "0009")
+    gave_way: list[float] = []
+    with psycopg.connect(empty_database_url) as dump, psycopg.connect(empty_database_url, autocommit=True) as other:
+        dump.execute("LOCK TABLE noti.notifications_log IN ACCESS SHARE MODE")
+
+        def rest(seconds: float) -> None:
+            """Between two tries nobody waits."""
+            gave_way.append(seconds)
+            other.execute("SET lock_timeout = '1s'")
+            other.execute(
+                "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('email', 'a@example.com', 'x')"
+            )
+            if len(gave_way) == 2:
+                dump.rollback()
+
+        with pytest.raises(DatabaseAway, match=r"^55P03: canceling statement due to lock timeout$"):
+            migrate.upgrade(empty_database_url)
+        migrate.upgrade(empty_database_url, rest=rest)
+    assert gave_way == [migrate.PAUSE] * 2
+    assert migrate.current(empty_database_url) == migrate.head()
+
+
 def test_migrations_import_nothing_of_the_package() -> None:
     for path in (ROOT / "migrations").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) noti_worker", path.read_text(), re.MULTILINE), path

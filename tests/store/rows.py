@@ -32,6 +32,20 @@ def insert(connection: Connection, count: int = 1, **columns: object) -> list[in
     return sorted(row[0] for row in connection.execute(statement, [*values.values(), count]).fetchall())
 
 
+def plant(connection: Connection, column: str, items: str, recipient: str = "bomb@example.com") -> int:
+    """Insert an e-mail whose document holds `items`, unasked how large it is, as rows of before may be."""
+    trigger = b"ALTER TABLE noti.notifications_log %s TRIGGER notifications_log_new"
+    with connection.transaction():
+        connection.execute(trigger % b"DISABLE")
+        found = connection.execute(
+            f"INSERT INTO noti.notifications_log (channel, recipient, body, max_retries, {column}) VALUES"
+            f" ('email', '{recipient}', 'x', 3, ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
+        ).fetchone()
+        connection.execute(trigger % b"ENABLE")
+    assert found is not None
+    return int(found[0])
+
+
 def claim(
     queue: PostgresQueue,
     limit: int = 100,

@@ -1,12 +1,16 @@
 """The claim: who gets which rows, in which order, and never twice."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from noti_worker.domain.errors import DatabaseBusy, TimedOut
 from noti_worker.domain.lanes import END, Floor, Lane, Share
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
 from noti_worker.store.queue import PostgresQueue
@@ -198,3 +202,33 @@ def test_a_foreign_key_of_an_application_hides_no_row(
     with psycopg.connect(database_url) as application:
         application.execute("INSERT INTO orders VALUES (%s)", [everything[1]])
         assert ids(claim(queue)) == everything
+
+
+SLOW = """
+CREATE FUNCTION public.sleeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN new; END $$;
+CREATE TRIGGER slow BEFORE UPDATE ON noti.notifications_log FOR EACH ROW EXECUTE FUNCTION public.sleeps();
+"""
+
+
+def test_a_claim_takes_no_longer_than_it_may(queue: PostgresQueue, connection: Connection) -> None:
+    insert(connection)
+    connection.execute(SLOW.encode())
+    with pytest.raises(TimedOut, match=r"took longer than it may \(57014 QueryCanceled, in public.sleeps\(\)\)"):
+        queue.claim(1, [Share(NORMAL, 10)], 10, LEASE, (), within=timedelta(seconds=1.5))
+    connection.execute("DROP TRIGGER slow ON noti.notifications_log")
+    assert len(claim(queue)) == 1
+
+
+def test_a_claim_that_is_cancelled_did_not_take_too_long(
+    queue: PostgresQueue, connection: Connection, wait_for: Callable[..., Any]
+) -> None:
+    insert(connection)
+    connection.execute(SLOW.encode())
+    asleep = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    with ThreadPoolExecutor(1) as pool:
+        claimed = pool.submit(claim, queue)
+        wait_for(lambda: connection.execute(f"SELECT {asleep}".encode()).fetchall(), what="it waits")
+        connection.execute(f"SELECT pg_cancel_backend(pid) {asleep}".encode())
+        with pytest.raises(DatabaseBusy) as caught:
+            claimed.result()
+    assert not isinstance(caught.value, TimedOut)

@@ -1,7 +1,6 @@
 """Content that is too large for a batch, or cannot be read at all: it harms its own row, whatever it is."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from noti_worker.domain.errors import DatabaseBusy, DatabaseRefused
+from noti_worker.domain.errors import DatabaseBusy, DatabaseRefused, TimedOut
 from noti_worker.domain.notification import Attachment, Briefing
 from noti_worker.domain.secret import Secret
 from noti_worker.store.briefing import attachments, documents
 from noti_worker.store.connect import Database, Session
-from noti_worker.store.errors import Refusal, TimedOut
+from noti_worker.store.errors import Refusal
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.statements import statement
+from tests.memory import peak, peak_begins
 from tests.pgbouncer import pgbouncer
-from tests.store.rows import Connection, claim, ids, insert
+from tests.store.rows import Connection, claim, ids, insert, plant
 
 MEGABYTE = 1024 * 1024
 
@@ -32,38 +32,15 @@ BOMBS = {
 }
 
 
-def _plant(connection: Connection, column: str, items: str) -> int:
-    """Past the table's own checks, as rows of before may be."""
-    connection.execute("ALTER TABLE noti.notifications_log DISABLE TRIGGER USER")
-    found = connection.execute(
-        f"INSERT INTO noti.notifications_log (channel, recipient, body, max_retries, {column}) VALUES"
-        f" ('email', 'bomb@example.com', 'x', 3, ('[' || {items} || '0]')::jsonb) RETURNING notification_id".encode()
-    ).fetchone()
-    connection.execute("ALTER TABLE noti.notifications_log ENABLE TRIGGER USER")
-    assert found is not None
-    return int(found[0])
-
-
-def _peak_begins() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak() -> int:
-    """Bytes of memory that this process had at most since then."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
-
-
 @pytest.mark.parametrize("column", ["template_data", "options"])
 @pytest.mark.parametrize("items", BOMBS.values(), ids=BOMBS)
 def test_a_document_that_is_a_gigabyte_as_text_harms_only_its_row(
     queue: PostgresQueue, connection: Connection, column: str, items: str
 ) -> None:
     good = insert(connection, 200, template_data='{"name": "Ann"}')
-    bomb = _plant(connection, column, items)
-    _peak_begins()
-    before = _peak()
+    bomb = plant(connection, column, items)
+    peak_begins()
+    before = peak()
     rows = claim(queue, 300)
     assert sorted(ids(rows)) == [*good, bomb]
     briefings = queue.brief(rows)
@@ -73,12 +50,12 @@ def test_a_document_that_is_a_gigabyte_as_text_harms_only_its_row(
     completed = queue.complete(rows[-1], briefings[bomb])
     assert completed.unreadable is not None
     assert f"{column} is too large as text" in completed.unreadable
-    assert _peak() - before < 100 * MEGABYTE
+    assert peak() - before < 100 * MEGABYTE
 
 
 @pytest.mark.parametrize("number", ["1e41", "-1e131071", "1e-500", "0e-16383"])
 def test_one_large_number_is_no_bomb(queue: PostgresQueue, connection: Connection, number: str) -> None:
-    bomb = _plant(connection, "options", f"'{number},'")
+    bomb = plant(connection, "options", f"'{number},'")
     [row] = claim(queue)
     briefing = queue.brief([row])[bomb]
     whole = queue.complete(row, briefing) if briefing.incomplete else briefing
@@ -88,7 +65,7 @@ def test_one_large_number_is_no_bomb(queue: PostgresQueue, connection: Connectio
 
 def test_hundreds_of_bombs_are_no_burden_either(queue: PostgresQueue, connection: Connection) -> None:
     for _ in range(300):
-        _plant(connection, "options", "repeat('1e131071,', 120)")
+        plant(connection, "options", "repeat('1e131071,', 120)")
     [good] = insert(connection, options="{}")
     briefings = queue.brief(claim(queue, 500))
     assert briefings[good] == Briefing(options="{}")
@@ -131,12 +108,12 @@ def test_a_long_body_is_not_claimed_but_looked_up(queue: PostgresQueue, connecti
 
 def test_hundreds_of_long_rows_are_a_small_batch(queue: PostgresQueue, connection: Connection) -> None:
     insert(connection, 200, body="x" * MEGABYTE, options=json.dumps({"html": "y" * 200_000}))
-    _peak_begins()
-    before = _peak()
+    peak_begins()
+    before = peak()
     rows = claim(queue, 500)
     briefings = queue.brief(rows)
     assert len(rows) == len(briefings) == 200
-    assert _peak() - before < 50 * MEGABYTE
+    assert peak() - before < 50 * MEGABYTE
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -247,10 +224,10 @@ def test_attachments_that_are_too_large_together_are_refused_unread(
     queue: PostgresQueue, connection: Connection
 ) -> None:
     one = str(_attach(connection, "1", content=bytes(5 * MEGABYTE)))
-    _peak_begins()
-    before = _peak()
+    peak_begins()
+    before = peak()
     refused = _whole(queue, connection, [one] * 6)
-    assert _peak() - before < 5 * MEGABYTE
+    assert peak() - before < 5 * MEGABYTE
     assert refused.attachments == ()
     assert refused.unreadable == (
         "the files that options.attachments names have 30.0 MB in all: at most 25 MB go with one message"

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import InboxLine
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.store.errors import TimedOut
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.successes import FEWEST, Columns, Token, record_alike
 from tests.domain.rows import claimed

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from noti_worker.domain.errors import DatabaseRefused
+from noti_worker.domain.errors import DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.store.errors import TimedOut
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.portions import PORTION, Portion
 from noti_worker.store.queue.record import record

@@ -1,11 +1,11 @@
 """How large the documents of a row may be: as jsonb and as text, without making the text of a large one first."""
 
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.memory import peak
 from tests.store.changes import refusal
 from tests.store.rows import row
 
@@ -79,17 +79,11 @@ def test_what_was_stored_compressed_is_measured_open(connection: Connection) -> 
         connection.execute(statement(column, "small FROM source").encode())
 
 
-def peak(connection: Connection) -> int:
-    """The largest amount of memory that the session's server process has held, in bytes."""
-    status = Path(f"/proc/{connection.info.backend_pid}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-
-
 def test_no_text_of_a_gigabyte_is_made_to_find_out(connection: Connection) -> None:
     connection.execute(statement("options", many("1", 12000)).encode())
-    before = peak(connection)
+    before = peak(connection.info.backend_pid)
     refusal(connection, statement("options", many("1e131071", 12000)))  # would be 1.5 GB of text
-    assert peak(connection) - before < 100_000_000
+    assert peak(connection.info.backend_pid) - before < 100_000_000
 
 
 def test_a_row_as_most_are_asks_no_function(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 
 from tests.certificates import Authority
 from tests.corpus import Case
+from tests.memory import children, peak
 from tests.providers import strange_http  # noqa: F401 - adds its ways to those of the server
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
@@ -129,7 +130,7 @@ class Run:
     metrics: str = ""
     invariants: list[Any] = field(default_factory=list)
     exit_code: int | None = None
-    peak: dict[str, int] = field(default_factory=dict)  # kB of memory at most: the worker, its render processes
+    peak: dict[str, int] = field(default_factory=dict)  # bytes of memory at most: the worker, its render processes
     seconds: float = 0.0
 
 
@@ -268,8 +269,8 @@ class Corpus:
         return row
 
     def _watch_renderer(self) -> None:
-        for one in _children(self.daemon.process.pid):
-            self._run.peak["renderer"] = max(self._run.peak.get("renderer", 0), _peak(one))
+        for one in children(self.daemon.process.pid):
+            self._run.peak["renderer"] = max(self._run.peak.get("renderer", 0), peak(one))
 
     def _finish(self, watch: Callable[[], None] = lambda: None) -> None:
         waiting = (
@@ -288,7 +289,7 @@ class Corpus:
     def _collect(self) -> None:
         run = self._run
         run.metrics = self.daemon.get("/metrics")[1]
-        run.peak["worker"] = _peak(self.daemon.process.pid)
+        run.peak["worker"] = peak(self.daemon.process.pid)
         run.exit_code = self.daemon.stop()
         run.log, run.log_text = self.daemon.log, self.daemon.log_file.read_text()
         for ending in run.endings.values():
@@ -363,22 +364,6 @@ def _knocked(trap: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _children(pid: int) -> list[int]:
-    """Any thread may have started them."""
-    found = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for children in found for child in children]
-
-
-def _peak(pid: int) -> int:
-    """The most memory that a process ever used, in kB; 0 when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) if found else 0
 
 
 def told(ending: Ending) -> str:

@@ -23,6 +23,7 @@ import psycopg
 
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
+from tests.memory import children
 from tests.system.daemon import Daemon, Daemons
 
 TENTHS = 10
@@ -148,14 +149,13 @@ def _finished(metrics: str) -> int:
 
 def _sample(daemon: Daemon, connection: psycopg.Connection[Any], rows: int, seconds: float) -> Sample:
     proc = Path("/proc", str(daemon.process.pid))
-    children = [pid for task in proc.glob("task/*/children") for pid in task.read_text().split()]
     size = connection.execute("SELECT pg_database_size(current_database()) / 1e6").fetchone()
     assert size is not None
     return Sample(
         rows,
         seconds,
         _memory(proc),
-        sum(_memory(Path("/proc", pid)) for pid in children),
+        sum(_memory(Path("/proc", str(pid))) for pid in children(daemon.process.pid)),
         len(list((proc / "fd").iterdir())),
         len(list((proc / "task").iterdir())),
         float(size[0]),

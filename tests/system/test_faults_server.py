@@ -249,3 +249,20 @@ def test_behind_a_pooler_everything_is_delivered_and_no_setting_leaks(
     assert daemon.stop() == 0
     how = "with a direct line to listen on" if listening else "by polling alone"
     verdict.say(f"two server connections, {how}: 326 rows, nothing leaks", repeats=scene.repeats())
+
+
+def test_a_time_limit_for_idle_sessions_is_no_loss_of_the_database(scene: Scene) -> None:
+    [name] = scene.ask("SELECT current_database()")
+    scene.connection.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '200ms'")
+    daemon = scene.start()
+    scene.insert("early#@example.com", 3)
+    scene.finished()
+    idle = (
+        "SELECT FROM pg_stat_activity WHERE application_name ~ '^noti-worker results' AND datname = current_database()"
+        " AND state_change < now() - interval '1 s'"
+    )
+    scene.wait_for(lambda: scene.ask(idle), what="a session has been idle for longer")
+    scene.insert("late#@example.com", 3)
+    scene.finished()
+    assert complaints(daemon) == []
+    assert daemon.stop() == 0

@@ -4,81 +4,30 @@ Nothing is lost or sent twice, and it heals by itself when the cause is gone.
 """
 
 import signal
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
-from click.testing import CliRunner
+from psycopg.conninfo import make_conninfo
 
-from noti_worker.cli.main import main
-from tests.system.daemon import Daemon
+from tests.system.refusing import (
+    CLAIMS,
+    MARKS,
+    PROLONGS,
+    RECORDS,
+    insert,
+    number_of,
+    raises,
+    ready,
+    said_by,
+    said_everywhere,
+    sent_once,
+    sleeps,
+    start,
+)
 from tests.system.scene import Scene
-
-LEASE = '[worker]\nlease = "{lease}"\npoll_interval = "100ms"\n'
-ROUTES = '[routes]\nemail = ["book"]\nchat = ["book"]\n'
-
-SETUP = """
-CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'no to %', old.recipient; END $$;
-CREATE FUNCTION public.readable(id text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN IF id = 'unreadable' THEN RAISE EXCEPTION 'no to %', id; END IF; RETURN true; END $$;
-INSERT INTO noti.templates (tenant_id, template_id, body) SELECT 'default', id, 'x'
-  FROM unnest(ARRAY['unreadable', 'good']) AS id;
-"""
-
-CLAIMS = "new.claim_count > old.claim_count"
-MARKS = "old.dispatched_at IS NULL AND new.dispatched_at IS NOT NULL"
-PROLONGS = "new.claim_count = old.claim_count AND new.lease_until > old.lease_until"
-RECORDS = "new.status = 'sent'"
-"""What tells the statements of a worker apart, for a trigger before an update."""
-
-
-def raises(name: str, when: str) -> str:
-    return (
-        f"CREATE TRIGGER {name} BEFORE UPDATE ON noti.notifications_log FOR EACH ROW WHEN ({when})"
-        " EXECUTE FUNCTION public.no();"
-    )
-
-
-def start(scene: Scene, lease: str = "2m") -> Daemon:
-    scene.house.configure(scene.ledger.account(answer="ok") + ROUTES + LEASE.format(lease=lease))
-    daemon = scene.house.start_ready()
-    scene.connection.execute(SETUP.encode())
-    return daemon
-
-
-def insert(scene: Scene, recipient: str, rows: int = 1, channel: str = "email", **columns: str) -> None:
-    """Rows to `recipient`, its `#` replaced by a number from 1."""
-    given = {"channel": channel, "body": "x"} | columns
-    if "template_id" in given:
-        del given["body"]
-    scene.connection.execute(
-        f"INSERT INTO noti.notifications_log (recipient, {', '.join(given)})"
-        f" SELECT replace(%s, '#', n::text), {', '.join(['%s'] * len(given))} FROM generate_series(1, %s) n".encode(),
-        [recipient, *given.values(), rows],
-    )
-
-
-def number_of(scene: Scene, recipient: str) -> int:
-    [number] = scene.ask(f"SELECT notification_id FROM noti.notifications_log WHERE recipient = '{recipient}'")
-    return int(number)
-
-
-def said_by(scene: Scene, command: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("NOTI_DATABASE_URL", scene.database_url)
-    return CliRunner().invoke(main, [command]).output
-
-
-def sent_once(scene: Scene) -> None:
-    """Every row went out, and once."""
-    recipients = scene.ask("SELECT recipient FROM noti.notifications_log")
-    assert Counter(scene.ledger.accepted()) == Counter(recipients)
-    assert Counter(scene.statuses().values()) == {"sent": len(recipients)}
-    assert scene.sound()
-
 
 ONE: dict[str, tuple[str, str, str]] = {
     "unclaimable@example.com": (
@@ -145,7 +94,7 @@ def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     for recipient, (_, what, why) in ONE.items():
         assert told[numbers[recipient]]["what"] == what
         assert why in told[numbers[recipient]]["error"]
-    assert daemon.get("/health/ready") == (200, "ok\n")
+    assert ready(daemon)
     assert f"noti_worker_rows_set_aside {len(ONE)}.0" in daemon.get("/metrics")[1]
 
     def named() -> bool:
@@ -162,6 +111,43 @@ def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     scene.finished(60)
     sent_once(scene)
     scene.wait_for(lambda: "noti_worker_rows_set_aside 0.0" in daemon.get("/metrics")[1], what="nothing is aside")
+    assert daemon.stop() == 0
+
+
+TOO_LONG = "the statement took longer than it may (57014 QueryCanceled, in public.sleeps())"
+
+
+def test_rows_that_a_statement_takes_too_long_for_are_set_aside_and_all_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.house.database_url = make_conninfo(scene.house.database_url, options="-c statement_timeout=3s")
+    daemon = start(scene)
+    with scene.connection.transaction():
+        insert(scene, "before-#@example.com", 40)
+        insert(scene, "sleeper@example.com")
+        insert(scene, "after-#@example.com", 40)
+        insert(scene, "unmarked@example.com", on_uncertain="hold")
+        insert(scene, "chat-#", 40, channel="chat")
+        scene.connection.execute("RESET ROLE")
+        scene.connection.execute(sleeps("slow_claim", f"old.recipient = 'sleeper@example.com' AND {CLAIMS}"))
+        scene.connection.execute(sleeps("slow_mark", f"old.recipient = 'unmarked@example.com' AND {MARKS}"))
+    slow = {number_of(scene, "sleeper@example.com"): "claim", number_of(scene, "unmarked@example.com"): "mark"}
+    good = "recipient !~ '^(sleeper|unmarked)@'"
+    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, 40, what="all others are sent")
+    scene.wait_for(lambda: len(daemon.said("row_set_aside")) >= 2, 40, what="both are set aside")
+    told = {line["notification_id"]: (line["what"], line["error"]) for line in daemon.said("row_set_aside")}
+    assert told == {id_: (what, TOO_LONG) for id_, what in slow.items()}
+    scene.wait_for(
+        lambda: all(TOO_LONG in said_by(scene, f"why {id_}", monkeypatch) for id_ in slow), what="`why` says why"
+    )
+    assert ready(daemon)
+    insert(scene, "later-#@example.com", 40)
+    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, what="what comes later is sent too")
+    scene.connection.execute(
+        "DROP TRIGGER slow_claim ON noti.notifications_log; DROP TRIGGER slow_mark ON noti.notifications_log"
+    )
+    scene.finished(60)
+    sent_once(scene)
     assert daemon.stop() == 0
 
 
@@ -253,19 +239,7 @@ def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monk
     scene.connection.execute(fault.begin.encode())
     insert(scene, "email-#@example.com", 300, template_id="good", on_uncertain="hold")
     insert(scene, "chat-#", 5, channel="chat")
-    scene.wait_for(lambda: fault.why in daemon.get("/health/ready")[1], timeout=20, what="it is not ready")
-    status, words = daemon.get("/health/ready")
-    assert status == 503
-    assert f"cannot {fault.what}" in words
-    assert daemon.get("/health/live") == (200, "ok\n")
-    assert 'noti_worker_unable{what="' in daemon.get("/metrics")[1]
-    assert daemon.said("unable")
-    for command in ("status", "doctor"):
-        scene.wait_for(
-            lambda command=command: fault.why in (told := said_by(scene, command, monkeypatch)) and fault.what in told,
-            timeout=10,
-            what=f"{command} tells of it",
-        )
+    said_everywhere(scene, daemon, fault.what, fault.why, monkeypatch, "email-300@example.com")
     if fault.others:
         scene.wait_for(lambda: scene.count("channel = 'chat' AND status <> 'sent'") == 0, what="the others go on")
     begun = len(scene.ledger.begun()) - 3 - (5 if fault.others else 0)
@@ -273,7 +247,49 @@ def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monk
     scene.connection.execute(fault.end.encode())
     scene.finished(30)
     sent_once(scene)
-    scene.wait_for(lambda: daemon.get("/health/ready") == (200, "ok\n"), what="it is ready again")
+    scene.wait_for(lambda: ready(daemon), what="it is ready again")
+    assert daemon.stop() == 0
+
+
+def test_leases_that_cannot_be_prolonged_at_all_are_said_and_nothing_is_lost_or_repeated(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = start(scene, lease="3s")
+    insert(scene, "gated-#@example.com", 5)
+    scene.wait_for(lambda: len(scene.ledger.begun()) == 5, what="they are in flight")
+    scene.connection.execute(raises("all_leases", PROLONGS))
+    scene.wait_for(lambda: scene.count("lease_until < now()") == 5, what="the leases are over")
+    said_everywhere(scene, daemon, "prolong leases", "raised by public.no()", monkeypatch, "gated-1@example.com")
+    insert(scene, "quick-#", 20, channel="chat")
+    scene.wait_for(lambda: scene.count("status = 'sent'") == 20, what="what needs no longer lease goes on")
+    scene.connection.execute("DROP TRIGGER all_leases ON noti.notifications_log")
+    scene.wait_for(lambda: ready(daemon), what="it is ready again")
+    scene.wait_for(lambda: scene.count("lease_until > now()") == 5, what="the leases go on")
+    scene.ledger.open_gate()
+    scene.finished()
+    sent_once(scene)
+    assert "lost" not in scene.tries()
+    assert daemon.stop() == 0
+
+
+def test_rows_that_cannot_be_given_back_at_all_are_said_kept_and_given_back_later(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = start(scene, lease="3s")
+    scene.connection.execute(REFUSED["brief, a right"].begin.encode())  # so that what is claimed has to go back
+    scene.connection.execute(raises("all_releases", "new.claimed_by IS NULL AND new.status = 'pending'"))
+    insert(scene, "early-#@example.com", 40, template_id="good")
+    said_everywhere(scene, daemon, "give rows back", "raised by public.no()", monkeypatch, "early-40@example.com")
+    scene.connection.execute(REFUSED["brief, a right"].end.encode())
+    insert(scene, "later-#@example.com", 40)
+    scene.wait_for(lambda: scene.count("recipient ~ '^later' AND status <> 'sent'") == 0, what="others go on")
+    scene.wait_for(lambda: scene.count("lease_until > now() + interval '1 s'") > 4, what="they are kept")
+    assert not ready(daemon)
+    scene.connection.execute("DROP TRIGGER all_releases ON noti.notifications_log")
+    scene.finished()
+    sent_once(scene)
+    assert "lost" not in scene.tries()
+    scene.wait_for(lambda: ready(daemon), what="it is ready again")
     assert daemon.stop() == 0
 
 

@@ -12,7 +12,10 @@ import pytest
 from noti_worker.embedded import Server
 from tests.system.conftest import SANDBOX
 from tests.system.daemon import Daemons
+from tests.system.judge import gather, judge
+from tests.system.ledger_server import Accept
 from tests.system.scene import Scene
+from tests.verdict import Verdict
 
 EMAIL = SANDBOX + '[routes]\nemail = ["box"]\n'
 
@@ -150,3 +153,28 @@ def test_a_missing_schema_is_said_with_what_to_do(tmp_path: Path, empty_database
         daemon = house.start()
         assert daemon.wait() != 0
         assert "noti-worker migrate" in daemon.log_file.read_text()
+
+
+@pytest.mark.fault("F07")
+def test_a_result_that_a_lock_keeps_from_the_books_until_the_stop_is_sent_again_and_counted(
+    scene: Scene, database_url: str, verdict: Verdict
+) -> None:
+    daemon = scene.start('[worker]\ndrain_deadline = "1s"\nlease = "2s"\n')
+    scene.insert("gated@example.com")
+    scene.wait_for(scene.ledger.begun, what="it is in flight")
+    with psycopg.connect(database_url) as application:
+        application.execute("SELECT FROM noti.notifications_log FOR UPDATE")
+        scene.ledger.open_gate()
+        scene.wait_for(scene.ledger.accepted, what="it is accepted")
+        assert daemon.stop() == 0
+        [stopped] = daemon.said("worker_stopped")
+        assert stopped["left"] == 1
+    second = scene.house.start_ready()
+    scene.finished(60)
+    accepts = [Accept(key, "gated@example.com", 0.0) for key in scene.ledger.message_ids_of_all()]
+    judgement = judge(gather(scene.connection, [1], accepts))
+    assert judgement.findings == []
+    assert judgement.repeats == {"lost claim": 1}
+    assert scene.sound()
+    assert second.stop() == 0
+    verdict.say("locked by an application over the stop: exit 0, its result lost, sent again", scene.repeats())

@@ -1,13 +1,13 @@
 """What is closed just now, in memory: pauses, and the circuits of accounts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import CIRCUIT, Closure, Closures
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.notification import Notification
 from noti_worker.domain.ports import Clock
 
@@ -30,6 +30,8 @@ class FakeCircuits:
         self.calls: list[tuple[str, Any]] = []
         self.refused: dict[str, set[int]] = {}  # rows by the call that is refused because of them
         self.broken: set[str] = set()  # calls that are refused whatever they ask
+        self.slow: dict[str, set[int]] = {}  # rows by the call that takes too long because of them
+        self.pass_time: Callable[[float], None] = lambda seconds: None
         self.paused: set[tuple[str, str]] = set()
         self.circuits: dict[str, Circuit] = {}
 
@@ -79,12 +81,16 @@ class FakeCircuits:
     def asked(self, name: str) -> list[Any]:
         return [what for call, what in self.calls if call == name]
 
-    def _refuse(self, what: str, rows: Sequence[Notification]) -> None:
+    def _refuse(self, what: str, rows: Sequence[Notification], within: timedelta | None = None) -> None:
         """As the database does: the whole statement, because of a right or of one row."""
+        ids = {row.notification_id for row in rows}
         if what in self.broken:
             raise DatabaseRefused(f"42501 {what}", whole=True)
-        if self.refused.get(what, set()).intersection(row.notification_id for row in rows):
+        if self.refused.get(what, set()) & ids:
             raise DatabaseRefused(f"23514 {what}")
+        if self.slow.get(what, set()) & ids:
+            self.pass_time(10.0 if within is None else within.total_seconds())
+            raise TimedOut(f"57014 {what}")
 
     def _call(self, name: str, what: Any) -> None:
         self.calls.append((name, what))

@@ -139,11 +139,12 @@ class FakeStore(FakeCircuits):
         solo: bool = False,
         skip: Skip = NOTHING,
         living: Sequence[int] = (),
+        within: timedelta | None = None,
     ) -> Sequence[Notification]:
         self._call("claim", {"shares": list(shares), "limit": limit, "dead": dead, "solo": solo, "skip": skip})
         with self.lock:
             taken = self._takes(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
-            self._refuse("claim", [row.notification for row in taken])
+            self._refuse("claim", [row.notification for row in taken], within)
             for row in taken:
                 self._take(row, worker_id, lease)
             claims = [row.notification for row in taken]

@@ -48,6 +48,7 @@ class House:
     def __init__(self, *channels: Channel, size: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
+        self.store.pass_time = self.clock.tick
         self.witness = Witness()
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         shared = replace(context(self.clock, self.witness), dice=lambda: self.dice)
@@ -87,3 +88,21 @@ class House:
                 self.recorder.put(sent(claim.notification))
             pool.begun = []
         self.recorder.flush(self.recorder.gather())
+
+
+def rounds(house: House, times: int = 10) -> None:
+    for _ in range(times):
+        house.rounds.poll()
+
+
+def pass_time(house: House, seconds: float) -> None:
+    house.clock.tick(seconds)
+    house.heartbeat.step()
+
+
+def unable(house: House) -> Any:
+    return house.refusals.state().get("unable", {})
+
+
+def aside(house: House) -> list[int]:
+    return sorted(house.refusals.rows)

@@ -10,30 +10,12 @@ from noti_worker.domain.notification import Channel
 from noti_worker.worker import refusals as limits
 from noti_worker.worker.refusals import CLAIM, FIRST, LONGEST, LONGEST_PAUSE, PROLONG, RECORD, REHEARSE, SAID
 from tests.domain.rows import NOW
-from tests.worker.house import House
-
-
-def rounds(house: House, times: int = 10) -> None:
-    for _ in range(times):
-        house.rounds.poll()
-
-
-def pass_time(house: House, seconds: float) -> None:
-    house.clock.tick(seconds)
-    house.heartbeat.step()
+from tests.worker.house import House, aside, pass_time, rounds, unable
 
 
 def begin_now(house: House) -> None:
     for claim in house.pool.begun:
         claim.started = house.clock.monotonic()
-
-
-def unable(house: House) -> Any:
-    return house.refusals.state().get("unable", {})
-
-
-def aside(house: House) -> list[int]:
-    return sorted(house.refusals.rows)
 
 
 # The claim

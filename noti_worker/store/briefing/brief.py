@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from noti_worker.domain.errors import TimedOut
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.store.briefing import attachments, body, documents, last_try, templates
 from noti_worker.store.briefing.lookup import Fields, Lookup
 from noti_worker.store.connect import Session
-from noti_worker.store.errors import Refusal, TimedOut
+from noti_worker.store.errors import Refusal
 
 LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try)
 

@@ -138,18 +138,19 @@ class PostgresQueue:
         solo: bool = False,
         skip: Skip = NOTHING,
         living: Sequence[int] = (),
+        within: timedelta | None = None,
     ) -> Sequence[Notification]:
         """Take at most `limit` due rows of the lanes, in the order of the shares, then by due_at and id.
 
         `dead` None: no claim of another worker is taken, not even an expired one. With the ids `in_hand` our own
-        claims of other rows are. The rows of `skip` stay.
+        claims of other rows are. The rows of `skip` stay. Raises TimedOut when it takes longer than `within`.
         """
         if not shares or limit <= 0:
             return []
         if not self._connected:
             self._connect()
         asked = _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
-        rows = self._claims.tuples(_CLAIM, asked)
+        rows = self._claims.tuples(_CLAIM, asked, within)
         turn = _turns(shares)
         claimed = [_notification(row) for row in rows]
         claimed.sort(key=lambda n: (turn[n.channel, n.priority, n.tenant_id], n.due_at, n.notification_id))

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from noti_worker.domain.errors import DatabaseRefused
+from noti_worker.domain.errors import DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
 from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Fate
-from noti_worker.store.errors import Refusal, TimedOut
+from noti_worker.store.errors import Refusal
 from noti_worker.store.queue.portions import Portion
 from noti_worker.store.storable import BROKEN_VALUES, compact, storable
 

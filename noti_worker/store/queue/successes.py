@@ -5,11 +5,10 @@ What is unusual in any way, and what the statement did not write, is left for th
 
 from collections.abc import Callable, Collection, Sequence
 
-from noti_worker.domain.errors import DatabaseRefused
+from noti_worker.domain.errors import DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
-from noti_worker.store.errors import TimedOut
 from noti_worker.store.queue.arrays import array
 from noti_worker.store.queue.record import DURATION_AT_MOST, ERROR_AT_MOST, milliseconds
 from noti_worker.store.storable import BROKEN_VALUES, compact_json, storable
