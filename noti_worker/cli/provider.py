@@ -1,6 +1,5 @@
 """`provider list` and `provider test`: which there are, and one real message through one account."""
 
-import json
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,7 +10,7 @@ from uuid import uuid4
 import click
 
 from noti_worker.cli.place import Place, now
-from noti_worker.cli.show import plain, show, show_json, table
+from noti_worker.cli.show import plain, show, show_json, show_response, table
 from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
 from noti_worker.domain.notification import Channel
 
@@ -169,14 +168,8 @@ _NEXT: Mapping[str, str] = {
 
 
 def _tell(account: str, outcome: "Outcome") -> None:
-    response = dict(outcome.response or {})
-    steps: list[Mapping[str, Any]] = response.pop("conversation", [])
-    if steps:
-        rows = [(step["stage"], step["code"], step["text"], f"{step['ms']:.0f} ms") for step in steps]
-        show(table(("stage", "code", "answer", "time"), rows))
-    for name, value in response.items():
-        click.echo(plain(f"{name}: {value if isinstance(value, str) else json.dumps(value)}"))
-    if steps or response:
+    if outcome.response:
+        show_response(outcome.response)
         click.echo()
     words = [outcome.kind.value, outcome.code, outcome.error, outcome.provider_message_id]
     click.echo(plain(f"{account}: {', '.join(word for word in words if word)}"))
