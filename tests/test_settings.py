@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from noti_worker import settings as module
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
-from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, OnUncertain
 from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
@@ -368,34 +367,3 @@ def test_a_route_may_name_the_account_in_app_that_needs_no_configuration(tmp_pat
     file = tmp_path / "noti-worker.toml"
     file.write_text('[routes]\nin_app = ["in_app"]\n')
     assert load(file, {}).routes == {Channel.IN_APP: ("in_app",)}
-
-
-def test_safe_mode_is_set_for_the_installation_and_for_an_account(file: Path) -> None:
-    assert read(file, "").delivery.mode is Mode.LIVE
-    text = '[delivery]\nmode = "redirect"\nredirect_to = { email = "qa@x.org" }\n'
-    text += '[accounts.a]\nprovider = "p"\nmode = "dry"'
-    settings = read(file, text)
-    assert settings.delivery.mode is Mode.REDIRECT
-    assert settings.delivery.redirect_to.by_channel == {Channel.EMAIL: "qa@x.org"}
-    assert settings.accounts["a"].mode is Mode.DRY
-    assert settings.accounts["a"].options == {}
-
-
-def test_safe_mode_can_be_switched_on_by_the_environment(file: Path) -> None:
-    variables = {
-        "NOTI_DELIVERY__MODE": "DRY",
-        "NOTI_DELIVERY__REDIRECT_TO__SMS": "+491701234567",
-        "NOTI_ACCOUNTS__A__MODE": "redirect",
-    }
-    settings = read(file, '[accounts.a]\nprovider = "p"', variables)
-    assert settings.delivery.mode is Mode.DRY
-    assert settings.delivery.redirect_to.by_channel == {Channel.SMS: "+491701234567"}
-    assert settings.accounts["a"].mode is Mode.REDIRECT
-
-
-@pytest.mark.parametrize(
-    "text", ['[delivery]\nmode = "test"', "[delivery]\nmode = false", '[accounts.a]\nprovider = "p"\nmode = "off"']
-)
-def test_a_mode_that_nobody_knows_is_refused(file: Path, text: str) -> None:
-    assert "mode is " in refusal(file, text)
-    assert "allowed: live, redirect, dry" in refusal(file, text)

@@ -45,7 +45,8 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
         of = ready[account.name]
         with _named(configured[account.name].where):
             at_once = sum(settings.channels[channel].concurrency for channel in account.channels)
-            return of.module.build(of.options, kit.of(at_once))
+            of_this = configured[account.name]
+            return of.module.build(of.options, kit.of(at_once, of_this.proxy, proxy_guards=of_this.proxy_guards))
 
     with ExitStack() as stack:
         opened = Accounts(accounts, complete(settings.routes, accounts), build)

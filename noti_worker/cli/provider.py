@@ -1,7 +1,8 @@
 """`provider list` and `provider test`: which there are, and one real message through one account."""
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,16 @@ from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFo
 from noti_worker.domain.notification import Channel
 
 if TYPE_CHECKING:
+    from noti_worker.accounts import Accounts
     from noti_worker.domain.outcome import Outcome
     from noti_worker.settings import Settings
 
 _SUBJECT = "A test of noti-worker"
 _BODY = "This message was sent by noti-worker provider test. Nothing is wrong; there is nothing to do."
+
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+"""Variables that name a proxy to many programs."""
 
 
 @click.group()
@@ -101,6 +107,15 @@ def test(
     sys.exit({"ok": 0, "config": 78}.get(outcome.kind.value, 1))
 
 
+def proxy_passed_by(accounts: "Accounts", names: Iterable[str]) -> str | None:
+    """Say that the proxy of the environment is not used, where one is set and an account over HTTP has none."""
+    variable = next((name for name in PROXIES if os.environ.get(name)), None)
+    direct = [name for name in names if accounts.proxied(name) is False]
+    if variable is None or not direct:
+        return None
+    return f"{variable} is set and not used, {', '.join(direct)} goes out directly: accounts.NAME.proxy names a proxy"
+
+
 def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, subject: str, body: str) -> "Outcome":
     """One message through one account, checked as a row is."""
     from noti_worker.accounts import open_accounts
@@ -139,6 +154,8 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         safe = safety.apply(message, account.mode)
         if isinstance(safe, Drop):
             raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
+        if passed_by := proxy_passed_by(accounts, [name]):
+            click.echo(passed_by, err=True)
         limit = settings.channels[channel].send_timeout.total_seconds()
         outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
         return safety.judge(message, account.mode, outcome)

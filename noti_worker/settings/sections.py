@@ -301,7 +301,8 @@ class RetentionSettings:
 class AccountSettings:
     """A named account of a provider. `options` are the provider's own settings, not read yet.
 
-    `channels` limits it to those that it names; empty: all that its provider serves.
+    `channels` limits it to those that it names; empty: all that its provider serves. What goes over HTTP goes through
+    `proxy`, which with `proxy_guards` decides where it may go.
     """
 
     name: str
@@ -310,6 +311,8 @@ class AccountSettings:
     source: str = ""  # the file's name and a colon, for errors
     mode: Mode = Mode.LIVE
     channels: tuple[Channel, ...] = ()
+    proxy: Secret | None = None
+    proxy_guards: bool = False
 
     @property
     def where(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.secret import Secret
-from noti_worker.settings import given, load, parse
+from noti_worker.settings import OF_EVERY_ACCOUNT, given, load, parse
 from noti_worker.settings.coercion import FromEnvironment, keys, written
 
 DEFAULT = "default"
@@ -49,8 +49,8 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
 
     yield from _walk(settings.database, ("database",), where)
     for name, account in settings.accounts.items():
-        for key in ("provider", "mode", "channels"):
-            yield _shown(("accounts", name, key), getattr(account, key) or None, where)
+        for key in OF_EVERY_ACCOUNT:
+            yield _shown(("accounts", name, key), None if getattr(account, key) == () else getattr(account, key), where)
         own = parse(keys_of(account.provider), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:

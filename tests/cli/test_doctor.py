@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from noti_worker import __version__
+from noti_worker.cli.provider import PROXIES
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
 from noti_worker.store.people.doctor import PATIENCE, server, stuck, upkeep
@@ -89,6 +90,18 @@ def test_a_wrong_configuration_ends_with_78(bare: Invoke, tmp_path: Path) -> Non
     assert finding["level"] == "problem"
     assert "batch_size" in finding["what"]
     assert "noti-worker docs configuration" in finding["todo"]
+
+
+def test_a_proxy_of_the_environment_is_passed_by(
+    doctor: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.hooks]\nprovider = "webhook"\nunsigned = true\n')
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://user:hush@proxy:3128")
+    [said, _] = told(doctor("--config", str(file)), "account", "ok")
+    assert said.startswith("HTTP_PROXY is set and not used, hooks goes out directly")
 
 
 def test_a_wrong_account_ends_with_78_and_the_database_is_looked_at_all_the_same(
