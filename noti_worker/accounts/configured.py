@@ -36,8 +36,18 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
     A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
     names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
     """
+    with ExitStack() as stack:
+        opened = read_accounts(settings, kit, References())
+        stack.callback(opened.close)
+        opened.build_all()
+        stack.pop_all()
+    return opened
+
+
+def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
+    """As `open_accounts`, but no sender is built before it is needed."""
     configured = {IN_APP: AccountSettings(IN_APP, IN_APP), **settings.accounts}
-    secrets, kit = References(), kit.anew()
+    kit = kit.anew()
     ready = {name: _read(given, settings, secrets) for name, given in configured.items()}
     accounts = {name: of.account for name, of in ready.items()}
 
@@ -48,12 +58,7 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
             of_this = configured[account.name]
             return of.module.build(of.options, kit.of(at_once, of_this.proxy, proxy_guards=of_this.proxy_guards))
 
-    with ExitStack() as stack:
-        opened = Accounts(accounts, complete(settings.routes, accounts), build)
-        stack.callback(opened.close)
-        opened.build_all()
-        stack.pop_all()
-    return opened
+    return Accounts(accounts, complete(settings.routes, accounts), build)
 
 
 def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Ready:

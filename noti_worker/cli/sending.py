@@ -11,6 +11,7 @@ import click
 from noti_worker.cli import kinds
 from noti_worker.cli.filters import entity
 from noti_worker.cli.place import Place
+from noti_worker.cli.rehearsing import rehearse
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import moment, plain, show_json
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
@@ -69,7 +70,7 @@ _LOOK_EVERY = timedelta(seconds=0.25)
 @click.option(
     "--timeout", metavar=kinds.SPAN, callback=kinds.span, default="5m", show_default=True, help="How long --wait waits."
 )
-@click.option("--dry-run", is_flag=True, help="Let the database check everything, then send nothing.")
+@click.option("--dry-run", is_flag=True, help="Fill in, check and route it as delivery does, then send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the notification as it stands.")
 @click.pass_obj
 def send(
@@ -97,16 +98,22 @@ def send(
     if entity is not None:
         fields["entity_type"], fields["entity_id"] = entity
     with place.connection() as connection:
-        line = moves.send(connection, fields, dry_run=dry_run)
+        account = None
+        if dry_run:
+            line, account = rehearse(connection, place.configured(), fields)
+        else:
+            line = moves.send(connection, fields)
         if wait and not dry_run:
             if not as_json:
                 click.echo(f"queued notification {line.notification_id}", err=True)
             line = _wait(connection, line, timeout)
     if as_json:
         # A dry run leaves no notification behind: its number says nothing.
-        show_json({"dry_run": dry_run, **asdict(line)} | ({"notification_id": None} if dry_run else {}))
+        tried = {"notification_id": None, "account": account} if dry_run else {}
+        show_json({"dry_run": dry_run, **asdict(line)} | tried)
     elif dry_run:
-        click.echo(f"would queue: {plain(line.channel)} to {plain(line.recipient)}, due {moment(line.due_at)}")
+        through = f", through {account}" if account else "; no account for it is known here"
+        click.echo(f"would queue: {plain(line.channel)} to {plain(line.recipient)}, due {moment(line.due_at)}{through}")
     elif wait:
         error = f": {plain(line.error_message)}" if line.error_message else ""
         click.echo(f"notification {line.notification_id} is {line.status}{error}")

@@ -28,10 +28,11 @@ class Shown:
     origin: str
 
 
-class _Unread:
+class Unread:
     """Port Secrets that opens nothing: it works where the worker's secrets cannot be read."""
 
     def resolve(self, reference: str) -> Secret:
+        """Whatever is named: three stars."""
         return Secret("***")
 
 
@@ -40,7 +41,7 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
 
     Raises ConfigurationError as `load` does, except for secrets that cannot be read.
     """
-    secrets = _Unread()
+    secrets = Unread()
     settings = load(config, environ, secrets)
     path, table = given(config, environ)
     where = {} if path is None else {key: f"{path}:{line}" for key, line in lines(path.read_text("utf-8")).items()}

@@ -160,13 +160,13 @@ class Interrupted(DatabaseError):
         self.moved = moved
 
 
-def send(connection: Connection, fields: Mapping[str, Any], *, dry_run: bool = False) -> Line:
-    """Queue one notification and give its line; with `dry_run` the database checks it and takes it back.
+def send(connection: Connection, fields: Mapping[str, Any]) -> Line:
+    """Queue one notification and give its line.
 
     `fields` are those of `enqueue`; `send_at` and `expires_at` may also be a timedelta from the database's now.
     Raises BadNotification in the words of the database.
     """
-    with in_words(), connection.transaction(force_rollback=dry_run):
+    with in_words(), connection.transaction():
         now = rows(connection, Statement("now", "SELECT clock_timestamp() AS now", frozenset()), {})[0]["now"]
         instants = {name: now + value for name, value in fields.items() if isinstance(value, timedelta)}
         given: Any = {**fields, **instants}
