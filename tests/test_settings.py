@@ -176,6 +176,12 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
         ({"NOTI_DATABASE__PGBOUNCER": "maybe"}, "NOTI_DATABASE__PGBOUNCER is 'maybe': write true or false"),
         ({"NOTI_CHANNELS__EMAIL__RETRY__JITTER": "nan"}, "JITTER is 'nan': write a number"),
         ({"NOTI_WORKER__LEASE__MORE": "1"}, "NOTI_WORKER__LEASE__MORE is .*: write a duration"),
+        ({"NOTI_WORKER_LEASE": "2m"}, "NOTI_WORKER_LEASE is no setting; did you mean NOTI_WORKER__LEASE?"),
+        ({"NOTI_LOG_LEVL": "info"}, "did you mean NOTI_LOG__LEVEL?"),
+        ({"NOTI_CHANNELS_SMS__RETRY": "1"}, "no such setting"),
+        ({"NOTI_ROUTES_EMAIL": "x"}, "did you mean NOTI_ROUTES__EMAIL?"),
+        ({"NOTI_CONFGI": "x"}, "did you mean NOTI_CONFIG?"),
+        ({"NOTI_DATABASE_URI": "x"}, "did you mean NOTI_DATABASE_URL?"),
         ({"NOTI_WORKER__": "1"}, "NOTI_WORKER__: a part of the name is empty"),
         ({"NOTI_DATABASE_URL": "a", "NOTI_DATABASE__URL": "b"}, "contradict each other"),
         ({"NOTI_HTTP__LISTEN": ":9464"}, "NOTI_HTTP__LISTEN is ':9464': write host:port"),
@@ -189,6 +195,22 @@ def test_an_error_from_the_environment_names_the_variable(environ: dict[str, str
         load(environ=environ)
 
 
+def test_only_a_name_that_is_nearly_a_setting_is_refused(file: Path) -> None:
+    text = '[accounts.my-relay]\nprovider = "smtp"\nhost = "h"\npassword = "env:NOTI_CONFIG2"\n'
+    for name in (
+        "NOTI_HOOK_SECRET",
+        "NOTI_TEST_STRICT",
+        "NOTI_CONFIG2",
+        "NOTI_DB",
+        "NOTI_LOG",
+        "NOTI_",
+        "NOTIFY_LEASE",
+    ):
+        assert read(file, text, {name: "x"}).accounts
+    for name, right in (("MY_RELAY_HOST", "MY_RELAY__HOST"), ("MY_RELAY_PROXY", "MY_RELAY__PROXY")):
+        assert f"did you mean NOTI_ACCOUNTS__{right}?" in refusal(file, text, {f"NOTI_ACCOUNTS_{name}": "x"})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -196,6 +218,8 @@ def test_an_error_from_the_environment_names_the_variable(environ: dict[str, str
         ("[wroker]\nlease = '1m'", 'noti.toml: wroker: no such setting; did you mean "worker"?'),
         ("worker = 1", r"worker: this is a section with settings of its own; write \[worker\]"),
         ("[worker]\nlease = 120", r'worker.lease is 120: a number without a unit; .*is it "120s"\?'),
+        ("[retention]\nsent = 30", r'retention.sent is 30: a number without a unit; .*is it "30d"\?'),
+        ("[retention]\nlogs = '2h'", r"retention: logs \(2h\) is less than a day"),
         ("[worker]\nlease = '2 minutes'", "worker.lease is '2 minutes': write a duration such as"),
         ("[worker]\nlease = true", "worker.lease is True: write a duration"),
         ("[worker]\nlease = '0s'", "worker.lease is '0s': allowed: from 1s to 1h"),

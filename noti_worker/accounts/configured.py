@@ -63,7 +63,7 @@ def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
 
 def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Ready:
     with _named(given.where):
-        module = _find(given)
+        module = provider_of(given)
         channels = _channels(given, module.CHANNELS)
         options = parse(module.Settings, given.options, given.where, secrets)
         _check_longest(settings, options, channels)
@@ -78,7 +78,8 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
     return _Ready(account, module, options)
 
 
-def _find(given: AccountSettings) -> providers.Provider:
+def provider_of(given: AccountSettings) -> providers.Provider:
+    """The provider of a configured account; raises ConfigurationError that names file, key and the nearest one."""
     try:
         return providers.find(given.provider)
     except ConfigurationError:

@@ -7,7 +7,7 @@ Every `NOTI_` name with a double underscore is a setting; an unknown one is an e
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
 from noti_worker.settings import coercion
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
-from noti_worker.settings.overrides import Table, override
+from noti_worker.settings.overrides import Table, near_miss, override
 from noti_worker.settings.sections import (
     AccountSettings,
     ChannelSettings,
@@ -113,7 +113,21 @@ def given(config: Path | None, environ: Mapping[str, str]) -> tuple[Path | None,
     path = _find(config, environ)
     table = _read(path) if path is not None else {}
     override(table, environ)
+    if wrong := near_miss(table, environ, lambda: _keys(table)):
+        raise ConfigurationError(wrong)
     return path, table
+
+
+def _keys(table: Table) -> Iterator[str]:
+    """The keys of all settings, with the channels and the accounts that there are."""
+    accounts = table.get("accounts", {})
+    for line in describe():
+        named = accounts if "NAME" in line.key else Channel if "CHANNEL" in line.key else ("",)
+        for name in named:
+            yield line.key.replace("NAME", name).replace("CHANNEL", name)
+    for name, account in accounts.items():
+        if isinstance(account, Mapping):
+            yield from (f"accounts.{name}.{key}" for key in account)
 
 
 def describe() -> list[SettingLine]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.secret import Secret
-from noti_worker.settings import OF_EVERY_ACCOUNT, given, load, parse
+from noti_worker.settings import OF_EVERY_ACCOUNT, AccountSettings, given, load, parse
 from noti_worker.settings.coercion import FromEnvironment, keys, written
 
 DEFAULT = "default"
@@ -36,8 +36,10 @@ class Unread:
         return Secret("***")
 
 
-def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str], type[Any]]) -> Iterator[Shown]:
-    """All settings in the order of the documentation; `keys_of` gives a provider's settings dataclass by its name.
+def show(
+    config: Path | None, environ: Mapping[str, str], keys_of: Callable[[AccountSettings], type[Any]]
+) -> Iterator[Shown]:
+    """All settings in the order of the documentation; `keys_of` gives the settings dataclass of an account's provider.
 
     Raises ConfigurationError as `load` does, except for secrets that cannot be read.
     """
@@ -52,7 +54,7 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
     for name, account in settings.accounts.items():
         for key in OF_EVERY_ACCOUNT:
             yield _shown(("accounts", name, key), None if getattr(account, key) == () else getattr(account, key), where)
-        own = parse(keys_of(account.provider), account.options, account.where, secrets)
+        own = parse(keys_of(account), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:
         yield _shown(("routes", channel.value), settings.routes.get(channel), where)

@@ -119,3 +119,11 @@ def test_a_wrong_configuration_ends_with_78(bare: Invoke, tmp_path: Path) -> Non
     result = bare("--config", str(tmp_path / "noti.toml"), "config", "show")
     assert result.exit_code == 78
     assert 'did you mean "host"?' in result.stderr
+
+
+def test_a_provider_that_does_not_exist_is_named_with_its_place(bare: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.relay]\nprovider = "smpt"\n')
+    result = bare("--config", str(file), "config", "show")
+    assert result.exit_code == 78
+    assert f"{file}: accounts.relay.provider: provider 'smpt' does not exist; did you mean \"smtp\"?" in result.stderr

@@ -46,7 +46,7 @@ def test_every_field_has_its_option(noti: Invoke, connection: Connection) -> Non
         "--entity": "order:17",
         "--priority": "high",
         "--send-at": "2030-01-02T03:04:05Z",
-        "--expires-at": "2030-01-02T04:04:05+01:00",
+        "--expires-at": "2030-01-02T05:04:05+01:00",
         "--idempotency-key": "order-17",
         "--max-retries": "7",
         "--category": "billing",
@@ -136,6 +136,7 @@ def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
         (("--body", "x" * 20_000, "--subject", "a\nb"), "the subject holds a line break"),
         (("--body", "x", "--provider", "smpt"), "provider 'smpt' is neither an account nor a provider of email"),
         (("--body", "x", "--expires-at", "2001-01-01T00:00:00Z"), "expired"),
+        (("--body", "x", "--send-at", "5s", "--expires-at", "1s"), "expires_at is not after send_at"),
     ],
 )
 @pytest.mark.parametrize("role", [None, "noti_app"])
@@ -163,6 +164,7 @@ def test_a_dry_run_checks_as_delivery_does(
     ("words", "sentence"),
     [
         ((), "there is nothing to send"),
+        (("--body", "x", "--send-at", "5s", "--expires-at", "5s"), "it would expire before it may be sent"),
         (("--body", "x", "--entity", "order"), "entity_type and entity_id"),
         (("--body", "x", "--subject", "x" * 5000), "subject is larger than 4096 bytes"),
     ],

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 
 from sqlalchemy import ColumnElement, false, func, select, update
 
-from noti_worker.domain.errors import DatabaseError
+from noti_worker.domain.errors import BadNotification, DatabaseError
 from noti_worker.domain.notification import Status
 from noti_worker.store.client import enqueue
 from noti_worker.store.connect import Connection, Row
@@ -170,6 +170,9 @@ def send(connection: Connection, fields: Mapping[str, Any]) -> Line:
         now = rows(connection, Statement("now", "SELECT clock_timestamp() AS now", frozenset()), {})[0]["now"]
         instants = {name: now + value for name, value in fields.items() if isinstance(value, timedelta)}
         given: Any = {**fields, **instants}
+        send_at, expires_at = given.get("send_at"), given.get("expires_at")
+        if send_at is not None and expires_at is not None and expires_at <= send_at:
+            raise BadNotification("expires_at is not after send_at: it would expire before it may be sent")
         return list_notifications(connection, Filter(ids=(enqueue(connection, **given),)))[0]
 
 
