@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import click
 
+from noti_worker.cli import completion
 from noti_worker.cli.place import Place, now
 from noti_worker.cli.show import plain, show, show_json, show_response, table
 from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
@@ -70,18 +71,8 @@ def list_(place: Place, as_json: bool) -> None:
     )
 
 
-def _accounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The names of the configured accounts, for the shell."""
-    place = ctx.find_root().params
-    try:
-        names = Place(place.get("config"), None).configured().accounts
-    except ConfigurationError:
-        return []
-    return [name for name in names if name.startswith(incomplete)]
-
-
 @provider.command()
-@click.argument("account", shell_complete=_accounts)
+@click.argument("account", shell_complete=completion.accounts)
 @click.option(
     "--to", "recipient", required=True, metavar="ADDRESS", help="Whom the message goes to: an address of yours."
 )

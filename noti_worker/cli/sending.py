@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noti_worker.cli import kinds
+from noti_worker.cli import completion, kinds
 from noti_worker.cli.filters import entity
 from noti_worker.cli.place import Place
 from noti_worker.cli.rehearsing import rehearse
@@ -51,7 +51,9 @@ _LOOK_EVERY = timedelta(seconds=0.25)
 @click.option("--idempotency-key", metavar="KEY", help="The same key and content give the same notification again.")
 @click.option("--max-retries", type=click.IntRange(0, 1000), help="Retries after the first try; else 3.")
 @click.option("--category", metavar="NAME", help="A category of your own.")
-@click.option("--provider", metavar="NAME", help="Only through this account or provider.")
+@click.option(
+    "--provider", metavar="NAME", shell_complete=completion.accounts, help="Only through this account or provider."
+)
 @click.option("--collapse-key", metavar="KEY", help="What belongs together for the receiving device.")
 @click.option(
     "--on-uncertain", type=click.Choice([u.value for u in OnUncertain]), help="When the provider's answer is lost."

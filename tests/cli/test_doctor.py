@@ -462,7 +462,7 @@ def test_safe_mode_is_a_warning(
 
 def test_due_rows_without_a_worker_are_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
     life(connection, "pending")
-    assert told(doctor(exits=1), "workers") == ["no worker is running, and 1 rows are due → start one: noti-worker run"]
+    assert told(doctor(exits=1), "workers") == ["no worker is running, and 1 row is due → start one: noti-worker run"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -472,7 +472,7 @@ def test_a_channel_that_no_living_worker_serves_is_a_problem(
     life(connection, "pending", channel="sms", recipient="+4915112345678")
     life(connection, "pending")
     [finding] = told(doctor(exits=1), "rows")
-    assert finding.startswith("1 sms rows wait, and no living worker serves sms")
+    assert finding.startswith("1 sms row waits, and no living worker serves sms")
 
 
 def test_a_lapsed_lease_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
@@ -489,7 +489,7 @@ def test_rows_that_wait_for_a_person_are_told_with_the_command(
     life(connection, "held")
     life(connection, "unknown")
     held, unknown = sorted(told(doctor(), "rows", "warning"))
-    assert "rows are held" in held
+    assert "1 email row is held" in held
     assert "may have been sent or not" in unknown
     released = noti(*held.split("noti-worker ")[1].split(), "--yes")
     assert released.exit_code == 0, released.output

@@ -98,7 +98,7 @@ def test_stray_lines_are_counted(noti: Invoke, connection: Connection) -> None:
     result = noti("retention")
     assert (result.exit_code, result.stderr) == (
         0,
-        "1 lines of audit_log have no month of their own (noti-worker docs retention)\n",
+        "1 line of audit_log has no month of its own (noti-worker docs retention)\n",
     )
 
 
