@@ -11,8 +11,9 @@ from urllib.parse import quote, urlsplit
 class ForwardProxy:
     """Listens while it is entered, and carries what it is asked for; its attributes make it misbehave."""
 
-    def __init__(self, login: str | None = None) -> None:
+    def __init__(self, login: str | None = None, port: int = 0) -> None:
         self.login = login
+        self._wanted = port
         self.names: dict[str, str] = {}
         """Addresses of hosts that only this proxy can resolve."""
         self.asked: list[str] = []
@@ -24,7 +25,7 @@ class ForwardProxy:
         self._over = Event()
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", self._wanted))
         self.port: int = self._listener.getsockname()[1]
         Thread(target=self._accept, daemon=True).start()
         return self

@@ -75,7 +75,8 @@ def _told(now: "Overview", heading: Heading) -> dict[str, Any]:
 
 def _print(now: "Overview", heading: Heading) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in (*picture(now, width, heading=str(heading)), *workers(now, width)):
+    lines = picture(now, width, heading=f"{heading}; {moment(now.at)}")
+    for line in (*lines, *workers(now, width)):
         click.secho(line.text, fg=line.colour)
 
 

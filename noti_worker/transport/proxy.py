@@ -70,10 +70,7 @@ class Proxy:
 
     def tunnel(self, host: str, port: int, ends_at: float) -> socket.socket:
         """A line to `host` through the proxy; raises Refused, or NotSent, whose stage tells whose fault it is."""
-        if self._guards:
-            asked = [host]
-        else:
-            asked = [address[0] for _, address in self._checked.permitted(host, port, ends_at)][:MOST_ADDRESSES]
+        asked = [host] if self._guards else self._addresses(host, port, ends_at)
         trouble: NotSent | None = None
         for tried, address in enumerate(asked):
             try:
@@ -84,6 +81,16 @@ class Proxy:
                 trouble = error
         assert trouble is not None
         raise trouble
+
+    def _addresses(self, host: str, port: int, ends_at: float) -> list[str]:
+        """Those that may be asked for, as we find them."""
+        try:
+            found = self._checked.permitted(host, port, ends_at)
+        except NotSent as error:
+            raise NotSent(
+                error.code, f"{error}; where only the proxy can, say proxy_guards = true if it guards"
+            ) from None
+        return [address[0] for _, address in found][:MOST_ADDRESSES]
 
     def _tunnel(self, host: str, port: int, ends_at: float) -> socket.socket:
         began = monotonic()

@@ -74,7 +74,9 @@ def test_status_of_an_empty_database_says_so_and_which_it_is(
     about = {"database": f"{name} on {connection.info.host}", "configuration": str(config), "version": __version__}
     for words in (("status", "--json"), ("doctor", "--json")):
         assert json.loads(noti(*words).stdout)["about"] == about
-    assert noti("doctor").stdout.splitlines()[0] == result.stdout.splitlines()[0].replace("none", str(config))
+    told, _, clock = result.stdout.splitlines()[0].rpartition("; ")
+    assert noti("doctor").stdout.splitlines()[0] == told.replace("none", str(config))
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ", clock)
 
 
 def test_an_installation_whose_only_row_expired_does_not_say_that_nothing_failed(

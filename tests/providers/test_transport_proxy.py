@@ -91,6 +91,7 @@ class TestHttps:
         url = server.url("/ok", NAME)
         said = failed(post(through(proxy, authority, nowhere), url))
         assert (said.stage, said.code, proxy.asked) == ("connect", "dns", [])
+        assert "where only the proxy can, say proxy_guards = true" in (said.error or "")
         trusting = through(proxy, authority, nowhere, allow_networks=(), proxy_guards=True)
         assert replied(post(trusting, url)).status == 200
         assert proxy.asked == [f"{NAME}:{server.port}"]
