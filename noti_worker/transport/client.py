@@ -100,10 +100,10 @@ class Client:
         try:
             prepared = _Prepared(request, self._guard.target(request.url))
             path = prepared.target.path
-            handed_over = self._proxy is not None and prepared.target.scheme == "http"
-            if self._proxy is not None and handed_over:
-                path = self._proxy.absolute(prepared.target)
-                prepared.headers.update(self._proxy.headers)
+            over = self._proxy if prepared.target.scheme == "http" else None  # who gets the request itself
+            if over is not None:
+                path = over.absolute(prepared.target)
+                prepared.headers.update(over.headers)
         except Refused as refused:
             return Said("guard", code=refused.code, error=str(refused))
         with under_way(limit, path) as call:
@@ -118,7 +118,9 @@ class Client:
             assert isinstance(answer, Answer)
             body, truncated = answer.body(LARGEST_BODY)
             headers = {name: value[:LARGEST_HEADER] for name, value in answer.headers.items()}
-            if handed_over and answer.status == 407:  # an endpoint can say so too: it must not speak for the account
+            if over is not None:
+                body = over.veiled(body)
+            if over is not None and answer.status == 407:  # an endpoint can say so too, and not for the account
                 return Said("connect", code="proxy_407", error="answered 407: the proxy refuses us or our login")
             return Reply(answer.status, headers, body, request, self._now(), truncated)
 

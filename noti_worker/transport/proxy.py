@@ -61,6 +61,12 @@ class Proxy:
             self._guard.check(target.host, target.port)
         return target.url.replace(":80/", "/", 1) if target.port == 80 else target.url
 
+    def veiled(self, body: bytes) -> bytes:
+        """An answer that came through the proxy, without our login: error pages like to repeat the request."""
+        for value in self.headers.values():
+            body = body.replace(value.partition(" ")[2].encode(), b"***")
+        return body
+
     def dial(self, host: str, port: int, ends_at: float) -> socket.socket:
         """A line to the proxy itself, whatever the `host`; raises NotSent, stage `proxy`."""
         try:

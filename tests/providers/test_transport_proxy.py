@@ -1,6 +1,7 @@
 """The way out through a real forward proxy: who decides where it may go, and whose fault it is when it fails."""
 
 import socket
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -119,6 +120,13 @@ class TestHttp:
             assert replied(post(client, plain.url("/ok?a=%20b", NAME))).status == 200
         assert proxy.asked == [f"http://{NAME}:{plain.port}/ok?a=%20b"]
         assert (plain.received[0].target, plain.received[0].body) == ("/ok?a=%20b", b"{}")
+
+    def test_a_login_that_the_proxy_repeats_is_kept_nowhere(self, authority: Authority) -> None:
+        with ForwardProxy(login="noti:a long password") as proxy:
+            login = b64encode(b"noti:a long password")
+            proxy.says = b"HTTP/1.1 500 Oh\r\n\r\nyou said Proxy-Authorization: Basic " + login
+            client = through(proxy, authority, allow_http=True)
+            assert replied(post(client, "http://127.0.0.1/")).body == b"you said Proxy-Authorization: Basic ***"
 
     def test_a_name_that_the_proxy_would_resolve_unchecked_is_refused(
         self, proxy: ForwardProxy, plain: MisbehavingServer, authority: Authority
