@@ -72,7 +72,8 @@ def _tell(done: "Done", *, dry_run: bool) -> None:
     else:
         click.echo("nothing is old enough")
     if done.referenced:
-        click.echo(f"{done.referenced} stay: foreign keys of other tables point at them", err=True)
+        those = counted(done.referenced, "stays: its id is a foreign key", "stay: their ids are foreign keys")
+        click.echo(f"{those} of other tables", err=True)
     for what in done.postponed:
         click.echo(f"not now: {what}; somebody uses the log, try again", err=True)
     for log, count in sorted(done.stray.items()):

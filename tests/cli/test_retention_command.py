@@ -115,7 +115,7 @@ def test_rows_that_are_pointed_at_are_counted(
     )
     connection.execute("INSERT INTO orders SELECT notification_id FROM noti.notifications_log")
     result = noti("retention")
-    assert (result.exit_code, result.stderr) == (0, "1 stay: foreign keys of other tables point at them\n")
+    assert (result.exit_code, result.stderr) == (0, "1 stays: its id is a foreign key of other tables\n")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def work(connection: Connection, version: str) -> Iterator[Finding]:
     )
     yield from stuck
     if not stuck:
-        yield ok("rows", f"none is stuck; {sum(channel.due for channel in now.channels)} are due")
+        yield ok("rows", f"none is stuck; {counted(sum(channel.due for channel in now.channels), 'is', 'are')} due")
 
 
 def _workers(now: Status, living: list[WorkerLine], version: str) -> Iterator[Finding]:
