@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from noti_worker import settings as module
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
-from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, OnUncertain
 from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
@@ -177,6 +176,12 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
         ({"NOTI_DATABASE__PGBOUNCER": "maybe"}, "NOTI_DATABASE__PGBOUNCER is 'maybe': write true or false"),
         ({"NOTI_CHANNELS__EMAIL__RETRY__JITTER": "nan"}, "JITTER is 'nan': write a number"),
         ({"NOTI_WORKER__LEASE__MORE": "1"}, "NOTI_WORKER__LEASE__MORE is .*: write a duration"),
+        ({"NOTI_WORKER_LEASE": "2m"}, "NOTI_WORKER_LEASE is no setting; did you mean NOTI_WORKER__LEASE?"),
+        ({"NOTI_LOG_LEVL": "info"}, "did you mean NOTI_LOG__LEVEL?"),
+        ({"NOTI_CHANNELS_SMS__RETRY": "1"}, "no such setting"),
+        ({"NOTI_ROUTES_EMAIL": "x"}, "did you mean NOTI_ROUTES__EMAIL?"),
+        ({"NOTI_CONFGI": "x"}, "did you mean NOTI_CONFIG?"),
+        ({"NOTI_DATABASE_URI": "x"}, "did you mean NOTI_DATABASE_URL?"),
         ({"NOTI_WORKER__": "1"}, "NOTI_WORKER__: a part of the name is empty"),
         ({"NOTI_DATABASE_URL": "a", "NOTI_DATABASE__URL": "b"}, "contradict each other"),
         ({"NOTI_HTTP__LISTEN": ":9464"}, "NOTI_HTTP__LISTEN is ':9464': write host:port"),
@@ -190,6 +195,22 @@ def test_an_error_from_the_environment_names_the_variable(environ: dict[str, str
         load(environ=environ)
 
 
+def test_only_a_name_that_is_nearly_a_setting_is_refused(file: Path) -> None:
+    text = '[accounts.my-relay]\nprovider = "smtp"\nhost = "h"\npassword = "env:NOTI_CONFIG2"\n'
+    for name in (
+        "NOTI_HOOK_SECRET",
+        "NOTI_TEST_STRICT",
+        "NOTI_CONFIG2",
+        "NOTI_DB",
+        "NOTI_LOG",
+        "NOTI_",
+        "NOTIFY_LEASE",
+    ):
+        assert read(file, text, {name: "x"}).accounts
+    for name, right in (("MY_RELAY_HOST", "MY_RELAY__HOST"), ("MY_RELAY_PROXY", "MY_RELAY__PROXY")):
+        assert f"did you mean NOTI_ACCOUNTS__{right}?" in refusal(file, text, {f"NOTI_ACCOUNTS_{name}": "x"})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -197,6 +218,8 @@ def test_an_error_from_the_environment_names_the_variable(environ: dict[str, str
         ("[wroker]\nlease = '1m'", 'noti.toml: wroker: no such setting; did you mean "worker"?'),
         ("worker = 1", r"worker: this is a section with settings of its own; write \[worker\]"),
         ("[worker]\nlease = 120", r'worker.lease is 120: a number without a unit; .*is it "120s"\?'),
+        ("[retention]\nsent = 30", r'retention.sent is 30: a number without a unit; .*is it "30d"\?'),
+        ("[retention]\nlogs = '2h'", r"retention: logs \(2h\) is less than a day"),
         ("[worker]\nlease = '2 minutes'", "worker.lease is '2 minutes': write a duration such as"),
         ("[worker]\nlease = true", "worker.lease is True: write a duration"),
         ("[worker]\nlease = '0s'", "worker.lease is '0s': allowed: from 1s to 1h"),
@@ -368,34 +391,3 @@ def test_a_route_may_name_the_account_in_app_that_needs_no_configuration(tmp_pat
     file = tmp_path / "noti-worker.toml"
     file.write_text('[routes]\nin_app = ["in_app"]\n')
     assert load(file, {}).routes == {Channel.IN_APP: ("in_app",)}
-
-
-def test_safe_mode_is_set_for_the_installation_and_for_an_account(file: Path) -> None:
-    assert read(file, "").delivery.mode is Mode.LIVE
-    text = '[delivery]\nmode = "redirect"\nredirect_to = { email = "qa@x.org" }\n'
-    text += '[accounts.a]\nprovider = "p"\nmode = "dry"'
-    settings = read(file, text)
-    assert settings.delivery.mode is Mode.REDIRECT
-    assert settings.delivery.redirect_to.by_channel == {Channel.EMAIL: "qa@x.org"}
-    assert settings.accounts["a"].mode is Mode.DRY
-    assert settings.accounts["a"].options == {}
-
-
-def test_safe_mode_can_be_switched_on_by_the_environment(file: Path) -> None:
-    variables = {
-        "NOTI_DELIVERY__MODE": "DRY",
-        "NOTI_DELIVERY__REDIRECT_TO__SMS": "+491701234567",
-        "NOTI_ACCOUNTS__A__MODE": "redirect",
-    }
-    settings = read(file, '[accounts.a]\nprovider = "p"', variables)
-    assert settings.delivery.mode is Mode.DRY
-    assert settings.delivery.redirect_to.by_channel == {Channel.SMS: "+491701234567"}
-    assert settings.accounts["a"].mode is Mode.REDIRECT
-
-
-@pytest.mark.parametrize(
-    "text", ['[delivery]\nmode = "test"', "[delivery]\nmode = false", '[accounts.a]\nprovider = "p"\nmode = "off"']
-)
-def test_a_mode_that_nobody_knows_is_refused(file: Path, text: str) -> None:
-    assert "mode is " in refusal(file, text)
-    assert "allowed: live, redirect, dry" in refusal(file, text)

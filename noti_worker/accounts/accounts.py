@@ -52,6 +52,11 @@ class Accounts:
         with self._shelf.lend(account) as sender:
             return judge(sender.check(limit), account.rules, None) if isinstance(sender, Checks) else None
 
+    def proxied(self, name: str) -> bool | None:
+        """Whether the account goes out through a proxy; None when it does not speak HTTP. Raises ConfigurationError."""
+        with self._shelf.lend(self.accounts[name]) as sender:
+            return getattr(sender, "proxied", None)
+
     def admit(self, name: str) -> bool:
         """May a message begin? An account that has accepted nothing yet is tried by one at a time, for a second."""
         gate = self._gates[name]

@@ -36,8 +36,18 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
     A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
     names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
     """
+    with ExitStack() as stack:
+        opened = read_accounts(settings, kit, References(commands=settings.commands))
+        stack.callback(opened.close)
+        opened.build_all()
+        stack.pop_all()
+    return opened
+
+
+def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
+    """As `open_accounts`, but no sender is built before it is needed."""
     configured = {IN_APP: AccountSettings(IN_APP, IN_APP), **settings.accounts}
-    secrets, kit = References(commands=settings.commands), kit.anew()
+    kit = kit.anew()
     ready = {name: _read(given, settings, secrets) for name, given in configured.items()}
     accounts = {name: of.account for name, of in ready.items()}
 
@@ -45,19 +55,15 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
         of = ready[account.name]
         with _named(configured[account.name].where):
             at_once = sum(settings.channels[channel].concurrency for channel in account.channels)
-            return of.module.build(of.options, kit.of(at_once))
+            of_this = configured[account.name]
+            return of.module.build(of.options, kit.of(at_once, of_this.proxy, proxy_guards=of_this.proxy_guards))
 
-    with ExitStack() as stack:
-        opened = Accounts(accounts, complete(settings.routes, accounts), build)
-        stack.callback(opened.close)
-        opened.build_all()
-        stack.pop_all()
-    return opened
+    return Accounts(accounts, complete(settings.routes, accounts), build)
 
 
 def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Ready:
     with _named(given.where):
-        module = _find(given)
+        module = provider_of(given)
         channels = _channels(given, module.CHANNELS)
         options = parse(module.Settings, given.options, given.where, secrets)
         _check_longest(settings, options, channels)
@@ -72,7 +78,8 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
     return _Ready(account, module, options)
 
 
-def _find(given: AccountSettings) -> providers.Provider:
+def provider_of(given: AccountSettings) -> providers.Provider:
+    """The provider of a configured account; raises ConfigurationError that names file, key and the nearest one."""
     try:
         return providers.find(given.provider)
     except ConfigurationError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noti_worker.cli import completion
 from noti_worker.cli.kinds import MOMENT, moment
 from noti_worker.cli.pausing import person
 from noti_worker.cli.place import Place
@@ -48,7 +49,7 @@ def list_circuits(place: Place, as_json: bool) -> None:
 
 
 @circuits.command("close")
-@click.argument("account")
+@click.argument("account", shell_complete=completion.accounts)
 @click.option("--dry-run", is_flag=True, help="Only tell whether it is in trouble; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: whether that changed anything.")
 @click.pass_obj
@@ -69,7 +70,7 @@ def close_circuit(place: Place, account: str, dry_run: bool, as_json: bool) -> N
 
 
 @circuits.command("open")
-@click.argument("account")
+@click.argument("account", shell_complete=completion.accounts)
 @click.option("--reason", metavar="TEXT", help="Why; status and why show it.")
 @click.option("--until", metavar=MOMENT, callback=moment, help="When one message may try it: in 2h, or at an instant.")
 @click.option("--dry-run", is_flag=True, help="Only tell whether it is in trouble already; change nothing.")

@@ -2,6 +2,18 @@
 
 import click
 
+from noti_worker.cli.place import Place, find_here
+from noti_worker.domain.errors import ConfigurationError
+
+
+def accounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of the configured accounts, for the shell."""
+    try:
+        names = Place(ctx.find_root().params.get("config") or find_here(), None).configured().accounts
+    except ConfigurationError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))

@@ -25,10 +25,10 @@ def config() -> None:
 @click.pass_obj
 def show(place: Place, origin: bool, as_json: bool) -> None:
     """Print every setting as a line of TOML; secrets are shown as *** and not even read."""
-    from noti_worker import providers
+    from noti_worker.accounts import provider_of
     from noti_worker.settings import shown
 
-    settings = list(shown.show(place.config, os.environ, lambda name: providers.find(name).Settings))
+    settings = list(shown.show(place.config, os.environ, lambda account: provider_of(account).Settings))
     if place.database_url is not None:
         settings = [
             replace(each, value="***", origin="--database-url") if each.key == "database.url" else each

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from noti_worker.cli.place import Heading, Place, database_url
+from noti_worker.cli.provider import proxy_passed_by
 from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.finding import Finding, Level, ok, problem, warning
 
@@ -160,6 +161,8 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
                 "right for a staging system; else set delivery.mode and accounts.NAME.mode to live",
             )
     try:
+        if passed_by := proxy_passed_by(accounts, accounts.accounts):
+            yield ok("account", passed_by)
         with ThreadPoolExecutor() as pool:
             asked = {
                 name: pool.submit(accounts.check, name, LIMIT)

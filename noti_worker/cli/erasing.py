@@ -10,6 +10,7 @@ from noti_worker.cli.asking import confirm
 from noti_worker.cli.place import Place
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show_json
+from noti_worker.domain.counts import counted
 
 if TYPE_CHECKING:
     from noti_worker.store.upkeep.erasure import Erased
@@ -43,7 +44,8 @@ def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: 
         if not (dry_run or yes):
             found = erasure.erase(connection, who, tenant, dry_run=True)
             if found:
-                confirm(f"{found.erased} notifications will lose their content for good")
+                whose = counted(found.erased, "notification will lose its", "notifications will lose their")
+                confirm(f"{whose} content for good")
         done = erasure.erase(connection, who, tenant, dry_run=dry_run, progress=_told)
         for _ in range(0 if dry_run else wait):
             if not done.in_flight:

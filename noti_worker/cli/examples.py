@@ -38,7 +38,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker list --entity order:17",
         "noti-worker list --recipient ada@example.com --limit 5 --json",
     ),
-    "why": ("noti-worker why 17", "noti-worker why 17 --json"),
+    "why": (
+        "noti-worker why 17",
+        "noti-worker why 17 --full    # what the provider answered, word by word",
+        "noti-worker why 17 --json",
+    ),
     "requeue": (
         "noti-worker requeue 17 18",
         "noti-worker requeue --channel email --failed-since 1h --dry-run",

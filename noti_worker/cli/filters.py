@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noti_worker.cli.completion import accounts
 from noti_worker.cli.kinds import MOMENT, moment
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
@@ -37,8 +38,19 @@ _OPTIONS = (
     click.option("--template", metavar="ID", help="Made from this template."),
     click.option("--category", metavar="NAME", help="Of this category."),
     click.option("--entity", metavar="TYPE[:ID]", callback=entity, help="About this entity, like order:17."),
-    click.option("--provider", metavar="NAME", help="That ask for this provider or account themselves."),
-    click.option("--account", multiple=True, metavar="NAME", help="Whose latest try went through this account."),
+    click.option(
+        "--provider",
+        metavar="NAME",
+        shell_complete=accounts,
+        help="That ask for this provider or account themselves.",
+    ),
+    click.option(
+        "--account",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=accounts,
+        help="Whose latest try went through this account.",
+    ),
     click.option(
         "--kind",
         multiple=True,

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noti_worker.cli.completion import accounts
 from noti_worker.cli.kinds import MOMENT, moment
 from noti_worker.cli.place import Place
 from noti_worker.cli.show import moment as shown
 from noti_worker.cli.show import plain, show_json
 from noti_worker.domain.closures import OF_TENANT, Scope
+from noti_worker.domain.notification import Channel
 
 if TYPE_CHECKING:
     from noti_worker.store.people.pausing import PauseLine, Reach
 
+
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What can be named of channels and accounts, for the shell."""
+    if ctx.params.get("scope") == Scope.CHANNEL:
+        return [channel.value for channel in Channel if channel.startswith(incomplete)]
+    return accounts(ctx, param, incomplete) if ctx.params.get("scope") == Scope.ACCOUNT else []
+
+
 _SCOPES = [scope.value for scope in Scope if scope not in OF_TENANT.values()]
 _WHAT = click.argument("scope", metavar="WHAT", type=click.Choice(_SCOPES))
-_NAME = click.argument("name", metavar="[NAME]", required=False)
+_NAME = click.argument("name", metavar="[NAME]", required=False, shell_complete=_names)
 _TENANT = click.option("--tenant", metavar="TENANT", help="The channel, account or template of this tenant alone.")
 
 

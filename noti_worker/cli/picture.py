@@ -9,6 +9,7 @@ from noti_worker.cli.circuits import circuit_words
 from noti_worker.cli.pausing import pause_words
 from noti_worker.cli.safety import refused_reloads, warnings
 from noti_worker.cli.show import plain
+from noti_worker.domain.counts import counted
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.domain.spans import span
 
@@ -59,9 +60,9 @@ class TextLine:
 def picture(
     now: "Overview", width: int | None = None, sentence: int | None = None, heading: str | None = None
 ) -> list[TextLine]:
-    """All blocks that have anything to tell: no line longer than `width`, no sentence of more than `sentence` lines.
+    """All blocks that have anything to tell, but for the workers.
 
-    `heading` stands above them.
+    No line is longer than `width`, no sentence has more than `sentence` lines. `heading` stands above them.
     """
     paper = _Paper(width, sentence)
     if heading is not None:
@@ -123,11 +124,14 @@ def picture(
         map(_failures, now.failures),
         brief=True,
     )
-    paper.block(
-        None,
-        ("worker", "host", "pid", "version", "heartbeat", "in flight", "up", "channels"),
-        map(_worker, now.workers),
-    )
+    return paper.lines
+
+
+def workers(now: "Overview", width: int | None = None) -> list[TextLine]:
+    """The block of the workers, for the end of the picture."""
+    paper = _Paper(width, None)
+    columns = ("worker", "host", "pid", "version", "heartbeat", "in flight", "up", "channels")
+    paper.block(None, columns, map(_worker, now.workers))
     return paper.lines
 
 
@@ -189,7 +193,7 @@ def _refused(workers: "Iterable[WorkerLine]") -> Iterable[str]:
         for what, why in told.unable.items():
             yield f"NOT READY: worker {worker.worker_id} cannot {what}: {why}"
         if told.count:
-            yield f"REFUSED to worker {worker.worker_id}, {told.count} rows: {told.named}"
+            yield f"REFUSED to worker {worker.worker_id}, {counted(told.count, 'row', 'rows')}: {told.named}"
 
 
 def _waiting(lanes: "Iterable[Waiting]", *, repeat: bool) -> Iterable[Row]:

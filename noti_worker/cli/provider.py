@@ -1,8 +1,8 @@
 """`provider list` and `provider test`: which there are, and one real message through one account."""
 
-import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,23 @@ from uuid import uuid4
 
 import click
 
-from noti_worker.cli.place import Place, find_here, now
-from noti_worker.cli.show import plain, show, show_json, table
+from noti_worker.cli import completion
+from noti_worker.cli.place import Place, now
+from noti_worker.cli.show import plain, show, show_json, show_response, table
 from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
 from noti_worker.domain.notification import Channel
 
 if TYPE_CHECKING:
+    from noti_worker.accounts import Accounts
     from noti_worker.domain.outcome import Outcome
     from noti_worker.settings import Settings
 
 _SUBJECT = "A test of noti-worker"
 _BODY = "This message was sent by noti-worker provider test. Nothing is wrong; there is nothing to do."
+
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+"""Variables that name a proxy to many programs."""
 
 
 @click.group()
@@ -65,18 +71,8 @@ def list_(place: Place, as_json: bool) -> None:
     )
 
 
-def _accounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The names of the configured accounts, for the shell."""
-    place = ctx.find_root().params
-    try:
-        names = Place(place.get("config") or find_here(), None, found=True).configured().accounts
-    except ConfigurationError:
-        return []
-    return [name for name in names if name.startswith(incomplete)]
-
-
 @provider.command()
-@click.argument("account", shell_complete=_accounts)
+@click.argument("account", shell_complete=completion.accounts)
 @click.option(
     "--to", "recipient", required=True, metavar="ADDRESS", help="Whom the message goes to: an address of yours."
 )
@@ -100,6 +96,15 @@ def test(
     else:
         _tell(account, outcome)
     sys.exit({"ok": 0, "config": 78}.get(outcome.kind.value, 1))
+
+
+def proxy_passed_by(accounts: "Accounts", names: Iterable[str]) -> str | None:
+    """Say that the proxy of the environment is not used, where one is set and an account over HTTP has none."""
+    variable = next((name for name in PROXIES if os.environ.get(name)), None)
+    direct = [name for name in names if accounts.proxied(name) is False]
+    if variable is None or not direct:
+        return None
+    return f"{variable} is set and not used, {', '.join(direct)} goes out directly: accounts.NAME.proxy names a proxy"
 
 
 def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, subject: str, body: str) -> "Outcome":
@@ -140,6 +145,8 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         safe = safety.apply(message, account.mode)
         if isinstance(safe, Drop):
             raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
+        if passed_by := proxy_passed_by(accounts, [name]):
+            click.echo(passed_by, err=True)
         limit = settings.channels[channel].send_timeout.total_seconds()
         outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
         return safety.judge(message, account.mode, outcome)
@@ -169,14 +176,8 @@ _NEXT: Mapping[str, str] = {
 
 
 def _tell(account: str, outcome: "Outcome") -> None:
-    response = dict(outcome.response or {})
-    steps: list[Mapping[str, Any]] = response.pop("conversation", [])
-    if steps:
-        rows = [(step["stage"], step["code"], step["text"], f"{step['ms']:.0f} ms") for step in steps]
-        show(table(("stage", "code", "answer", "time"), rows))
-    for name, value in response.items():
-        click.echo(plain(f"{name}: {value if isinstance(value, str) else json.dumps(value)}"))
-    if steps or response:
+    if outcome.response:
+        show_response(outcome.response)
         click.echo()
     words = [outcome.kind.value, outcome.code, outcome.error, outcome.provider_message_id]
     click.echo(plain(f"{account}: {', '.join(word for word in words if word)}"))

@@ -1,6 +1,7 @@
 """`list` and `why`: which notifications there are, the story of one or of all about an entity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from noti_worker.cli.filters import NOTIFICATION_ID, entity, filter_options
 from noti_worker.cli.place import Place
 from noti_worker.cli.show import show, show_json, table
 from noti_worker.cli.story import show_stories
-from noti_worker.domain.errors import NotFound
+from noti_worker.domain.errors import DatabaseRefused, NotFound
 from noti_worker.domain.notification import Status
 from noti_worker.domain.spans import span
 
@@ -97,8 +98,11 @@ def _cut(error: str) -> str:
     is_flag=True,
     help="JSON: the row, its events, what blocks it, its tries as fields, its copies; with --entity an array.",
 )
+@click.option("--full", is_flag=True, help="Also all that is kept of the answers, unmasked: they may quote content.")
 @click.pass_obj
-def why(place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool) -> None:
+def why(
+    place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool, full: bool
+) -> None:
     """Tell the story of one notification, or of all about an entity: every event, every try, and what happens next."""
     from noti_worker.store.people import listing
 
@@ -106,11 +110,11 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
         raise click.UsageError("give the ID of a notification, or --entity TYPE:ID")
     if about is not None and about[1] is None:
         raise click.UsageError("write --entity TYPE:ID, like order:17")
-    with place.connection() as connection:
+    with place.connection() as connection, _answers_may_be_read(full):
         if notification_id is not None:
-            stories, more = [listing.why(connection, notification_id)], False
+            stories, more = [listing.why(connection, notification_id, full=full)], False
         else:
-            stories, more = _about(connection, about or ("", None))
+            stories, more = _about(connection, about or ("", None), full)
     if as_json:
         told = [
             {
@@ -119,6 +123,7 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
                 "blocked_by": [asdict(obstacle) for obstacle in story.blocked_by],
                 "tries": [asdict(one) for one in story.tries],
                 "copies": [asdict(one) for one in story.copies],
+                **({"answers": [asdict(one) for one in story.answers]} if full else {}),
             }
             for story in stories
         ]
@@ -129,7 +134,21 @@ def why(place: Place, notification_id: int | None, about: tuple[str, str | None]
         click.echo(f"there are more: these are the newest {_STORIES} (noti-worker list --entity)", err=True)
 
 
-def _about(connection: "Connection", about: tuple[str, str | None]) -> "tuple[list[Story], bool]":
+@contextmanager
+def _answers_may_be_read(full: bool) -> Iterator[None]:
+    """Say who may read answers in full, when the database refused that."""
+    try:
+        yield
+    except DatabaseRefused as error:
+        if full and getattr(error, "sqlstate", None) == "42501":
+            raise click.ClickException(
+                "all that a provider answered may quote content: it is for members of noti_operator, and for the owner"
+                " of the schema. Without --full, why prints an excerpt"
+            ) from None
+        raise
+
+
+def _about(connection: "Connection", about: tuple[str, str | None], full: bool) -> "tuple[list[Story], bool]":
     """The stories about an entity, the oldest first; and whether there are still older ones."""
     from noti_worker.store.people import listing
     from noti_worker.store.people.filters import Filter
@@ -138,4 +157,4 @@ def _about(connection: "Connection", about: tuple[str, str | None]) -> "tuple[li
     if not found:
         raise NotFound(f"there is no notification about {about[0]}:{about[1]}")
     ids = [line.notification_id for line in found[:_STORIES]]
-    return [listing.why(connection, number) for number in reversed(ids)], len(found) > _STORIES
+    return [listing.why(connection, number, full=full) for number in reversed(ids)], len(found) > _STORIES

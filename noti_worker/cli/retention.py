@@ -9,6 +9,7 @@ import click
 from noti_worker.cli.place import Place, database_url
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import show, show_json, table
+from noti_worker.domain.counts import counted
 
 if TYPE_CHECKING:
     from noti_worker.store.upkeep.retention import Done
@@ -71,8 +72,10 @@ def _tell(done: "Done", *, dry_run: bool) -> None:
     else:
         click.echo("nothing is old enough")
     if done.referenced:
-        click.echo(f"{done.referenced} stay: foreign keys of other tables point at them", err=True)
+        those = counted(done.referenced, "stays: its id is a foreign key", "stay: their ids are foreign keys")
+        click.echo(f"{those} of other tables", err=True)
     for what in done.postponed:
         click.echo(f"not now: {what}; somebody uses the log, try again", err=True)
     for log, count in sorted(done.stray.items()):
-        click.echo(f"{count} lines of {log} have no month of their own (noti-worker docs retention)", err=True)
+        those = counted(count, f"line of {log} has no month of its", f"lines of {log} have no month of their")
+        click.echo(f"{those} own (noti-worker docs retention)", err=True)

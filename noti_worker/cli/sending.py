@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noti_worker.cli import kinds
+from noti_worker.cli import completion, kinds
 from noti_worker.cli.filters import entity
 from noti_worker.cli.place import Place
+from noti_worker.cli.rehearsing import rehearse
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import moment, plain, show_json
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
@@ -50,7 +51,9 @@ _LOOK_EVERY = timedelta(seconds=0.25)
 @click.option("--idempotency-key", metavar="KEY", help="The same key and content give the same notification again.")
 @click.option("--max-retries", type=click.IntRange(0, 1000), help="Retries after the first try; else 3.")
 @click.option("--category", metavar="NAME", help="A category of your own.")
-@click.option("--provider", metavar="NAME", help="Only through this account or provider.")
+@click.option(
+    "--provider", metavar="NAME", shell_complete=completion.accounts, help="Only through this account or provider."
+)
 @click.option("--collapse-key", metavar="KEY", help="What belongs together for the receiving device.")
 @click.option(
     "--on-uncertain", type=click.Choice([u.value for u in OnUncertain]), help="When the provider's answer is lost."
@@ -69,7 +72,7 @@ _LOOK_EVERY = timedelta(seconds=0.25)
 @click.option(
     "--timeout", metavar=kinds.SPAN, callback=kinds.span, default="5m", show_default=True, help="How long --wait waits."
 )
-@click.option("--dry-run", is_flag=True, help="Let the database check everything, then send nothing.")
+@click.option("--dry-run", is_flag=True, help="Fill in, check and route it as delivery does, then send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the notification as it stands.")
 @click.pass_obj
 def send(
@@ -97,16 +100,22 @@ def send(
     if entity is not None:
         fields["entity_type"], fields["entity_id"] = entity
     with place.connection() as connection:
-        line = moves.send(connection, fields, dry_run=dry_run)
+        account = None
+        if dry_run:
+            line, account = rehearse(connection, place.configured(), fields)
+        else:
+            line = moves.send(connection, fields)
         if wait and not dry_run:
             if not as_json:
                 click.echo(f"queued notification {line.notification_id}", err=True)
             line = _wait(connection, line, timeout)
     if as_json:
         # A dry run leaves no notification behind: its number says nothing.
-        show_json({"dry_run": dry_run, **asdict(line)} | ({"notification_id": None} if dry_run else {}))
+        tried = {"notification_id": None, "account": account} if dry_run else {}
+        show_json({"dry_run": dry_run, **asdict(line)} | tried)
     elif dry_run:
-        click.echo(f"would queue: {plain(line.channel)} to {plain(line.recipient)}, due {moment(line.due_at)}")
+        through = f", through {account}" if account else "; no account for it is known here"
+        click.echo(f"would queue: {plain(line.channel)} to {plain(line.recipient)}, due {moment(line.due_at)}{through}")
     elif wait:
         error = f": {plain(line.error_message)}" if line.error_message else ""
         click.echo(f"notification {line.notification_id} is {line.status}{error}")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +53,17 @@ def show(thing: Any) -> None:
         from rich.console import Console
 
         Console().print(thing)
+
+
+def show_response(response: Mapping[str, Any], indent: str = "") -> None:
+    """Print what a provider answered: the conversation as a table, and what else was kept of it."""
+    rest = dict(response)
+    steps: list[Mapping[str, Any]] = rest.pop("conversation", [])
+    if steps:
+        rows = [(step["stage"], step["code"], step["text"], f"{step['ms']:.0f} ms") for step in steps]
+        show(table((indent + "stage", "code", "answer", "time"), [(indent + row[0], *row[1:]) for row in rows]))
+    for name, value in sorted(rest.items(), key=lambda part: part[0] == "body"):  # the long one at the end
+        click.echo(indent + plain(f"{name}: {value if isinstance(value, str) else json.dumps(value)}"))
 
 
 def show_json(value: Any, *, compact: bool = False) -> None:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noti_worker.cli.show import moment, plain
+from noti_worker.cli.show import moment, plain, show_response
 from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
-    from noti_worker.store.people.listing import Event, Line, Story
+    from noti_worker.store.people.listing import Answer, Event, Line, Story
 
 _COLOURS = {"sent": "green", "failed": "red", "expired": "red", "next": "cyan"}
 _DOUBT = "yellow"
@@ -31,6 +31,17 @@ def show_stories(stories: "list[Story]") -> None:
             _timeline(story)
         else:
             _lines(story)
+        _answers(story.answers)
+
+
+def _answers(answers: "tuple[Answer, ...]") -> None:
+    """All that is kept of what was answered, try by try."""
+    for one in answers:
+        click.echo()
+        what = "what was answered" if one.response else "nothing is kept of an answer"
+        click.secho(plain(f"try {one.attempt_number}, {one.account or 'no account'}, {one.status}: {what}"), bold=True)
+        if one.response:
+            show_response(one.response, "  ")
 
 
 def _redirected(story: "Story") -> bool:

@@ -3,17 +3,18 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from noti_worker.cli.picture import TextLine, picture
+from noti_worker.cli import keys
+from noti_worker.cli.picture import TextLine, picture, workers
 from noti_worker.cli.place import Heading, Place
 from noti_worker.cli.rest import rest
-from noti_worker.cli.show import show_json
+from noti_worker.cli.show import moment, show_json
 from noti_worker.domain.errors import DatabaseAway
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON: one line for each look.")
 @click.pass_obj
 def top(place: Place, as_json: bool) -> None:
-    """Watch the status live, until Ctrl-C."""
+    """Watch the status live, until q or Ctrl-C."""
     _watch(place, as_json=as_json)
 
 
@@ -74,24 +75,25 @@ def _told(now: "Overview", heading: Heading) -> dict[str, Any]:
 
 def _print(now: "Overview", heading: Heading) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in picture(now, width, heading=str(heading)):
+    lines = picture(now, width, heading=f"{heading}; {moment(now.at)}")
+    for line in (*lines, *workers(now, width)):
         click.secho(line.text, fg=line.colour)
 
 
 def _each(place: Place, show: "Callable[[Overview, Heading], None]") -> None:
     with place.headed() as (connection, heading):
-        for now in _looks(connection):
+        for now in _looks(connection, rest):
             show(now, heading)
 
 
-def _looks(connection: "Connection") -> "Iterator[Overview]":
-    """An overview every now and then, without end."""
+def _looks(connection: "Connection", wait: Callable[[float], None]) -> "Iterator[Overview]":
+    """An overview every now and then, without end; `wait` is what passes between two."""
     from noti_worker.store.people.overview import overview
 
     while True:
         began = time.monotonic()
         yield overview(connection)
-        rest(max(_EVERY, _COST * (time.monotonic() - began)))
+        wait(max(_EVERY, _COST * (time.monotonic() - began)))
 
 
 def _live(place: Place) -> None:
@@ -101,26 +103,35 @@ def _live(place: Place) -> None:
 
     console = Console()
     shown: list[TextLine] = []
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    below: list[TextLine] = []
+    with Live(console=console, screen=True, auto_refresh=False) as live, keys.listening() as wait:
         while True:
             try:
                 with place.headed() as (connection, heading):
-                    for now in _looks(connection):
+                    for now in _looks(connection, wait):
                         shown = picture(now, console.width, _SENTENCE, heading=str(heading))
-                        live.update(_text(shown, console.height), refresh=True)
+                        shown.insert(0, TextLine(f"{moment(now.at)}  {keys.HELP}", "cyan"))
+                        below = workers(now, console.width)
+                        live.update(_text(shown, console.height, below), refresh=True)
             except DatabaseAway as error:
-                live.update(_text([TextLine(str(error), "red"), *shown], console.height), refresh=True)
-                rest(_EVERY)
+                live.update(_text([TextLine(str(error), "red"), *shown], console.height, below), refresh=True)
+                wait(_EVERY)
 
 
-def _text(lines: list[TextLine], height: int) -> "Text":
+def _text(lines: list[TextLine], height: int, below: Sequence[TextLine] = ()) -> "Text":
+    """What fits: of the lines those at the top, and `below` them the workers, who get a third at most."""
     from rich.text import Text
 
     text = Text(no_wrap=True, overflow="ellipsis")
-    hidden = len(lines) - height
-    if hidden > 0:
-        lines = [*lines[: height - 1], TextLine(f"… {hidden + 1} more lines: noti-worker status shows them", "yellow")]
-    for line in lines:
+    if len(lines) + len(below) > height:
+        most = max(height // 3, height - len(lines))
+        if (more := len(below) - most) > 0:
+            below = [*below[: most - 1], TextLine(f"… {more + 1} more workers", "yellow")]
+        room = height - len(below)
+        if (hidden := len(lines) - room) > 0:
+            told = TextLine(f"… {hidden + 1} more lines: noti-worker status shows them", "yellow")
+            lines = [*lines[: room - 1], told]
+    for line in (*lines, *below):
         text.append(line.text + "\n", style=line.colour or "")
     text.rstrip()
     return text

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noti_worker.cli import completion
 from noti_worker.cli.place import Place
 from noti_worker.cli.show import show_json
 from noti_worker.domain.errors import ConfigurationError, NotFound
@@ -20,7 +21,12 @@ def webhook() -> None:
 @webhook.command()
 @click.argument("url")
 @click.option("--tenant", default="default", show_default=True, metavar="TENANT", help="Whose messages it receives.")
-@click.option("--account", metavar="NAME", help="The account that sends; needed when there are several for webhooks.")
+@click.option(
+    "--account",
+    metavar="NAME",
+    shell_complete=completion.accounts,
+    help="The account that sends; needed when there are several for webhooks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON: account, tenant, origin, sign_with and secret.")
 @click.pass_obj
 def secret(place: Place, url: str, tenant: str, account: str | None, as_json: bool) -> None:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
+from noti_worker.domain.excerpt import unquoted, without_secrets
+
 NAMES = frozenset(
     {
         "account",
@@ -73,13 +75,7 @@ NUMBERS = frozenset(
 LONGEST_NAME = 120
 LONGEST_TEXT = 400
 
-MOST_CONTENT = 65_536
-"""Characters of each part of a message in which quotations are looked for."""
-
-_WORD = re.compile(r"[^\s<>\"'(),;:=\[\]{}/\\]+")
-_ORDINARY = re.compile("[a-z]+")
 _WORD_ENDS = " \t\r\n<>\"'(),;"
-
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?://|%2f%2f)(\S+)", re.IGNORECASE)
 _HOST = re.compile(r"[\w.:\[\]-]+")
@@ -87,15 +83,8 @@ _HOST = re.compile(r"[\w.:\[\]-]+")
 _ADDRESS = re.compile(
     r"""(?:"[^"\s][^"]*"|(?<![^\s<>"'(),;:=\[\]])[^\s<>"'(),;:=\[\]]+)(?:@|%40)[^\s<>"'(),;:\[\]]+""", re.IGNORECASE
 )
-_NAMED_SECRET = re.compile(
-    r"\b(pass(?:word|wd|phrase)?|pwd|secret|(?:\w*[_-])?token|(?:\w*[_-])?key|apikey|authorization|sig(?:nature)?)"
-    r"(['\"]?\s*[=:]\s*)((?:basic|bearer)\s+)?['\"]?[^\s'\",;&]+",
-    re.IGNORECASE,
-)
-_BEARER = re.compile(r"\b(basic|bearer)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _PATH_OF_URL = re.compile(r"(\burl: |(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?=/))/?\S+", re.IGNORECASE)
 _QUERY = re.compile(r"\?[\w.~%-]+=\S*")
-_TOKEN = re.compile(r"(?<![A-Za-z0-9_+=-])(?=[A-Za-z_+=-]*[0-9])(?=[0-9_+=-]*[A-Za-z])[A-Za-z0-9_+=-]{24,}")
 _NUMBER = re.compile(r"(?<!\w)\+?[0-9][0-9 ().-]{5,}[0-9](?!\w)|[0-9]{7,}")
 _NOT_PERSONAL = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2})?")
 
@@ -124,44 +113,10 @@ def words(text: str, *literals: str | None, content: Sequence[str | None] = ()) 
     if len(text) > 4 * LONGEST_TEXT:
         text = text[: 4 * LONGEST_TEXT]
         text = f"{text[: max(text.rfind(end) for end in _WORD_ENDS) + 1]}…"
-    text = _without_places(_UNPRINTABLE.sub(" ", _unquoted(text, content)))
-    text = _NAMED_SECRET.sub(r"\1\2[secret]", text)
-    text = _BEARER.sub(r"\1 [secret]", text)
+    text = _without_places(_UNPRINTABLE.sub(" ", unquoted(text, content)))
     text = _PATH_OF_URL.sub(r"\1/[…]", text)
-    text = _QUERY.sub("?[…]", text)
-    text = _TOKEN.sub("[token]", text)
+    text = without_secrets(_QUERY.sub("?[…]", text))
     return _capped(_NUMBER.sub(_masked_number, text), LONGEST_TEXT)
-
-
-def _unquoted(text: str, content: Sequence[str | None]) -> str:
-    """Without what also stands in `content`; an ordinary word by itself is no quotation."""
-    known = " ".join(part[:MOST_CONTENT] for part in content if part).lower()
-    if not known:
-        return text
-    known_words = {word.strip(".!?") for word in _WORD.findall(known)}
-
-    def shared(bare: str) -> bool:
-        return bare in known_words or (len(bare) >= 4 and bare in known)
-
-    found = [
-        (word, shared(bare.lower()), len(bare) < 3 or _ORDINARY.fullmatch(bare) is not None)
-        for word in _WORD.finditer(text)
-        for bare in [word.group().strip(".!?")]
-    ]
-    masked: list[re.Match[str]] = []
-    run: list[re.Match[str]] = []
-    for word, quoted, ordinary in [*found, (None, False, True)]:
-        if quoted and word is not None:
-            run.append(word)
-            if not ordinary:
-                masked.append(word)
-        else:
-            masked += run if len(run) >= 3 else []
-            run = []
-    spots = {word.span() for word in masked}
-    for begin, end in sorted(spots, reverse=True):
-        text = f"{text[:begin]}[…]{text[end:]}"
-    return text
 
 
 def _allowed(field: str, value: Any) -> Any:

@@ -72,7 +72,7 @@ def read_json(
     )
 
 
-def read_text(reply: Reply, *, error: str | None = None, keep: Iterable[str] = KEPT) -> Said:
+def read_text(reply: Reply, *, keep: Iterable[str] = KEPT) -> Said:
     """What an answer says whose body is only for people, to a request whose whole URL is a secret."""
     veil = Veil(reply.request, secret_path=True)
     text = _text(reply, veil)
@@ -80,7 +80,6 @@ def read_text(reply: Reply, *, error: str | None = None, keep: Iterable[str] = K
         "answer",
         str(reply.status),
         words=_line(text[: _MOST["words"]]),
-        error=error,
         hint=asked_wait(reply),
         response=_kept(reply, text, veil, keep),
     )

@@ -4,11 +4,12 @@ import base64
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.excerpt import MOST_CONTENT, excerpt
 from noti_worker.domain.headers import HTTP_HEADERS
 from noti_worker.domain.media_type import read_media_type
 from noti_worker.domain.notification import Channel, Message
@@ -130,12 +131,15 @@ class _Webhook:
                 yield key
 
     def read(self, reply: Reply) -> Said:
-        meaning = _MEANING.get(reply.status // 100, "its answer is in the attempts log")
-        fine = 200 <= reply.status < 300
-        return read_text(reply, error=None if fine else f"the endpoint answered {reply.status}: {meaning}")
-
-
-_MEANING = {3: "redirects are not followed, the URL must be the final one"}
+        said = read_text(reply)
+        if 200 <= reply.status < 300:
+            return said
+        if 300 <= reply.status < 400:
+            meaning = "redirects are not followed, the URL must be the final one"
+        else:
+            sent = reply.request.body[:MOST_CONTENT].decode(errors="replace")
+            meaning = excerpt(said.words, sent) or "its answer says nothing else"
+        return replace(said, error=f"the endpoint answered {reply.status}: {meaning}")
 
 
 def _content(message: Message) -> tuple[bytes, str]:

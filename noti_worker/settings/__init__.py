@@ -7,7 +7,7 @@ Every `NOTI_` name with a double underscore is a setting; an unknown one is an e
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +16,11 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets
+from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
 from noti_worker.settings import coercion
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
-from noti_worker.settings.overrides import Table, override
+from noti_worker.settings.overrides import Table, near_miss, override
 from noti_worker.settings.sections import (
     AccountSettings,
     ChannelSettings,
@@ -64,6 +65,9 @@ IN_APP = "in_app"
 
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
+
+OF_EVERY_ACCOUNT = ("provider", "mode", "channels", "proxy", "proxy_guards")
+"""The keys of an account that are not its provider's own."""
 
 _SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics", "retention")
 
@@ -117,7 +121,21 @@ def given(config: Path | None, environ: Mapping[str, str]) -> tuple[Path | None,
     path = _find(config, environ)
     table = _read(path) if path is not None else {}
     override(table, environ)
+    if wrong := near_miss(table, environ, lambda: _keys(table)):
+        raise ConfigurationError(wrong)
     return path, table
+
+
+def _keys(table: Table) -> Iterator[str]:
+    """The keys of all settings, with the channels and the accounts that there are."""
+    accounts = table.get("accounts", {})
+    for line in describe():
+        named = accounts if "NAME" in line.key else Channel if "CHANNEL" in line.key else ("",)
+        for name in named:
+            yield line.key.replace("NAME", name).replace("CHANNEL", name)
+    for name, account in accounts.items():
+        if isinstance(account, Mapping):
+            yield from (f"accounts.{name}.{key}" for key in account)
 
 
 def describe() -> list[SettingLine]:
@@ -127,6 +145,16 @@ def describe() -> list[SettingLine]:
         SettingLine("accounts.NAME.provider", "required", "the provider of the account NAME: smtp, webhook, …"),
         SettingLine("accounts.NAME.mode", "live", "as delivery.mode, for this account; the stricter one applies"),
         SettingLine("accounts.NAME.channels", "all of its provider", "the channels that the account serves, no others"),
+        SettingLine(
+            "accounts.NAME.proxy",
+            "none",
+            "`http://HOST:PORT` of a forward proxy, for providers over HTTP; with a login as env:NAME or file:PATH",
+        ),
+        SettingLine(
+            "accounts.NAME.proxy_guards",
+            "false",
+            "the proxy alone resolves names and refuses private addresses; else we do, and it is asked for addresses",
+        ),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
         *coercion.describe(ChannelSettings, "channels.CHANNEL."),
@@ -168,12 +196,30 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountS
             raise ConfigurationError(f"{where}: the name of an account has small letters, digits, single - and _ only")
         if "provider" not in value:
             raise ConfigurationError(f'{where}.provider: missing; write provider = "smtp", for example')
-        options = {key: option for key, option in value.items() if key not in {"provider", "mode", "channels"}}
+        options = {key: option for key, option in value.items() if key not in OF_EVERY_ACCOUNT}
         provider = coerce(str, value["provider"], f"{where}.provider", secrets, {})
         mode = Mode(str(coerce(Mode, value.get("mode", Mode.LIVE), f"{where}.mode", secrets, {})))
         channels = _serves(value["channels"], f"{where}.channels", secrets) if "channels" in value else ()
-        accounts[name] = AccountSettings(name, str(provider), options, source, mode, channels)
+        proxy, guards = _proxy(value, where, secrets)
+        accounts[name] = AccountSettings(name, str(provider), options, source, mode, channels, proxy, guards)
     return accounts
+
+
+def _proxy(table: Mapping[str, object], where: str, secrets: Secrets) -> tuple[Secret | None, bool]:
+    """The account's forward proxy, and whether it decides where requests may go."""
+    guards = bool(coerce(bool, table.get("proxy_guards", False), f"{where}.proxy_guards", secrets, {}))
+    if "proxy" not in table:
+        if guards:
+            raise ConfigurationError(f"{named(f'{where}.proxy_guards', table['proxy_guards'])}: there is no proxy")
+        return None, False
+    if "@" in str(table["proxy"]):
+        raise ConfigurationError(
+            f"{named(f'{where}.proxy', table['proxy'])}: a login does not stand here itself; put the whole URL where"
+            " env:NAME or file:PATH finds it"
+        )
+    proxy = coerce(Secret, table["proxy"], f"{where}.proxy", secrets, {"plain": True})
+    assert isinstance(proxy, Secret)
+    return proxy, guards
 
 
 def _serves(value: object, where: str, secrets: Secrets) -> tuple[Channel, ...]:

@@ -4,7 +4,8 @@ A settings dataclass may have fields of these types, each also `| None`: str, in
 tuple[str, ...], Secret, a StrEnum, a Literal of strings, a nested settings dataclass. The key is the field's
 name without a trailing underscore. Metadata of a field (`domain.setting.about`): `help` (one sentence), `at_least`
 and `at_most` (bounds, both allowed), `check` (a function that raises ValueError with words for a person), `plain`
-(a Secret that may stand in the file as it is), `derived` (not a key), `shown` (the default in words).
+(a Secret that may stand in the file as it is), `derived` (not a key), `shown` (the default in words), `unit` (of a
+duration: what a number without one probably means, seconds if not said).
 """
 
 import dataclasses
@@ -127,7 +128,10 @@ def coerce(kind: Any, value: object, where: str, secrets: Secrets, metadata: Map
         return parse(cast("type[Any]", kind), value, where, secrets)
     if kind is Secret:
         return _secret(value, where, secrets, plain=bool(metadata.get("plain")))
-    given = _plain(kind, value, where)
+    if kind is timedelta:
+        given: object = _span(value, where, str(metadata.get("unit", "s")))
+    else:
+        given = _plain(kind, value, where)
     _check_bounds(given, value, where, metadata)
     if check := metadata.get("check"):
         try:
@@ -137,12 +141,12 @@ def coerce(kind: Any, value: object, where: str, secrets: Secrets, metadata: Map
     return given
 
 
-def duration(text: str) -> timedelta:
-    """Read "250ms", "2s", "1m30s", "2h", "1d"; raises ValueError with words for a person."""
+def duration(text: str, unit: str = "s") -> timedelta:
+    """Read "250ms", "2s", "1m30s", "2h", "1d"; raises ValueError with words for a person, who may have meant `unit`."""
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
         if re.fullmatch(r"[0-9.]+", text):
-            raise ValueError(f'a number without a unit; {_EXAMPLES} (is it "{text}s"?)')
+            raise ValueError(f'a number without a unit; {_EXAMPLES} (is it "{text}{unit}"?)')
         raise ValueError(_EXAMPLES)
     try:
         return sum(
@@ -187,8 +191,6 @@ def _plain(kind: Any, value: object, where: str) -> object:
         return _texts(value, where)
     if issubclass(kind, StrEnum):
         return _choice({member.value: member for member in kind}, value, where)
-    if kind is timedelta:
-        return _span(value, where)
     if kind is bool:
         return _bool(value, where)
     if kind is int or kind is float:
@@ -226,13 +228,13 @@ def _list_of(text: FromEnvironment, where: str) -> object:
         raise _wrong(where, text, 'write one,two or ["one", "two"]') from None
 
 
-def _span(value: object, where: str) -> timedelta:
+def _span(value: object, where: str, unit: str) -> timedelta:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise _wrong(where, value, f'a number without a unit; {_EXAMPLES} (is it "{value}s"?)')
+        raise _wrong(where, value, f'a number without a unit; {_EXAMPLES} (is it "{value}{unit}"?)')
     if not isinstance(value, str):
         raise _wrong(where, value, _EXAMPLES)
     try:
-        return duration(value)
+        return duration(value, unit)
     except ValueError as error:
         raise _wrong(where, value, str(error)) from None
 

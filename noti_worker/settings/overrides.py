@@ -1,6 +1,6 @@
 """Environment variables over the TOML table: `NOTI_CHANNELS__EMAIL__CONCURRENCY=8`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from noti_worker.domain.errors import ConfigurationError
@@ -27,6 +27,50 @@ def override(table: Table, environ: Mapping[str, str]) -> None:
         path = SHORT.get(name, name).removeprefix(PREFIX).split("__")
         if len(path) > 1:
             _put(table, path, FromEnvironment(text, name))
+
+
+def near_miss(table: Table, environ: Mapping[str, str], known: Callable[[], Iterable[str]]) -> str | None:
+    """Words for a variable of `environ` that is nearly a setting's: `NOTI_WORKER_LEASE`. None when there is none.
+
+    `known` gives the settings' keys, like `worker.lease`. Other `NOTI_` names are somebody's own, and so is what
+    the configuration refers to as `env:NAME`.
+    """
+    own = {value.removeprefix("env:") for value in _texts(table) if value.startswith("env:")}
+    strange = [
+        name
+        for name, text in sorted(environ.items())
+        if name.startswith(PREFIX) and text and "__" not in name and name not in {*SHORT, *own, "NOTI_CONFIG"}
+    ]
+    if not strange:
+        return None
+    names = [*SHORT, "NOTI_CONFIG", *(f"{PREFIX}{key.replace('.', '__').replace('-', '_').upper()}" for key in known())]
+    for name in strange:
+        for right in names:
+            if abs(len(name) - len(right)) <= _NEAR and _edits(name.upper(), right) <= _NEAR:
+                return f"{name} is no setting; did you mean {right}? Rename it if it is something of your own"
+    return None
+
+
+_NEAR = 2
+"""So many letters more, less or other, and it is a slip of the pen."""
+
+
+def _edits(one: str, other: str) -> int:
+    """How many letters must be added, left out or changed to make the one of the other."""
+    row = list(range(len(other) + 1))
+    for number, letter in enumerate(one, 1):
+        before, row[0] = row[0], number
+        for place, wanted in enumerate(other, 1):
+            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (letter != wanted))
+    return row[-1]
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
 
 
 def _put(table: Table, path: list[str], value: FromEnvironment) -> None:

@@ -256,8 +256,11 @@ class MetricsSettings:
     )
 
 
+_AGES = ("sent", "failed", "cancelled", "expired", "suppressed", "logs", "inbox", "attachments")
+
+
 def _age(what: str) -> dict[str, object]:
-    return about(what, at_least=timedelta(hours=1), at_most=timedelta(days=36500), shown="keep for ever")
+    return about(what, at_least=timedelta(hours=1), at_most=timedelta(days=36500), shown="keep for ever", unit="d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +285,17 @@ class RetentionSettings:
     attachments: timedelta | None = field(
         default=None, metadata=_age("delete attachments of this age that no notification names any more")
     )
+    under_a_day: bool = field(
+        default=False, metadata=about("say it together with an age of less than a day; else such an age is refused")
+    )
+
+    def __post_init__(self) -> None:
+        short = [key for key in _AGES if (age := getattr(self, key)) is not None and age < timedelta(days=1)]
+        if short and not self.under_a_day:
+            raise ConfigurationError(
+                f"{short[0]} ({written(getattr(self, short[0]))}) is less than a day, and what is deleted is gone:"
+                ' write days ("30d"), or say under_a_day = true as well'
+            )
 
     @property
     def ages(self) -> Ages:
@@ -301,7 +315,8 @@ class RetentionSettings:
 class AccountSettings:
     """A named account of a provider. `options` are the provider's own settings, not read yet.
 
-    `channels` limits it to those that it names; empty: all that its provider serves.
+    `channels` limits it to those that it names; empty: all that its provider serves. What goes over HTTP goes through
+    `proxy`, which with `proxy_guards` decides where it may go.
     """
 
     name: str
@@ -310,6 +325,8 @@ class AccountSettings:
     source: str = ""  # the file's name and a colon, for errors
     mode: Mode = Mode.LIVE
     channels: tuple[Channel, ...] = ()
+    proxy: Secret | None = None
+    proxy_guards: bool = False
 
     @property
     def where(self) -> str:

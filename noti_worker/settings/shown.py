@@ -10,7 +10,7 @@ from typing import Any
 
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.secret import Secret
-from noti_worker.settings import given, load, parse
+from noti_worker.settings import OF_EVERY_ACCOUNT, AccountSettings, given, load, parse
 from noti_worker.settings.coercion import FromEnvironment, keys, written
 
 DEFAULT = "default"
@@ -28,19 +28,22 @@ class Shown:
     origin: str
 
 
-class _Unread:
+class Unread:
     """Port Secrets that opens nothing: it works where the worker's secrets cannot be read."""
 
     def resolve(self, reference: str) -> Secret:
+        """Whatever is named: three stars."""
         return Secret("***")
 
 
-def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str], type[Any]]) -> Iterator[Shown]:
-    """All settings in the order of the documentation; `keys_of` gives a provider's settings dataclass by its name.
+def show(
+    config: Path | None, environ: Mapping[str, str], keys_of: Callable[[AccountSettings], type[Any]]
+) -> Iterator[Shown]:
+    """All settings in the order of the documentation; `keys_of` gives the settings dataclass of an account's provider.
 
     Raises ConfigurationError as `load` does, except for secrets that cannot be read.
     """
-    secrets = _Unread()
+    secrets = Unread()
     settings = load(config, environ, secrets)
     path, table = given(config, environ)
     where = {} if path is None else {key: f"{path}:{line}" for key, line in lines(path.read_text("utf-8")).items()}
@@ -49,9 +52,9 @@ def show(config: Path | None, environ: Mapping[str, str], keys_of: Callable[[str
 
     yield from _walk(settings.database, ("database",), where)
     for name, account in settings.accounts.items():
-        for key in ("provider", "mode", "channels"):
-            yield _shown(("accounts", name, key), getattr(account, key) or None, where)
-        own = parse(keys_of(account.provider), account.options, account.where, secrets)
+        for key in OF_EVERY_ACCOUNT:
+            yield _shown(("accounts", name, key), None if getattr(account, key) == () else getattr(account, key), where)
+        own = parse(keys_of(account), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:
         yield _shown(("routes", channel.value), settings.routes.get(channel), where)

@@ -45,6 +45,11 @@ class Answer:
         self._keeps_open = "close" not in connection and (minor >= 1 or "keep-alive" in connection)
         self._has_body = method != "HEAD" and self.status not in _WITHOUT_BODY
 
+    @property
+    def rest(self) -> bool:
+        """True when more was read than the head."""
+        return bool(self._buffer)
+
     def body(self, most: int) -> tuple[bytes, bool]:
         """What came of the body, and whether anything of it is missing: the status counts, with or without it.
 

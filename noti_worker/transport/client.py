@@ -13,14 +13,17 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout, SSLError
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.said import Said
+from noti_worker.domain.secret import Secret
 from noti_worker.transport.answer import Answer
-from noti_worker.transport.connections import Pools
+from noti_worker.transport.connections import Dial, Pools
 from noti_worker.transport.deadline import Call, under_way
 from noti_worker.transport.dial import Dialler, NotSent
 from noti_worker.transport.guard import Guard, Refused, Target
 from noti_worker.transport.lookup import Resolver
 from noti_worker.transport.messages import Reply, Request
+from noti_worker.transport.proxy import Proxy
 from noti_worker.transport.tls import Trust
 
 LARGEST_BODY = 64 * 1024
@@ -45,51 +48,80 @@ def open_client(
     allow_http: bool = False,
     ca_file: str | None = None,
     trust: Trust | None = None,
+    proxy: Secret | None = None,
+    proxy_guards: bool = False,
 ) -> "Client":
     """A client of its own, with its own connections, for `concurrency` sends at once.
 
     `allow_networks` opens private networks (CIDR) on all their ports, `allow_http` lets requests go
     unencrypted, the certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises
-    ConfigurationError that names the setting. `trust` has the contexts that accounts share.
+    ConfigurationError that names the setting. `trust` has the contexts that accounts share. `proxy` is the URL of a
+    forward proxy, and with `proxy_guards` it alone decides where requests may go.
     """
+    if proxy_guards and allow_networks:
+        raise ConfigurationError(
+            "allow_networks does nothing where proxy_guards = true leaves it to the proxy where requests may go:"
+            " remove one of them"
+        )
     guard = Guard(allow_networks, allow_http=allow_http)
     context = (trust or Trust()).context("http", ca_file)
-    adapter = _Adapter(Dialler(resolver, guard.check), context, concurrency)
-    return Client(guard, adapter, now)
+    if proxy is None:
+        dial = Dialler(resolver, guard.check).dial
+        return Client(guard, _Adapter({"http": dial, "https": dial}, context, concurrency), now)
+    through = Proxy(proxy, proxy_guards, guard, resolver)
+    adapter = _Adapter({"http": through.dial, "https": through.tunnel}, context, concurrency)
+    return Client(guard, adapter, now, through)
 
 
 class Client:
     """Sends requests of one account; used by several threads at once."""
 
-    def __init__(self, guard: Guard, adapter: "_Adapter", now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, guard: Guard, adapter: "_Adapter", now: Callable[[], datetime], proxy: Proxy | None = None
+    ) -> None:
         self._guard = guard
         self._adapter = adapter
         self._now = now
+        self._proxy = proxy
+
+    @property
+    def proxied(self) -> bool:
+        """True when requests go through a proxy."""
+        return self._proxy is not None
 
     def send(self, request: Request, limit: float) -> Reply | Said:
         """Send `request` once and read the answer, all within `limit` seconds.
 
         No redirect is followed, nothing is tried twice, no proxy or password of the environment is used.
-        When there is no answer, Said has no status and tells what is known: stage `connect` or `tls` when surely
-        nothing was sent, `answer` when it may have been, `guard` when it may not go there (code `bad_url`,
-        `bad_header` or `ssrf_blocked`).
+        When there is no answer, Said has no status and tells what is known: stage `proxy`, `connect` or `tls` when
+        surely nothing was sent, `answer` when it may have been, `guard` when it may not go there (code `bad_url`,
+        `bad_header`, `ssrf_blocked` or `proxy_resolves`).
         """
         try:
             prepared = _Prepared(request, self._guard.target(request.url))
+            path = prepared.target.path
+            over = self._proxy if prepared.target.scheme == "http" else None  # who gets the request itself
+            if over is not None:
+                path = over.absolute(prepared.target)
+                prepared.headers.update(over.headers)
         except Refused as refused:
             return Said("guard", code=refused.code, error=str(refused))
-        with under_way(limit, prepared.target.path) as call:
+        with under_way(limit, path) as call:
             try:
                 answer: Any = self._adapter.send(prepared, stream=True, timeout=limit)
             except Refused as refused:
                 return Said("guard", code=refused.code, error=str(refused))
             except NotSent as error:
-                return Said("connect", code=error.code, error=str(error))
+                return Said(error.stage, code=error.code, error=str(error))
             except (requests.RequestException, HTTPError) as error:
                 return _broken(call, error)
             assert isinstance(answer, Answer)
             body, truncated = answer.body(LARGEST_BODY)
             headers = {name: value[:LARGEST_HEADER] for name, value in answer.headers.items()}
+            if over is not None:
+                body = over.veiled(body)
+            if over is not None and answer.status == 407:  # an endpoint can say so too, and not for the account
+                return Said("connect", code="proxy_407", error="answered 407: the proxy refuses us or our login")
             return Reply(answer.status, headers, body, request, self._now(), truncated)
 
     def close(self) -> None:
@@ -113,14 +145,14 @@ class _Prepared(requests.PreparedRequest):
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, dialler: Dialler, tls: ssl.SSLContext, concurrency: int) -> None:
-        self._dialler = dialler
+    def __init__(self, dials: Mapping[str, Dial], tls: ssl.SSLContext, concurrency: int) -> None:
+        self._dials = dials
         self._tls = tls
         super().__init__(pool_connections=2 * concurrency, pool_maxsize=concurrency, max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: Any) -> None:
         self.poolmanager: Pools = Pools(
-            self._dialler, num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._tls
+            self._dials, num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._tls
         )
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:

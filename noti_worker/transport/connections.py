@@ -1,7 +1,7 @@
 """HTTP connections and the pools that keep them: what urllib3 does, with our own way of connecting."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -10,7 +10,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from noti_worker.transport.answer import Answer
 from noti_worker.transport.deadline import current
-from noti_worker.transport.dial import Dialler
+
+Dial = Callable[[str, int, float], socket.socket]
+"""A line to a host and port before a monotonic instant; raises Refused or NotSent."""
 
 STALE = 5.0
 """Seconds after which an idle connection is not used again: the peer may just be closing it, and a request
@@ -20,13 +22,13 @@ that meets the closing looks like one whose answer was lost."""
 class _Line(HTTPConnection):
     """A connection that dials by our rules, speaks within the call's time and notes when a byte may be gone."""
 
-    dialler: Dialler
+    dial: Dial
     idle_since = 0.0
     _method = ""
 
     def _new_conn(self) -> socket.socket:
         call = current()
-        connected = self.dialler.dial(self._dns_host, self.port, call.ends_at)
+        connected = self.dial(self._dns_host, self.port, call.ends_at)
         call.stage = "tls"
         return connected
 
@@ -60,11 +62,11 @@ class _TlsLine(_Line, HTTPSConnection):
 
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Line  # type: ignore[assignment]
-    dialler: Dialler
+    dial: Dial
 
     def _new_conn(self) -> Any:
         line: Any = super()._new_conn()
-        line.dialler = self.dialler
+        line.dial = self.dial
         return line
 
     def _get_conn(self, timeout: float | None = None) -> Any:
@@ -86,9 +88,10 @@ class _TlsPool(_Pool, HTTPSConnectionPool):
 class Pools(PoolManager):
     """One pool per scheme, host and port, the least recently used given up first."""
 
-    def __init__(self, dialler: Dialler, **options: Any) -> None:
+    def __init__(self, dials: Mapping[str, Dial], **options: Any) -> None:
+        """`dials` opens a line for each scheme."""
         super().__init__(**options)
-        self._dialler = dialler
+        self._dials = dials
         self.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def at(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
@@ -98,8 +101,8 @@ class Pools(PoolManager):
         key: Any = (scheme, host, port)
         return self.connection_from_pool_key(key, context)
 
-    def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        pool = super()._new_pool(*args, **kwargs)
+    def _new_pool(self, scheme: str, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = super()._new_pool(scheme, *args, **kwargs)
         assert isinstance(pool, _Pool)
-        pool.dialler = self._dialler
+        pool.dial = self._dials[scheme]
         return pool

@@ -28,12 +28,15 @@ def only_here(address: str, port: int) -> None:
 class NotSent(Exception):
     """No connection came about, so nothing was sent; `code` for rules, the message for a person.
 
-    `looking` tells that the host's name was still looked up, `reason` is the message without what was tried.
+    `looking` tells that the host's name was still looked up, `reason` is the message without what was tried, `stage`
+    is `proxy` when it is the fault of the account's proxy.
     """
 
-    def __init__(self, code: str, message: str, reason: str = "", *, looking: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str, reason: str = "", *, looking: bool = False, stage: str = "connect"
+    ) -> None:
         super().__init__(message)
-        self.code, self.reason, self.looking = code, reason or message, looking
+        self.code, self.reason, self.looking, self.stage = code, reason or message, looking, stage
 
 
 class Dialler:
@@ -48,6 +51,10 @@ class Dialler:
 
         Raises Refused or NotSent.
         """
+        return _first(self.permitted(host, port, ends_at), ends_at)
+
+    def permitted(self, host: str, port: int, ends_at: float) -> "list[tuple[int, tuple[Any, ...]]]":
+        """The addresses of `host` that connections may go to, one at least; raises as `dial`."""
         try:
             addresses = self._resolver.resolve(host, port, max(0.0, ends_at - monotonic()), self)
         except TimeoutError:
@@ -63,7 +70,7 @@ class Dialler:
                 refusal = refused
         if not permitted:
             raise refusal or NotSent("dns", "the host's name has no address", looking=True)
-        return _first(permitted, ends_at)
+        return permitted
 
 
 def _first(addresses: list[tuple[int, tuple[Any, ...]]], ends_at: float) -> socket.socket:

@@ -34,6 +34,11 @@ class HttpSender:
         self._translation = translation
         self._client = client
 
+    @property
+    def proxied(self) -> bool:
+        """True when it goes out through a proxy."""
+        return self._client.proxied
+
     def send(self, message: Message, limit: float) -> Said:
         """One message, all its requests within `limit` seconds."""
         try:

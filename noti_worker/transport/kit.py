@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Message
 from noti_worker.domain.said import Said
+from noti_worker.domain.secret import Secret
 from noti_worker.transport.lookup import Resolver
 from noti_worker.transport.tls import Trust
 
@@ -31,16 +32,23 @@ class Kit:
         resolver: Resolver | None = None,
         concurrency: int = 20,
         trust: Trust | None = None,
+        proxy: Secret | None = None,
+        proxy_guards: bool = False,
     ) -> None:
-        """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts."""
+        """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts.
+
+        `proxy` is the account's forward proxy for HTTP; with `proxy_guards` it decides where requests may go.
+        """
         self.now = now
         self.concurrency = concurrency
         self._resolver = resolver or Resolver()
         self._trust = trust or Trust()
+        self._proxy = proxy
+        self._proxy_guards = proxy_guards
 
-    def of(self, concurrency: int) -> "Kit":
+    def of(self, concurrency: int, proxy: Secret | None = None, *, proxy_guards: bool = False) -> "Kit":
         """The kit of an account through which `concurrency` messages go at once; resolver and trust are shared."""
-        return Kit(self.now, self._resolver, concurrency, self._trust)
+        return Kit(self.now, self._resolver, concurrency, self._trust, proxy, proxy_guards)
 
     def anew(self) -> "Kit":
         """A kit that reads anew whom to trust: certificates may have changed since the last configuration."""
@@ -71,6 +79,8 @@ class Kit:
             allow_http=allow_http,
             ca_file=ca_file,
             trust=self._trust,
+            proxy=self._proxy,
+            proxy_guards=self._proxy_guards,
         )
         return HttpSender(translation, client)
 
@@ -87,8 +97,9 @@ class Kit:
         """A sender over kept lines of text to a server; it has `check` besides.
 
         With `encrypted` the conversation may ask for TLS, at the beginning or on the way. `only_here` refuses all
-        addresses that leave this machine. Raises ConfigurationError that names `ca_file`.
+        addresses that leave this machine. Raises ConfigurationError that names `ca_file` or `proxy`.
         """
+        self._without_proxy()
         from noti_worker.transport.dial import Dialler, anywhere
         from noti_worker.transport.dial import only_here as here
         from noti_worker.transport.lines import Lines
@@ -99,9 +110,19 @@ class Kit:
     def blocking(self, call: Callable[[Message, float], Said], close: Callable[[], Any] | None = None) -> "Blocking":
         """A sender of what can only be called and waited for (an SDK), or needs no I/O.
 
-        `call(message, limit)` is done within `limit` seconds, and is used by several threads at once.
+        `call(message, limit)` is done within `limit` seconds, and is used by several threads at once. Raises
+        ConfigurationError when the account has a proxy.
         """
+        self._without_proxy()
         return Blocking(call, close)
+
+    def _without_proxy(self) -> None:
+        """Only HTTP goes through a proxy: whoever configures one must not believe that the rest does."""
+        if self._proxy is not None:
+            raise ConfigurationError(
+                "proxy: only what is sent over HTTP goes through a proxy, and this provider sends otherwise: remove"
+                " the key; mail behind a firewall goes through a relay of yours"
+            )
 
 
 class Blocking:

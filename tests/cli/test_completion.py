@@ -73,7 +73,13 @@ def test_commands_options_values_and_names_are_completed(shell: str, program: di
     assert complete(shell, program, "send", "--channel", "we") == {"webhook"}
     assert complete(shell, program, "provider", "t") == {"test"}
     assert complete(shell, program, "docs", "conf") == {"configuration"}
-    assert complete(shell, program, "--config", str(config), "provider", "test", "re") == {"relay"}
+    assert complete(shell, program, "docs", "operations", "NotiOld") == {"NotiOldestDueTooOld"}
+    assert complete(shell, program, "pause", "channel", "we") == {"webhook"}
+    for words in (
+        ("provider", "test"), ("circuits", "close"), ("circuits", "open"), ("pause", "account"), ("resume", "account"),
+        ("list", "--account"), ("requeue", "--provider"), ("send", "--provider"), ("webhook", "secret", "--account"),
+    ):  # fmt: skip
+        assert complete(shell, program, "--config", str(config), *words, "re") == {"relay"}, words
 
 
 def test_a_wrong_configuration_completes_to_nothing(program: dict[str, str]) -> None:

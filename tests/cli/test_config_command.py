@@ -160,3 +160,11 @@ def test_a_program_is_run_for_a_configuration_that_is_named_alone(bare: Invoke, 
     assert refused.exit_code == 78
     assert "programs are run only for a configuration that is named" in refused.stderr
     assert bare("--config", str(here), "webhook", "secret", "https://example.com/hooks").stdout.startswith("whsec_")
+
+
+def test_a_provider_that_does_not_exist_is_named_with_its_place(bare: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.relay]\nprovider = "smpt"\n')
+    result = bare("--config", str(file), "config", "show")
+    assert result.exit_code == 78
+    assert f"{file}: accounts.relay.provider: provider 'smpt' does not exist; did you mean \"smtp\"?" in result.stderr

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from noti_worker import __version__
+from noti_worker.cli.provider import PROXIES
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
 from noti_worker.store.people.doctor import PATIENCE, server, stuck, upkeep
@@ -89,6 +90,18 @@ def test_a_wrong_configuration_ends_with_78(bare: Invoke, tmp_path: Path) -> Non
     assert finding["level"] == "problem"
     assert "batch_size" in finding["what"]
     assert "noti-worker docs configuration" in finding["todo"]
+
+
+def test_a_proxy_of_the_environment_is_passed_by(
+    doctor: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.hooks]\nprovider = "webhook"\nunsigned = true\n')
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://user:hush@proxy:3128")
+    [said, _] = told(doctor("--config", str(file)), "account", "ok")
+    assert said.startswith("HTTP_PROXY is set and not used, hooks goes out directly")
 
 
 def test_a_wrong_account_ends_with_78_and_the_database_is_looked_at_all_the_same(
@@ -451,7 +464,7 @@ def test_safe_mode_is_a_warning(
 
 def test_due_rows_without_a_worker_are_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
     life(connection, "pending")
-    assert told(doctor(exits=1), "workers") == ["no worker is running, and 1 rows are due → start one: noti-worker run"]
+    assert told(doctor(exits=1), "workers") == ["no worker is running, and 1 row is due → start one: noti-worker run"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -461,7 +474,7 @@ def test_a_channel_that_no_living_worker_serves_is_a_problem(
     life(connection, "pending", channel="sms", recipient="+4915112345678")
     life(connection, "pending")
     [finding] = told(doctor(exits=1), "rows")
-    assert finding.startswith("1 sms rows wait, and no living worker serves sms")
+    assert finding.startswith("1 sms row waits, and no living worker serves sms")
 
 
 def test_a_lapsed_lease_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
@@ -478,7 +491,7 @@ def test_rows_that_wait_for_a_person_are_told_with_the_command(
     life(connection, "held")
     life(connection, "unknown")
     held, unknown = sorted(told(doctor(), "rows", "warning"))
-    assert "rows are held" in held
+    assert "1 email row is held" in held
     assert "may have been sent or not" in unknown
     released = noti(*held.split("noti-worker ")[1].split(), "--yes")
     assert released.exit_code == 0, released.output

@@ -68,7 +68,7 @@ def test_off_a_terminal_it_wants_a_yes_beforehand(operator: Invoke, connection: 
     for words, given in (((ADA,), ""), (("-",), f"{ADA}\n"), ((ADA,), "y\n")):
         refused = operator("erase", *words, stdin=given)
         assert refused.exit_code == 2
-        assert "will lose their content for good, and nobody can be asked: --yes does it" in refused.stderr
+        assert "will lose its content for good, and nobody can be asked: --yes does it" in refused.stderr
     assert row(connection, one)["recipient"] == ADA
     assert operator("erase", ADA, "--dry-run").exit_code == 0
 
@@ -78,7 +78,7 @@ def test_it_asks_first_on_a_terminal(
 ) -> None:
     [one] = insert(connection, recipient=ADA)
     shown = in_terminal("erase", ADA, keys="n\n", NOTI_DATABASE_URL=database_url)
-    assert "1 notifications will lose their content for good. Go on?" in shown
+    assert "1 notification will lose its content for good. Go on?" in shown
     assert row(connection, one)["recipient"] == ADA
 
 

@@ -246,13 +246,3 @@ def test_the_process_ends_as_its_command_says(database_url: str) -> None:
 def test_a_database_on_the_command_line_wins(noti: Invoke, empty_database_url: str) -> None:
     assert noti("status").exit_code == 0
     assert noti("--database-url", empty_database_url, "status").exit_code == 1
-
-
-def test_docs_lists_its_pages_and_prints_them(bare: Invoke) -> None:
-    pages = [line.split()[0] for line in bare("docs").stdout.splitlines()]
-    assert {"quickstart", "configuration"} <= set(pages)
-    for page in pages:
-        assert bare("docs", page).stdout.startswith("# ")
-    unknown = bare("docs", "quickstrat")
-    assert unknown.exit_code == 1
-    assert "did you mean quickstart?" in unknown.stderr

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from noti_worker import providers
+from noti_worker.cli.provider import PROXIES
 from noti_worker.domain.notification import Channel
 from tests.certificates import Authority
 from tests.cli.conftest import Invoke, read
+from tests.forward_proxy import ForwardProxy
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.conftest import SECRET
@@ -96,6 +98,31 @@ def test_a_webhook_goes_out_signed_and_its_answer_is_printed(noti_test: Invoke) 
         [request] = receiver.received
         assert request.body == b'{"a": 1}'
         assert request.headers["webhook-signature"].startswith("v1,")
+
+
+def test_a_proxy_of_the_environment_is_passed_by_and_that_is_said(
+    noti_test: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://user:hush@127.0.0.1:1")
+    said = "https_proxy is set and not used, hooks goes out directly: accounts.NAME.proxy names a proxy\n"
+    with MisbehavingServer() as receiver, ForwardProxy() as proxy:
+        result = noti_test("test", "hooks", "--to", receiver.url("/ok"))
+        assert (result.exit_code, result.stderr) == (0, said)
+        monkeypatch.setenv("NOTI_ACCOUNTS__HOOKS__PROXY", proxy.url)
+        result = noti_test("test", "hooks", "--to", receiver.url("/ok"))
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert proxy.asked == [receiver.url("/ok")]
+    assert noti_test("test", "relay", "--to", "me@example.net").stderr == ""
+
+
+def test_only_accounts_over_http_take_a_proxy(noti_test: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    for account in ("relay", "trial"):
+        monkeypatch.setenv(f"NOTI_ACCOUNTS__{account.upper()}__PROXY", "http://proxy:3128")
+        result = noti_test("test", account, "--to", "me@example.net", "--channel", "email")
+        assert result.exit_code == 78
+        assert f"accounts.{account}: proxy: only what is sent over HTTP goes through a proxy" in result.stderr
 
 
 def test_the_channel_must_be_said_when_the_account_serves_several(noti_test: Invoke) -> None:

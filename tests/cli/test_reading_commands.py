@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from noti_worker.store.queue import PostgresQueue
 from tests.cli.conftest import Invoke, read
 from tests.store import rows
 from tests.store.lives import claim, end, life, queue
+from tests.system.daemon import member_of
 
 Connection = psycopg.Connection[Any]
 
@@ -212,6 +214,48 @@ def test_why_says_by_which_ids_to_ask_and_who_sent_it(noti: Invoke, connection: 
         ("lost", "barn:8#2", None),
         ("sent", "mill:4711#1", "4Xy"),
     ]
+
+
+def test_why_full_prints_all_that_is_kept_of_the_answers(
+    noti: Invoke, connection: Connection, database_url: str
+) -> None:
+    rows.insert(connection, max_retries=5)
+    web = {"status": 503, "headers": {"server": "x"}, "body": "call ann@example.com\nor wait \x1b[2J"}
+    mail = {"conversation": [{"stage": "rcpt", "code": 451, "text": "4.7.1 <ann@example.com> later", "ms": 3.2}]}
+    again = Verdict(Status.RETRYING, "not accepted for now", wait=timedelta(0))
+    with closing(PostgresQueue(Database(Secret(database_url)))) as worker:
+        for response in (web, mail, None):
+            outcome = Outcome(Kind.TRANSIENT, code="503", error="they said no", response=response)
+            worker.record(1, [rows.tried(row, verdict=again, outcome=outcome) for row in rows.claim(worker)])
+    masked, full = (noti("why", "1", *words).stdout for words in ((), ("--full",)))
+    assert full.startswith(masked[: masked.index("  next ")])
+    assert [line.rstrip() for line in full.partition("  next ")[2].splitlines()[2:]] == [
+        "try 1, relay, retrying: what was answered",
+        "  status: 503",
+        '  headers: {"server": "x"}',
+        "  body: call ann@example.com or wait \N{REPLACEMENT CHARACTER}[2J",
+        "",
+        "try 2, relay, retrying: what was answered",
+        "  stage  code  answer                         time",
+        "  rcpt   451   4.7.1 <ann@example.com> later  3 ms",
+        "",
+        "try 3, relay, retrying: nothing is kept of an answer",
+    ]
+    told = read(noti("why", "1", "--full", "--json"))
+    assert [one["response"] for one in told["answers"]] == [web, mail, None]
+    connection.execute("SELECT noti.erase('ann@example.com', NULL, 0, 1000, false)")
+    erased = read(noti("why", "1", "--full", "--json"))
+    assert [one["response"] for one in erased["answers"]] == [None, None, None]
+
+
+def test_answers_in_full_are_for_operators(bare: Invoke, connection: Connection, database_url: str) -> None:
+    made = life(connection, "failed")
+    for role, code in (("noti_operator", 0), ("noti_readonly", 1)):
+        url = member_of(role, database_url)
+        assert bare("--database-url", url, "why", str(made)).exit_code == 0
+        result = bare("--database-url", url, "why", str(made), "--full")
+        assert result.exit_code == code, result.stderr
+    assert "it is for members of noti_operator" in result.stderr
 
 
 def test_on_a_terminal_the_table_is_drawn_and_content_is_no_markup(

@@ -13,6 +13,7 @@ from noti_worker.store.client import Fields
 from tests.cli.conftest import Invoke, read
 from tests.cli.test_main import options_of
 from tests.store.lives import claim, end
+from tests.system.daemon import member_of
 
 Connection = psycopg.Connection[Any]
 
@@ -45,7 +46,7 @@ def test_every_field_has_its_option(noti: Invoke, connection: Connection) -> Non
         "--entity": "order:17",
         "--priority": "high",
         "--send-at": "2030-01-02T03:04:05Z",
-        "--expires-at": "2030-01-02T04:04:05+01:00",
+        "--expires-at": "2030-01-02T05:04:05+01:00",
         "--idempotency-key": "order-17",
         "--max-retries": "7",
         "--category": "billing",
@@ -86,19 +87,84 @@ def test_a_span_counts_from_the_databases_now(noti: Invoke, connection: Connecti
     assert stored["expires_at"] > stored["send_at"]
 
 
-def test_a_dry_run_lets_the_database_check_and_keeps_nothing(noti: Invoke, connection: Connection) -> None:
+def test_a_dry_run_keeps_nothing(noti: Invoke, connection: Connection) -> None:
     result = noti(*PLAIN, "--body", "x", "--dry-run")
     assert result.stdout.startswith("would queue: email to ada@example.com, due 20")
+    assert result.stdout.endswith("; no account for it is known here\n")
     found = read(noti(*PLAIN, "--body", "x", "--dry-run", "--json"))
-    assert (found["dry_run"], found["notification_id"], found["status"]) == (True, None, "pending")
+    assert [found[name] for name in ("dry_run", "notification_id", "status", "account")] == [
+        True,
+        None,
+        "pending",
+        None,
+    ]
     assert connection.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (0,)
     assert noti(*PLAIN, "--body", "x", "--subject", "x" * 5000, "--dry-run").exit_code == 1
+
+
+def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
+    noti: Invoke, connection: Connection, tmp_path: Path
+) -> None:
+    connection.execute("INSERT INTO noti.workers (worker_id, state) VALUES (1, '{}')")
+    connection.execute(
+        "INSERT INTO noti.worker_routes (worker_id, channel, account, provider, mode, position) VALUES"
+        " (1, 'email', 'relay', 'smtp', 'live', 1), (1, 'email', 'own', 'not_installed_here', 'live', 2)"
+    )
+    words = (*PLAIN, "--body", "x", "--dry-run")
+    assert noti(*words).stdout.endswith(", through relay\n")
+    assert noti(*words, "--provider", "own").stdout.endswith(", through own\n")
+    file = tmp_path / "noti.toml"  # its secret is not even read
+    file.write_text(
+        '[accounts.local]\nprovider = "smtp"\nhost = "h"\nusername = "u"\n'
+        'password = "env:NOT_SET"\nfrom = "a@b.example"'
+    )
+    assert noti("--config", str(file), *words).stdout.endswith(", through local\n")
+    file.write_text(file.read_text() + '\nmode = "dry"')
+    assert "it would end as suppressed: dry mode" in noti("--config", str(file), *words).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--template", "nothing"), "template 'nothing' does not exist for tenant 'default'"),
+        (("--template", "hello"), "'name' is undefined"),
+        (("--template", "hello", "--data", '{"name": "Ada"}'), None),
+        (("--template", "broken", "--data", '{"name": "Ada"}'), "template"),
+        (("--body", "x", "--recipient", "no at"), "it would end as failed: the recipient is not one e-mail address"),
+        (("--body", "x", "--options", '{"cd": ["a@example.com"]}'), "options.cd"),
+        (("--body", "x", "--options", '{"attachments": ["0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"]}'), "attachment"),
+        (("--body", "x" * 20_000, "--subject", "a\nb"), "the subject holds a line break"),
+        (("--body", "x", "--provider", "smpt"), "provider 'smpt' is neither an account nor a provider of email"),
+        (("--body", "x", "--expires-at", "2001-01-01T00:00:00Z"), "expired"),
+        (("--body", "x", "--send-at", "5s", "--expires-at", "1s"), "expires_at is not after send_at"),
+    ],
+)
+@pytest.mark.parametrize("role", [None, "noti_app"])
+def test_a_dry_run_checks_as_delivery_does(
+    bare: Invoke,
+    connection: Connection,
+    database_url: str,
+    role: str | None,
+    words: tuple[str, ...],
+    sentence: str | None,
+) -> None:
+    connection.execute(
+        "INSERT INTO noti.templates (template_id, body) VALUES ('hello', 'Hi {{ name }}'), ('broken', 'Hi {{ name')"
+    )
+    url = database_url if role is None else member_of(role, database_url)
+    result = bare("--database-url", url, *PLAIN, *words, "--dry-run")
+    if sentence is None:
+        assert result.exit_code == 0, result.stderr
+    else:
+        assert result.exit_code == 1
+        assert sentence in result.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ((), "there is nothing to send"),
+        (("--body", "x", "--send-at", "5s", "--expires-at", "5s"), "it would expire before it may be sent"),
         (("--body", "x", "--entity", "order"), "entity_type and entity_id"),
         (("--body", "x", "--subject", "x" * 5000), "subject is larger than 4096 bytes"),
     ],

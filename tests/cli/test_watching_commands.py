@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -19,7 +20,7 @@ import psycopg
 import pytest
 
 from noti_worker import __version__
-from noti_worker.cli.picture import TextLine, picture
+from noti_worker.cli.picture import TextLine, picture, workers
 from noti_worker.cli.watching import _text
 from noti_worker.store.people.overview import overview
 from noti_worker.store.people.source import for_people
@@ -73,7 +74,9 @@ def test_status_of_an_empty_database_says_so_and_which_it_is(
     about = {"database": f"{name} on {connection.info.host}", "configuration": str(config), "version": __version__}
     for words in (("status", "--json"), ("doctor", "--json")):
         assert json.loads(noti(*words).stdout)["about"] == about
-    assert noti("doctor").stdout.splitlines()[0] == result.stdout.splitlines()[0].replace("none", str(config))
+    told, _, clock = result.stdout.splitlines()[0].rpartition("; ")
+    assert noti("doctor").stdout.splitlines()[0] == told.replace("none", str(config))
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ", clock)
 
 
 def test_an_installation_whose_only_row_expired_does_not_say_that_nothing_failed(
@@ -192,6 +195,7 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
         " SELECT 1, n, n, 'retrying', 'relay', 'throttled' FROM generate_series(1, 3) n"
     )
     found = read(noti("status", "--json"))
+    assert datetime.fromisoformat(found.pop("at")).tzinfo is not None
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
         "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
                      "oldest_due_seconds", "bounded"],
@@ -224,8 +228,10 @@ def test_status_watches_until_it_is_interrupted(database_url: str, words: tuple[
     first, second = watcher.stdout.readline(), watcher.stdout.readline()
     watcher.send_signal(signal.SIGINT)
     _, errors = watcher.communicate(timeout=10)
-    assert first == second
-    assert first.startswith('{"channels": [], "rates": {')
+    looks = [json.loads(line) for line in (first, second)]
+    assert looks[0].pop("at") < looks[1].pop("at")
+    assert looks[0] == looks[1]
+    assert list(looks[0])[:2] == ["channels", "rates"]
     assert (watcher.returncode, errors) == (0, "")
 
 
@@ -236,7 +242,7 @@ def test_the_live_picture_fits_the_terminal(connection: Connection, database_url
     connection.execute("UPDATE noti.workers SET host = 'worker-17.production.eu-central-1.example.com'")
     with for_people(database_url) as people:
         now = overview(people)
-    lines = [line.text for line in picture(now, width)]
+    lines = [line.text for line in (*picture(now, width), *workers(now, width))]
     assert max(map(len, lines)) <= width
     paused = next(number for number, line in enumerate(lines) if line.startswith("PAUSED tenant acme"))
     assert lines[paused + 1].endswith("(bill unpaid)")  # what is too long for a line goes on in the next one
@@ -283,7 +289,22 @@ def test_a_low_terminal_says_that_there_is_more() -> None:
     assert shown[-1] == "… 7 more lines: noti-worker status shows them"
 
 
-def test_top_is_live_until_ctrl_c(connection: Connection, database_url: str) -> None:
+def test_workers_stay_visible_on_a_low_terminal() -> None:
+    lines = [TextLine(f"line {number}") for number in range(30)]
+    few = [TextLine(""), TextLine("worker"), TextLine("7"), TextLine("8")]
+    shown = _text(lines, 24, few).plain.splitlines()
+    assert (len(shown), shown[-3:], shown[18]) == (24, ["worker", "7", "8"], "line 18")
+    assert shown[19] == "… 11 more lines: noti-worker status shows them"
+    many = [*few, *(TextLine(str(number)) for number in range(9, 40))]
+    shown = _text(lines, 24, many).plain.splitlines()
+    assert (len(shown), shown[-1], shown[-7]) == (24, "… 28 more workers", "worker")
+    assert (
+        _text(lines[:10], 24, many).plain.splitlines()[-1] == "… 22 more workers"
+    )  # where there is room, it is theirs
+
+
+@pytest.mark.parametrize("ended_by", ["Ctrl-C", "q"])
+def test_top_is_live_until_ctrl_c_or_q(connection: Connection, database_url: str, ended_by: str) -> None:
     busy(connection)
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
@@ -302,11 +323,15 @@ def test_top_is_live_until_ctrl_c(connection: Connection, database_url: str) -> 
             shown += chunk
             if shown.count(b"PAUSED") >= 2 and not told:  # a second look
                 told = True
-                top.send_signal(signal.SIGINT)
+                if ended_by == "q":
+                    os.write(master, b" rq")  # a space freezes it, which keeps no other key from its work
+                else:
+                    top.send_signal(signal.SIGINT)
     os.close(master)
     assert top.wait(20) == 0
     text = shown.decode()
     assert "waits longest" in text
+    assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ  q quit  space freeze  r look now", text)
     assert "\x1b[?1049h" in text  # the other screen
     assert "\x1b[?1049l" in text  # and back
 
@@ -421,5 +446,5 @@ def test_what_the_database_refuses_to_a_worker_stands_at_the_top(noti: Invoke, c
     lines = noti("status").stdout.splitlines()
     assert lines[1:3] == [
         "NOT READY: worker 7 cannot record: the database refused (42501)",
-        "REFUSED to worker 7, 1 rows: 17 (claim: the database refused (23514, constraint mine))",
+        "REFUSED to worker 7, 1 row: 17 (claim: the database refused (23514, constraint mine))",
     ]

@@ -355,7 +355,7 @@ def test_every_alert_says_what_it_is_and_names_its_paragraph() -> None:
     for rule in rules():
         assert rule.annotation("summary")
         assert rule.annotation("description").endswith(".")
-        assert rule.annotation("runbook") == f"noti-worker docs operations: {rule.name}"
+        assert rule.annotation("runbook") == f"noti-worker docs operations {rule.name}"
 
 
 def test_two_installations_do_not_hide_each_other(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def test_a_recipient_is_exactly_one_address(text: Any) -> None:
         ("u@straße.de", "u@xn--strae-oqa.de", ""),
         ("u@EXÄMPLE.de", "u@xn--exmple-cua.de", ""),
         ("u@例え.jp", "u@xn--r8jz45g.jp", ""),
+        ("Ada <u@हिन्दी.example>", "u@xn--j2bd4cyah0f.example", "Ada"),
+        ("u@l·l.cat", "u@xn--ll-0ea.cat", ""),
         ("u@xn--exmple-cua.de", "u@xn--exmple-cua.de", ""),
         ("a@1and1.example", "a@1and1.example", ""),
         ("jürgen@b.example", "jürgen@b.example", ""),
@@ -108,9 +110,12 @@ def test_an_address_is_read(text: str, address: str, name: str) -> None:
     assert read_mailbox(text, "recipient") == Mailbox(address, name)
     mail = compose(replace(MESSAGE, recipient=text), SENDERS)
     assert mail.recipients == (("recipient", address),)
-    [found] = message_from_string(mail.content.decode(), policy=policy.default)["To"].addresses
-    assert found.addr_spec == address
-    assert found.display_name == name
+    elsewhere = {"cc": [text], "bcc": ["b@example.net", text], "reply_to": text, "from": text}
+    copied = compose(replace(MESSAGE, options=elsewhere), (Mailbox(address, name),))
+    assert (copied.sender, copied.recipients[1]) == (address, ("cc[0]", address))
+    for made, header in ((mail, "To"), (copied, "Cc"), (copied, "Reply-To"), (copied, "From")):
+        [found] = message_from_string(made.content.decode(), policy=policy.default)[header].addresses
+        assert (found.addr_spec, found.display_name) == (address, name), header
 
 
 def test_only_the_own_network_knows_its_names() -> None:

@@ -284,8 +284,15 @@ class TestAnswers:
     def test_the_answer_is_kept_for_the_attempts_log(self, server: MisbehavingServer) -> None:
         outcome = send(a_webhook(server.url("/unwilling")))
         assert outcome.code == "422"
-        assert outcome.error == "the endpoint answered 422: its answer is in the attempts log"
+        assert outcome.error == "the endpoint answered 422: no such order"
         assert outcome.response == {"status": 422, "headers": {"x-request-id": "r17"}, "body": "no such order"}
+
+    def test_the_error_leaves_out_what_the_answer_quotes_of_the_message(self, server: MisbehavingServer) -> None:
+        outcome = send(a_webhook(server.url("/unwilling"), text="say: no such order, please"))
+        assert outcome.error == "the endpoint answered 422: […] […] […]"
+        assert send(a_webhook(server.url("/status/500"))).error == (
+            "the endpoint answered 500: its answer says nothing else"
+        )
 
     def test_a_redirect_is_not_followed_and_says_so(self, server: MisbehavingServer) -> None:
         outcome = send(a_webhook(server.url("/redirect/ok")))

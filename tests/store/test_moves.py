@@ -11,7 +11,7 @@ import pytest
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Status
 from noti_worker.store.connect import Connection
-from noti_worker.store.people import moves, source
+from noti_worker.store.people import moves, rehearsal, source
 from noti_worker.store.people.filters import Filter
 from noti_worker.store.people.moves import Move, Moved, carry_out, preview
 from tests.store.lives import claim, end, life, queue, status_of
@@ -214,8 +214,15 @@ def test_send_queues_and_gives_the_line(people: Connection) -> None:
 
 
 def test_a_dry_run_of_send_leaves_nothing_behind(people: Connection) -> None:
-    line = moves.send(people, {"channel": "email", "recipient": "a@example.com", "body": "x"}, dry_run=True)
-    assert line.status == "pending"
+    fields = {
+        "channel": "email",
+        "recipient": "a@example.com",
+        "body": "x" * 20_000,
+        "options": {"cc": "b@example.com"},
+    }
+    line, row, briefing = rehearsal.rehearse(people, fields)
+    assert (line.status, row.recipient, row.claimed_at >= row.created_at) == ("pending", "a@example.com", False)
+    assert (briefing.body, briefing.options) == ("x" * 20_000, '{"cc": "b@example.com"}')
     assert people.execute("SELECT 1 FROM noti.notifications_log UNION SELECT 1 FROM noti.audit_log").fetchall() == []
 
 

@@ -122,6 +122,7 @@ def test_an_operator_steers(connection: Connection, database_url: str, history: 
         assert pausing.pause(operator, Scope.EVERYTHING, None, reason="stop").scope == "everything"
         assert pausing.pause(operator, Scope.EVERYTHING, None, reason="go on").reason == "go on"
         assert pausing.resume(operator, Scope.EVERYTHING, None)
+        assert listing.why(operator, history["failed"], full=True).answers[0].status == "failed"
         operator.execute("SELECT * FROM noti.erase('ann@example.com', NULL, 0, 1000, false)")
     assert row(connection, history["sent"])["recipient"] == "[erased]"
 

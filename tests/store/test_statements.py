@@ -75,3 +75,8 @@ def test_a_look_at_what_a_claim_would_take_has_the_conditions_of_the_claim() -> 
         return " ".join(text[text.index("FROM noti.notifications_log n") : text.index("SKIP LOCKED")].split())
 
     assert conditions("peek") == conditions("claim")
+
+
+def test_a_dry_run_reads_the_columns_that_a_claim_returns() -> None:
+    claimed = statement("claim").sql.partition("RETURNING ")[2].rstrip(";")
+    assert statement("read_as_claimed").sql.partition("SELECT ")[2].partition("\nFROM ")[0] == claimed

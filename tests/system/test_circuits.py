@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.forward_proxy import ForwardProxy
+from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.daemon import Daemons
 from tests.verdict import Verdict
@@ -156,3 +158,31 @@ def test_a_wrong_password_costs_a_login_now_and_then_and_no_row(
     assert changes(connection) == ["circuit_opened", "circuit_closed"]
     assert daemon.stop() == 0
     verdict.say(f"{refused} logins with a wrong password for {ROWS} rows; all sent once it was mended", repeats=0)
+
+
+def test_a_proxy_that_is_away_spends_no_retry(
+    daemons: Daemons, connection: Connection, wait_for: Callable[..., Any], finished: Callable[..., None]
+) -> None:
+    """Its trouble is the account's, and no endpoint's: what waits for it is sent once it is back."""
+    with MisbehavingServer() as receiver, reserved_port() as port:
+        daemons.environ["TEST_PROXY"] = f"http://noti:pass@127.0.0.1:{port}"
+        daemons.configure(
+            '[accounts.hooks]\nprovider = "webhook"\nunsigned = true\nallow_http = true\n'
+            'allow_networks = ["127.0.0.0/8"]\nproxy = "env:TEST_PROXY"\n'
+            '[worker]\ncircuit_wait = "200ms"\ncircuit_wait_refused = "200ms"\n'
+            '[channels.webhook]\nretry = { initial_delay = "1s", max_delay = "1s", max_retries = 0 }\n'
+        )
+        connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body)"
+            " SELECT 'webhook', %s, '{}' FROM generate_series(1, 30)",
+            [receiver.url("/ok")],
+        )
+        daemon = daemons.start_ready()
+        wait_for(lambda: daemon.said("circuit_opened"), timeout=60)
+        assert "the account hooks is in trouble" in next_step(connection)
+        assert "the proxy is not reached" in next_step(connection)
+        assert count(connection, "retry_count > 0 OR finished_at IS NOT NULL") == 0
+        with ForwardProxy(login="noti:pass", port=port):
+            finished(120)
+    assert count(connection, "status = 'sent' AND retry_count = 0") == len(receiver.received) == 30
+    assert daemon.stop() == 0

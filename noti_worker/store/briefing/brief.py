@@ -11,8 +11,7 @@ from typing import Any
 from noti_worker.domain.errors import TimedOut
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.store.briefing import attachments, body, documents, last_try, templates
-from noti_worker.store.briefing.lookup import Fields, Lookup
-from noti_worker.store.connect import Session
+from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
 LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try)
@@ -21,7 +20,7 @@ _THE_ROWS_FAULT = ("22", "54", "XX")
 """Classes of SQLSTATE that a value brings about: it breaks a limit, or it is damaged."""
 
 
-def brief(session: Session, notifications: Sequence[Notification]) -> dict[int, Briefing]:
+def brief(session: Asks, notifications: Sequence[Notification]) -> dict[int, Briefing]:
     """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused."""
     asked = [(lookup, needs) for lookup in LOOKUPS if (needs := lookup.needs(notifications)) is not None]
     try:
@@ -37,7 +36,7 @@ def brief(session: Session, notifications: Sequence[Notification]) -> dict[int, 
     return {id_: Briefing(**known) for id_, known in fields.items()}
 
 
-def complete(session: Session, notification: Notification, briefing: Briefing) -> Briefing:
+def complete(session: Asks, notification: Notification, briefing: Briefing) -> Briefing:
     """The briefing with what is large. Raises DatabaseAway, and DatabaseRefused for what is not the row's fault."""
     parts = [
         part
@@ -61,7 +60,7 @@ def complete(session: Session, notification: Notification, briefing: Briefing) -
 
 
 def _gathered(
-    session: Session, notifications: Sequence[Notification], asked: Sequence[tuple[Lookup, Mapping[str, object]]]
+    session: Asks, notifications: Sequence[Notification], asked: Sequence[tuple[Lookup, Mapping[str, object]]]
 ) -> dict[int, dict[str, Any]]:
     fields: dict[int, dict[str, Any]] = {}
     if asked:

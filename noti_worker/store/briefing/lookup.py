@@ -11,6 +11,14 @@ Fields = Mapping[str, Any]
 """Fields of a Briefing by name."""
 
 
+class Asks(Protocol):
+    """Whom a batch is looked up through; a Session is one."""
+
+    def together(self, asked: Sequence[tuple[Statement, Mapping[str, object]]], /) -> list[list[Row]]:
+        """Run several statements; gives the rows of each. The first error is raised."""
+        ...
+
+
 class Lookup(Protocol):
     """One need, with its own statement; a module can be one."""
 

@@ -90,11 +90,21 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """All that is kept of what was answered to one try; it may quote address and content."""
+
+    attempt_number: int
+    status: str
+    account: str | None
+    response: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """The story of one notification in order; the last event says what happens next, `blocked_by` why not now.
 
     Without a line the notification itself is gone, and this is what the logs still tell of it. `copies` are those of
-    its message that were refused for now when it was sent.
+    its message that were refused for now when it was sent. There are `answers` only when they were asked for.
     """
 
     notification_id: int
@@ -103,6 +113,7 @@ class Story:
     blocked_by: tuple[Obstacle, ...]
     tries: tuple[Try, ...]
     copies: tuple[Line, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 _AGE = func.extract("epoch", func.clock_timestamp() - log.c.created_at).cast(Double).label("age_seconds")
@@ -115,14 +126,18 @@ def list_notifications(source: Source, chosen: Filter, limit: int = 50) -> list[
     return [Line(**row) for row in rows(source, *compiled("list", newest))]
 
 
-def why(source: Source, notification_id: int) -> Story:
-    """Tell the story of one notification; raises NotFound when neither it nor a log knows this id."""
+def why(source: Source, notification_id: int, *, full: bool = False) -> Story:
+    """Tell the story of one notification; raises NotFound when neither it nor a log knows this id.
+
+    With `full` also all that is kept of the answers: who may not read that (noti_readonly) is refused by the database.
+    """
+    asked = {"notification_id": notification_id}
     found = list_notifications(source, Filter(ids=(notification_id,)))
-    events = rows(source, statement("read_why"), {"notification_id": notification_id})
+    events = rows(source, statement("read_why"), asked)
     if not events:
         raise NotFound(f"there is no notification {notification_id}")
     blocked_by = obstacles(source, [notification_id])[notification_id] if found else ()
-    tries = tuple(Try(**row) for row in rows(source, statement("read_tries"), {"notification_id": notification_id}))
+    tries = tuple(Try(**row) for row in rows(source, statement("read_tries"), asked))
     copies = select(*_COLUMNS).where(log.c.copy_of == notification_id).order_by(log.c.notification_id)
     return Story(
         notification_id,
@@ -131,6 +146,7 @@ def why(source: Source, notification_id: int) -> Story:
         blocked_by,
         tries,
         tuple(Line(**row) for row in rows(source, *compiled("copies", copies))),
+        tuple(Answer(**row) for row in rows(source, statement("read_responses"), asked)) if full else (),
     )
 
 

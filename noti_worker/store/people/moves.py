@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 
 from sqlalchemy import ColumnElement, false, func, select, update
 
-from noti_worker.domain.errors import DatabaseError
+from noti_worker.domain.errors import BadNotification, DatabaseError
 from noti_worker.domain.notification import Status
 from noti_worker.store.client import enqueue
 from noti_worker.store.connect import Connection, Row
@@ -160,16 +160,19 @@ class Interrupted(DatabaseError):
         self.moved = moved
 
 
-def send(connection: Connection, fields: Mapping[str, Any], *, dry_run: bool = False) -> Line:
-    """Queue one notification and give its line; with `dry_run` the database checks it and takes it back.
+def send(connection: Connection, fields: Mapping[str, Any]) -> Line:
+    """Queue one notification and give its line.
 
     `fields` are those of `enqueue`; `send_at` and `expires_at` may also be a timedelta from the database's now.
     Raises BadNotification in the words of the database.
     """
-    with in_words(), connection.transaction(force_rollback=dry_run):
+    with in_words(), connection.transaction():
         now = rows(connection, Statement("now", "SELECT clock_timestamp() AS now", frozenset()), {})[0]["now"]
         instants = {name: now + value for name, value in fields.items() if isinstance(value, timedelta)}
         given: Any = {**fields, **instants}
+        send_at, expires_at = given.get("send_at"), given.get("expires_at")
+        if send_at is not None and expires_at is not None and expires_at <= send_at:
+            raise BadNotification("expires_at is not after send_at: it would expire before it may be sent")
         return list_notifications(connection, Filter(ids=(enqueue(connection, **given),)))[0]
 
 

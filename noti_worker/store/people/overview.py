@@ -4,7 +4,7 @@ Every part is bounded, so that a million rows cost no more than a moment; a coun
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Connection
@@ -13,7 +13,7 @@ from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
 from noti_worker.store.people.obstacles import Obstacle, obstacles
 from noti_worker.store.people.pausing import CircuitLine, PauseLine, closed
 from noti_worker.store.people.source import Source, by_index, rows
-from noti_worker.store.statements import statement
+from noti_worker.store.statements import Statement, statement
 
 LANES = 2_000
 TOP = 8
@@ -117,8 +117,9 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that `status` and `top` show. The lanes are those that wait longest."""
+    """Everything that `status` and `top` show, as it was `at` that instant. The lanes are those that wait longest."""
 
+    at: datetime
     channels: tuple[ChannelLine, ...]
     rates: Rates
     waiting: tuple[Waiting, ...]
@@ -135,9 +136,11 @@ def overview(people: Connection) -> Overview:
     """Ask for all of it, at one instant: no part contradicts another. Raises DatabaseAway or DatabaseRefused."""
     with translated(), people.transaction():
         people.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        [clock] = rows(people, Statement("clock", "SELECT now() AS at", frozenset()), {})
         now = status(people)
         pauses, circuits = closed(people)
         return Overview(
+            at=clock["at"],
             channels=now.channels,
             rates=rates(people),
             waiting=tuple(waiting(people)),

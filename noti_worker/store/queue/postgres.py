@@ -152,7 +152,7 @@ class PostgresQueue:
         asked = _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
         rows = self._claims.tuples(_CLAIM, asked, within)
         turn = _turns(shares)
-        claimed = [_notification(row) for row in rows]
+        claimed = [notification_of(row) for row in rows]
         claimed.sort(key=lambda n: (turn[n.channel, n.priority, n.tenant_id], n.due_at, n.notification_id))
         return claimed
 
@@ -321,7 +321,7 @@ def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:
     return {"ids": [token[0] for token in tokens], "claim_counts": [token[1] for token in tokens]}
 
 
-def _notification(row: tuple[Any, ...]) -> Notification:
+def notification_of(row: tuple[Any, ...]) -> Notification:
     """A row of `claim`, whose columns stand in the order of the fields."""
     id_, claim_count, channel, priority, tenant_id, recipient, message_id = row[:7]
     created_at, due_at, claimed_at, first_due_at = map(_utc, row[7:11])

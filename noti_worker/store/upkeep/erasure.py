@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from noti_worker.domain.counts import counted
 from noti_worker.domain.errors import DatabaseError
 from noti_worker.domain.mailbox import spellings
 from noti_worker.store.connect import Connection
@@ -55,7 +56,8 @@ class Stopped(DatabaseError):
     """The database stopped an erasure half way; `erased` is what is committed, and calling again goes on."""
 
     def __init__(self, erased: Erased, cause: DatabaseError) -> None:
-        super().__init__(f"{cause}; {erased.erased} notifications were erased before that: call again")
+        before = counted(erased.erased, "notification was", "notifications were")
+        super().__init__(f"{cause}; {before} erased before that: call again")
         self.erased = erased
 
 

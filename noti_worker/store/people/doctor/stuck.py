@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
 
+from noti_worker.domain.counts import counted
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.store.connect import Connection
 from noti_worker.store.people.doctor import ask
@@ -34,13 +35,17 @@ def work(connection: Connection, version: str) -> Iterator[Finding]:
     )
     yield from stuck
     if not stuck:
-        yield ok("rows", f"none is stuck; {sum(channel.due for channel in now.channels)} are due")
+        yield ok("rows", f"none is stuck; {counted(sum(channel.due for channel in now.channels), 'is', 'are')} due")
 
 
 def _workers(now: Status, living: list[WorkerLine], version: str) -> Iterator[Finding]:
     waiting = sum(channel.due for channel in now.channels)
     if not living and waiting:
-        yield problem("workers", f"no worker is running, and {waiting} rows are due", "start one: noti-worker run")
+        yield problem(
+            "workers",
+            f"no worker is running, and {counted(waiting, 'row is', 'rows are')} due",
+            "start one: noti-worker run",
+        )
     elif not living:
         yield warning("workers", "no worker is running", "start one: noti-worker run")
     else:
@@ -76,7 +81,8 @@ def _refused(living: list[WorkerLine]) -> Iterator[Finding]:
         if told.count:
             yield problem(
                 "rows",
-                f"{told.count} rows are refused to worker {worker.worker_id}, the others go on: {told.named}",
+                f"{counted(told.count, 'row is', 'rows are')} refused to worker {worker.worker_id}, the others go on:"
+                f" {told.named}",
                 "mend the trigger, the CHECK or the value; each is tried again after 10 minutes at most",
             )
 
@@ -99,13 +105,13 @@ def _channels(now: Status, living: list[WorkerLine]) -> Iterator[Finding]:
         if living and unfinished and line.channel not in served:
             yield problem(
                 "rows",
-                f"{unfinished} {line.channel} rows wait, and no living worker serves {line.channel}",
+                f"{_rows(unfinished, line.channel, 'waits', 'wait')}, and no living worker serves {line.channel}",
                 f"configure an account that serves {line.channel} (noti-worker provider list), restart the worker",
             )
         elif living and (line.oldest_due_seconds or 0) > BEHIND:
             yield warning(
                 "rows",
-                f"{line.due} {line.channel} rows are due, the oldest for {line.oldest_due_seconds:.0f} s",
+                f"{_rows(line.due, line.channel, 'is', 'are')} due, the oldest for {line.oldest_due_seconds:.0f} s",
                 f"run more workers, or raise channels.{line.channel}.concurrency",
             )
 
@@ -113,7 +119,7 @@ def _channels(now: Status, living: list[WorkerLine]) -> Iterator[Finding]:
 def _lapsed(connection: Connection, living: list[WorkerLine]) -> Iterator[Finding]:
     for row in ask(connection, "doctor_lapsed", since=LAPSED, bound=BOUND):
         what = (
-            f"{row['rows']} {row['channel']} rows are in the hands of a worker that is gone;"
+            f"{_rows(row['rows'], row['channel'], 'is', 'are')} in the hands of a worker that is gone;"
             f" the first lease ran out {row['seconds']:.0f} s ago"
         )
         if living:
@@ -130,12 +136,16 @@ def _held(connection: Connection) -> Iterator[Finding]:
         if row["status"] == "unknown":
             yield warning(
                 "rows",
-                f"{row['rows']} {row['channel']} rows may have been sent or not{reason}",
+                f"{_rows(row['rows'], row['channel'], 'may', 'may')} have been sent or not{reason}",
                 f"decide: noti-worker list {where}, then release (send again) or cancel them",
             )
         else:
             yield warning(
                 "rows",
-                f"{row['rows']} {row['channel']} rows are held{reason}",
+                f"{_rows(row['rows'], row['channel'], 'is', 'are')} held{reason}",
                 f"mend the cause, then: noti-worker release {where}",
             )
+
+
+def _rows(count: int, channel: str, one: str, many: str) -> str:
+    return counted(count, f"{channel} row {one}", f"{channel} rows {many}")

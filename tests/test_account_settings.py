@@ -1,0 +1,80 @@
+"""The keys that every account has: its mode, and the proxy that it goes out through."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel
+from noti_worker.domain.secret import Secret
+from tests.test_settings import read, refusal
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "noti.toml"
+
+
+def test_safe_mode_is_set_for_the_installation_and_for_an_account(file: Path) -> None:
+    assert read(file, "").delivery.mode is Mode.LIVE
+    text = '[delivery]\nmode = "redirect"\nredirect_to = { email = "qa@x.org" }\n'
+    text += '[accounts.a]\nprovider = "p"\nmode = "dry"'
+    settings = read(file, text)
+    assert settings.delivery.mode is Mode.REDIRECT
+    assert settings.delivery.redirect_to.by_channel == {Channel.EMAIL: "qa@x.org"}
+    assert settings.accounts["a"].mode is Mode.DRY
+    assert settings.accounts["a"].options == {}
+
+
+def test_safe_mode_can_be_switched_on_by_the_environment(file: Path) -> None:
+    variables = {
+        "NOTI_DELIVERY__MODE": "DRY",
+        "NOTI_DELIVERY__REDIRECT_TO__SMS": "+491701234567",
+        "NOTI_ACCOUNTS__A__MODE": "redirect",
+    }
+    settings = read(file, '[accounts.a]\nprovider = "p"', variables)
+    assert settings.delivery.mode is Mode.DRY
+    assert settings.delivery.redirect_to.by_channel == {Channel.SMS: "+491701234567"}
+    assert settings.accounts["a"].mode is Mode.REDIRECT
+
+
+@pytest.mark.parametrize(
+    "text", ['[delivery]\nmode = "test"', "[delivery]\nmode = false", '[accounts.a]\nprovider = "p"\nmode = "off"']
+)
+def test_a_mode_that_nobody_knows_is_refused(file: Path, text: str) -> None:
+    assert "mode is " in refusal(file, text)
+    assert "allowed: live, redirect, dry" in refusal(file, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "proxy", "guards"),
+    [
+        ("", {}, None, False),
+        ('proxy = "http://proxy:3128"', {}, "http://proxy:3128", False),
+        ('proxy = "env:P"\nproxy_guards = true', {"P": "http://u:p@proxy:3128"}, "http://u:p@proxy:3128", True),
+        ("", {"NOTI_ACCOUNTS__A__PROXY": "env:P", "P": "http://u:p@proxy:1"}, "http://u:p@proxy:1", False),
+    ],
+)
+def test_a_proxy_is_a_url_or_a_reference_to_one(
+    file: Path, text: str, environ: Mapping[str, str], proxy: str | None, guards: bool
+) -> None:
+    account = read(file, f'[accounts.a]\nprovider = "p"\n{text}', environ).accounts["a"]
+    assert (account.proxy, account.proxy_guards) == (None if proxy is None else Secret(proxy), guards)
+    assert account.options == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('proxy = "http://u:hush@proxy:3128"', "accounts.a.proxy: a login does not stand here itself"),
+        ("proxy_guards = true", "accounts.a.proxy_guards: there is no proxy"),
+        ('proxy = "env:NOT_SET"', "accounts.a.proxy: env:NOT_SET"),
+        ("proxy = 3128", "accounts.a.proxy: "),
+        ('proxy = "http://proxy:1"\nproxy_guards = "yes"', "accounts.a.proxy_guards is 'yes'"),
+    ],
+)
+def test_what_is_no_proxy_is_refused(file: Path, text: str, words: str) -> None:
+    refused = refusal(file, f'[accounts.a]\nprovider = "p"\n{text}')
+    assert words in refused
+    assert "hush" not in refused
