@@ -37,11 +37,11 @@ OPTIONS = (
 )
 SAME = (
     "message_id", "created_at", "send_at", "expires_at", "tenant_id", "entity_type", "entity_id", "channel", "subject",
-    "body", "template_id", "template_data", "locale", "priority", "max_retries", "retries_said", "category", "provider",
+    "body", "template_id", "template_data", "locale", "priority", "max_retries", "retries_said", "category",
     "on_uncertain", "metadata", "traceparent",
 )  # fmt: skip
 OWN = {
-    "notification_id", "copy_of", "recipient", "options", "status", "due_at", "next_retry_at", "claimed_by",
+    "notification_id", "copy_of", "recipient", "options", "provider", "status", "due_at", "next_retry_at", "claimed_by",
     "claim_count", "lease_until", "attempt_count", "retry_count", "lost_count", "error_message", "finished_at",
     "held_at", "sent_at", "failed_at", "dispatched_at", "requested", "idempotency_key", "collapse_key", "updated_at",
 }  # fmt: skip
@@ -62,7 +62,7 @@ def test_it_is_the_same_message_to_one_address_with_its_first_try_behind_it(
 ) -> None:
     whole = {
         "entity_type": "order", "entity_id": "17", "template_id": "t", "template_data": '{"a": 1}', "locale": "de",
-        "max_retries": 7, "category": "news", "provider": "relay", "on_uncertain": "hold", "metadata": '{"m": 1}',
+        "max_retries": 7, "category": "news", "provider": "smtp", "on_uncertain": "hold", "metadata": '{"m": 1}',
         "traceparent": "00-1", "idempotency_key": "k", "collapse_key": "c", "expires_at": "2100-01-01",
     }  # fmt: skip
     assert queue.record(1, [mail(connection, queue, LATER, CROWDED, **whole)]) == {1: "applied"}
@@ -79,6 +79,7 @@ def test_it_is_the_same_message_to_one_address_with_its_first_try_behind_it(
     }
     assert (copy["attempt_count"], copy["retry_count"], other["retry_count"]) == (1, 1, 0)
     assert (copy["idempotency_key"], copy["collapse_key"]) == (None, None)
+    assert (sent["provider"], copy["provider"]) == ("smtp", "relay"), "the account that took the mail"
     assert copy["next_retry_at"] - other["next_retry_at"] == timedelta(minutes=1)
     assert copy["error_message"] == GREYLISTED.error
     [attempt], [line] = attempts(connection, 2), audit(connection, 2)

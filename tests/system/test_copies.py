@@ -29,10 +29,12 @@ def inbox(request: pytest.FixtureRequest) -> Iterator[Inbox]:
 
 @pytest.fixture
 def relay(inbox: Inbox) -> str:
-    """The account of the inbox, as TOML."""
+    """Two accounts of the inbox, with senders of their own, as TOML."""
+    server = f'provider = "smtp"\nhost = "127.0.0.1"\nport = {inbox.port}\ntls = "none"\n'
     return (
-        f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {inbox.port}\ntls = "none"\n'
-        'from = "Shop <no-reply@example.com>"\n'
+        f'[accounts.relay]\n{server}from = "Shop <no-reply@example.com>"\n'
+        f'[accounts.spare]\n{server}from = "no-reply@example.org"\n'
+        '[routes]\nemail = ["relay", "spare"]\n'
     )
 
 
@@ -146,6 +148,7 @@ def test_a_copy_that_waits_survives_the_worker_that_sent_its_mail(
     daemons.start_ready()
     finished()
     assert received(inbox) == Counter(["ada@example.com", *CC, "bea@example.com"])
+    assert len({mail.content for mail in inbox.mails}) == 1
     assert [status for _, status, *_ in rows(connection)] == ["sent", "sent"]
     assert invariants() == []
 

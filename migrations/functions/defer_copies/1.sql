@@ -1,6 +1,7 @@
 -- A mail was taken, but refused for now for these copies: each becomes a notification of its own, with this as its first try,
 -- and is sent again as the same message to its address alone. What it is sent, and to whom, comes from the mail: `follows`
--- names the place of the address in its options and tells how the try ended. Called as the mail is recorded, by nobody else.
+-- names the place of the address in its options and tells how the try ended. The account that took the mail sends its copies,
+-- too: by another the sender, and with it the Message-ID, may be another. Called as the mail is recorded, by nobody else.
 CREATE OR REPLACE FUNCTION noti.defer_copies(mail bigint, worker_id bigint, wish text, follows json) RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -25,7 +26,7 @@ BEGIN
            becomes, CASE WHEN becomes = 'cancelled' THEN now() END, CASE WHEN becomes = 'held' THEN now() END,
            now() + copy.wait_ms * interval '1 millisecond', 1, 1, coalesce(copy.charge, false)::int,
            copy.error, n.message_id, n.created_at, n.send_at, n.expires_at, n.tenant_id, n.entity_type, n.entity_id, n.channel, n.subject, n.body,
-           n.template_id, n.template_data, n.locale, n.priority, n.max_retries, n.retries_said, n.category, n.provider, n.on_uncertain,
+           n.template_id, n.template_data, n.locale, n.priority, n.max_retries, n.retries_said, n.category, coalesce(copy.account, n.provider), n.on_uncertain,
            n.metadata, n.traceparent
       FROM noti.notifications_log n
      WHERE n.notification_id = mail
