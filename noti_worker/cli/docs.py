@@ -12,7 +12,7 @@ import click
 from noti_worker.domain.errors import NotFound
 
 _HEADING = re.compile(r"^(#+) +(.+?) *$", re.MULTILINE)
-_CODE = re.compile(r"^(```+)[^`]*?^\1 *$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1 *$", re.MULTILINE | re.DOTALL)
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

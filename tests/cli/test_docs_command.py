@@ -32,6 +32,9 @@ def test_a_heading_brings_the_deeper_ones_along_and_no_comment_of_an_example(bar
     assert shown == bare("docs", "retention").stdout
     assert bare("docs", "providers", "webhook").stdout.startswith("## webhook\n")
     assert "## in_app" not in bare("docs", "providers", "webhook").stdout
+    whole, own = bare("docs", "providers").stdout, bare("docs", "providers", "A provider of your own").stdout
+    assert "\n# " in own  # a comment
+    assert f"{own}\n## Answers of mail servers\n" in whole
 
 
 @pytest.mark.parametrize(
