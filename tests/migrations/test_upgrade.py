@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.embedded import Server
@@ -237,11 +238,18 @@ def test_a_server_that_does_not_answer_is_away(tmp_path: Path) -> None:
 
 def test_a_migration_waits_a_moment_only_for_the_lock_of_another(empty_database_url: str) -> None:
     """Held by an open transaction, the advisory lock is given up after a while and nothing is changed."""
-    with psycopg.connect(empty_database_url) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7700150)")
-        url = f"{empty_database_url}&options=-cstatement_timeout%3D200"
-        with pytest.raises(DatabaseAway, match=r"^57014: canceling statement due to statement timeout$"):
-            migrate.upgrade(url)
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def hasten(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: Any) -> tuple[str, Any]:
+        return statement.replace("lock_timeout = '60s'", "lock_timeout = '200ms'"), parameters
+
+    try:
+        with psycopg.connect(empty_database_url) as other:
+            other.execute("SELECT pg_advisory_xact_lock(7700150)")
+            with pytest.raises(DatabaseAway, match=r"^55P03: canceling statement due to lock timeout$"):
+                migrate.upgrade(empty_database_url)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hasten)
     assert migrate.current(empty_database_url) is None
 
 

@@ -4,7 +4,6 @@
 
 import json
 import unicodedata
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -12,8 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from noti_worker.embedded import Server
-from noti_worker.store import migrate
 from noti_worker.store.upkeep import erasure
 from tests.store.rows import Connection, insert, row
 
@@ -250,30 +247,8 @@ def test_of_names_that_are_alike_only_the_one_asked_for_goes(
 # ------------------------------------------------------------------------------------------------ in any database
 
 
-@pytest.fixture
-def databases(cluster: Server) -> Iterator[list[str]]:
-    """A migrated database for each way to sort and to write small that this server knows, Turkish where it has ICU."""
-    made = []
-    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as administrator:
-        ways = ["LOCALE 'C'", "LOCALE 'C.UTF-8'"]
-        if administrator.execute("SELECT FROM pg_collation WHERE collname = 'tr-x-icu'").fetchone():
-            ways += ["LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'tr'", "LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'de'"]
-        if administrator.info.server_version < 170000:
-            ways[:2] = [f"{way} LOCALE_PROVIDER libc" for way in ways[:2]]
-        try:
-            for number, way in enumerate(ways):
-                name = f"test_sorted_{number}"
-                administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {way}".encode())
-                made.append(name)
-                migrate.upgrade(cluster.url_of(name))
-            yield [cluster.url_of(name) for name in made]
-        finally:
-            for name in made:
-                administrator.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-def test_capitals_go_whatever_the_database_takes_for_small_letters(databases: list[str]) -> None:
-    for url in databases:
+def test_capitals_go_whatever_the_database_takes_for_small_letters(sorted_databases: list[str]) -> None:
+    for url in sorted_databases:
         with psycopg.connect(url, autocommit=True) as connection:
             only_one_goes(
                 connection,
