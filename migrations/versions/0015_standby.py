@@ -1,4 +1,4 @@
-"""People read on a standby, too: the register of workers is unlogged, and left out there."""
+"""People read on a standby, too: the register of workers is unlogged, and left out there. Erasure reads pauses."""
 
 from pathlib import Path
 
@@ -16,6 +16,7 @@ FUNCTIONS = (
     steps.replace("registered_routes", to=1, back=None),
     steps.replace("lost", to=2, back=1),
     steps.replace("obstacle_no_worker", to=3, back=2),
+    steps.replace("erase", to=3, back=2),
 )
 
 

@@ -62,6 +62,20 @@ def test_what_an_account_in_trouble_quotes_goes_too(connection: Connection) -> N
     )
 
 
+def test_why_somebody_paused_names_nobody_any_more(connection: Connection) -> None:
+    connection.execute("SELECT noti.pause('channel', 'email', 'Ada@example.com complains, xada@example.com too')")
+    connection.execute("SELECT noti.pause('channel', 'sms', 'xada@example.com complains')")
+    erase(connection, ADA)
+    assert connection.execute("SELECT name, reason FROM noti.pauses ORDER BY name").fetchall() == [
+        ("email", "[erased] complains, xada@example.com too"),
+        ("sms", "xada@example.com complains"),
+    ]
+    left = connection.execute("SELECT metadata::text FROM noti.audit_log WHERE entity_type = 'pause'").fetchall()
+    assert left
+    assert not [line for (line,) in left if "xada" not in line and "ada@" in line.lower()]
+    assert "ada@example.com" not in str(left).lower().replace("xada@example.com", "")
+
+
 def test_an_erased_notification_is_not_queued_again(connection: Connection) -> None:
     [number] = insert(connection, recipient=ADA, status="failed")
     erase(connection, ADA)
