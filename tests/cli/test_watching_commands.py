@@ -308,6 +308,7 @@ def test_top_is_live_until_ctrl_c(connection: Connection, database_url: str) -> 
     assert top.wait(20) == 0
     text = shown.decode()
     assert "waits longest" in text
+    assert f"database: {connection.info.dbname} on " in text
     assert "\x1b[?1049h" in text  # the other screen
     assert "\x1b[?1049l" in text  # and back
 
