@@ -175,23 +175,27 @@ def test_whoever_may_insert_may_call_what_the_check_calls(empty_database_url: st
 # ------------------------------------------------------------------------------------ refusals
 
 
-@pytest.fixture
-def latin_database_url(cluster: Server) -> Iterator[str]:
-    name = f"latin_{uuid4().hex}"
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def encoded(request: pytest.FixtureRequest, cluster: Server) -> Iterator[tuple[str, str]]:
+    """A database in another encoding, and its URL."""
+    name = f"encoded_{uuid4().hex}"
     with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as administrator:
-        administrator.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0".encode())
-        yield cluster.url_of(name)
+        administrator.execute(
+            f"CREATE DATABASE {name} ENCODING '{request.param}' LOCALE 'C' TEMPLATE template0".encode()
+        )
+        yield request.param, cluster.url_of(name)
         administrator.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def test_a_database_in_another_encoding_is_refused(latin_database_url: str) -> None:
+def test_a_database_in_another_encoding_is_refused(encoded: tuple[str, str]) -> None:
+    encoding, url = encoded
     with pytest.raises(DatabaseRefused) as caught:
-        migrate.upgrade(latin_database_url)
+        migrate.upgrade(url)
     assert str(caught.value) == (
-        "0A000: noti-worker needs a database in UTF8, and this one is in LATIN1. "
+        f"0A000: noti-worker needs a database in UTF8, and this one is in {encoding}. "
         "Create one with ENCODING 'UTF8' TEMPLATE template0."
     )
-    assert migrate.current(latin_database_url) is None
+    assert migrate.current(url) is None
 
 
 def test_an_old_server_is_refused(empty_database_url: str) -> None:
