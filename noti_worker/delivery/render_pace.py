@@ -1,6 +1,7 @@
 """What templates cost lately: the slow ones have a line of their own, and those that were killed rest."""
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
 
@@ -11,7 +12,8 @@ SLOW = 0.1
 """Seconds of CPU time; most templates take a thousandth of one."""
 
 _MOST_KNOWN = 1000  # slow templates remembered
-_FADES = 0.8  # by each rendering after a slow one: ten quick ones, and it is quick again
+_FADES = 0.95  # by each rendering after a slow one: some dozen quick ones, and it is quick again
+_MANY = 5  # slow templates of one tenant: none of its others is taken for quick any more
 _FIRST_REST = 1.0
 _LONGEST_REST = 600.0
 
@@ -30,8 +32,9 @@ class TemplateRests(NotiError):
 
 @dataclass(slots=True)
 class _Cost:
-    """Of one template: fading seconds, kills in a row, and until when none of its rows is tried."""
+    """Of one template: whose it is, fading seconds, kills in a row, and until when none of its rows is tried."""
 
+    tenant_id: str
     seconds: float
     kills: int = 0
     until: float = 0.0
@@ -44,10 +47,11 @@ class Pace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[int, _Cost] = {}
+        self._slow: Counter[str] = Counter()  # how many are known of each tenant
 
     def is_slow(self, request: Request) -> bool:
-        """Tell whether the template took long lately."""
-        return _key(request) in self._known
+        """Tell whether the template took long lately, or many others of its tenant did."""
+        return _key(request) in self._known or self._slow[request.tenant_id] >= _MANY
 
     def took(self, request: Request, seconds: float) -> None:
         """Note the CPU time of a rendering that came to its end; the template need not rest any more."""
@@ -55,16 +59,16 @@ class Pace:
         if seconds < SLOW and key not in self._known:  # nearly always
             return
         with self._lock:
-            cost = self._known.pop(key, None)
+            cost = self._taken(key)
             seconds = max(seconds, cost.seconds * _FADES if cost is not None else 0.0)
             if seconds >= SLOW:
-                self._note(key, _Cost(seconds))
+                self._note(key, _Cost(request.tenant_id, seconds))
 
     def killed(self, request: Request, why: str, seconds: float) -> None:
         """Note that the child had to be ended, after `seconds`: the next row waits, twice as long each time."""
         key = _key(request)
         with self._lock:
-            cost = self._known.pop(key, None) or _Cost(seconds)
+            cost = self._taken(key) or _Cost(request.tenant_id, seconds)
             cost.kills += 1
             cost.why = why
             cost.until = monotonic() + _rest(cost.kills)
@@ -89,8 +93,17 @@ class Pace:
 
     def _note(self, key: int, cost: _Cost) -> None:
         if len(self._known) >= _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+            self._taken(next(iter(self._known)))
         self._known[key] = cost
+        self._slow[cost.tenant_id] += 1
+
+    def _taken(self, key: int) -> _Cost | None:
+        cost = self._known.pop(key, None)
+        if cost is not None:
+            self._slow[cost.tenant_id] -= 1
+            if not self._slow[cost.tenant_id]:
+                del self._slow[cost.tenant_id]
+        return cost
 
 
 def _key(request: Request) -> int:

@@ -385,9 +385,9 @@ def test_output_up_to_the_limit_passes(renderer: Renderer) -> None:
 # The process
 
 
-def test_the_child_has_nothing_to_give_away(renderer: Renderer) -> None:
-    filled(renderer, "x")
-    proc = Path(f"/proc/{pid_of(renderer)}")
+def test_the_child_has_nothing_to_give_away(own: Renderer) -> None:
+    filled(own, "x")
+    proc = Path(f"/proc/{pid_of(own)}")
     assert set((proc / "environ").read_bytes().split(b"\0")) - {b""} <= {
         f"LD_LIBRARY_PATH={os.environ.get('LD_LIBRARY_PATH')}".encode()
     }

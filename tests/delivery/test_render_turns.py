@@ -174,7 +174,7 @@ def test_a_template_that_became_quick_joins_the_quick_ones_again(own: Renderer) 
     assert filled(own, loops(12)) == "<Ada>"
     request = Request(Template("t", body=loops(12)), None, ABOUT, "default")
     assert own._pace.is_slow(request)
-    for _ in range(30):
+    for _ in range(100):
         own._pace.took(request, 0.001)
     assert not own._pace.is_slow(request)
 
@@ -252,6 +252,20 @@ def test_what_is_remembered_is_bounded(clock: list[float]) -> None:
     assert len(pace._known) == 1000
     assert pace.rests(requests(0)) is None
     assert pace.rests(requests(1499)) is not None
+
+
+def test_of_a_tenant_with_many_slow_templates_none_is_taken_for_quick() -> None:
+    """Else each new one would keep the others waiting once."""
+    pace = Pace()
+    for number in range(5):
+        assert not pace.is_slow(requests(99))
+        pace.took(requests(number), 0.9)
+        pace.took(requests(number), 0.9)
+    assert pace.is_slow(requests(99))
+    assert not pace.is_slow(requests(99, tenant_id="b"))
+    for _ in range(100):
+        pace.took(requests(1), 0.001)
+    assert not pace.is_slow(requests(99))
 
 
 def test_rows_that_wait_beside_one_that_was_killed_are_not_tried() -> None:
