@@ -28,6 +28,13 @@ mended = load_python_file(str(Path(__file__).parent), "mended.py").mended
 # the work itself may take its time.
 PREPARE = f"""\
 {steps.PINNED}
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+DO $$ BEGIN
+  IF current_setting('transaction_timeout', true) IS NOT NULL THEN
+    PERFORM set_config('transaction_timeout', '0', true);
+  END IF;
+END $$;
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL standard_conforming_strings = on;
 SET LOCAL quote_all_identifiers = off;
@@ -41,7 +48,6 @@ SET LOCAL plpgsql.extra_warnings = 'none';
 SET LOCAL lock_timeout = '60s';
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(7700150); END $$;
 SET LOCAL lock_timeout = '2s';
-SET LOCAL statement_timeout = 0;
 DO $$ BEGIN
   IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
      AND pg_has_role(current_user, to_regrole('noti_migrator'), 'USAGE')
@@ -69,10 +75,13 @@ def url() -> str:
 
 def connected() -> psycopg.Connection[Any]:
     """Connect; a transaction is open, which lasts while SQLAlchemy looks around, so that it is pinned as well."""
-    connection = psycopg.connect(url(), application_name="noti-worker migrate", client_encoding="utf8")
+    # Through a pooler a prepared statement would stay behind for others.
+    connection = psycopg.connect(
+        url(), application_name="noti-worker migrate", client_encoding="utf8", prepare_threshold=None
+    )
     # READ COMMITTED whatever the database's default: after the advisory lock the other's commit must be visible.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-    connection.execute(steps.PINNED)
+    connection.execute(f"{steps.PINNED} SET LOCAL statement_timeout = 0;")
     return connection
 
 
@@ -97,7 +106,7 @@ def offline() -> None:
     output = context.get_context().impl.static_output
     context.get_context().impl.static_output = lambda text: output(mended(text))  # type: ignore[method-assign]
     with context.begin_transaction():
-        context.get_context().impl.static_output(PREPARE)
+        context.get_context().impl.static_output(f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n{PREPARE}")
         context.run_migrations()
 
 

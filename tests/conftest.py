@@ -152,6 +152,29 @@ def empty_database_url(cluster: Server, _administrator: psycopg.Connection[Any])
 
 
 @pytest.fixture
+def sorted_databases(cluster: Server, _administrator: psycopg.Connection[Any]) -> Iterator[list[str]]:
+    """URIs of a migrated database for each way to sort and to write small that the server knows, Turkish with ICU."""
+    from noti_worker.store import migrate
+
+    ways = ["LOCALE 'C'", "LOCALE 'C.UTF-8'"]
+    if _administrator.info.server_version < 170000:
+        ways = [f"{way} LOCALE_PROVIDER libc" for way in ways]
+    if _administrator.execute("SELECT FROM pg_collation WHERE collname = 'tr-x-icu'").fetchone():
+        ways += ["LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'tr'", "LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'de'"]
+    made = []
+    try:
+        for way in ways:
+            name = f"sorted_{uuid4().hex}"
+            _administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {way}".encode())
+            made.append(name)
+            migrate.upgrade(cluster.url_of(name))
+        yield [cluster.url_of(name) for name in made]
+    finally:
+        for name in made:
+            _drop(_administrator, name)
+
+
+@pytest.fixture
 def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """An autocommit connection to the test's database."""
     with psycopg.connect(database_url, autocommit=True) as opened:

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
@@ -81,6 +82,26 @@ def test_the_jobs_check_build_and_audit() -> None:
     assert "docker build --file config/container/Dockerfile" in image
     assert "docker compose up --detach --wait worker" in image
     assert "bin/pip-audit" in audit
+
+
+SAFE = {
+    "aiosmtpd": "1.4.6", "cryptography": "46.0.6", "idna": "3.7", "jinja2": "3.1.6", "pillow": "12.1.1",
+    "requests": "2.32.4", "urllib3": "2.7",
+}  # fmt: skip
+"""The oldest release of each package of which no weakness is known that older ones have. CI looks at the newest."""
+
+
+def test_no_package_may_be_older_than_the_oldest_without_a_known_weakness() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    floors = {
+        found[1]: tuple(map(int, found[2].split(".")))
+        for one in asked
+        if (found := re.match(r"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)", one)) is not None
+    }
+    assert len(floors) == len([one for one in asked if not one.startswith("noti-worker")]), "each has a floor"
+    for name, oldest in SAFE.items():
+        assert floors[name] >= tuple(map(int, oldest.split("."))), name
 
 
 def test_the_checks_run_where_the_pythons_of_the_package_are() -> None:

@@ -5,6 +5,8 @@ No container engine runs here: continuous integration builds the image and runs 
 
 import json
 import re
+import subprocess
+import sysconfig
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,12 @@ def test_the_dockerfile_has_only_known_instructions_and_fixed_images() -> None:
         "python:${PYTHON} AS build",
         "python:${PYTHON}",
     ]
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
+    hadolint = Path(sysconfig.get_path("scripts")) / "hadolint"
+    done = subprocess.run([hadolint, PLACE / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_image_runs_the_worker_and_not_as_root() -> None:

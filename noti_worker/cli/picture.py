@@ -87,6 +87,8 @@ def picture(
     if alive:
         dead = len(now.workers) - alive
         paper.say(f"workers: {alive} running" + (f", {dead} dead" if dead else ""))
+    elif now.standby:
+        paper.say("workers: not known here, for this is a standby and their register is on the primary alone")
     else:
         paper.say("no worker is running: start one with noti-worker run", "red")
     if now.channels:

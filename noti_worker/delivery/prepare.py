@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 from noti_worker.delivery.attachments import attachments, shown_inside
 from noti_worker.delivery.plain_text import plain_text
 from noti_worker.delivery.recipients import check_recipient
-from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
 from noti_worker.delivery.routes import Routing, witness
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import BadNotification
@@ -43,8 +43,8 @@ _OVERRIDES = str.maketrans("", "", "\u202d\u202e")
 class Renders(Protocol):
     """Fills in templates; the real one is `render.Renderer`."""
 
-    def render(self, template: Template, data: str | None, notification: Mapping[str, Any]) -> Rendered:
-        """Render the parts that the template has; raises BadNotification or RendererAway."""
+    def render(self, template: Template, data: str | None, notification: Mapping[str, Any], tenant_id: str) -> Rendered:
+        """Render the parts that the template has; raises BadNotification, RendererAway or TemplateRests."""
         ...
 
 
@@ -80,6 +80,8 @@ class Preparation:
             return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
         except RendererAway as away:
             return self.later(policy, str(away))
+        except TemplateRests as rests:
+            return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
         message = _message(row, content, options, files, account)
@@ -143,7 +145,7 @@ def _content(notification: Notification, briefing: Briefing, options: dict[str, 
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
     )
-    filled = renderer.render(left_open, briefing.template_data, _about(notification, options))
+    filled = renderer.render(left_open, briefing.template_data, _about(notification, options), notification.tenant_id)
     return Rendered(
         own.subject if own.subject is not None else filled.subject,
         own.text if own.text is not None else filled.text,

@@ -17,6 +17,7 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 from decimal import localcontext
+from time import process_time
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, UndefinedError
@@ -32,8 +33,10 @@ OUT_OF_MEMORY = 9
 """Exit status: the parent knows why."""
 
 TEXTS = ("error", "subject", "body", "html")
-SIZES = struct.Struct("!4i")
-"""What an answer begins with: how many bytes each of its texts has, -1 for those that it lacks."""
+HEAD = struct.Struct("!5i")
+"""What an answer begins with: microseconds of CPU time, and how many bytes each of its texts has, -1 for none."""
+LONGEST_TRIP = 0.1
+"""Seconds of CPU time after which a trip is over: others wait for the next one."""
 
 
 def fill(source: str, html: bool, data: Mapping[str, Any]) -> str:
@@ -101,11 +104,11 @@ def answer(sources: Mapping[str, str], text: str | None, notification: Mapping[s
     return parts
 
 
-def packed(texts: Mapping[str, str]) -> bytes:
-    """An answer as it goes over the line."""
+def packed(texts: Mapping[str, str], seconds: float = 0.0) -> bytes:
+    """An answer as it goes over the line; without texts: ready for the next trip."""
     contents = [texts[name].encode(errors="surrogatepass") if name in texts else None for name in TEXTS]
     sizes = [-1 if content is None else len(content) for content in contents]
-    return SIZES.pack(*sizes) + b"".join(filter(None, contents))
+    return HEAD.pack(int(seconds * 1e6), *sizes) + b"".join(filter(None, contents))
 
 
 def _said(wrong: Exception, source: str) -> str:
@@ -163,19 +166,29 @@ def serve(line: socket.socket, seconds: float) -> None:
     """Answer until the parent closes; a request that takes more CPU time than `seconds` ends the process.
 
     The sources of a template come with its first request only. Each answer goes out at once, so that the parent
-    knows at which request the process ended.
+    knows at which request the process ended. A trip of more than `LONGEST_TRIP` is over before its last request.
     """
     sources: dict[int, dict[str, str]] = {}
     while (requests := _receive(line)) is not None:
+        began, over, left = process_time(), False, False
         for template, parts, data, notification in marshal.loads(requests):  # noqa: S302 - from our own parent
             if parts is not None:
                 sources[template] = parts
+            if over:
+                left = True
+                continue
+            since = process_time()
             # CPU time, not wall time: a busy machine is not the template's fault. The signal's default action
             # ends the process inside one long C call too, and also when the parent is gone.
             signal.setitimer(signal.ITIMER_PROF, seconds)
-            reply = packed(answer(sources[template], data, notification))
+            texts = answer(sources[template], data, notification)
+            now = process_time()
+            reply = packed(texts, now - since)
             signal.setitimer(signal.ITIMER_PROF, 0)
             line.sendall(reply)
+            over = now - began > LONGEST_TRIP
+        if left:
+            line.sendall(packed({}))
 
 
 def _receive(line: socket.socket) -> bytes | None:

@@ -28,7 +28,7 @@ _LONGEST_TEXT = 4 * 1024 * 1024
 _MOST_KNOWN = 128  # templates whose sources the child keeps
 # As in render_child.py; importing it here would import Jinja2.
 _OUT_OF_MEMORY = 9
-_SIZES = struct.Struct("!4i")
+_HEAD = struct.Struct("!5i")
 
 
 class RendererAway(NotiError):
@@ -42,6 +42,7 @@ class Request:
     template: Template
     data: str | None = field(repr=False)
     notification: Mapping[str, Any] = field(repr=False)
+    tenant_id: str
 
     @property
     def size(self) -> int:
@@ -52,12 +53,18 @@ class Request:
 
 @value
 class Answer:
-    """What the child said: the parts filled in, or what is wrong with them."""
+    """What the child said: the parts filled in, or what is wrong with them; `seconds` of CPU time it took."""
 
+    seconds: float
     error: str | None
     subject: str | None = field(repr=False)
     body: str | None = field(repr=False)
     html: str | None = field(repr=False)
+
+    @property
+    def over(self) -> bool:
+        """Nothing at all: the process says that it is ready for the next trip."""
+        return self.error is self.subject is self.body is self.html is None
 
 
 class Ended(Exception):
@@ -100,13 +107,19 @@ class Process:
             raise RendererAway(f"the render process does not start: {type(silent).__name__}") from None
 
     def ask(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """One trip; gives the answers one by one, in order, and raises Ended when the next one does not come."""
+        """One trip; gives the answers one by one, in order, and raises Ended when the next one does not come.
+
+        A trip that took long is over before its last request: there is an answer to the first at least.
+        """
         content = marshal.dumps([self._told(request) for request in requests])
         try:
             self._line.settimeout(self._timeout * _PATIENCE)
             self._line.sendall(struct.pack("!I", len(content)) + content)
-            for _ in requests:
-                yield self._receive(monotonic() + self._timeout * _PATIENCE)
+            for number in range(len(requests)):
+                answer = self._receive(monotonic() + self._timeout * _PATIENCE, something=number == 0)
+                if answer.over:
+                    return
+                yield answer
         except TimeoutError:
             raise Ended(f"had no answer within {self._timeout * _PATIENCE:g} s", innocent=True) from None
         except (OSError, EOFError):
@@ -132,13 +145,16 @@ class Process:
         self._process.kill()
         self._process.wait()
 
-    def _receive(self, until: float) -> Answer:
-        """An answer of the child, whom nobody trusts; raises ValueError when it is none."""
-        sizes = _SIZES.unpack(self._read(_SIZES.size, until))
-        if not all(-1 <= size <= _LONGEST_TEXT for size in sizes):
+    def _receive(self, until: float, *, something: bool = False) -> Answer:
+        """An answer of the child, whom nobody trusts; raises ValueError when it is none (or not `something`)."""
+        microseconds, *sizes = _HEAD.unpack(self._read(_HEAD.size, until))
+        if microseconds < 0 or not all(-1 <= size <= _LONGEST_TEXT for size in sizes):
             raise ValueError
         texts = [None if size < 0 else self._read(size, until).decode(errors="surrogatepass") for size in sizes]
-        return Answer(*texts)
+        answer = Answer(microseconds / 1e6, *texts)
+        if something and answer.over:
+            raise ValueError
+        return answer
 
     def _read(self, size: int, until: float) -> bytes:
         while len(self._buffer) < size:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from noti_worker.domain.errors import DatabaseAway, DatabaseBusy, DatabaseError, DatabaseRefused
 from noti_worker.store import revisions
 from noti_worker.store.connect import named_in
-from noti_worker.store.settings import RELIED_ON
+from noti_worker.store.settings import OF_PEOPLE, RELIED_ON, local
 
 TRIES = 60
 PAUSE = 5.0
@@ -99,8 +99,11 @@ def pending(url: str) -> list[str]:
 @contextmanager
 def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
-        with psycopg.connect(_conninfo(url), autocommit=True, application_name="noti-worker migrate") as connection:
-            connection.execute(f"SET search_path = {RELIED_ON['search_path']}")
+        # In one transaction: through a pooler nothing else is ours for longer.
+        with psycopg.connect(
+            _conninfo(url), application_name="noti-worker migrate", prepare_threshold=None
+        ) as connection:
+            connection.execute(local(OF_PEOPLE))
             yield connection
     except psycopg.Error as error:
         raise _translated(error) from None

@@ -12,6 +12,8 @@ RELIED_ON: Mapping[str, str] = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "extra_float_digits": "1",
+    # Each statement sees what others have committed: whoever waited for a lock goes on with the newest row.
+    "default_transaction_isolation": "read committed",
 }
 """Of every session, a person's too; the encoding of the connection is UTF-8 besides (`connect`)."""
 
@@ -34,6 +36,14 @@ LIMITS: Mapping[str, str] = {
 SETTINGS: Mapping[str, str] = {**LIMITS, **RELIED_ON}
 """What a worker's session has."""
 
+OF_PEOPLE: Mapping[str, str] = {
+    **RELIED_ON,
+    "statement_timeout": "60s",
+    "lock_timeout": LIMITS["lock_timeout"],
+    "idle_in_transaction_session_timeout": "60s",
+}
+"""What a person's session has: any plan, and a minute for a statement."""
+
 
 def options(given: str | None) -> str:
     """For libpq's parameter of this name: our limits, what the URL says instead, and what nobody may change."""
@@ -44,8 +54,10 @@ def local(settings: Mapping[str, str]) -> str:
     """The statements that set them for one transaction: behind a pooler those of a session would leak to others.
 
     They are no query: what may only stand before the first one, such as an isolation level, may still follow.
+    A default for transactions comes too late for this one, and is set for itself.
     """
-    return "; ".join(f"SET LOCAL {name} = {_quoted(value)}" for name, value in settings.items())
+    set_ = {name.removeprefix("default_"): value for name, value in settings.items()}
+    return "; ".join(f"SET LOCAL {name} = {_quoted(value)}" for name, value in set_.items())
 
 
 def of_environment() -> str:
@@ -58,4 +70,4 @@ def _quoted(value: str) -> str:
 
 
 def _options(settings: Mapping[str, str]) -> list[str]:
-    return [f"-c {name}={value}" for name, value in settings.items()]
+    return ["-c {}={}".format(name, value.replace(" ", "\\ ")) for name, value in settings.items()]

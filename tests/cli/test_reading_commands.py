@@ -165,6 +165,23 @@ def test_why_tells_what_the_logs_still_know_of_a_deleted_notification(noti: Invo
     assert told["events"]
 
 
+def test_what_keeps_a_notification_back_is_codes_and_fields_for_programs(noti: Invoke, connection: Connection) -> None:
+    made = queue(connection)
+    connection.execute(
+        "SELECT noti.pause('channel', 'email', 'moving house', '2090-01-01 00:00+00', 'ada');"
+        'INSERT INTO noti.workers (worker_id, state) VALUES (1, \'{"channels": ["sms"]}\')'
+    )
+    told = read(noti("why", str(made), "--json"))["blocked_by"]
+    lane = read(noti("status", "--json"))["waiting"][0]["blocked_by"]
+    assert lane == told
+    assert [(one["cause"], one["scope"], one["name"], one["until"], one["by"], one["code"]) for one in told] == [
+        ("pause", "channel", "email", "2090-01-01T00:00:00+00:00", "ada", None),
+        ("unserved", "channel", "email", None, None, None),
+    ]
+    assert list(told[0]) == ["cause", "scope", "name", "since", "until", "by", "code"]
+    assert told[0]["since"] is not None
+
+
 def test_why_tells_the_story_line_by_line(noti: Invoke, connection: Connection) -> None:
     made = life(connection, "failed")
     lines = noti("why", str(made)).stdout.splitlines()

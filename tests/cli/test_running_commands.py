@@ -78,12 +78,15 @@ def test_an_unknown_revision_is_a_sentence(bare: Invoke, empty_database_url: str
 def test_without_a_configured_database_a_private_one_is_made_once_and_kept(
     bare: Invoke, embedded_directory: Path, app: list[Any]
 ) -> None:
-    for words in (("status",), ("list",), ("top", "--json"), ("doctor",), ("why", "1"), ("migrate", "--check")):
+    send = ("send", "--channel", "in_app", "--recipient", "user-17", "--body", "Hello")
+    reading = (("status",), ("list",), ("top", "--json"), ("doctor",), ("why", "1"), ("migrate", "--check"))
+    changing = (("hold", "1"), ("requeue", "1"), ("pause", "everything"), ("erase", "x", "--yes"), ("retention",), send)
+    for words in (*reading, *changing, ("circuits", "list"), ("migrate",)):
         none = bare(*words)
         assert none.exit_code == 78, words
         assert f"there is no embedded one in {embedded_directory}" in none.stdout + none.stderr
         assert not embedded_directory.exists(), words
-    first = bare("--embedded", "send", "--channel", "in_app", "--recipient", "user-17", "--body", "Hello")
+    first = bare("--embedded", *send)
     assert (first.exit_code, first.stdout) == (0, "1\n")
     assert str(embedded_directory) in first.stderr
     assert not (embedded_directory / "data" / "postmaster.pid").exists(), "it was up for the command only"

@@ -196,6 +196,7 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     )
     found = read(noti("status", "--json"))
     assert datetime.fromisoformat(found.pop("at")).tzinfo is not None
+    assert found.pop("standby") is False
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
         "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
                      "oldest_due_seconds", "bounded"],
@@ -332,6 +333,7 @@ def test_top_is_live_until_ctrl_c_or_q(connection: Connection, database_url: str
     text = shown.decode()
     assert "waits longest" in text
     assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ  q quit  space freeze  r look now", text)
+    assert f"database: {connection.info.dbname} on " in text
     assert "\x1b[?1049h" in text  # the other screen
     assert "\x1b[?1049l" in text  # and back
 

@@ -75,9 +75,10 @@ class Marker:
         self.data: str | None = None
         self.about: Mapping[str, Any] = {}
 
-    def render(self, template: Template, data: str | None, notification: Mapping[str, Any]) -> Rendered:
+    def render(self, template: Template, data: str | None, notification: Mapping[str, Any], tenant_id: str) -> Rendered:
         if self.error is not None:
             raise self.error
+        assert tenant_id == notification["tenant_id"]
         self.data, self.about = data, notification
         return Rendered(*(source and f"<{source}>" for source in (template.subject, template.body, template.html)))
 

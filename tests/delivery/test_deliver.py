@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noti_worker.accounts import Accounts
-from noti_worker.delivery.render import Rendered, RendererAway
+from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
 from noti_worker.domain.account import Account
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.follows import InboxLine
@@ -314,6 +314,14 @@ def test_a_renderer_that_cannot_be_had_charges_nothing() -> None:
     assert (result.verdict.status, result.verdict.charge) == (Status.RETRYING, False)
     assert result.verdict.wait == timedelta(seconds=60)
     assert result.outcome is None
+
+
+def test_a_row_of_a_template_that_rests_waits_as_long_and_says_why() -> None:
+    rests = Marker(TemplateRests("template 'hello' did not end within 1 s: its rows are tried one by one", 8.0))
+    row = claimed(template_id="hello", body=None)
+    verdict = a_delivery(renderer=rests).deliver(row, Briefing(template=Template("hello", body="Hi"))).verdict
+    assert (verdict.status, verdict.charge, verdict.wait) == (Status.RETRYING, False, timedelta(seconds=8))
+    assert verdict.reason == "template 'hello' did not end within 1 s: its rows are tried one by one"
 
 
 # What is sent

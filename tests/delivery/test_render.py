@@ -6,8 +6,8 @@ import re
 import signal
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from noti_worker.delivery.render import Rendered, Renderer, RendererAway
-from noti_worker.delivery.render_process import Answer, Process, Request
+from noti_worker.delivery.render_process import Process, Request
 from noti_worker.delivery.render_sandbox import FILTERS
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.facts import RendererKilled
@@ -52,12 +52,12 @@ def own(witness: Witness) -> Iterator[Renderer]:
 
 
 def filled(renderer: Renderer, body: str, data: Any = DATA) -> str | None:
-    return renderer.render(Template("t", body=body), json.dumps(data), ABOUT).text
+    return renderer.render(Template("t", body=body), json.dumps(data), ABOUT, "default").text
 
 
 def pid_of(renderer: Renderer) -> int:
-    assert renderer._child is not None
-    return renderer._child._process.pid
+    assert renderer._quick._child is not None
+    return renderer._quick._child._process.pid
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -72,7 +72,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 def test_each_part_is_rendered_and_html_alone_is_escaped(renderer: Renderer) -> None:
     template = Template("t", subject="For {{ name }}", body="Hi {{ name }}", html="<b>{{ name }}</b>")
-    rendered = renderer.render(template, json.dumps(DATA), ABOUT)
+    rendered = renderer.render(template, json.dumps(DATA), ABOUT, "default")
     assert rendered == Rendered("For <Ada>", "Hi <Ada>", "<b>&lt;Ada&gt;</b>")
 
 
@@ -89,12 +89,12 @@ def test_each_part_is_rendered_and_html_alone_is_escaped(renderer: Renderer) -> 
 )
 def test_every_value_is_escaped_once_in_html(renderer: Renderer, html: str, expected: str) -> None:
     data = json.dumps({"a": "plain", "b": "<&>\"'", "c": ["<"]})
-    assert renderer.render(Template("t", html=html), data, ABOUT).html == expected
+    assert renderer.render(Template("t", html=html), data, ABOUT, "default").html == expected
 
 
 def test_a_part_that_the_template_lacks_stays_out(renderer: Renderer) -> None:
-    assert renderer.render(Template("t", html="x"), None, ABOUT) == Rendered(html="x")
-    assert renderer.render(Template("t"), None, ABOUT) == Rendered()
+    assert renderer.render(Template("t", html="x"), None, ABOUT, "default") == Rendered(html="x")
+    assert renderer.render(Template("t"), None, ABOUT, "default") == Rendered()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_numbers_stay_as_they_are_written_and_null_is_empty(
 ) -> None:
     if expected is None:
         expected = "10.50 12345678901234567.89 0.0000001 10 12345678901234567890 0.00"
-    rendered = renderer.render(Template("t", body=body, html=body), AMOUNTS, ABOUT)
+    rendered = renderer.render(Template("t", body=body, html=body), AMOUNTS, ABOUT, "default")
     assert rendered.text == expected
     if "tojson" not in body:
         assert rendered.html == expected.replace("'", "&#39;")
@@ -234,7 +234,7 @@ def test_numbers_stay_as_they_are_written_and_null_is_empty(
 
 @pytest.mark.parametrize("data", ['{"a": 1e400}', '{"a": 1.5e-4000}', "null", '{"a": 1E3}'])
 def test_numbers_with_an_exponent_are_written_out(renderer: Renderer, data: str) -> None:
-    text = renderer.render(Template("t", body="{{ a | default(0) }}"), data, ABOUT).text or ""
+    text = renderer.render(Template("t", body="{{ a | default(0) }}"), data, ABOUT, "default").text or ""
     assert "e" not in text.lower()
 
 
@@ -249,7 +249,7 @@ def test_what_a_template_writes_as_json_is_json(renderer: Renderer) -> None:
 @pytest.mark.parametrize("body", ["{{ 'x' | number(2) }}", "{{ price | number(101) }}", "{{ price | number('a') }}"])
 def test_number_is_for_numbers(renderer: Renderer, body: str) -> None:
     with pytest.raises(BadNotification, match=r"number\(\) (is for numbers only|takes a number of places up to 100)"):
-        renderer.render(Template("t", body=body), AMOUNTS, ABOUT)
+        renderer.render(Template("t", body=body), AMOUNTS, ABOUT, "default")
 
 
 # Mistakes
@@ -296,7 +296,7 @@ def test_an_error_does_not_show_the_data(renderer: Renderer, body: str) -> None:
 )
 def test_poisonous_data_harms_only_itself(renderer: Renderer, data: str, said: str) -> None:
     with pytest.raises(BadNotification, match=f"template_data.*{said}"):
-        renderer.render(Template("t", body="x"), data, ABOUT)
+        renderer.render(Template("t", body="x"), data, ABOUT, "default")
     assert filled(renderer, "{{ a | length }}", {"a": [[]] * 200}) == "200"
 
 
@@ -385,9 +385,9 @@ def test_output_up_to_the_limit_passes(renderer: Renderer) -> None:
 # The process
 
 
-def test_the_child_has_nothing_to_give_away(renderer: Renderer) -> None:
-    filled(renderer, "x")
-    proc = Path(f"/proc/{pid_of(renderer)}")
+def test_the_child_has_nothing_to_give_away(own: Renderer) -> None:
+    filled(own, "x")
+    proc = Path(f"/proc/{pid_of(own)}")
     assert set((proc / "environ").read_bytes().split(b"\0")) - {b""} <= {
         f"LD_LIBRARY_PATH={os.environ.get('LD_LIBRARY_PATH')}".encode()
     }
@@ -439,9 +439,9 @@ def test_a_frozen_child_is_nobodys_fault() -> None:
 
 def test_a_child_ends_with_its_parent(own: Renderer) -> None:
     filled(own, "x")
-    assert own._child is not None
-    process = own._child._process
-    own._child._line.close()  # what the kernel does when the parent is killed
+    assert own._quick._child is not None
+    process = own._quick._child._process
+    own._quick._child._line.close()  # what the kernel does when the parent is killed
     wait_until(lambda: process.poll() is not None)
     assert process.returncode == 0
 
@@ -468,23 +468,25 @@ def test_a_renderer_that_cannot_start_blames_no_row(
 @pytest.mark.parametrize(
     "said",
     [
-        struct.pack("!4i", -1, -1, 2, -1) + b"\xff\xff",
-        struct.pack("!4i", -1, -1, -2, -1),
-        struct.pack("!4i", 2**31 - 1, -1, -1, -1),
+        struct.pack("!5i", 0, -1, -1, 2, -1) + b"\xff\xff",
+        struct.pack("!5i", 0, -1, -1, -2, -1),
+        struct.pack("!5i", 0, 2**31 - 1, -1, -1, -1),
+        struct.pack("!5i", -1, -1, 0, -1, -1),
+        struct.pack("!5i", 0, -1, -1, -1, -1),
     ],
-    ids=["no text", "no size", "too long"],
+    ids=["no text", "no size", "too long", "no time", "nothing"],
 )
 def test_a_child_that_was_taken_over_is_not_believed(
     own: Renderer, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
-    ready = struct.pack("!4i", -1, -1, -1, -1)
+    ready = struct.pack("!5i", 0, -1, -1, -1, -1)
     speaks = f"line.sendall({ready!r}); line.recv(9); line.sendall({said!r}); line.recv(9999)"
     boot = f"import socket; line = socket.socket(fileno=0); {speaks}"
     monkeypatch.setattr("noti_worker.delivery.render_process._BOOT", boot)
     with pytest.raises(BadNotification, match="'t' made the render process talk nonsense"):
         filled(own, "x")
     monkeypatch.undo()
-    assert filled(own, "x") == "x"
+    assert filled(own, "y") == "y"
 
 
 def test_many_threads_share_one_child(renderer: Renderer) -> None:
@@ -497,114 +499,6 @@ def test_a_large_row_goes_there_and_back(renderer: Renderer) -> None:
     assert filled(renderer, "{{ a | length }} {{ b }}", {"a": "ä" * 1_000_000, "b": "ä" * 100_000}) == (
         "1000000 " + "ä" * 100_000
     )
-
-
-# Threads that wait for the child share the next trip
-
-
-def together(renderer: Renderer, bodies: Sequence[str], before: Callable[[], None] = lambda: None) -> list[str]:
-    """What becomes of rows that came while the line was taken, all on the same trip; `before` it begins."""
-
-    def tried(number: int, body: str) -> str:
-        try:
-            return renderer.render(Template(f"t{number}", body=body), json.dumps(DATA), ABOUT).text or ""
-        except (BadNotification, RendererAway) as wrong:
-            return str(wrong)
-
-    with ThreadPoolExecutor(len(bodies) + 1) as threads:
-        with renderer._line:
-            first = threads.submit(filled, renderer, "x")
-            wait_until(lambda: renderer._under_way and not renderer._waiting)
-            others: list[Future[str]] = []
-            for number, body in enumerate(bodies):
-                others.append(threads.submit(tried, number, body))
-                wait_until(lambda: len(renderer._waiting) == len(others))  # in this order
-            before()
-        assert first.result(30) == "x"
-        return [other.result(30) for other in others]
-
-
-@pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows went on each trip."""
-    ask, seen = Process.ask, []
-
-    def counted(process: Process, requests: Sequence[Request]) -> Iterator[Answer]:
-        seen.append(len(requests))
-        return ask(process, requests)
-
-    monkeypatch.setattr(Process, "ask", counted)
-    return seen
-
-
-def test_rows_that_wait_share_a_trip(own: Renderer, trips: list[int]) -> None:
-    assert together(own, [f"{n} {{{{ name }}}}" for n in range(7)]) == [f"{n} <Ada>" for n in range(7)]
-    assert trips == [1, 7]
-
-
-def test_a_trip_is_bounded_in_rows_and_bytes(own: Renderer, trips: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noti_worker.delivery.render._MOST_TOGETHER", 3)
-    assert together(own, ["a"] * 7) == ["a"] * 7
-    assert trips == [1, 3, 3, 1]
-    trips.clear()
-    monkeypatch.setattr("noti_worker.delivery.render._LARGEST_TRIP", 10)
-    assert together(own, ["a"] * 3) == ["a"] * 3
-    assert trips == [1, 1, 1, 1], "one row goes, however large"
-
-
-@pytest.mark.parametrize("place", [0, 2, 4])
-@pytest.mark.parametrize(
-    ("poison", "said"),
-    [
-        ("three loops", "did not end within 0.3 s"),
-        ("nothing", "'nothing' is undefined"),
-    ],
-)
-def test_a_poisonous_template_harms_no_row_of_its_trip(poison: str, said: str, place: int) -> None:
-    witness = Witness()
-    renderer = Renderer(witness, timeout=0.3)
-    bodies = [f"{n} {{{{ name }}}}" for n in range(5)]
-    bodies[place] = POISON.get(poison, "{{ nothing }}")
-    answers = together(renderer, bodies)
-    renderer.close()
-    assert said in answers[place]
-    assert f"'t{place}'" in answers[place]
-    assert [answer for n, answer in enumerate(answers) if n != place] == [f"{n} <Ada>" for n in range(5) if n != place]
-    killed = [fact.template_id for fact in witness.facts if isinstance(fact, RendererKilled)]
-    assert killed == ([f"t{place}"] if poison in POISON else [])
-
-
-def test_several_poisonous_templates_on_one_trip_are_each_told(own: Renderer) -> None:
-    hog = "{% set ns = namespace(x='y') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
-    answers = together(own, ["a", hog, "b", hog, "c"])
-    assert [answers[n] for n in (0, 2, 4)] == ["a", "b", "c"]
-    assert all("memory" in answers[n] or "MemoryError" in answers[n] for n in (1, 3)), answers
-
-
-def test_a_child_that_is_killed_on_a_shared_trip_harms_nobody(own: Renderer) -> None:
-    filled(own, "x")
-    assert together(own, ["a", "b", "c"], before=lambda: os.kill(pid_of(own), signal.SIGKILL)) == ["a", "b", "c"]
-
-
-def test_a_child_that_cannot_start_is_told_to_all_who_wait(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/does/not/exist")
-    with ThreadPoolExecutor(6) as threads:
-        rows = [threads.submit(filled, own, "x") for _ in range(30)]
-        assert all(isinstance(row.exception(30), RendererAway) for row in rows)
-    monkeypatch.undo()
-    assert together(own, ["a", "b"]) == ["a", "b"]
-
-
-def test_a_bug_on_the_way_leaves_nobody_waiting(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> Iterator[Answer]:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(Process, "ask", broken)
-    with ThreadPoolExecutor(6) as threads:
-        rows = [threads.submit(filled, own, "x") for _ in range(30)]
-        assert {type(row.exception(30)) for row in rows} <= {ZeroDivisionError, RendererAway}
-    monkeypatch.undo()
-    assert together(own, ["a", "b"]) == ["a", "b"]
 
 
 def test_the_sources_of_a_template_go_to_the_child_once(own: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:

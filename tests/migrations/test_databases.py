@@ -1,9 +1,11 @@
 """Databases as people have them: roles with any name, any setting, casts and publications. All of it works in each."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -26,6 +28,7 @@ from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.workers import PostgresWorkers
 from noti_worker.store.upkeep import erasure
 from noti_worker.store.upkeep.duties import Duties
+from tests.pgbouncer import pgbouncer
 from tests.store.rows import AT_ONCE, claim, insert, tried
 
 _TYPES = (
@@ -61,7 +64,10 @@ DATABASES = {
     "odd nulls": "ALTER DATABASE {db} SET transform_null_equals = on; ALTER DATABASE {db} SET array_nulls = off",
     "quotes everywhere": "ALTER DATABASE {db} SET quote_all_identifiers = on",
     "serializable": "ALTER DATABASE {db} SET default_transaction_isolation = 'serializable'",
-    "hurried": "ALTER DATABASE {db} SET statement_timeout = '5s'; ALTER DATABASE {db} SET lock_timeout = '5s'",
+    "hurried": "ALTER DATABASE {db} SET statement_timeout = '20ms'; ALTER DATABASE {db} SET lock_timeout = '20ms';"
+    " ALTER DATABASE {db} SET idle_in_transaction_session_timeout = '1s'",
+    "nothing for everybody": "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;"
+    " ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC",
     "unchecked bodies": "ALTER DATABASE {db} SET check_function_bodies = off",
     "latin clients": "ALTER DATABASE {db} SET client_encoding = 'LATIN1'",
     "another path": "CREATE SCHEMA app; ALTER DATABASE {db} SET search_path = app, public, pg_catalog",
@@ -72,6 +78,13 @@ DATABASES = {
     " ALTER DATABASE {db} SET plan_cache_mode = 'force_generic_plan'",
 }  # fmt: skip
 """What was done to a database before noti-worker came."""
+
+ODD = {
+    "DateStyle": "German", "IntervalStyle": "sql_standard", "TimeZone": "Asia/Kolkata", "bytea_output": "escape",
+    "standard_conforming_strings": "off", "extra_float_digits": "-10", "search_path": "nowhere",
+    "default_transaction_isolation": "serializable", "client_encoding": "LATIN1", "statement_timeout": "20ms",
+}  # fmt: skip
+"""What a role's sessions begin with, whatever the database says."""
 
 
 @contextmanager
@@ -101,6 +114,8 @@ def test_whoever_has_any_name_may_own_it(empty_database_url: str, name: str) -> 
     with psycopg.connect(url, autocommit=True) as administrator:
         administrator.execute(sql.SQL("CREATE ROLE {} LOGIN").format(owner))
         try:
+            for setting, value in ODD.items():
+                administrator.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(owner, sql.SQL(setting), value))
             database = sql.Identifier(administrator.info.dbname)
             administrator.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, owner))
             mine = make_conninfo(url, user=role)
@@ -111,7 +126,44 @@ def test_whoever_has_any_name_may_own_it(empty_database_url: str, name: str) -> 
             administrator.execute(sql.SQL("DROP OWNED BY {} CASCADE; DROP ROLE {}").format(owner, owner))
 
 
-@pytest.mark.parametrize("kind", ["plain", "casts", "strict PL/pgSQL", "old strings", "another path", "latin clients"])
+def test_it_is_at_home_however_a_database_sorts(sorted_databases: list[str]) -> None:
+    for url in sorted_databases:
+        live(url)
+        again(url)
+
+
+_NAMES = ("search_path", "datestyle", "timezone", "transaction_isolation", "role", "enable_seqscan")
+_SHOWN = ("SELECT " + ", ".join(f"current_setting('{name}')" for name in _NAMES)).encode()
+
+
+def settings(url: str) -> set[tuple[Any, ...]]:
+    """What sessions of somebody else begin with, on whichever connections the pooler has for them."""
+    found: set[tuple[Any, ...]] = set()
+    for _ in range(4):
+        with psycopg.connect(url, prepare_threshold=None) as connection:
+            found.update(connection.execute(_SHOWN).fetchall())
+    return found
+
+
+@pytest.mark.parametrize("kind", ["plain", "abroad", "our path", "serializable", "hurried"])
+def test_it_is_at_home_behind_a_pooler(
+    empty_database_url: str, open_directory: Path, wait_for: Callable[..., Any], kind: str
+) -> None:
+    """There no session is ours for longer than a transaction, and whoever comes next finds nothing of ours."""
+    url = empty_database_url
+    with prepared(url, DATABASES[kind]), pgbouncer(open_directory, url, "transaction", wait_for) as pooled:
+        before = settings(pooled)
+        comes_of_age(pooled)
+        assert migrate.pending(pooled) == migrate.missing_roles(pooled) == []
+        live(pooled, pgbouncer=True)
+        again(pooled)
+        assert settings(pooled) == before
+
+
+_PRINTED = ("plain", "serializable", "casts", "strict PL/pgSQL", "old strings", "another path", "latin clients")
+
+
+@pytest.mark.parametrize("kind", _PRINTED)
 def test_the_printed_sql_works_there_too(cluster: Server, empty_database_url: str, kind: str) -> None:
     url = empty_database_url
     psql = [str(cluster.bin / "psql"), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", url]
@@ -126,8 +178,7 @@ def test_the_printed_sql_works_there_too(cluster: Server, empty_database_url: st
 def comes_of_age(url: str) -> None:
     """Migrate with rows and lines in it, which some migrations move."""
     migrate.upgrade(url, "0002")
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET client_encoding = 'utf8'")
+    with theirs(url) as connection:
         connection.execute(
             "INSERT INTO noti.notifications_log (channel, recipient, body) SELECT 'sms', '+4915112340001', 'x'"
             " FROM generate_series(1, 3)"
@@ -140,17 +191,25 @@ def comes_of_age(url: str) -> None:
     migrate.upgrade(url)
 
 
-def live(url: str) -> None:
+@contextmanager
+def theirs(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session of somebody else, with time enough."""
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
+        connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        yield connection
+
+
+def live(url: str, *, pgbouncer: bool = False) -> None:
     """Everything that applications, workers and people do."""
     ids = applies(url)
-    works(url)
-    looks(url, ids)
-    keeps_house(url)
+    works(url, pgbouncer=pgbouncer)
+    looks(url, ids, pgbouncer=pgbouncer)
+    keeps_house(url, pgbouncer=pgbouncer)
 
 
 def applies(url: str) -> list[int]:
     """An application inserts and steers; gives the ids of five notifications."""
-    with psycopg.connect(url, autocommit=True) as application:
+    with theirs(url) as application:
         ids = insert(application, 5, template_data="{}", max_retries=2)
         application.execute("SELECT noti.send('email', 'ann@example.com', body => 'Grüße', idempotency_key => 'k')")
         assert enqueue(application, channel="email", recipient="ann@example.com", body="x") > ids[-1]
@@ -195,12 +254,12 @@ def looks(url: str, ids: Sequence[int], *, pgbouncer: bool = False) -> None:
     assert [one for one in found if one.area == "here" or (one.area in {"roles", "rights"} and one.level != "ok")] == []
 
 
-def keeps_house(url: str) -> None:
+def keeps_house(url: str, *, pgbouncer: bool = False) -> None:
     """The owner looks after the logs and the invariants, and erases somebody."""
-    with psycopg.connect(url, autocommit=True) as owner:
+    with theirs(url) as owner:
         owner.execute("SELECT noti.add_log_partitions('2040-01-01', 0), noti.settle_default_partition('audit_log')")
         assert owner.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
-    with source.for_people(url) as people:
+    with source.for_people(url, pgbouncer=pgbouncer) as people:
         assert erasure.erase(people, "ann@example.com", None)
 
 

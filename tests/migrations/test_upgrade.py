@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
 
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, DatabaseRefused
 from noti_worker.embedded import Server
@@ -174,23 +175,27 @@ def test_whoever_may_insert_may_call_what_the_check_calls(empty_database_url: st
 # ------------------------------------------------------------------------------------ refusals
 
 
-@pytest.fixture
-def latin_database_url(cluster: Server) -> Iterator[str]:
-    name = f"latin_{uuid4().hex}"
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def encoded(request: pytest.FixtureRequest, cluster: Server) -> Iterator[tuple[str, str]]:
+    """A database in another encoding, and its URL."""
+    name = f"encoded_{uuid4().hex}"
     with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as administrator:
-        administrator.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0".encode())
-        yield cluster.url_of(name)
+        administrator.execute(
+            f"CREATE DATABASE {name} ENCODING '{request.param}' LOCALE 'C' TEMPLATE template0".encode()
+        )
+        yield request.param, cluster.url_of(name)
         administrator.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def test_a_database_in_another_encoding_is_refused(latin_database_url: str) -> None:
+def test_a_database_in_another_encoding_is_refused(encoded: tuple[str, str]) -> None:
+    encoding, url = encoded
     with pytest.raises(DatabaseRefused) as caught:
-        migrate.upgrade(latin_database_url)
+        migrate.upgrade(url)
     assert str(caught.value) == (
-        "0A000: noti-worker needs a database in UTF8, and this one is in LATIN1. "
+        f"0A000: noti-worker needs a database in UTF8, and this one is in {encoding}. "
         "Create one with ENCODING 'UTF8' TEMPLATE template0."
     )
-    assert migrate.current(latin_database_url) is None
+    assert migrate.current(url) is None
 
 
 def test_an_old_server_is_refused(empty_database_url: str) -> None:
@@ -237,11 +242,18 @@ def test_a_server_that_does_not_answer_is_away(tmp_path: Path) -> None:
 
 def test_a_migration_waits_a_moment_only_for_the_lock_of_another(empty_database_url: str) -> None:
     """Held by an open transaction, the advisory lock is given up after a while and nothing is changed."""
-    with psycopg.connect(empty_database_url) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7700150)")
-        url = f"{empty_database_url}&options=-cstatement_timeout%3D200"
-        with pytest.raises(DatabaseAway, match=r"^57014: canceling statement due to statement timeout$"):
-            migrate.upgrade(url)
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def hasten(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: Any) -> tuple[str, Any]:
+        return statement.replace("lock_timeout = '60s'", "lock_timeout = '200ms'"), parameters
+
+    try:
+        with psycopg.connect(empty_database_url) as other:
+            other.execute("SELECT pg_advisory_xact_lock(7700150)")
+            with pytest.raises(DatabaseAway, match=r"^55P03: canceling statement due to lock timeout$"):
+                migrate.upgrade(empty_database_url)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hasten)
     assert migrate.current(empty_database_url) is None
 
 

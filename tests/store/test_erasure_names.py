@@ -4,7 +4,6 @@
 
 import json
 import unicodedata
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from noti_worker.embedded import Server
-from noti_worker.store import migrate
+from noti_worker.domain.errors import DatabaseError
 from noti_worker.store.upkeep import erasure
 from tests.store.rows import Connection, insert, row
 
@@ -55,6 +53,11 @@ ADA = "ada@example.com"
         ("2026", "until 2026-11-30 12:00:2026.5, in 2026 too", "until 2026-11-30 12:00:2026.5, in [erased] too"),
         ("app", "in_app app-store the app", "in_app app-store the [erased]"),
         ("$1.*[a", "the $1.*[a and $1a*[a", "the [erased] and $1a*[a"),
+        ("user_1", "userx1 user_1 user_11 user1 USER_1", "userx1 [erased] user_11 user1 USER_1"),
+        ("100%", "100% of 100 or 1000, 100%x", "[erased] of 100 or 1000, 100%x"),
+        ("a_a@example.com", "axa@example.com a_a@example.com A_A@EXAMPLE.com", "axa@example.com [erased] [erased]"),
+        ("%@example.com", "ada@example.com <%@example.com>", "ada@example.com <[erased]>"),
+        ("имя Фамилия", "Имя Фамилия, имя Фамилия", "Имя Фамилия, [erased]"),
         ("ab", "ab is too short to be looked for", None),
         (ADA, "", None),
         (None, "nobody", None),
@@ -108,7 +111,7 @@ def test_capitals_are_folded_by_unicode(connection: Connection) -> None:
 # ------------------------------------------------------------------------------------------- in all that is kept
 
 
-BEFORE = st.sampled_from(["", "", "", "a", "x.", "x-", "+", "_", "2", "ü", "o'", "'", "#", "&x"])
+BEFORE = st.sampled_from(["", "", "", "a", "x.", "x-", "+", "_", "%", "2", "ü", "o'", "'", "#", "&x"])
 INSIDE = st.sampled_from(["", "", "", "+tag", ".", "1", "'s", "é", "é".upper(), "-"])
 AFTER = st.sampled_from(["", "", "", ".au", "x", "-y", "2"])
 DOMAINS = st.sampled_from(
@@ -132,7 +135,7 @@ UNNAMED = (
 NAMES = st.builds(
     lambda before, name, after: before + name + after,
     st.sampled_from(["", "", "", "x", "x-", "super", "a:", '"', "'", "\\", "é"]),
-    st.sampled_from(["user:1", "User:1", "o'neil", "100.000", "ada", "app", "2026"]),
+    st.sampled_from(["user:1", "User:1", "user_1", "100%", "o'neil", "100.000", "ada", "app", "2026"]),
     st.sampled_from(["", "", "", "7", ".5", "-b", ":2", '"', '"b', "\\", "\\b", "'x", "é", "@x"]),
 ).filter(
     # That is how texts quote the name within, and name an address (`mailto:ada@x`).
@@ -250,30 +253,8 @@ def test_of_names_that_are_alike_only_the_one_asked_for_goes(
 # ------------------------------------------------------------------------------------------------ in any database
 
 
-@pytest.fixture
-def databases(cluster: Server) -> Iterator[list[str]]:
-    """A migrated database for each way to sort and to write small that this server knows, Turkish where it has ICU."""
-    made = []
-    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as administrator:
-        ways = ["LOCALE 'C'", "LOCALE 'C.UTF-8'"]
-        if administrator.execute("SELECT FROM pg_collation WHERE collname = 'tr-x-icu'").fetchone():
-            ways += ["LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'tr'", "LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'de'"]
-        if administrator.info.server_version < 170000:
-            ways[:2] = [f"{way} LOCALE_PROVIDER libc" for way in ways[:2]]
-        try:
-            for number, way in enumerate(ways):
-                name = f"test_sorted_{number}"
-                administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {way}".encode())
-                made.append(name)
-                migrate.upgrade(cluster.url_of(name))
-            yield [cluster.url_of(name) for name in made]
-        finally:
-            for name in made:
-                administrator.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-def test_capitals_go_whatever_the_database_takes_for_small_letters(databases: list[str]) -> None:
-    for url in databases:
+def test_capitals_go_whatever_the_database_takes_for_small_letters(sorted_databases: list[str]) -> None:
+    for url in sorted_databases:
         with psycopg.connect(url, autocommit=True) as connection:
             only_one_goes(
                 connection,
@@ -329,3 +310,22 @@ def test_what_was_stopped_half_way_goes_on_when_called_again(
     assert (done.erased, done.tries) == (2, 2)
     assert erase(connection, ADA) == erasure.Erased()
     assert kept(connection, others) == before
+
+
+def test_a_step_that_the_database_refuses_half_way_changed_nothing_and_can_be_repeated(connection: Connection) -> None:
+    """A trigger of the application's ends the step at its third row: what it had done of the first two is undone."""
+    numbers = [written(connection, ADA, place, email=True) for place in ("alone", "displayed", "copied", "alone")]
+    before = kept(connection, numbers)
+    connection.execute(
+        "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;"
+        f" CREATE TRIGGER zz_no BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
+        f" WHEN (old.notification_id = {numbers[2]}) EXECUTE FUNCTION public.no()"
+    )
+    for _ in range(2):
+        with pytest.raises(DatabaseError, match="P0001"):
+            erase(connection, ADA)
+        assert kept(connection, numbers) == before
+    connection.execute("DROP TRIGGER zz_no ON noti.notifications_log")
+    done = erase(connection, ADA)
+    assert (done.erased, done.copies, done.tries) == (3, 1, 4)
+    assert erase(connection, ADA) == erasure.Erased()

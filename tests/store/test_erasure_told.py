@@ -9,6 +9,7 @@ from noti_worker.store.people.moves import Move
 from noti_worker.store.people.source import for_people
 from tests.store.rows import Connection, insert, row
 from tests.store.test_erasure_names import ADA, erase, written
+from tests.system.daemon import member_of
 
 
 def test_a_dry_run_tells_nothing_of_what_texts_say(connection: Connection) -> None:
@@ -62,6 +63,20 @@ def test_what_an_account_in_trouble_quotes_goes_too(connection: Connection) -> N
     )
 
 
+def test_why_somebody_paused_names_nobody_any_more(connection: Connection) -> None:
+    connection.execute("SELECT noti.pause('channel', 'email', 'Ada@example.com complains, xada@example.com too')")
+    connection.execute("SELECT noti.pause('channel', 'sms', 'xada@example.com complains')")
+    erase(connection, ADA)
+    assert connection.execute("SELECT name, reason FROM noti.pauses ORDER BY name").fetchall() == [
+        ("email", "[erased] complains, xada@example.com too"),
+        ("sms", "xada@example.com complains"),
+    ]
+    left = connection.execute("SELECT metadata::text FROM noti.audit_log WHERE entity_type = 'pause'").fetchall()
+    assert left
+    assert not [line for (line,) in left if "xada" not in line and "ada@" in line.lower()]
+    assert "ada@example.com" not in str(left).lower().replace("xada@example.com", "")
+
+
 def test_an_erased_notification_is_not_queued_again(connection: Connection) -> None:
     [number] = insert(connection, recipient=ADA, status="failed")
     erase(connection, ADA)
@@ -84,6 +99,35 @@ def test_the_command_refuses_it_in_words_and_goes_on_with_the_others(connection:
         assert (moved.done, moved.refused, [line.notification_id for line in sample]) == (1, refused, [failed])
         assert moves.carry_out(people, Move.REQUEUE, Filter(ids=(erased, failed))) == moves.Moved(1, refused=refused)
     assert [row(connection, number)["status"] for number in (erased, failed)] == ["failed", "pending"]
+
+
+CHANGES = {
+    "hold": "SELECT noti.hold({})",
+    "hold by UPDATE": "UPDATE noti.notifications_log SET status = 'held' WHERE notification_id = {}",
+    "cancel": "SELECT noti.cancel({})",
+    "cancel, requeue": "SELECT noti.cancel({0}); SELECT noti.requeue({0})",
+    "cancel, correct": "SELECT noti.cancel({0}); SELECT noti.correct({0}, 'eve@example.com')",
+    "hold, release": "SELECT noti.hold({0}); SELECT noti.release({0})",
+    "pause, resume": "SELECT noti.pause('channel', 'email'); SELECT noti.resume('channel', 'email')",
+    "circuit": "SELECT noti.open_circuit('relay'); SELECT noti.close_circuit('relay')",
+    "erase": "SELECT noti.erase('ann@example.com', NULL, 0, 1000, false)",
+    "erase nobody": "SELECT noti.erase('nobody@example.com', NULL, 0, 1000, false)",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("alone", [True, False], ids=["by itself", "after SET ROLE"])
+def test_every_change_names_the_login(connection: Connection, database_url: str, change: str, alone: bool) -> None:
+    [number] = insert(connection, recipient="ann@example.com")
+    begun = connection.execute("SELECT max(audit_id) FROM noti.audit_log").fetchone()
+    person = psycopg.conninfo.make_conninfo(member_of("noti_operator", database_url))
+    with psycopg.connect(person, autocommit=True) as operator:
+        if not alone:
+            operator.execute("SET ROLE noti_operator")
+        operator.execute(CHANGES[change].format(number).encode())
+    lines = connection.execute("SELECT action, action_by FROM noti.audit_log WHERE audit_id > %s", begun).fetchall()
+    assert lines
+    assert {by for _, by in lines} == {"noti_operator_member" + ("" if alone else " as noti_operator")}
 
 
 def test_who_pauses_is_the_login_too(connection: Connection) -> None:

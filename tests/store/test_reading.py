@@ -32,7 +32,7 @@ def ids(lines: list[listing.Line]) -> list[int]:
 
 def test_an_empty_table_has_no_depth_and_no_age(people: Connection) -> None:
     assert gauges.gauges(people) == gauges.Gauges({}, {})
-    assert gauges.status(people) == gauges.Status((), ())
+    assert gauges.status(people) == gauges.Status((), (), standby=False)
 
 
 def test_depth_counts_each_unfinished_row_in_its_state(people: Connection) -> None:

@@ -264,6 +264,9 @@ def test_whoever_holds_a_row_locked_is_named(connection: Connection, database_ur
         shop.execute((lock + ("FOR SHARE" if how == "several" else "FOR UPDATE")).encode())
         pid = shop.info.backend_pid
         found = following(connection)
+        connection.execute("SET ROLE noti_operator")  # who may see neither locks nor marks
+        assert following(connection) == found
+        connection.execute("RESET ROLE")
         row = connection.execute("SELECT pid, application FROM noti.locked_by(1) ORDER BY application").fetchall()
         several = [(crm.info.backend_pid, "crm"), (pid, "shop")]
         assert row == (several if how == "several" else [(pid, "shop")])

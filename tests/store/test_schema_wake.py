@@ -129,7 +129,7 @@ def test_a_full_queue_of_notifications_refuses_nobody(open_directory: Path) -> N
             with pytest.raises(psycopg.OperationalError, match="too many notifications"):
                 other.execute("SELECT pg_notify('mine', repeat('x', 7900) || g) FROM generate_series(1, 8) g")
             insert(application)
-            application.execute("SELECT noti.pause('channel', 'sms')")
+            application.execute("SELECT noti.pause('channel', 'sms'), noti.open_circuit('relay')")
             idle.rollback()
             assert idle.execute("SELECT count(*) FROM noti.notifications_log").fetchone() == (3,)
 

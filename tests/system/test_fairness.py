@@ -1,4 +1,4 @@
-"""One tenant's backlog, and many quiet tenants beside it: more of them than are looked at in one go."""
+"""What one tenant does to the others: a long backlog, templates that take the whole machine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,3 +47,62 @@ def test_quiet_tenants_do_not_wait_for_the_backlog_of_another_however_old_it_is(
     quiet, noisy_before_the_last = found
     assert quiet == QUIET
     assert noisy_before_the_last < BACKLOG * 3 / 4
+
+
+HEAVY = "{% for a in range(20) %}" + "{% for b in range(1000) %}" * 2 + "{% endfor %}" * 3
+ENDLESS = HEAVY.replace("20", "1000", 1)
+BAD = 200
+
+
+def test_templates_that_take_all_their_time_delay_nobody_else(
+    daemons: Daemons, connection: psycopg.Connection[Any], database_url: str, wait_for: Callable[..., Any]
+) -> None:
+    """Rendering the rows of the bad tenants takes minutes; those of the others go out within seconds."""
+    with psycopg.connect(database_url) as owner:
+        owner.execute(
+            "INSERT INTO noti.templates (tenant_id, template_id, body) VALUES ('heavy', 't', %s), ('endless', 't', %s),"
+            " ('quiet', 't', 'Hello {{ name }}')",
+            [HEAVY, ENDLESS],
+        )
+        owner.execute(
+            "INSERT INTO noti.templates (tenant_id, template_id, body)"
+            " SELECT 'inventive', 't' || n, %s || n FROM generate_series(1, %s) n",
+            [HEAVY, BAD],
+        )
+    insert = (
+        "INSERT INTO noti.notifications_log (channel, recipient, tenant_id, template_id, template_data)"
+        " SELECT c, CASE c WHEN 'email' THEN 'ada@example.com' WHEN 'sms' THEN '+4915100000' ELSE 'user:1' END,"
+        " %s, 't', '{\"name\": \"Ada\"}' FROM generate_series(1, %s), unnest(%s::text[]) c"
+    )
+    invent = (
+        "INSERT INTO noti.notifications_log (channel, recipient, tenant_id, template_id)"
+        " SELECT 'email', 'ada@example.com', 'inventive', 't' || n FROM generate_series(1, %s) n"
+    )
+    count = "SELECT count(*) FROM noti.notifications_log WHERE tenant_id = %s AND status = ANY (%s)"
+
+    def how_many(tenant_id: str, *statuses: str) -> int:
+        row = connection.execute(count, [tenant_id, list(statuses)]).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    daemons.configure(SANDBOX)
+    daemon = daemons.start_ready()
+    for tenant_id in ("heavy", "endless"):
+        connection.execute(insert, [tenant_id, BAD, ["email"]])
+    connection.execute(invent, [BAD])
+    wait_for(lambda: how_many("heavy", "sent", "failed") and how_many("endless", "failed"), timeout=60)
+    connection.execute(insert, ["quiet", 100, ["email", "sms", "in_app"]])
+    wait_for(lambda: how_many("quiet", "sent") == 300, timeout=60)
+    assert how_many("heavy", "sent", "failed") + how_many("inventive", "sent", "failed") < BAD / 4
+    # Tried one by one, further apart each time: as many as fit into a minute of such waits at most.
+    assert how_many("endless", "failed") < 10
+    assert how_many("endless", "sent") == 0
+    waiting = "SELECT notification_id FROM noti.notifications_log WHERE tenant_id = 'endless' AND status = 'retrying'"
+    wait_for(lambda: connection.execute(waiting).fetchone(), timeout=60)
+    [notification_id] = connection.execute(waiting).fetchone() or [None]
+    told = connection.execute("SELECT * FROM noti.why(%s)", [notification_id]).fetchall()
+    assert "template 't' did not end within 1 s" in str(told)
+    assert "its rows are tried one by one, further apart each time, until it is corrected" in str(told)
+    assert not daemon.said("trouble")
+    connection.execute("UPDATE noti.notifications_log SET status = 'cancelled' WHERE finished_at IS NULL")
+    daemon.stop()

@@ -46,6 +46,9 @@ BEGIN
     -- an account in trouble says why in the words of whoever refused a message
     UPDATE noti.circuits c SET reason = noti.unnamed(c.reason, who, false, '[erased]')
      WHERE c.reason <> noti.unnamed(c.reason, who, false, '[erased]');
+    -- and whoever pauses may say because of whom
+    UPDATE noti.pauses p SET reason = noti.unnamed(p.reason, who, false, '[erased]')
+     WHERE p.reason <> noti.unnamed(p.reason, who, false, '[erased]');
   END IF;
   erased := 0; copies := 0; cancelled := 0; in_flight := '{}';
   PERFORM set_config('noti.erasing', 'on', true);

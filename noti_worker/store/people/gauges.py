@@ -83,10 +83,11 @@ class ChannelLine:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The channels with anything to tell, in their usual order, and the workers."""
+    """The channels with anything to tell, in their usual order, and the workers; who they are, no `standby` knows."""
 
     channels: tuple[ChannelLine, ...]
     workers: tuple[WorkerLine, ...]
+    standby: bool
 
 
 def gauges(source: Source, bound: int = BOUND) -> Gauges:
@@ -154,6 +155,7 @@ def _grid(closed: Closed) -> dict[str, Any]:
 def status(source: Source) -> Status:
     """What waits, what is in flight, what failed within the hour, and who works."""
     now = gauges(source)
+    [register] = rows(source, statement("read_standby"), {})
     failed = {
         row["channel"]: row["rows"]
         for row in rows(source, statement("read_failed"), {"span": timedelta(hours=1), "bound": BOUND})
@@ -164,7 +166,10 @@ def status(source: Source) -> Status:
             for channel in Channel
             if (line := _channel_line(channel.value, now, failed.get(channel.value, 0))) is not None
         ),
-        workers=tuple(WorkerLine(**row) for row in rows(source, statement("read_workers"), {})),
+        workers=()
+        if register["standby"]
+        else tuple(WorkerLine(**row) for row in rows(source, statement("read_workers"), {})),
+        standby=register["standby"],
     )
 
 

@@ -128,6 +128,7 @@ class Overview:
     held: tuple[Parked, ...]
     failures: tuple[Failures, ...]
     workers: tuple[WorkerLine, ...]
+    standby: bool
     pauses: tuple[PauseLine, ...]
     circuits: tuple[CircuitLine, ...]
 
@@ -149,6 +150,7 @@ def overview(people: Connection) -> Overview:
             held=tuple(held(people)),
             failures=tuple(failures(people)),
             workers=now.workers,
+            standby=now.standby,
             pauses=tuple(pauses),
             circuits=tuple(circuits),
         )

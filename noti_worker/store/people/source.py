@@ -7,13 +7,10 @@ from typing import Any
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Connection, Row, Session, connect
 from noti_worker.store.errors import translated
-from noti_worker.store.settings import RELIED_ON
+from noti_worker.store.settings import OF_PEOPLE
 from noti_worker.store.statements import Statement
 
 Source = Connection | Session
-
-SETTINGS_OF_PEOPLE = {**RELIED_ON, "statement_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
-"""In a transaction behind a pooler."""
 
 
 def for_people(url: Secret | str, *, pgbouncer: bool = False) -> Connection:
@@ -21,7 +18,7 @@ def for_people(url: Secret | str, *, pgbouncer: bool = False) -> Connection:
 
     Raises ConfigurationError for a URL that cannot be read, DatabaseAway when nobody answers.
     """
-    connection = connect(url, pgbouncer=pgbouncer, application_name="noti-worker cli", settings=SETTINGS_OF_PEOPLE)
+    connection = connect(url, pgbouncer=pgbouncer, application_name="noti-worker cli", settings=OF_PEOPLE)
     if not pgbouncer:
         with translated():
             connection.execute(

@@ -12,7 +12,7 @@ from noti_worker.store import migrate
 from noti_worker.store.connect import Connection, Patience, Row, connect
 from noti_worker.store.errors import Refusal, translated
 from noti_worker.store.people.doctor import ask
-from noti_worker.store.settings import RELIED_ON
+from noti_worker.store.settings import OF_PEOPLE
 
 OLDEST = 15
 SAFE = {15: 18, 16: 14, 17: 10, 18: 4}
@@ -24,7 +24,7 @@ SKEW = 2.0
 
 def open_plain(url: Secret) -> Connection:
     """A connection that a pooler takes too; raises ConfigurationError or DatabaseAway."""
-    return connect(url, pgbouncer=True, application_name="noti-worker doctor", patience=Patience(), settings=RELIED_ON)
+    return connect(url, pgbouncer=True, application_name="noti-worker doctor", patience=Patience(), settings=OF_PEOPLE)
 
 
 def reached(connection: Connection) -> Finding:
