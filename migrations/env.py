@@ -30,6 +30,7 @@ PREPARE = f"""\
 {steps.PINNED}
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL jit = off;
 DO $$ BEGIN
   IF current_setting('transaction_timeout', true) IS NOT NULL THEN
     PERFORM set_config('transaction_timeout', '0', true);

@@ -1,6 +1,6 @@
 -- The workers that live, and their accounts, as before; a standby has none of them.
 CREATE OR REPLACE VIEW noti.living WITH (security_invoker = true) AS
-SELECT w.worker_id, w.state FROM noti.registered() w WHERE w.heartbeat >= clock_timestamp() - interval '15 seconds';
+SELECT worker_id, state FROM noti.registered() WHERE heartbeat >= clock_timestamp() - interval '15 seconds';
 
 CREATE OR REPLACE VIEW noti.living_routes WITH (security_invoker = true) AS
 SELECT r.worker_id, r.channel, r.position, r.account, r.provider, r.mode

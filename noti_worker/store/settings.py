@@ -41,6 +41,8 @@ OF_PEOPLE: Mapping[str, str] = {
     "statement_timeout": "60s",
     "lock_timeout": LIMITS["lock_timeout"],
     "idle_in_transaction_session_timeout": "60s",
+    # A question is answered in less time than its compilation takes.
+    "jit": LIMITS["jit"],
 }
 """What a person's session has: any plan, and a minute for a statement."""
 

@@ -166,5 +166,5 @@ def _views(connection: psycopg.Connection[Any]) -> Iterator[str]:
         yield f"view {row['relname']} ({', '.join(row['reloptions'] or [])})"
         yield from (_column(column) for column in columns if column["relname"] == row["relname"])
         # Before 16 the only table of a query stands before each of its columns.
-        yield textwrap.indent(re.sub(r"\b(notifications_log|workers)\.", "", row["definition"]), "    ")
+        yield textwrap.indent(re.sub(r"\b(notifications_log|workers|registered)\.", "", row["definition"]), "    ")
         yield ""
