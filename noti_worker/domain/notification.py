@@ -92,6 +92,7 @@ class Notification:
     dispatched: bool = False  # an earlier claim was lost after its dispatch mark: it may have been sent
     provider: str | None = None  # the account (or provider) that this row asks for
     traceparent: str | None = None
+    rescued: bool = False  # its earlier claim was lost, and this claim found out
 
 
 @dataclass(frozen=True, slots=True)
