@@ -66,6 +66,7 @@ DROP POLICY one_template ON noti.templates; ALTER TABLE noti.templates DISABLE R
 """
 
 
+@pytest.mark.fault("F62")
 def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
 TOO_LONG = "the statement took longer than it may (57014 QueryCanceled, in public.sleeps())"
 
 
+@pytest.mark.fault("F63")
 def test_rows_that_a_statement_takes_too_long_for_are_set_aside_and_all_others_go_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +233,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.fault("F64")
 @pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = start(scene)
@@ -251,6 +254,7 @@ def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monk
     assert daemon.stop() == 0
 
 
+@pytest.mark.fault("F64")
 def test_leases_that_cannot_be_prolonged_at_all_are_said_and_nothing_is_lost_or_repeated(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +276,7 @@ def test_leases_that_cannot_be_prolonged_at_all_are_said_and_nothing_is_lost_or_
     assert daemon.stop() == 0
 
 
+@pytest.mark.fault("F64")
 def test_rows_that_cannot_be_given_back_at_all_are_said_kept_and_given_back_later(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +372,7 @@ def test_results_that_could_not_be_written_are_written_later_even_by_a_worker_th
     assert second.stop() == 0
 
 
+@pytest.mark.fault("F67")
 def test_rows_locked_for_longer_than_the_lease_of_a_living_worker_go_out_once(
     scene: Scene, database_url: str, wait_for: Callable[..., Any]
 ) -> None:
