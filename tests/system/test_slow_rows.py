@@ -7,6 +7,7 @@ from psycopg.conninfo import make_conninfo
 from tests.system.refusing import (
     CLAIMS,
     MARKS,
+    PROLONGS,
     RECORDS,
     insert,
     number_of,
@@ -83,3 +84,23 @@ def test_rows_whose_trigger_waits_for_a_lock_of_an_application_hold_up_no_others
     scene.finished(60)
     sent_once(scene)
     assert daemon.stop() == 0
+
+
+@pytest.mark.fault("F63")
+def test_a_row_whose_lease_takes_too_long_to_prolong_costs_the_others_nothing(scene: Scene) -> None:
+    workers = [start(scene, lease="24s"), scene.house.start_ready()]
+    insert(scene, "gated-bad@example.com")
+    insert(scene, "gated-good-#@example.com", 3)
+    scene.wait_for(lambda: len(scene.ledger.begun()) == 4, what="they are in flight")
+    scene.connection.execute(sleeps("slow_lease", f"old.recipient = 'gated-bad@example.com' AND {PROLONGS}"))
+    [until] = scene.ask("SELECT max(lease_until) FROM noti.notifications_log")
+    prolonged = f"lease_until > '{until}' AND recipient <> 'gated-bad@example.com'"
+    scene.wait_for(lambda: scene.count(prolonged) == 3, 30, what="the leases of the others are prolonged")
+    scene.connection.execute("DROP TRIGGER slow_lease ON noti.notifications_log")
+    scene.ledger.open_gate()
+    scene.finished()
+    sent_once(scene)
+    told = [line["what"] for worker in workers for line in worker.said("row_set_aside")]
+    assert set(told) == {"prolong leases"}
+    assert not [line for worker in workers for event in ("fenced", "lease_lost") for line in worker.said(event)]
+    assert [worker.stop() for worker in workers] == [0, 0]

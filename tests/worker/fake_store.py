@@ -256,7 +256,7 @@ class FakeStore(FakeCircuits):
         self._call("extend", [each.notification_id for each in notifications])
         if self.refuse_extend:
             raise DatabaseBusy("55P03 LockNotAvailable")
-        self._refuse("extend", notifications)
+        self._refuse("extend", notifications, timedelta(seconds=3))
         fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
