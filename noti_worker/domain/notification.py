@@ -93,6 +93,7 @@ class Notification:
     provider: str | None = None  # the account (or provider) that this row asks for
     traceparent: str | None = None
     copy_of: int | None = None  # the row that was sent without this one, a copy of its message
+    rescued: bool = False  # its earlier claim was lost, and this claim found out
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class LogObserver:
                 for result in results:
                     self._finished(result)
             case Claimed(rows, seconds):
-                if lost := sum(row.lost_count > 0 for row in rows):
+                if lost := sum(row.rescued for row in rows):
                     self._log.warning("rescued", rows=lost)
                 if self._verbose:
                     self._log.debug("claimed", rows=len(rows), seconds=round(seconds, 4))

@@ -285,7 +285,7 @@ class MetricsObserver:
         delays: defaultdict[tuple[Channel, Priority], list[float]] = defaultdict(list)
         for row in fact.notifications:
             delays[row.channel, row.priority].append(max((row.claimed_at - row.due_at).total_seconds(), 0.0))
-            if row.lost_count:
+            if row.rescued:
                 self._rescued(row.channel).inc()
         for (channel, priority), seconds in delays.items():
             self._claimed(channel).inc(len(seconds))

@@ -81,9 +81,12 @@ class Database:
     pgbouncer: bool = False
     patience: Patience = field(default_factory=Patience, compare=False, repr=False)
 
-    def session(self, part: str) -> "Session":
-        """A session of its own for one part of the worker; it connects when first used."""
-        return Session(self, part)
+    def session(self, part: str, within: timedelta | None = None) -> "Session":
+        """A session of its own for one part of the worker; it connects when first used.
+
+        Its statements may take as long as any, or no longer than `within`.
+        """
+        return Session(self, part, within)
 
 
 class _Own(psycopg.Connection[Row]):
@@ -241,8 +244,9 @@ class Session:
     for a database that is away: that is the worker's decision.
     """
 
-    def __init__(self, database: Database, part: str) -> None:
+    def __init__(self, database: Database, part: str, within: timedelta | None = None) -> None:
         self._database = database
+        self._within = within
         self._name = f"noti-worker {part}"
         self._lock = threading.Lock()
         self._connection: _Own | None = None
@@ -286,12 +290,16 @@ class Session:
 
     def _connected(self) -> _Own:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(
+            made = self._connection = connect(
                 self._database.url,
                 pgbouncer=self._database.pgbouncer,
                 application_name=self._name,
                 patience=self._database.patience,
             )
+            if self._within is not None and made.local is not None:
+                made.local += f"; SET LOCAL {_limit(self._within)}"
+            elif self._within is not None:
+                made.execute(f"SET {_limit(self._within)}".encode())
         return self._connection
 
     def _run(
@@ -331,8 +339,12 @@ def _settled(connection: _Own, within: timedelta | None = None) -> AbstractConte
 @contextmanager
 def _limited(connection: _Own, within: timedelta) -> Iterator[None]:
     with connection.transaction():
-        connection.execute(f"SET LOCAL statement_timeout = {math.ceil(1000 * within.total_seconds())}".encode())
+        connection.execute(f"SET LOCAL {_limit(within)}".encode())
         yield
+
+
+def _limit(within: timedelta) -> str:
+    return f"statement_timeout = {math.ceil(1000 * within.total_seconds())}"
 
 
 def _usable_after(error: BaseException, connection: Connection) -> bool:

@@ -73,7 +73,7 @@ def _translate(error: psycopg.Error, seconds: float) -> DatabaseAway | Refusal:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return DatabaseAway(f"the connection is lost ({name})")
         return Refusal(f"the driver refused a value ({name})", None)
-    if error.sqlstate == "57014" and seconds >= LONG:
+    if error.sqlstate in {"57014", "55P03"} and seconds >= LONG:  # 55P03: it waited for a lock as long as it may
         inside = f", in {found['name']}()" if (found := _RAISED.search(error.diag.context or "")) else ""
         return TimedOut(f"the statement took longer than it may ({error.sqlstate} {name}{inside})")
     if _BUSY.fullmatch(error.sqlstate):

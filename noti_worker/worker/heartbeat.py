@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
+from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Fenced
-from noti_worker.domain.narrowing import narrow
+from noti_worker.domain.narrowing import Narrowed, narrow
 from noti_worker.domain.ports import Beat, Leases, Workers
 from noti_worker.worker.context import Context
 from noti_worker.worker.inflight import Claim, InFlight
@@ -128,7 +129,12 @@ class Heartbeat:
 
     def _extend(self, now: float) -> bool:
         """Prolong what is in hand; True when that went through."""
-        rows = self._in_flight.extendable()
+        refusals = self._context.refusals
+        rows: list[Claim] = []
+        refused: list[Claim] = []
+        for claim in self._in_flight.extendable():
+            known = refusals.refused(claim.notification.notification_id, PROLONG)
+            (refused if known else rows).append(claim)
         fates: dict[tuple[int, int], str] = {}
         went: list[Claim] = []
 
@@ -139,13 +145,16 @@ class Heartbeat:
             went.extend(some)
 
         try:
-            found = narrow(rows, extend)
+            found = _quickly(rows, extend)
+            if not (found.refused or found.whole):  # else there was enough to wait for
+                found = _quickly(
+                    [claim for claim in refused if refusals.over(claim.notification.notification_id)], extend
+                )
         except DatabaseAway as error:
             self._outage.failed(error)
             return False
         finally:
             self._in_flight.extended(went, fates, now)
-        refusals = self._context.refusals
         if found.whole is not None:
             refusals.cannot(PROLONG, str(found.whole))
             return False
@@ -153,7 +162,8 @@ class Heartbeat:
             refusals.set_aside(spot_of(claim.notification), PROLONG, refusal, among=bool(went))
         if went:
             refusals.can(PROLONG)
-        if "busy" not in fates.values():  # else once more with the next beat
+            refusals.go_on(claim.notification.notification_id for claim in went if claim in refused)
+        if "busy" not in fates.values() and not found.untried:  # else once more with the next beat
             self._extended = now
         return True
 
@@ -166,3 +176,16 @@ class Heartbeat:
             except DatabaseRefused as error:
                 self._context.refusals.cannot(BEAT, str(error))
                 pause = BEAT_EVERY
+
+
+def _quickly(rows: Sequence[Claim], extend: Callable[[Sequence[Claim]], None]) -> Narrowed[Claim]:
+    """Narrow what is refused; where it takes too long take each alone, until one does: the heart must beat."""
+    with suppress(TimedOut):
+        return narrow(rows, extend)
+    ordered = sorted(rows, key=lambda claim: claim.lease_ends)
+    for number, claim in enumerate(ordered, 1):
+        try:
+            extend([claim])
+        except (DatabaseRefused, TimedOut) as error:
+            return Narrowed(((claim, DatabaseRefused(str(error))),), tuple(ordered[number:]))
+    return Narrowed()

@@ -156,6 +156,11 @@ class Refusals:
         row = self._aside.get(notification_id)
         return row is None or row.until <= self._clock.monotonic()
 
+    def refused(self, notification_id: int, what: str) -> bool:
+        """Whether this was refused of the row when it was tried last."""
+        row = self._aside.get(notification_id)
+        return row is not None and row.what == what
+
     # What is refused of all
 
     def cannot(self, what: str, error: str, channel: Channel | None = None) -> float:

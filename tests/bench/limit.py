@@ -44,7 +44,7 @@ class _Asked:
     def __init__(self) -> None:
         self.parameters: Mapping[str, Any] = {}
 
-    def session(self, part: str) -> "_Asked":
+    def session(self, part: str, within: timedelta | None = None) -> "_Asked":
         return self
 
     def open(self) -> None:

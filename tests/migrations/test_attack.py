@@ -90,6 +90,7 @@ def test_the_traps_would_spring(trapped: Connection, empty_database_url: str) ->
             assert sprung(trapped) is True
 
 
+@pytest.mark.fault("F68")
 def test_migrating_springs_none(trapped: Connection, empty_database_url: str) -> None:
     url = empty_database_url
     migrate.upgrade(url, "0002")
@@ -100,6 +101,7 @@ def test_migrating_springs_none(trapped: Connection, empty_database_url: str) ->
     assert sprung(trapped) is False
 
 
+@pytest.mark.fault("F68")
 def test_the_printed_sql_springs_none(cluster: Server, trapped: Connection, empty_database_url: str) -> None:
     psql = [
         str(cluster.bin / "psql"),
@@ -116,6 +118,7 @@ def test_the_printed_sql_springs_none(cluster: Server, trapped: Connection, empt
     assert sprung(trapped) is False
 
 
+@pytest.mark.fault("F68")
 @pytest.mark.parametrize("pgbouncer", [False, True], ids=["direct", "as through a pooler"])
 def test_workers_and_people_spring_none(trapped: Connection, empty_database_url: str, pgbouncer: bool) -> None:
     migrate.upgrade(empty_database_url)

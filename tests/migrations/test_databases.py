@@ -94,6 +94,7 @@ def prepared(url: str, statements: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.fault("F69")
 @pytest.mark.parametrize("kind", DATABASES)
 def test_it_is_at_home_in_every_database(empty_database_url: str, kind: str) -> None:
     url = empty_database_url
@@ -106,6 +107,7 @@ def test_it_is_at_home_in_every_database(empty_database_url: str, kind: str) -> 
 ROLES = ("Ada", "ada@example.com", "app.owner", "the owner", 'O"Neil', "select", "Ünal", "-1", "noti")
 
 
+@pytest.mark.fault("F69")
 @pytest.mark.parametrize("name", ROLES)
 def test_whoever_has_any_name_may_own_it(empty_database_url: str, name: str) -> None:
     url = empty_database_url

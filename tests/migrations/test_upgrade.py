@@ -257,6 +257,7 @@ def test_a_migration_waits_a_moment_only_for_the_lock_of_another(empty_database_
     assert migrate.current(empty_database_url) is None
 
 
+@pytest.mark.fault("F72")
 def test_behind_a_dump_a_migration_gives_way_and_begins_again(empty_database_url: str) -> None:
     migrate.upgrade(empty_database_url, "0009")
     gave_way: list[float] = []

@@ -18,6 +18,7 @@ def notification(
     recipient: str = "ann@example.com",
     body: str = "the body",
     lost: int = 0,
+    rescued: bool = False,
     waited: float = 2.0,
 ) -> Notification:
     """One claimed row."""
@@ -37,6 +38,7 @@ def notification(
         body=body,
         attempt_count=1,
         lost_count=lost,
+        rescued=rescued,
     )
 
 

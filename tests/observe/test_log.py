@@ -96,7 +96,7 @@ def test_a_success_is_silent_but_for_debug(told: Log) -> None:
 
 
 def test_rows_that_were_lost_before_are_one_line_for_all_that_were_taken_with_them(told: Log) -> None:
-    rows = (notification(lost=1), notification(), notification(lost=3))
+    rows = (notification(lost=1, rescued=True), notification(lost=1), notification(lost=3, rescued=True))
     (line,) = told(f.Claimed(rows, 0.01))
     assert (line["event"], line["level"], line["rows"]) == ("rescued", "warning", 2)
 

@@ -52,7 +52,7 @@ def everything() -> MetricsObserver:
     for fact in (
         f.WorkerStarted(1, "0.1.0", ("email",)),
         f.DeliveryModes({"relay": "dry"}, ()),
-        f.Claimed((notification(lost=1),), 0.01),
+        f.Claimed((notification(rescued=True),), 0.01),
         f.Finished((tried(Kind.OK, Status.SENT),)),
         f.Finished((tried(Kind.TRANSIENT, Status.RETRYING, wait=wait),)),
         f.Finished((tried(Kind.DEAD, Status.FAILED),)),
@@ -125,7 +125,7 @@ def test_what_alerts_watch_begins_at_zero() -> None:
 
 
 def test_the_delay_between_due_and_claimed_is_never_negative() -> None:
-    values = told([f.Claimed((notification(waited=2.0), notification(waited=-1.0, lost=2)), 0.01)])
+    values = told([f.Claimed((notification(waited=2.0), notification(waited=-1.0, rescued=True)), 0.01)])
     assert values["notification_pickup_delay_seconds_count", ("email", "normal")] == 2
     assert values["notification_pickup_delay_seconds_sum", ("email", "normal")] == 2.0
     assert values["noti_worker_claimed_total", ("email",)] == 2

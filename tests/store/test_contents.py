@@ -32,6 +32,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.fault("F61")
 @pytest.mark.parametrize("column", ["template_data", "options"])
 @pytest.mark.parametrize("items", BOMBS.values(), ids=BOMBS)
 def test_a_document_that_is_a_gigabyte_as_text_harms_only_its_row(
@@ -210,6 +211,7 @@ def test_what_is_no_list_of_attachments_loads_none(queue: PostgresQueue, connect
     assert (briefing.attachments, briefing.missing, briefing.unreadable) == ((), (), None)
 
 
+@pytest.mark.fault("F66")
 def test_too_many_attachments_are_refused_unread(queue: PostgresQueue, connection: Connection) -> None:
     one = str(_attach(connection, "1"))
     assert len(_whole(queue, connection, [one] * attachments.MOST).attachments) == attachments.MOST
@@ -220,6 +222,7 @@ def test_too_many_attachments_are_refused_unread(queue: PostgresQueue, connectio
     )
 
 
+@pytest.mark.fault("F66")
 def test_attachments_that_are_too_large_together_are_refused_unread(
     queue: PostgresQueue, connection: Connection
 ) -> None:

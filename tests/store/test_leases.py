@@ -5,8 +5,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from noti_worker.domain.errors import DatabaseAway
+from noti_worker.domain.errors import DatabaseAway, TimedOut
 from noti_worker.domain.notification import Status
+from noti_worker.domain.secret import Secret
+from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import AT_ONCE, LEASE, Connection, attempts, audit, claim, ids, insert, row, tried
 
@@ -156,3 +158,22 @@ def test_only_what_is_still_ours_is_released_and_a_locked_row_is_named(
             (third, 1): "released",
         }
     assert [row(connection, id_)["claimed_by"] for id_ in (first, second, third)] == [8, 7, None]
+
+
+@pytest.mark.parametrize("pgbouncer", [False, True])
+def test_an_extension_takes_a_moment_at_most_whatever_a_trigger_does(
+    database_url: str, connection: Connection, pgbouncer: bool
+) -> None:
+    queue = PostgresQueue(Database(Secret(database_url), pgbouncer=pgbouncer))
+    insert(connection)
+    rows = claim(queue)
+    connection.execute(
+        "CREATE FUNCTION public.sleeps() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN PERFORM pg_sleep(8); RETURN new; END $$;"
+        "CREATE TRIGGER slow BEFORE UPDATE ON noti.notifications_log FOR EACH ROW EXECUTE FUNCTION public.sleeps()"
+    )
+    with pytest.raises(TimedOut):
+        queue.extend(1, rows, LEASE)
+    connection.execute("DROP TRIGGER slow ON noti.notifications_log")
+    assert queue.extend(1, rows, LEASE) == {}
+    queue.close()

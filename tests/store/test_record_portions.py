@@ -92,6 +92,7 @@ def test_one_result_that_takes_too_long_is_tried_alone_and_does_not_hold_up_the_
     assert fates == dict.fromkeys(range(2, 501), "busy")
 
 
+@pytest.mark.fault("F65")
 def test_hundreds_of_megabytes_for_the_inbox_are_recorded(queue: PostgresQueue, connection: Connection) -> None:
     insert(connection, 100, channel="email", recipient="ann")
     rows = claim(queue)

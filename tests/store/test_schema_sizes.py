@@ -40,6 +40,7 @@ TOO_LARGE = {
 }
 
 
+@pytest.mark.fault("F61")
 @pytest.mark.parametrize(("value", "words"), TOO_LARGE.values(), ids=TOO_LARGE)
 def test_what_is_too_large_is_refused_in_words(connection: Connection, value: str, words: str) -> None:
     for column in DOCUMENTS:

@@ -101,6 +101,7 @@ def test_two_phase_commit_works_with_the_wake_off(open_directory: Path) -> None:
                 connection.execute("PREPARE TRANSACTION 'noti'")
 
 
+@pytest.mark.fault("F70")
 def test_a_full_queue_of_notifications_refuses_nobody(open_directory: Path) -> None:
     """Any login can fill it, and holds up whoever notifies; workers find the rows when they look."""
     bin_ = os.environ.get("NOTI_TEST_PG_BIN")

@@ -87,6 +87,19 @@ FAULTS: Mapping[str, str] = {
     "F58": "a replica used by mistake",
     "F59": "no file descriptors left",
     "F60": "all of it at once, at random",
+    "F61": "documents that are small as jsonb and gigantic as text",
+    "F62": "single rows that the database refuses to read or to update",
+    "F63": "single rows for which a statement takes too long",
+    "F64": "a statement that the database refuses for every row",
+    "F65": "hundreds of megabytes of messages for the inbox",
+    "F66": "attachments without measure",
+    "F67": "rows that an application locks past a lease, or over a stop",
+    "F68": "functions and operators that somebody put in the way of ours",
+    "F69": "settings, names and casts of databases as people have them",
+    "F70": "a full queue of NOTIFY",
+    "F71": "a time limit for idle sessions",
+    "F72": "a migration behind a dump",
+    "F73": "all that stopped a worker before, in turn, beside good rows",
 }
 
 NOT_YET = frozenset({"F42", "F51", "F52", "F57"})

@@ -17,6 +17,9 @@ CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'no to %', old.recipient; END $$;
 CREATE FUNCTION public.sleeps() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_sleep(60); RETURN new; END $$;
+CREATE TABLE public.orders (recipient text);
+CREATE FUNCTION public.locks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN UPDATE public.orders SET recipient = recipient; RETURN new; END $$;
 CREATE FUNCTION public.readable(id text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN IF id = 'unreadable' THEN RAISE EXCEPTION 'no to %', id; END IF; RETURN true; END $$;
 INSERT INTO noti.templates (tenant_id, template_id, body) SELECT 'default', id, 'x'

@@ -251,6 +251,7 @@ def test_behind_a_pooler_everything_is_delivered_and_no_setting_leaks(
     verdict.say(f"two server connections, {how}: 326 rows, nothing leaks", repeats=scene.repeats())
 
 
+@pytest.mark.fault("F71")
 def test_a_time_limit_for_idle_sessions_is_no_loss_of_the_database(scene: Scene) -> None:
     [name] = scene.ask("SELECT current_database()")
     scene.connection.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '200ms'")

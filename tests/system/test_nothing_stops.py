@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from tests.system.refusing import (
     CLAIMS,
@@ -24,7 +23,6 @@ from tests.system.refusing import (
     said_by,
     said_everywhere,
     sent_once,
-    sleeps,
     start,
 )
 from tests.system.scene import Scene
@@ -66,6 +64,7 @@ DROP POLICY one_template ON noti.templates; ALTER TABLE noti.templates DISABLE R
 """
 
 
+@pytest.mark.fault("F62")
 def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,43 +110,6 @@ def test_for_every_statement_one_row_is_refused_and_all_others_go_on(
     scene.finished(60)
     sent_once(scene)
     scene.wait_for(lambda: "noti_worker_rows_set_aside 0.0" in daemon.get("/metrics")[1], what="nothing is aside")
-    assert daemon.stop() == 0
-
-
-TOO_LONG = "the statement took longer than it may (57014 QueryCanceled, in public.sleeps())"
-
-
-def test_rows_that_a_statement_takes_too_long_for_are_set_aside_and_all_others_go_on(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene.house.database_url = make_conninfo(scene.house.database_url, options="-c statement_timeout=3s")
-    daemon = start(scene)
-    with scene.connection.transaction():
-        insert(scene, "before-#@example.com", 40)
-        insert(scene, "sleeper@example.com")
-        insert(scene, "after-#@example.com", 40)
-        insert(scene, "unmarked@example.com", on_uncertain="hold")
-        insert(scene, "chat-#", 40, channel="chat")
-        scene.connection.execute("RESET ROLE")
-        scene.connection.execute(sleeps("slow_claim", f"old.recipient = 'sleeper@example.com' AND {CLAIMS}"))
-        scene.connection.execute(sleeps("slow_mark", f"old.recipient = 'unmarked@example.com' AND {MARKS}"))
-    slow = {number_of(scene, "sleeper@example.com"): "claim", number_of(scene, "unmarked@example.com"): "mark"}
-    good = "recipient !~ '^(sleeper|unmarked)@'"
-    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, 40, what="all others are sent")
-    scene.wait_for(lambda: len(daemon.said("row_set_aside")) >= 2, 40, what="both are set aside")
-    told = {line["notification_id"]: (line["what"], line["error"]) for line in daemon.said("row_set_aside")}
-    assert told == {id_: (what, TOO_LONG) for id_, what in slow.items()}
-    scene.wait_for(
-        lambda: all(TOO_LONG in said_by(scene, f"why {id_}", monkeypatch) for id_ in slow), what="`why` says why"
-    )
-    assert ready(daemon)
-    insert(scene, "later-#@example.com", 40)
-    scene.wait_for(lambda: scene.count(f"{good} AND status <> 'sent'") == 0, what="what comes later is sent too")
-    scene.connection.execute(
-        "DROP TRIGGER slow_claim ON noti.notifications_log; DROP TRIGGER slow_mark ON noti.notifications_log"
-    )
-    scene.finished(60)
-    sent_once(scene)
     assert daemon.stop() == 0
 
 
@@ -231,6 +193,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.fault("F64")
 @pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = start(scene)
@@ -251,6 +214,7 @@ def test_what_is_refused_of_all_is_said_and_heals(scene: Scene, fault: All, monk
     assert daemon.stop() == 0
 
 
+@pytest.mark.fault("F64")
 def test_leases_that_cannot_be_prolonged_at_all_are_said_and_nothing_is_lost_or_repeated(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +236,7 @@ def test_leases_that_cannot_be_prolonged_at_all_are_said_and_nothing_is_lost_or_
     assert daemon.stop() == 0
 
 
+@pytest.mark.fault("F64")
 def test_rows_that_cannot_be_given_back_at_all_are_said_kept_and_given_back_later(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +332,7 @@ def test_results_that_could_not_be_written_are_written_later_even_by_a_worker_th
     assert second.stop() == 0
 
 
+@pytest.mark.fault("F67")
 def test_rows_locked_for_longer_than_the_lease_of_a_living_worker_go_out_once(
     scene: Scene, database_url: str, wait_for: Callable[..., Any]
 ) -> None:

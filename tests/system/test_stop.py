@@ -155,7 +155,7 @@ def test_a_missing_schema_is_said_with_what_to_do(tmp_path: Path, empty_database
         assert "noti-worker migrate" in daemon.log_file.read_text()
 
 
-@pytest.mark.fault("F07")
+@pytest.mark.fault("F07", "F67")
 def test_a_result_that_a_lock_keeps_from_the_books_until_the_stop_is_sent_again_and_counted(
     scene: Scene, database_url: str, verdict: Verdict
 ) -> None:

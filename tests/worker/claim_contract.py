@@ -108,6 +108,15 @@ class ClaimContract:
         assert (row.claim_count, row.lost_count, row.attempt_count) == (2, 1, 1)
         assert desk.row(number) == Standing(Status.SENDING, 2, 2, 0, 1, 1, ("lost",))
 
+    def test_a_loss_is_told_by_the_claim_that_found_it_and_by_no_later_one(self, desk: Desk) -> None:
+        lost, other = desk.add(seconds=-20), desk.add()
+        [row] = claim(desk, limit=1, lease=AT_ONCE)
+        assert not row.rescued
+        rows = claim(desk, worker_id=2)
+        assert {row.notification_id: row.rescued for row in rows} == {lost: True, other: False}
+        desk.queue.release(2, rows)
+        assert [(row.lost_count, row.rescued) for row in claim(desk)] == [(1, False), (0, False)]
+
     def test_the_lease_of_a_worker_whose_heart_beats_is_taken_once_it_is_over_for_another(self, desk: Desk) -> None:
         number = desk.add()
         claim(desk, lease=AT_ONCE)

@@ -256,7 +256,7 @@ class FakeStore(FakeCircuits):
         self._call("extend", [each.notification_id for each in notifications])
         if self.refuse_extend:
             raise DatabaseBusy("55P03 LockNotAvailable")
-        self._refuse("extend", notifications)
+        self._refuse("extend", notifications, timedelta(seconds=3))
         fates: dict[tuple[int, int], str] = {}
         with self.lock:
             for each in notifications:
@@ -327,7 +327,7 @@ class FakeStore(FakeCircuits):
         if row.owner is not None:
             row.tries.append((last.claim_count, "lost"))
             row.change(lost_count=last.lost_count + 1, attempt_count=last.attempt_count + 1)
-        row.change(claim_count=last.claim_count + 1, claimed_at=now)
+        row.change(claim_count=last.claim_count + 1, claimed_at=now, rescued=row.owner is not None)
         row.owner, row.lease_until, row.status = worker_id, now + lease, Status.SENDING
 
     def _record(self, worker_id: int, result: Result) -> str:

@@ -1,4 +1,4 @@
-"""A row that makes a claim take too long is found and set aside, and the others go on."""
+"""A row that makes a claim or an extension take too long is found and set aside, and the others go on."""
 
 from datetime import timedelta
 
@@ -6,9 +6,16 @@ import pytest
 
 from noti_worker.domain.facts import RowSetAside
 from noti_worker.domain.notification import Channel
-from noti_worker.worker.refusals import FIRST, LONGEST, LONGEST_PAUSE
+from noti_worker.worker.refusals import FIRST, LONGEST, LONGEST_PAUSE, MANY, PROLONG
 from tests.domain.rows import NOW
 from tests.worker.house import House, aside, pass_time, rounds, unable
+
+
+def begin(house: House) -> None:
+    """Claim, and begin now."""
+    rounds(house, 1)
+    for claim in house.pool.begun:
+        claim.started = house.clock.monotonic()
 
 
 def beaten(house: House) -> None:
@@ -82,3 +89,40 @@ def test_when_every_claim_takes_too_long_it_is_said_and_one_is_tried_at_a_time()
     rounds(house)
     assert len(house.begun()) == 40
     assert house.refusals.state() == {}
+
+
+@pytest.mark.parametrize("bad", [{1}, {9}, {20}, {3, 9}], ids=str)
+def test_a_row_whose_lease_takes_too_long_to_prolong_costs_the_others_nothing_and_the_heart_no_beat(
+    bad: set[int],
+) -> None:
+    house = House(size=20)
+    for _ in range(20):
+        house.store.add()
+    begin(house)
+    until = house.store.rows[1].lease_until
+    house.store.slow["extend"] = bad
+    house.clock.tick(50.0)
+    for _ in range(1 + len(bad)):
+        began = house.clock.monotonic()
+        house.heartbeat.step()
+        assert house.clock.monotonic() - began <= 6.0  # others take it for dead after 15
+        house.clock.tick(2.0)
+    assert {number for number, row in house.store.rows.items() if row.lease_until == until} == bad
+    assert {(fact.notification_id, fact.what) for fact in house.witness.of(RowSetAside)} == {
+        (number, PROLONG) for number in bad
+    }
+    house.store.slow.clear()
+    pass_time(house, 60.0)
+    assert all(row.lease_until != until for row in house.store.rows.values())
+
+
+def test_leases_that_all_take_too_long_are_said() -> None:
+    house = House(size=20)
+    for _ in range(20):
+        house.store.add()
+    begin(house)
+    house.store.slow["extend"] = set(range(1, 21))
+    house.clock.tick(50.0)
+    for _ in range(MANY):
+        house.heartbeat.step()
+    assert unable(house) == {"prolong leases": "57014 extend"}

@@ -34,6 +34,9 @@ _RELEASE = statement("release")
 _EXTEND = statement("extend")
 _DISPATCH = statement("dispatch")
 
+QUICKLY = timedelta(seconds=3)
+"""For leases and marks, which take milliseconds: who waits for one of them keeps the heart from beating."""
+
 _BEHIND_ALL = chr(0x10FFFF) * 33
 """Longer than the table admits a tenant to be, and of its last letter only."""
 
@@ -53,7 +56,7 @@ class PostgresQueue:
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
         self._connected = False
-        self._leases = database.session("leases")
+        self._leases = database.session("leases", QUICKLY)
         self._contents = database.session("contents")
 
     def heads(

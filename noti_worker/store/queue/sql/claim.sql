@@ -100,4 +100,5 @@ RETURNING n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, 
        n.template_id, n.template_data IS NOT NULL AS has_data, n.locale, n.options IS NOT NULL AS has_options, n.expires_at,
        n.retry_count, CASE WHEN n.retries_said THEN n.max_retries END AS max_retries, n.attempt_count, n.lost_count,
        n.requested, n.on_uncertain,
-       n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent, n.copy_of;
+       n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent, n.copy_of,
+       n.notification_id = ANY (ARRAY(SELECT notification_id FROM taken WHERE lost)) AS rescued;
