@@ -1,4 +1,7 @@
-"""People read on a standby, too: the register of workers is unlogged, and left out there. Erasure reads pauses."""
+"""People read on a standby, too: the register of workers is unlogged, and left out there.
+
+A worker that lives has not lost a row whose lease is over, and what it cannot do for other channels holds up no row.
+"""
 
 from pathlib import Path
 
@@ -16,6 +19,8 @@ FUNCTIONS = (
     steps.replace("registered_routes", to=1, back=None),
     steps.replace("lost", to=2, back=1),
     steps.replace("obstacle_no_worker", to=3, back=2),
+    steps.replace("obstacle_in_flight", to=2, back=1),
+    steps.replace("obstacle_unable", to=2, back=1),
 )
 
 

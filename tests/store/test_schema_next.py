@@ -95,6 +95,14 @@ def test_what_the_database_refuses_to_workers_is_not_promised_to_the_next(connec
     lives(connection, worker_id=2, state='{"unable": {"claim": "the database refused (42501)"}}')
     unable = "no running worker is able to: worker 1 cannot record, the database refused (42501)"
     assert following(connection) == f"try 1 is due since <time>; but {unable}"
+    elsewhere = (
+        '{"unable": {"claim chat": "no", "look up content of sms": "no", "record": "the database refused (42501)"}}'
+    )
+    for worker_id in (1, 2):
+        lives(connection, worker_id=worker_id, state=elsewhere)
+    assert following(connection) == f"try 1 is due since <time>; but {unable}"
+    lives(connection, worker_id=2, state='{"unable": {"claim chat": "no"}}')
+    assert following(connection).endswith(free), "the other one is able to send e-mail"
     for odd in ('{"unable": 1, "refused_rows": {}}', '{"unable": {}, "refused_rows": [1, null]}'):
         lives(connection, state=odd)
         assert following(connection).endswith(free)
@@ -136,6 +144,15 @@ def test_a_row_in_flight_says_who_sends_it_and_what_was_requested(connection: Co
     assert following(connection) == f"{sending}; unless this try settles it, it is held"
     connection.execute("SELECT noti.cancel(1)")
     assert following(connection) == f"{sending}; unless this try settles it, it is cancelled"
+
+
+def test_a_worker_that_lives_has_not_lost_a_row_whose_lease_is_over(
+    connection: Connection, queue: PostgresQueue
+) -> None:
+    insert(connection)
+    lives(connection)
+    claim(queue, lease=AT_ONCE)
+    assert following(connection) == "worker 1 is sending it; its lease ended at <time>"
 
 
 TAKEN_OVER = "worker 1 was lost: another worker takes it over"

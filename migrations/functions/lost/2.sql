@@ -1,8 +1,7 @@
--- Whether a claim has no owner any more: its lease ran out, or its worker's heart stopped. A worker that the register does not know
--- is not dead, its lease decides.
+-- Whether a claim has no owner any more: its worker's heart stopped. Of a worker that the register does not know its lease tells. One
+-- that lives keeps a row also after its lease, as when an application holds it locked; others take it only another lease later.
 CREATE OR REPLACE FUNCTION noti.lost(n noti.notifications_log) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT n.claimed_by IS NOT NULL
-     AND (n.lease_until < clock_timestamp()
-          OR EXISTS (SELECT FROM noti.registered() w WHERE w.worker_id = n.claimed_by)
-             AND NOT EXISTS (SELECT FROM noti.living l WHERE l.worker_id = n.claimed_by))
+     AND NOT EXISTS (SELECT FROM noti.living l WHERE l.worker_id = n.claimed_by)
+     AND (n.lease_until < clock_timestamp() OR EXISTS (SELECT FROM noti.registered() w WHERE w.worker_id = n.claimed_by))
 $$;
