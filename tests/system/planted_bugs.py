@@ -53,6 +53,7 @@ class Bug:
 
 
 _CLAIM = "noti_worker/store/queue/sql/claim.sql"
+_RECORDS = ("noti_worker/store/queue/sql/record.sql", "noti_worker/store/queue/sql/record_sent.sql")
 _HEARTBEAT = "tests/worker/test_heartbeat.py"
 _ROUNDS = "tests/worker/test_rounds.py"
 _RECORD = "tests/store/test_record.py"
@@ -67,11 +68,12 @@ BUGS = (
         "no fence: a result is recorded although the row has another owner",
         [
             Change(
-                "noti_worker/store/queue/sql/record.sql",
+                file,
                 r"AND n\.claimed_by = cast\(:worker_id AS bigint\)\s+"
                 r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
                 "FOR NO KEY UPDATE",
             )
+            for file in _RECORDS
         ],
         [
             f"{_RECORD}::test_the_result_of_a_zombie_is_stale_and_changes_nothing",
@@ -185,10 +187,11 @@ BUGS = (
         "a late result is thrown away although nobody else took the row",
         [
             Change(
-                "noti_worker/store/queue/sql/record.sql",
+                file,
                 r"AND n\.claim_count = entry\.claim_count\s+FOR NO KEY UPDATE",
                 "AND n.claim_count = entry.claim_count AND n.lease_until > now() FOR NO KEY UPDATE",
             )
+            for file in _RECORDS
         ],
         [f"{_RECORD}::test_a_late_result_counts_while_nobody_else_took_the_row"],
     ),
@@ -302,6 +305,70 @@ BUGS = (
         [
             "tests/store/test_erasure_names.py::test_of_addresses_that_are_alike_only_the_one_asked_for_goes",
         ],
+    ),
+    Bug(
+        "a refusal for now, for our reputation, holds the row for a person",
+        [
+            Change(
+                "noti_worker/providers/_smtp_rules.py",
+                r'_for_now", Kind\.THROTTLED',
+                '_for_now", Kind.CONFIG',
+            )
+        ],
+        ["tests/providers/test_smtp_rules.py::test_what_the_server_has_against_us_for_now_waits_long_and_for_nobody"],
+    ),
+    Bug(
+        "results of hundreds of megabytes go in one statement",
+        [Change("noti_worker/store/queue/portions.py", r"if number > first and .*:", "if False:")],
+        [
+            "tests/store/test_record_portions.py::test_large_results_go_in_portions_of_eight_megabytes",
+            "tests/store/test_record_portions.py::test_what_took_too_long_is_halved_until_it_goes_through_and_grows_again",
+        ],
+    ),
+    Bug(
+        "attachments are read, however many and large they are",
+        [
+            Change("noti_worker/store/briefing/attachments.py", r"MOST = 25", "MOST = 25_000"),
+            Change("noti_worker/store/briefing/attachments.py", r"25 \* 1024 \* 1024", "2**40"),
+        ],
+        ["tests/store/test_contents.py::test_attachments_that_are_too_large_together_are_refused_unread"],
+    ),
+    Bug(
+        "a row that an application locks past its lease is taken from a worker that lives",
+        [Change(_CLAIM, r"n\.claimed_by <> ALL \(cast\(:living AS bigint\[\]\)\)", "true")],
+        [
+            "tests/system/test_nothing_stops.py::test_rows_locked_for_longer_than_the_lease_of_a_living_worker_go_out_once",
+        ],
+    ),
+    Bug(
+        "sends go on while nothing can be recorded",
+        [Change("noti_worker/worker/refusals.py", r"return not self\._stops or not \(RECORD.*", "return True")],
+        [
+            "tests/worker/test_refusals.py::test_while_no_result_can_be_written_nothing_is_claimed_and_rows_in_hand_do_not_begin",
+        ],
+    ),
+    Bug(
+        "one row that takes a claim all its time stops its channel",
+        [Change("noti_worker/worker/claimer.py", r"self\._hasty_until = self.*", "raise")],
+        [
+            "tests/worker/test_slow_claims.py::test_the_rows_that_a_claim_takes_too_long_for_are_set_aside_and_the_others_go_on",
+        ],
+    ),
+    Bug(
+        "a configuration is known before all of it was read",
+        [
+            Change(
+                "noti_worker/app.py",
+                r"stack\.pop_all\(\)\n        return reading",
+                "stack.pop_all()\n        self.commit(reading)\n        return reading",
+            )
+        ],
+        ["tests/test_app.py::test_a_reading_tells_nobody_before_it_is_committed"],
+    ),
+    Bug(
+        "templates that take all their time delay those of others",
+        [Change("noti_worker/delivery/render.py", r"if self\._pace\.is_slow\(request\)", "if False")],
+        ["tests/system/test_fairness.py::test_templates_that_take_all_their_time_delay_nobody_else"],
     ),
 )
 
