@@ -21,6 +21,9 @@ FUNCTIONS = (
     steps.replace("obstacle_no_worker", to=3, back=2),
     steps.replace("obstacle_in_flight", to=2, back=1),
     steps.replace("obstacle_unable", to=2, back=1),
+    steps.replace("obstacle_locked", to=2, back=1),
+    steps.replace("obstacles", to=3, back=2),
+    steps.replace("next_step", to=4, back=3),
 )
 
 

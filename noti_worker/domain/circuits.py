@@ -51,21 +51,35 @@ def sign(outcome: Outcome) -> Sign:
 
 
 class Tally:
-    """The answers of one account within the window."""
+    """The answers of one account within the window, by seconds: at thousands a second each by itself is too many."""
 
-    __slots__ = ("_answers", "_failed")
+    __slots__ = ("_answers", "_failed", "_seconds")
 
     def __init__(self) -> None:
-        self._answers: deque[tuple[float, bool]] = deque()
+        self._seconds: deque[_Second] = deque()
+        self._answers = 0
         self._failed = 0
 
     def heard(self, read: Sign, now: float) -> bool:
         """Count an answer heard at `now` (monotonic); True when the account is not to be tried any more."""
         failed = read is not Sign.SOUND
-        self._answers.append((now, failed))
+        seconds = self._seconds
+        if not seconds or now >= seconds[-1].began + 1.0:
+            while seconds and seconds[0].began < now - WINDOW:
+                gone = seconds.popleft()
+                self._answers -= gone.answers
+                self._failed -= gone.failed
+            seconds.append(_Second(now))
+        last = seconds[-1]
+        last.answers += 1
+        last.failed += failed
+        self._answers += 1
         self._failed += failed
-        while self._answers[0][0] < now - WINDOW:
-            self._failed -= self._answers.popleft()[1]
-        return read is Sign.REFUSED or (
-            failed and len(self._answers) >= LEAST and self._failed >= SHARE * len(self._answers)
-        )
+        return read is Sign.REFUSED or (failed and self._answers >= LEAST and self._failed >= SHARE * self._answers)
+
+
+@dataclass(slots=True)
+class _Second:
+    began: float
+    answers: int = 0
+    failed: int = 0

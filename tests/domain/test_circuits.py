@@ -38,3 +38,11 @@ def test_seven_of_ten_must_fail(sound: int, opens: bool) -> None:
     heard = [tally.heard(Sign.FAILED, 1.0) for _ in range(10)]
     assert heard[-1] is opens
     assert not any(heard[: LEAST - sound - 1])
+
+
+def test_thousands_of_answers_a_second_are_counted_and_not_kept() -> None:
+    tally = Tally()
+    for number in range(100_000):
+        assert not tally.heard(Sign.SOUND, number / 1_000)
+    assert len(tally._seconds) <= WINDOW + 2
+    assert WINDOW * 1_000 <= tally._answers <= (WINDOW + 2) * 1_000

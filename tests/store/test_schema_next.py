@@ -147,12 +147,23 @@ def test_a_row_in_flight_says_who_sends_it_and_what_was_requested(connection: Co
 
 
 def test_a_worker_that_lives_has_not_lost_a_row_whose_lease_is_over(
-    connection: Connection, queue: PostgresQueue
+    connection: Connection, queue: PostgresQueue, database_url: str
 ) -> None:
     insert(connection)
     lives(connection)
     claim(queue, lease=AT_ONCE)
-    assert following(connection) == "worker 1 is sending it; its lease ended at <time>"
+    over = "worker 1 is sending it; its lease ended at <time>"
+    assert following(connection) == over
+    lives(connection, state='{"unable": {"prolong leases": "the database refused (42501)"}}')
+    unable = "no running worker is able to: worker 1 cannot prolong leases, the database refused (42501)"
+    assert following(connection) == f"{over}; but {unable}"
+    lives(connection, state="{}")
+    with psycopg.connect(database_url, application_name="shop") as shop:
+        shop.execute("SELECT 1 FROM noti.notifications_log FOR UPDATE")
+        assert following(connection) == (
+            f"{over}; the process {shop.info.backend_pid} of shop holds its row locked, idle in transaction,"
+            " since <time>: what became of it is recorded when that transaction ends"
+        )
 
 
 TAKEN_OVER = "worker 1 was lost: another worker takes it over"
