@@ -7,7 +7,7 @@ import unicodedata
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
@@ -236,6 +236,7 @@ def only_one_goes(connection: Connection, people: list[tuple[str, str]], *, emai
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(people=st.lists(st.tuples(addresses(), PLACES), min_size=2, max_size=6))
+@example(people=[("da@example.com", "outlived"), ("ada@example.com", "outlived"), ("da@example.com.au", "outlived")])
 def test_of_addresses_that_are_alike_only_the_one_asked_for_goes(
     connection: Connection, people: list[tuple[str, str]]
 ) -> None:
@@ -244,6 +245,7 @@ def test_of_addresses_that_are_alike_only_the_one_asked_for_goes(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(people=st.lists(st.tuples(NAMES, PLACES), min_size=2, max_size=6))
+@example(people=[("user:1", "outlived"), ("user:17", "outlived"), ("a-user:1", "outlived")])
 def test_of_names_that_are_alike_only_the_one_asked_for_goes(
     connection: Connection, people: list[tuple[str, str]]
 ) -> None:
