@@ -2,14 +2,16 @@
 
 import click
 
-from noti_worker.cli.place import Place, find_here
+from noti_worker.cli.place import Place, own_file
 from noti_worker.domain.errors import ConfigurationError
 
 
 def accounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The names of the configured accounts, for the shell."""
+    named = ctx.find_root().params.get("config")
+    found = own_file(aloud=False) if named is None else None
     try:
-        names = Place(ctx.find_root().params.get("config") or find_here(), None).configured().accounts
+        names = Place(named or found, None, found=found is not None).configured().accounts
     except ConfigurationError:
         return []
     return [name for name in names if name.startswith(incomplete)]

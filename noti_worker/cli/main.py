@@ -102,7 +102,7 @@ _WITHOUT_CONFIGURATION = {"demo", "docs", "completion"}
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, database_url: str | None, embedded: bool) -> None:
     """Insert a row into PostgreSQL, and the message is delivered."""
-    found = own_file() if config is None and ctx.invoked_subcommand not in _WITHOUT_CONFIGURATION else None
+    found = own_file(aloud=True) if config is None and ctx.invoked_subcommand not in _WITHOUT_CONFIGURATION else None
     ctx.obj = Place(config or found, database_url, embedded, found=found is not None)
 
 

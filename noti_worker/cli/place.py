@@ -105,23 +105,20 @@ class Heading:
         return f"database: {self.database}; configuration: {configuration}; noti-worker {self.version}"
 
 
-def find_here() -> Path | None:
-    """`noti-worker.toml` of the working directory, when no configuration is named or installed."""
+def own_file(*, aloud: bool) -> Path | None:
+    """`noti-worker.toml` of the working directory, when no configuration is named or installed and it is the caller's.
+
+    With `aloud` it is said that it is read, or why not.
+    """
     from noti_worker.settings import DEFAULT_PATH
 
-    return None if os.environ.get("NOTI_CONFIG") or DEFAULT_PATH.exists() or not HERE.is_file() else HERE
-
-
-def own_file() -> Path | None:
-    """The one that `find_here` finds, if it is the caller's; says so either way."""
-    found = find_here()
-    if found is None:
+    if os.environ.get("NOTI_CONFIG") or DEFAULT_PATH.exists() or not HERE.is_file():
         return None
-    if found.stat().st_uid != os.geteuid():
-        click.echo(f"./{found} is somebody else's and is not read: say --config {found} if you want it", err=True)
-        return None
-    click.echo(f"configuration: ./{found}", err=True)
-    return found
+    own = HERE.stat().st_uid == os.geteuid()
+    if aloud:
+        foreign = f"./{HERE} is somebody else's and is not read: say --config {HERE} if you want it"
+        click.echo(f"configuration: ./{HERE}" if own else foreign, err=True)
+    return HERE if own else None
 
 
 def now() -> datetime:

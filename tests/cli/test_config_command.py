@@ -3,8 +3,11 @@
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
+from noti_worker.cli import completion
+from noti_worker.cli.main import main
 from noti_worker.settings import describe
 from noti_worker.settings.shown import lines
 from tests.cli.conftest import Invoke, read
@@ -160,6 +163,22 @@ def test_a_program_is_run_for_a_configuration_that_is_named_alone(bare: Invoke, 
     assert refused.exit_code == 78
     assert "programs are run only for a configuration that is named" in refused.stderr
     assert bare("--config", str(here), "webhook", "secret", "https://example.com/hooks").stdout.startswith("whsec_")
+
+
+@pytest.mark.usefixtures("bare")
+def test_completion_reads_it_too_and_runs_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def names() -> list[str]:
+        return completion.accounts(click.Context(main), click.Argument(["account"]), "h")
+
+    assert names() == ["hooks"]
+    monkeypatch.setattr("os.geteuid", lambda: here.stat().st_uid + 1)
+    assert names() == [], "it is somebody else's"
+    monkeypatch.undo()
+    monkeypatch.chdir(here.parent)
+    ran = here.with_name("ran")
+    here.write_text(f'{here.read_text()}[database]\nurl = "exec:/usr/bin/touch {ran}"\n')
+    assert names() == []
+    assert not ran.exists()
 
 
 def test_a_provider_that_does_not_exist_is_named_with_its_place(bare: Invoke, tmp_path: Path) -> None:
