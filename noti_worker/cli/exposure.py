@@ -13,11 +13,12 @@ from noti_worker.domain.finding import Finding, warning
 def exposed(source: Path) -> Iterator[Finding]:
     """What is wrong with the file of the configuration and those that it names; one that is gone says nothing."""
     from noti_worker.settings import given
+    from noti_worker.settings.overrides import texts
 
     table: Mapping[str, object] = {}
     with suppress(ConfigurationError):
         _, table = given(source, {})
-    named = [Path(text.removeprefix("file:")) for text in _texts(table) if text.startswith("file:")]
+    named = [Path(text.removeprefix("file:")) for text in texts(table) if text.startswith("file:")]
     for path in dict.fromkeys((source, *named)):
         with suppress(OSError):
             if who := _writers(path.resolve()):
@@ -29,14 +30,6 @@ def exposed(source: Path) -> Iterator[Finding]:
                 f"everybody on this machine may read {source}, and the password of database.url in it",
                 f"chmod o-r {source}, or write the URL as env:NAME or file:PATH",
             )
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
 
 
 def _holds_password(table: Mapping[str, object]) -> bool:

@@ -35,7 +35,7 @@ def near_miss(table: Table, environ: Mapping[str, str], known: Callable[[], Iter
     `known` gives the settings' keys, like `worker.lease`. Other `NOTI_` names are somebody's own, and so is what
     the configuration refers to as `env:NAME`.
     """
-    own = {value.removeprefix("env:") for value in _texts(table) if value.startswith("env:")}
+    own = {value.removeprefix("env:") for value in texts(table) if value.startswith("env:")}
     strange = [
         name
         for name, text in sorted(environ.items())
@@ -65,12 +65,13 @@ def _edits(one: str, other: str) -> int:
     return row[-1]
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
+    """All texts of a table, however deep they stand."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for part in value.values():
-            yield from _texts(part)
+            yield from texts(part)
 
 
 def _put(table: Table, path: list[str], value: FromEnvironment) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -256,9 +256,6 @@ class MetricsSettings:
     )
 
 
-_AGES = ("sent", "failed", "cancelled", "expired", "suppressed", "logs", "inbox", "attachments")
-
-
 def _age(what: str) -> dict[str, object]:
     return about(what, at_least=timedelta(hours=1), at_most=timedelta(days=36500), shown="keep for ever", unit="d")
 
@@ -290,12 +287,13 @@ class RetentionSettings:
     )
 
     def __post_init__(self) -> None:
-        short = [key for key in _AGES if (age := getattr(self, key)) is not None and age < timedelta(days=1)]
-        if short and not self.under_a_day:
-            raise ConfigurationError(
-                f"{short[0]} ({written(getattr(self, short[0]))}) is less than a day, and what is deleted is gone:"
-                ' write days ("30d"), or say under_a_day = true as well'
-            )
+        for key in fields(self):
+            age = getattr(self, key.name)
+            if isinstance(age, timedelta) and age < timedelta(days=1) and not self.under_a_day:
+                raise ConfigurationError(
+                    f"{key.name} ({written(age)}) is less than a day, and what is deleted is gone:"
+                    ' write days ("30d"), or say under_a_day = true as well'
+                )
 
     @property
     def ages(self) -> Ages:
