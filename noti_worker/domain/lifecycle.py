@@ -133,7 +133,7 @@ def decide(
             if on_uncertain is OnUncertain.FAIL:
                 return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
             return _retry(notification, outcome, now, policy, dice, why="it may have been sent: sent again")
-        case Kind.TRANSIENT if not outcome.offered and outcome.scope in OF_THE_ACCOUNT:
+        case Kind.TRANSIENT if not outcome.offered and (outcome.scope in OF_THE_ACCOUNT or outcome.stage == "machine"):
             why = "it could not be offered"
             return _uncharged(notification, outcome, now, notification.attempt_count, policy, dice, why=why)
         case Kind.TRANSIENT:

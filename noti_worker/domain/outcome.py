@@ -47,7 +47,8 @@ class Outcome:
     for a person, without secrets. `response` is the conversation as JSON-able data (stored capped at
     20 kB). `retry_after` is a wait in seconds, the provider's wish (`asked`) or a rule's; it never shortens our own.
     `stage` is how far the try went (see `Said`), `rule` names the rule that judged it. `offered` is False when
-    the failure came before the message was offered (connection, TLS, greeting, login): it says nothing of the message.
+    the failure came before the message was offered (connection, TLS, greeting, login, or no socket
+    for it here): it says nothing of the message.
     """
 
     kind: Kind

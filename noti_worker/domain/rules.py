@@ -48,13 +48,16 @@ class Rule:
 
 # Where nobody answered, the message surely did not go out before these stages were over.
 _BEFORE_IT_WENT_OUT = "proxy|connect|tls|greeting|ehlo|starttls|auth|check|mail|rcpt|data"
-_NOT_OFFERED = frozenset({"build", "proxy", "connect", "tls", "greeting", "ehlo", "starttls", "auth", "check"})
+_NOT_OFFERED = frozenset(
+    {"build", "machine", "proxy", "connect", "tls", "greeting", "ehlo", "starttls", "auth", "check"}
+)
 _BEGUN = frozenset({"mail", "rcpt"})  # a line that broke here without an answer says nothing of the message either
 
 HOUSE = (
     Rule("house.cannot_be_built", Kind.CONFIG, Scope.ACCOUNT, stage="build"),
     Rule("house.cannot_be_sent", Kind.PERMANENT, stage="compose"),
     Rule("house.may_not_go_there", Kind.PERMANENT, Scope.RECIPIENT, stage="guard"),
+    Rule("house.no_socket", Kind.TRANSIENT, stage="machine"),
     Rule("house.proxy_login", Kind.CONFIG, Scope.ACCOUNT, stage="proxy", code="proxy_login"),
     Rule("house.not_sent", Kind.TRANSIENT, Scope.PROVIDER, status="", stage=_BEFORE_IT_WENT_OUT),
     Rule("house.answer_lost", Kind.UNCERTAIN, Scope.PROVIDER, status=""),

@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import Callable, Mapping
+from queue import LifoQueue
 from time import monotonic
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from noti_worker.transport import idle
 from noti_worker.transport.answer import Answer
 from noti_worker.transport.deadline import current
 
@@ -60,8 +62,30 @@ class _TlsLine(_Line, HTTPSConnection):
     pass
 
 
+class _Idle(LifoQueue[Any]):
+    """The connections of one host that nobody uses: the live ones first, the latest used before the others.
+
+    Those of urllib3 are used in the order in which they came back, closed ones among them: where no new one can be
+    opened, the live ones beneath would never be used again.
+    """
+
+    def _put(self, item: Any) -> None:
+        if item is None or item.is_closed:
+            self.queue.insert(0, item)
+        else:
+            self.queue.append(item)
+
+    def shed(self) -> None:
+        """Close them all; they stay, to be opened anew."""
+        with self.mutex:
+            for line in self.queue:
+                if line is not None:
+                    line.close()
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Line  # type: ignore[assignment]
+    QueueCls = _Idle
     dial: Dial
 
     def _new_conn(self) -> Any:
@@ -93,6 +117,7 @@ class Pools(PoolManager):
         super().__init__(**options)
         self._dials = dials
         self.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        idle.register(self)
 
     def at(self, scheme: str, host: str, port: int) -> HTTPConnectionPool:
         """The pool of one scheme, host and port."""
@@ -100,6 +125,14 @@ class Pools(PoolManager):
         context = self.connection_pool_kw | {"scheme": scheme, "host": host, "port": port}
         key: Any = (scheme, host, port)
         return self.connection_from_pool_key(key, context)
+
+    def shed(self) -> None:
+        """Close the idle connections."""
+        for key in self.pools.keys():  # noqa: SIM118 - it cannot be iterated
+            pool: Any = self.pools.get(key)
+            lines = pool and pool.pool  # None: the pool was closed meanwhile
+            if lines is not None:
+                lines.shed()
 
     def _new_pool(self, scheme: str, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool = super()._new_pool(scheme, *args, **kwargs)

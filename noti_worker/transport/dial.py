@@ -5,11 +5,22 @@ import os
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
+from threading import Event
 from time import monotonic
 from typing import Any
 
+from noti_worker.transport import idle
 from noti_worker.transport.guard import Refused
 from noti_worker.transport.lookup import Resolver
+
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What the system says that has no socket for us now: the fault is neither the message's nor the account's."""
+
+MACHINE = "machine"
+"""The stage of a try for which this machine had no socket."""
+
+SHORT_STEP = 0.05
+"""Seconds between two looks whether a socket can be had."""
 
 Check = Callable[[str, int], None]
 """Raises Refused when no connection may go to this IP address and port."""
@@ -29,7 +40,7 @@ class NotSent(Exception):
     """No connection came about, so nothing was sent; `code` for rules, the message for a person.
 
     `looking` tells that the host's name was still looked up, `reason` is the message without what was tried, `stage`
-    is `proxy` when it is the fault of the account's proxy.
+    is `proxy` when it is the fault of the account's proxy, `machine` when this machine had no socket.
     """
 
     def __init__(
@@ -60,6 +71,7 @@ class Dialler:
         except TimeoutError:
             raise NotSent("timeout", "the host's name was not resolved in time", looking=True) from None
         except (OSError, UnicodeError):
+            _socket(socket.AF_INET, monotonic()).close()  # without a descriptor no name is found either
             raise NotSent("dns", "the host's name could not be resolved", looking=True) from None
         permitted, refusal = [], None
         for family, address in addresses:
@@ -82,7 +94,7 @@ def _first(addresses: list[tuple[int, tuple[Any, ...]]], ends_at: float) -> sock
         if patience <= 0:
             break
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = _socket(family, monotonic() + patience / 2)
         except OSError as error:  # a family that this machine lacks
             trouble = _trouble(error)
             continue
@@ -102,6 +114,24 @@ def _first(addresses: list[tuple[int, tuple[Any, ...]]], ends_at: float) -> sock
             raise Refused("ssrf_blocked", "the connection went elsewhere than to the address that was checked")
         return sock
     raise trouble
+
+
+def _socket(family: int, until: float) -> socket.socket:
+    """A socket; where the process has none left, one that was idle, or else the next that a send gives back.
+
+    Raises NotSent when there is none before the monotonic instant `until`, OSError for a family that is missing.
+    """
+    while True:
+        try:
+            return socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            if error.errno not in _SHORT:
+                raise
+            idle.shed()
+            if monotonic() >= until:
+                reason = os.strerror(error.errno)
+                raise NotSent("no_socket", f"this machine has no socket left: {reason}", stage=MACHINE) from None
+        Event().wait(SHORT_STEP)
 
 
 def _trouble(error: OSError) -> NotSent:

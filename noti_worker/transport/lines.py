@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
 from noti_worker.domain.said import Said
-from noti_worker.transport.dial import Dialler, NotSent
+from noti_worker.transport import idle
+from noti_worker.transport.dial import MACHINE, Dialler, NotSent
 from noti_worker.transport.guard import Refused
 from noti_worker.transport.line import Line
 from noti_worker.transport.talk import Broke, Conversation, Ended, Exchange, Talk
@@ -81,6 +82,8 @@ class Lines(Generic[Ready]):
         try:
             sock = self._dialler.dial(self._host, self._port, min(ends_at, since + CONNECT_AT_MOST))
         except (Refused, NotSent) as error:
+            if isinstance(error, NotSent) and error.stage == MACHINE:
+                return Said(MACHINE, code=error.code, error=str(error))
             return exchange.unreachable(self._unreachable(error, since))
         line = Line(sock, self._context, self._host)
         address, ms = sock.getpeername()[0], (monotonic() - since) * 1000
@@ -147,6 +150,7 @@ class _Pool(Generic[Ready]):
         self._idle: list[_Open[Ready]] = []
         self._lock = Lock()
         self._closed = False
+        idle.register(self)
 
     def take(self) -> "_Open[Ready] | None":
         """A line that seems alive, or None: then open one."""
@@ -162,6 +166,13 @@ class _Pool(Generic[Ready]):
             with self._lock:
                 taken = self._idle.pop() if self._idle else None
         return taken
+
+    def shed(self) -> None:
+        """Say goodbye on all idle lines, waiting for no answer."""
+        with self._lock:
+            lines, self._idle = self._idle, []
+        for one in lines:
+            one.line.quit(self._farewell)
 
     def give_back(self, opened: "_Open[Ready]") -> None:
         """Keep a line on which no message is open."""
