@@ -30,14 +30,17 @@ class OptionKind(StrEnum):
     HTTP_HEADERS = "object of texts, in ASCII"
     MEDIA_TYPE = "media type"
     IDS = "list of ids"
+    CHOICE = "one of"
+    SECONDS = "whole seconds"
+    TEXTS = "object of plain texts"
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """One name in `options` and what may stand there.
 
-    `longest` bounds a text in characters, `channels` tells for which of its provider's channels it is (None:
-    for all), `meaning` is what the docs say.
+    `longest` bounds a text in characters and a number of seconds, `choices` are all that a CHOICE may be, `channels`
+    tells for which of its provider's channels it is (None: for all), `meaning` is what the docs say.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Option:
     meaning: str
     channels: frozenset[Channel] | None = None
     longest: int | None = None
+    choices: tuple[str, ...] = ()
 
     def of(self, channel: Channel) -> bool:
         """Tell whether messages of this channel may have it."""
@@ -56,6 +60,10 @@ class Option:
         read = _READERS[self.kind](where, value)
         if self.longest is not None and isinstance(read, str) and len(read) > self.longest:
             raise BadNotification(f"{where} is longer than {self.longest} characters: shorten it")
+        if self.longest is not None and isinstance(read, int) and read > self.longest:
+            raise BadNotification(f"{where} is more than {self.longest} seconds")
+        if self.choices and read not in self.choices:
+            raise BadNotification(f"{where} is none of {', '.join(self.choices)}")
         return read
 
 
@@ -159,6 +167,18 @@ def _ids(where: str, value: Any) -> list[str]:
     return value
 
 
+def _seconds(where: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadNotification(f"{where} is not a whole number of seconds")
+    return value
+
+
+def _texts(where: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise BadNotification(f"{where} is not an object whose values are texts: write numbers in quotes")
+    return value
+
+
 _READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
     OptionKind.TEXT: _text,
     OptionKind.LINE: _line,
@@ -168,10 +188,17 @@ _READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
     OptionKind.HTTP_HEADERS: HTTP_HEADERS.read,
     OptionKind.MEDIA_TYPE: _media_type,
     OptionKind.IDS: _ids,
+    OptionKind.CHOICE: _line,
+    OptionKind.SECONDS: _seconds,
+    OptionKind.TEXTS: _texts,
 }
 
 _EMAIL = frozenset({Channel.EMAIL})
 _WEBHOOK = frozenset({Channel.WEBHOOK})
+_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+_VOICE = frozenset({Channel.VOICE})
+_PUSH = frozenset({Channel.PUSH})
+_CHAT = frozenset({Channel.CHAT})
 
 MAIL_OPTIONS = (
     Option(
@@ -217,6 +244,29 @@ WEBHOOK_OPTIONS = (
         _WEBHOOK,
     ),
 )
+_SEVERITY = Option(
+    "severity",
+    OptionKind.CHOICE,
+    "how grave it is: the colour in a chat, the urgency of a push",
+    _CHAT | _PUSH,
+    choices=("info", "success", "warning", "error", "critical"),
+)
+PHONE_OPTIONS = (
+    Option("from", OptionKind.LINE, "one of the account's senders, instead of the first", _PHONE, longest=64),
+    Option("language", OptionKind.LINE, "in which the text is read aloud, such as `de-DE`", _VOICE, longest=16),
+    Option("voice", OptionKind.LINE, "the service's name of the voice that reads", _VOICE, longest=64),
+)
+"""What every provider of SMS, WhatsApp and calls takes."""
+
+CHAT_OPTIONS = (_SEVERITY,)
+PUSH_OPTIONS = (
+    _SEVERITY,
+    Option("data", OptionKind.TEXTS, "what the app gets besides, by name", _PUSH),
+    Option("ttl", OptionKind.SECONDS, "for how long the service keeps it for a device that is off", _PUSH, 2_419_200),
+    Option("collapse_key", OptionKind.LINE, "a later one with the same key replaces it on the device", _PUSH, 64),
+    Option("image", OptionKind.LINE, "the URL of a picture that is shown", _PUSH, 2048),
+    Option("click_url", OptionKind.LINE, "the URL that opens when it is tapped", _PUSH, 2048),
+)
 IN_APP_OPTIONS = (Option("html", OptionKind.TEXT, "the HTML beside `body`", frozenset({Channel.IN_APP})),)
-ALL_OPTIONS = MAIL_OPTIONS + WEBHOOK_OPTIONS + IN_APP_OPTIONS
+ALL_OPTIONS = MAIL_OPTIONS + PHONE_OPTIONS + PUSH_OPTIONS + WEBHOOK_OPTIONS + IN_APP_OPTIONS
 """For a provider that serves every channel and sends nothing."""

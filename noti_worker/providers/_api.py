@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
-from noti_worker.transport import Reply, Request
+from noti_worker.transport import Kit, Reply, Request
+
+if TYPE_CHECKING:
+    from noti_worker.transport.http import Translation
 
 BY_STATUS = (
     Rule("api.accepted", Kind.OK, status="2.."),
@@ -37,6 +42,20 @@ _KEPT_BODY = 18_000  # bytes; with the headers less than the 20 kB that the atte
 _MOST = {"id": 200, "code": 100, "words": 2_000}
 _LATEST = 2**33  # seconds of the epoch: a larger number counts milliseconds
 _NUMBER = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
+
+
+def open_api(kit: Kit, translation: "Translation", api_url: str) -> Sender:
+    """A sender of `translation` to the service at `api_url`, which the operator chose: it may be a private address.
+
+    Raises ConfigurationError that names `api_url` when it is no URL, or would send the key unencrypted over a network.
+    """
+    parts = urlsplit(api_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ConfigurationError("api_url is no URL of a service: write https://HOST, with a path where it has one")
+    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if parts.scheme == "http" and not here:
+        raise ConfigurationError("api_url would send the account's key unencrypted: write https://")
+    return kit.http(translation, allow_networks=("0.0.0.0/0", "::/0"), allow_http=here)
 
 
 def read_json(
