@@ -20,9 +20,9 @@ from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.secret import Secret
+from noti_worker.store.arrays import array
 from noti_worker.store.connect import Database, connect
 from noti_worker.store.queue import PostgresQueue
-from noti_worker.store.queue.arrays import array
 from noti_worker.store.queue.successes import SEPARATOR, Columns, columns
 from noti_worker.store.settings import SETTINGS
 from noti_worker.store.statements import Statement, places, statement

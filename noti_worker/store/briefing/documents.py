@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from noti_worker.domain.notification import Notification
+from noti_worker.store.arrays import array
 from noti_worker.store.briefing.lookup import Fields
 from noti_worker.store.connect import Row
 from noti_worker.store.statements import statement
@@ -21,7 +22,7 @@ _ALL = {"stored": 2**30, "opened": 6 * AT_MOST, "glance": 0, "at_most": AT_MOST}
 def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
     """The rows that have one."""
     ids = [n.notification_id for n in notifications if n.has_data or n.has_options]
-    return {"ids": ids, **_SMALL} if ids else None
+    return {"ids": array(ids), **_SMALL} if ids else None
 
 
 def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:
@@ -44,7 +45,7 @@ def refused(notifications: Sequence[Notification]) -> Iterable[tuple[int, Fields
 
 def alone(notification: Notification) -> Mapping[str, object]:
     """The parameters for one row, whose documents may be large."""
-    return {"ids": [notification.notification_id], **_ALL}
+    return {"ids": array([notification.notification_id]), **_ALL}
 
 
 def read(rows: Sequence[Row]) -> Fields:

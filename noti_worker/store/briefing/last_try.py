@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from noti_worker.domain.notification import Notification
+from noti_worker.store.arrays import array
 from noti_worker.store.briefing.lookup import Fields
 from noti_worker.store.connect import Row
 from noti_worker.store.statements import statement
@@ -13,7 +14,7 @@ STATEMENT = statement("last_try")
 def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
     """The rows that were tried before."""
     ids = [n.notification_id for n in notifications if n.attempt_count > 0]
-    return {"ids": ids} if ids else None
+    return {"ids": array(ids)} if ids else None
 
 
 def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:

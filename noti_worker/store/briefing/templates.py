@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from noti_worker.domain.notification import Notification, Template
+from noti_worker.store.arrays import texts
 from noti_worker.store.briefing.lookup import Fields
 from noti_worker.store.connect import Row
 from noti_worker.store.statements import statement
@@ -15,7 +16,10 @@ def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
     named = {(n.tenant_id, n.template_id) for n in notifications if n.template_id is not None}
     if not named:
         return None
-    return {"tenants": [tenant_id for tenant_id, _ in named], "ids": [template_id for _, template_id in named]}
+    return {
+        "tenants": texts(tenant_id for tenant_id, _ in named),
+        "ids": texts(template_id for _, template_id in named),
+    }
 
 
 def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:

@@ -16,8 +16,8 @@ from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
 from noti_worker.domain.ports import Fate
 from noti_worker.store import briefing as briefings
+from noti_worker.store.arrays import array, instants, texts
 from noti_worker.store.connect import Database, Session
-from noti_worker.store.queue.arrays import array
 from noti_worker.store.queue.portions import Portion
 from noti_worker.store.queue.record import documented, record
 from noti_worker.store.queue.successes import Columns, Token, record_alike
@@ -82,14 +82,14 @@ class PostgresQueue:
             return []
         known = sorted(lane for lane in floors if lane > starts[0])
         parameters = {
-            "channels": [start.channel.value for start in starts],
-            "priorities": [start.priority.value for start in starts],
-            "tenants": [start.tenant_id for start in starts],
+            "channels": texts(start.channel.value for start in starts),
+            "priorities": texts(start.priority.value for start in starts),
+            "tenants": texts(start.tenant_id for start in starts),
             # Arrays are counted from 1. No tenant stands behind the one that stands behind all.
             "firsts": array([bisect_right(known, start) + 1 for start in starts]),
             "lasts": array([bisect_right(known, replace(start, tenant_id=_BEHIND_ALL)) for start in starts]),
-            "known": [lane.tenant_id for lane in known],
-            "floors_at": [floors[lane].due_at for lane in known],
+            "known": texts(lane.tenant_id for lane in known),
+            "floors_at": instants(floors[lane].due_at for lane in known),
             "floors_id": array([floors[lane].notification_id for lane in known]),
             "window": window,
         }
@@ -114,11 +114,11 @@ class PostgresQueue:
         found = self._claims.run(
             _STRIDES,
             {
-                "channels": [share.lane.channel.value for share in shares],
-                "priorities": [share.lane.priority.value for share in shares],
-                "tenants": [share.lane.tenant_id for share in shares],
-                "floors_at": [share.floor.due_at for share in shares],
-                "floors_id": [share.floor.notification_id for share in shares],
+                "channels": texts(share.lane.channel.value for share in shares),
+                "priorities": texts(share.lane.priority.value for share in shares),
+                "tenants": texts(share.lane.tenant_id for share in shares),
+                "floors_at": instants(share.floor.due_at for share in shares),
+                "floors_id": array(share.floor.notification_id for share in shares),
                 "rows": rows,
             },
         )
@@ -298,15 +298,15 @@ def _asked(
         "in_hand": None if in_hand is None else array(in_hand),
         "solo": solo,
         "limit": limit,
-        "closed_providers": [f"{tenant}\x1f{name}" for tenant, name in skip.providers],
-        "closed_templates": [f"{tenant}\x1f{name}" for tenant, name in skip.templates],
+        "closed_providers": texts(f"{tenant}\x1f{name}" for tenant, name in skip.providers),
+        "closed_templates": texts(f"{tenant}\x1f{name}" for tenant, name in skip.templates),
         "aside": array(sorted(skip.rows)),
-        "channels": [lane.channel.value for lane in lanes],
-        "priorities": [lane.priority.value for lane in lanes],
-        "tenants": [lane.tenant_id for lane in lanes],
-        "floors_at": [share.floor.due_at for share in shares],
+        "channels": texts(lane.channel.value for lane in lanes),
+        "priorities": texts(lane.priority.value for lane in lanes),
+        "tenants": texts(lane.tenant_id for lane in lanes),
+        "floors_at": instants(share.floor.due_at for share in shares),
         "floors_id": array([share.floor.notification_id for share in shares]),
-        "untils_at": [share.until.due_at for share in shares],
+        "untils_at": instants(share.until.due_at for share in shares),
         "untils_id": array([share.until.notification_id for share in shares]),
         "quotas": array([share.quota for share in shares]),
     }
@@ -321,7 +321,7 @@ def _turns(shares: Sequence[Share]) -> dict[tuple[str, str, str], int]:
 def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:
     """The fencing tokens, sorted by id: two statements that meet on the same rows lock them in one order."""
     tokens = sorted((n.notification_id, n.claim_count) for n in notifications)
-    return {"ids": [token[0] for token in tokens], "claim_counts": [token[1] for token in tokens]}
+    return {"ids": array(token[0] for token in tokens), "claim_counts": array(token[1] for token in tokens)}
 
 
 def notification_of(row: tuple[Any, ...]) -> Notification:

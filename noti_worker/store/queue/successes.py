@@ -9,7 +9,7 @@ from noti_worker.domain.errors import DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
-from noti_worker.store.queue.arrays import array
+from noti_worker.store.arrays import array
 from noti_worker.store.queue.record import DURATION_AT_MOST, ERROR_AT_MOST, milliseconds
 from noti_worker.store.storable import BROKEN_VALUES, compact_json, storable
 
