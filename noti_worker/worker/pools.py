@@ -81,7 +81,7 @@ class Pool:
         now = self._clock.monotonic()
         with self._lock:
             free = self._free(now)
-            return free if _much(free, self._load) or now - self._submitted >= PATIENCE else 0
+            return free if self._much(free) or now - self._submitted >= PATIENCE else 0
 
     def room(self, waiting: AbstractSet[str]) -> Mapping[str, int]:
         """How many more rows each tenant of `waiting` may have in hand; empty when there is one tenant alone.
@@ -97,7 +97,7 @@ class Pool:
                 return {}
             part = max(1, self.size // min(tenants, MOST_SHARES))
             rooms = {name: self._room(name, part) for name in waiting}
-            some = _much(sum(room for room in rooms.values() if room > 0), self._load)
+            some = self._much(sum(room for room in rooms.values() if room > 0))
             return rooms if some or now - self._submitted >= PATIENCE else dict.fromkeys(waiting, 0)
 
     def submit(self, rows: Iterable[Claim]) -> None:
@@ -148,6 +148,10 @@ class Pool:
         ahead = tenant.finished * part * WINDOW / max(tenant.slow, part * WINDOW)
         return part + int(ahead) - tenant.load
 
+    def _much(self, free: int) -> bool:
+        """Tell whether half of all is free; where little is queued a quarter, so that no thread waits for a claim."""
+        return free > 0 and free >= (free + self._load) // (2 if self._load > 2 * self.size else 4)
+
     def _forget(self, tenant: _Tenant) -> None:
         if not tenant.load and not tenant.finished:
             self._tenants.pop(tenant.name, None)
@@ -168,11 +172,6 @@ class Pool:
                 slow = now - began if now - began > QUICK else 0.0
                 tenant.slow += slow
                 self._finished.append((now, tenant, slow))
-                room = _much(self._free(now), self._load)
+                room = self._much(self._free(now))
             if room:
                 self._freed()
-
-
-def _much(free: int, load: int) -> bool:
-    """Tell whether a quarter of all is free, of a few slots any."""
-    return free > 0 and free >= (free + load) // 4
