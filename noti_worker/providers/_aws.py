@@ -20,7 +20,7 @@ from noti_worker.domain.setting import about
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
-_METADATA_TIMEOUT = 5  # seconds
+_TIMEOUT = 5  # seconds, for a request that gets credentials
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 _HEADER = re.compile(r"[!-~]+")
 
@@ -94,9 +94,10 @@ def common_rules(name: str) -> tuple[Rule, ...]:
 class Aws:
     """Makes signed requests of one account to one service; used by several threads at once.
 
-    Credentials that end by themselves (a role, single sign-on) are fetched anew by botocore, within the try that meets
-    their end: five seconds per request that it makes for them, tried once, and three tries of two seconds at a
-    container's own address; a program named by `credential_process` runs as long as it likes.
+    Credentials that end by themselves are fetched anew by botocore, within the try that meets their end and beside its
+    limit: a role of the machine asks once for one second each (botocore's settings), a container's address three times
+    for two seconds, a role to assume or single sign-on once for five. Only a program that `credential_process` names
+    is not bounded.
     """
 
     def __init__(self, account: AwsAccount, service: str, host: str, kit: Kit) -> None:
@@ -210,12 +211,10 @@ def _session(account: AwsAccount) -> Any:
     except BotoCoreError as error:
         raise ConfigurationError(f"profile cannot be read ({type(error).__name__}): correct it, or ~/.aws") from None
     session.set_config_variable("region", account.region)
-    session.set_config_variable("metadata_service_timeout", _METADATA_TIMEOUT)
-    session.set_config_variable("metadata_service_num_attempts", 1)
     session.set_default_client_config(
         Config(
-            connect_timeout=_METADATA_TIMEOUT,
-            read_timeout=_METADATA_TIMEOUT,
+            connect_timeout=_TIMEOUT,
+            read_timeout=_TIMEOUT,
             retries={"total_max_attempts": 1},
         )
     )
