@@ -148,6 +148,15 @@ def test_help_loads_no_database_driver() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_the_command_line_loads_no_sdk_of_a_provider() -> None:
+    code = (
+        "import sys, noti_worker.cli.main, noti_worker.providers.ses, noti_worker.providers.sns\n"
+        "print({'boto3', 'botocore'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_the_version_is_that_of_the_package(bare: Invoke) -> None:
     assert bare("--version").stdout == f"noti-worker, version {__version__}\n"
 

@@ -1,0 +1,161 @@
+"""SMS through Amazon SNS, published to a phone number.
+
+https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from html import unescape
+from typing import Literal
+from urllib.parse import urlencode
+
+from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import PHONE_OPTIONS
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Sender
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
+from noti_worker.domain.setting import about
+from noti_worker.providers._api import BY_STATUS, KEPT, Veil, open_api, read_json
+from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
+from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport.http import Steps
+
+CHANNELS = frozenset({Channel.SMS})
+OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
+
+_LONGEST = 1600
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
+_PARAMETER = "(InvalidParameter(Value)?|ParameterValueInvalid|Validation(Error)?)(Exception)?"
+
+RULES = (
+    *common_rules("sns"),
+    Rule("sns.opted_out", Kind.OPTOUT, Scope.RECIPIENT, code="OptedOut(Exception)?"),
+    Rule(
+        "sns.opted_out_conflict",
+        Kind.OPTOUT,
+        Scope.RECIPIENT,
+        code="Conflict(Exception)?",
+        text="opted[ _-]?out",
+    ),
+    Rule("sns.conflict", Kind.PERMANENT, code="Conflict(Exception)?"),
+    Rule("sns.no_number", Kind.DEAD, Scope.RECIPIENT, code=_PARAMETER, text="Invalid parameter: PhoneNumber"),
+    Rule("sns.parameter", Kind.PERMANENT, code=_PARAMETER),
+    Rule("sns.endpoint_disabled", Kind.DEAD, Scope.RECIPIENT, code="EndpointDisabled(Exception)?"),
+    Rule(
+        "sns.account",
+        Kind.CONFIG,
+        Scope.ACCOUNT,
+        code="(PlatformApplicationDisabled|ServiceQuotaExceeded|NotFound|ResourceNotFound)(Exception)?",
+    ),
+    Rule(
+        "sns.encryption",
+        Kind.CONFIG,
+        Scope.ACCOUNT,
+        code="KMS(Disabled|InvalidState|NotFound|AccessDenied|OptInRequired)(Exception)?",
+    ),
+    *BY_STATUS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(AwsAccount):
+    """An account at Amazon SNS."""
+
+    sender_id: str | None = field(
+        default=None, metadata=about("the name that phones show, where the country allows one; at most 11 characters")
+    )
+    origination_number: str | None = field(
+        default=None, metadata=about("the number of yours that messages come from, where the country has numbers")
+    )
+    sms_type: Literal["Transactional", "Promotional"] = field(
+        default="Transactional", metadata=about("`Transactional` for what must arrive, or `Promotional`")
+    )
+    max_price_usd: str | None = field(
+        default=None, metadata=about('the most that one message may cost, in US dollars as a text (`"0.50"`)')
+    )
+
+
+def build(settings: Settings, kit: Kit) -> Sender:
+    """Make the sender; raises ConfigurationError that names the key."""
+    sender_id, number = settings.sender_id, settings.origination_number
+    if sender_id is not None and not re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]{1,11}", sender_id):
+        raise ConfigurationError("sender_id has at most 11 letters, digits and -, at least one letter among them")
+    if number is not None and not re.fullmatch(r"\+?[0-9]{5,14}", number):
+        raise ConfigurationError("origination_number has 5 to 14 digits, with or without a + before them")
+    if settings.sms_type not in {"Transactional", "Promotional"}:
+        raise ConfigurationError("sms_type is Transactional or Promotional")
+    if settings.max_price_usd is not None and not _is_price(settings.max_price_usd):
+        raise ConfigurationError("max_price_usd is no amount: write it like 0.50")
+    aws = Aws(settings, "sns", "sns", kit)
+    return open_api(kit, _Sns(aws, settings), aws.url)
+
+
+def _is_price(text: str) -> bool:
+    try:
+        return re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) is not None and Decimal(text) > 0
+    except InvalidOperation:
+        return False
+
+
+class _Sns:
+    def __init__(self, aws: Aws, settings: Settings) -> None:
+        self._aws = aws
+        self._settings = settings
+
+    def request(self, message: Message) -> Request | Steps:
+        text = message.text or ""
+        if not text.strip():
+            raise BadNotification("the body is empty, and an SMS consists of nothing else")
+        if len(text) > _LONGEST:
+            raise BadNotification(
+                f"the body is longer than the {_LONGEST} characters that Amazon SNS takes: shorten it"
+            )
+        form = {"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": message.recipient, "Message": text}
+        for number, (name, kind, value) in enumerate(self._attributes(message.options.get("from")), 1):
+            entry = f"MessageAttributes.entry.{number}"
+            form |= {
+                f"{entry}.Name": name,
+                f"{entry}.Value.DataType": kind,
+                f"{entry}.Value.StringValue": value,
+            }
+        try:
+            body = urlencode(form).encode("ascii")
+        except UnicodeEncodeError:
+            raise BadNotification("the body holds a character that UTF-8 cannot express") from None
+        return self._aws.post("/", _FORM, body)
+
+    def _attributes(self, wanted: str | None) -> Iterator[tuple[str, str, str]]:
+        ours = self._settings
+        known = {"AWS.SNS.SMS.SenderID": ours.sender_id, "AWS.MM.SMS.OriginationNumber": ours.origination_number}
+        if wanted is not None and wanted not in known.values():
+            raise BadNotification("options.from is neither the account's sender_id nor its origination_number")
+        for name, value in known.items():
+            if value is not None and wanted in {None, value}:
+                yield name, "String", value
+        yield "AWS.SNS.SMS.SMSType", "String", ours.sms_type
+        if ours.max_price_usd is not None:
+            yield "AWS.SNS.SMS.MaxPrice", "Number", ours.max_price_usd
+
+    def read(self, reply: Reply) -> Said:
+        """Its XML is not parsed: three plain elements are looked up."""
+        reply = without_keys(reply)
+        said = read_json(reply, keep=(*KEPT, "x-amzn-requestid"))
+        text = reply.body.decode(errors="replace")
+        veil = Veil(reply.request)
+        found = {name: veil.over(_element(text, name)) for name in ("Code", "Message", "MessageId")}
+        return replace(
+            said,
+            code=found["Code"][:100],
+            words=found["Message"][:2000] or said.words,
+            id=found["MessageId"][:200] or None,
+        )
+
+
+def _element(xml: str, name: str) -> str:
+    found = re.search(rf"<{name}>([^<]*)</{name}>", xml)
+    text = unescape(found[1]) if found else ""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
