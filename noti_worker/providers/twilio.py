@@ -34,10 +34,10 @@ RULES = (
     Rule("twilio.price", Kind.CONFIG, Scope.ACCOUNT, code="30010"),
     Rule("twilio.optout", Kind.OPTOUT, Scope.RECIPIENT, code="21610"),
     Rule("twilio.blocked", Kind.OPTOUT, Scope.RECIPIENT, code="30004"),
-    Rule("twilio.no_such_number", Kind.DEAD, Scope.RECIPIENT, code="21211|21214|21217|30005|63024"),
+    Rule("twilio.no_such_number", Kind.DEAD, Scope.RECIPIENT, code="21211|21214|21217|13224|30005|63003|63024"),
     Rule("twilio.no_mobile", Kind.DEAD, Scope.RECIPIENT, code="21614|30006"),
     Rule("twilio.region", Kind.CONFIG, Scope.DOMAIN, code="21408|21215"),
-    Rule("twilio.sender", Kind.CONFIG, Scope.SENDER, code="21601|21606|21212|21603|21659|21660|21661|63007"),
+    Rule("twilio.sender", Kind.CONFIG, Scope.SENDER, code="21601|21606|21212|21603|21659|21660|21661|63002|63007"),
     Rule("twilio.service", Kind.CONFIG, Scope.SENDER, code="21701|21703|21704|21705"),
     Rule("twilio.unregistered", Kind.CONFIG, Scope.SENDER, code="30034"),
     Rule("twilio.template", Kind.CONFIG, Scope.SENDER, code="63027|63028|63029|63030"),
@@ -51,6 +51,7 @@ RULES = (
     Rule("twilio.content_template", Kind.PERMANENT, code="21654|21655|21656"),
     Rule("twilio.outside_window", Kind.PERMANENT, code="63016"),
     Rule("twilio.experiment", Kind.PERMANENT, Scope.RECIPIENT, code="63032"),
+    Rule("twilio.maintenance", Kind.TRANSIENT, Scope.PROVIDER, code="21730"),
     Rule("twilio.handset_away", Kind.TRANSIENT, Scope.RECIPIENT, code="30003", wait=1800.0),
     Rule("twilio.not_delivered", Kind.TRANSIENT, code="30001|30008|30009|30410|30500|63012"),
     *BY_STATUS,
@@ -102,7 +103,8 @@ class Settings:
         metadata=about("turn typographic quotes, dashes, spaces and … plain, which makes many SMS cheaper"),
     )
     api_url: str = field(
-        default="https://api.twilio.com", metadata=about("of another region: `https://api.dublin.ie1.twilio.com`")
+        default="https://api.twilio.com",
+        metadata=about("of another region, which needs an API key of its own: `https://api.dublin.ie1.twilio.com`"),
     )
 
 
