@@ -18,7 +18,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
+from noti_worker.providers._sms import as_sms, check_senders, form, sender_of, without
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -136,8 +136,8 @@ def _check_callback(url: str) -> None:
         raise ConfigurationError("status_callback is no URL: write https://HOST/PATH, without user and password")
 
 
-def _login(settings: Settings) -> str:
-    """What the header says; Secrets are revealed here only."""
+def _login(settings: Settings) -> tuple[str, str]:
+    """Name and password, of the account or of an API key."""
     by_key = settings.api_key_sid is not None or settings.api_key_secret is not None
     if by_key == (settings.auth_token is not None):
         raise ConfigurationError("auth_token: give either it, or api_key_sid and api_key_secret")
@@ -145,19 +145,20 @@ def _login(settings: Settings) -> str:
         raise ConfigurationError("api_key_sid is missing, and api_key_secret is there")
     if by_key and settings.api_key_secret is None:
         raise ConfigurationError("api_key_secret is missing, and api_key_sid is there")
-    name, secret = settings.api_key_sid or settings.account_sid, settings.api_key_secret or settings.auth_token
+    secret = settings.api_key_secret or settings.auth_token
     assert secret is not None
     if not secret.reveal():
         raise ConfigurationError(f"{'api_key_secret' if by_key else 'auth_token'} is empty")
-    return "Basic " + b64encode(f"{name}:{secret.reveal()}".encode()).decode()
+    return settings.api_key_sid or settings.account_sid, secret.reveal()
 
 
 class _Twilio:
-    def __init__(self, settings: Settings, login: str) -> None:
+    def __init__(self, settings: Settings, login: tuple[str, str]) -> None:
         self._settings = settings
+        self._secret = login[1]
         self._url = f"{settings.api_url.rstrip('/')}/2010-04-01/Accounts/{settings.account_sid}"
         self._headers = {
-            "authorization": login,
+            "authorization": "Basic " + b64encode(":".join(login).encode()).decode(),
             "content-type": "application/x-www-form-urlencoded",
             "accept": "application/json",
         }
@@ -183,7 +184,7 @@ class _Twilio:
 
     def read(self, reply: Reply) -> Said:
         return read_json(
-            reply,
+            without((self._secret,), reply),
             id="sid",
             code="code|error_code",
             words="message|error_message",

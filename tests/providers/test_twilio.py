@@ -127,6 +127,7 @@ class TestTwilio(ApiContract):
         (400, refusal(63016, "outside the allowed window"), {}, Kind.PERMANENT, "twilio.outside_window"),
         (401, refusal(20003, "Authenticate", 401), {}, Kind.CONFIG, "twilio.login"),
         (401, refusal(20003, f"Authenticate: Basic {LOGIN}", 401), {}, Kind.CONFIG, "twilio.login"),
+        (401, refusal(20003, f"Authenticate: no {TOKEN} here", 401), {}, Kind.CONFIG, "twilio.login"),
         (404, refusal(20404, "The requested resource was not found", 404), {}, Kind.CONFIG, "twilio.account"),
         (429, refusal(20429, "Too Many Requests", 429), {"Retry_After": "7"}, Kind.THROTTLED, "twilio.too_fast"),
         (429, refusal(63038, "exceeded the daily limit", 429), {}, Kind.THROTTLED, "twilio.daily"),

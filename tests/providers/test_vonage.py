@@ -80,6 +80,7 @@ class TestVonage(ApiContract):
         (200, refusal("2", "Missing to param"), {}, Kind.PERMANENT, "vonage.parameters"),
         (200, refusal("4", "Bad Credentials"), {}, Kind.CONFIG, "vonage.login"),
         (401, refusal("4", f"Bad Credentials: Basic {LOGIN}"), {}, Kind.CONFIG, "vonage.login"),
+        (200, refusal("4", f"Bad Credentials: {KEY} / {SECRET}"), {}, Kind.CONFIG, "vonage.login"),
         (200, refusal("5", "Internal Error"), {}, Kind.TRANSIENT, "vonage.trouble"),
         (200, refusal("6", "Unroutable message - rejected"), {}, Kind.PERMANENT, "vonage.no_route"),
         (200, refusal("7", "Number barred."), {}, Kind.DEAD, "vonage.no_such_number"),
