@@ -197,6 +197,7 @@ _EMAIL = frozenset({Channel.EMAIL})
 _WEBHOOK = frozenset({Channel.WEBHOOK})
 _PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 _VOICE = frozenset({Channel.VOICE})
+_WHATSAPP = frozenset({Channel.WHATSAPP})
 _PUSH = frozenset({Channel.PUSH})
 _CHAT = frozenset({Channel.CHAT})
 
@@ -255,6 +256,14 @@ PHONE_OPTIONS = (
     Option("from", OptionKind.LINE, "one of the account's senders, instead of the first", _PHONE, longest=64),
     Option("language", OptionKind.LINE, "in which the text is read aloud, such as `de-DE`", _VOICE, longest=16),
     Option("voice", OptionKind.LINE, "the service's name of the voice that reads", _VOICE, longest=64),
+    Option(
+        "content_sid",
+        OptionKind.LINE,
+        "Twilio's id (`HX…`) of an approved template, which goes out instead of `body`",
+        _WHATSAPP,
+        longest=64,
+    ),
+    Option("content_variables", OptionKind.TEXTS, "what the template's `{{1}}` stand for, by name", _WHATSAPP),
 )
 """What every provider of SMS, WhatsApp and calls takes."""
 
