@@ -77,9 +77,7 @@ class Settings:
         default=None, metadata=about("the body's: JSON or `text/plain`", shown=f"application/json; {_FORM} with `form`")
     )
     id: str = field(default="", metadata=about("the path in the answer to its id of the message: `data.0.id`"))
-    code: str = field(
-        default="", metadata=about("the path to its code; of several, `a.b\\|c`, the first that is there")
-    )
+    code: str = field(default="", metadata=about("the path to its code; of several, `a.b|c`, the first that is there"))
     words: str = field(default="", metadata=about("the path to its words; without it the beginning of the answer"))
     retry_after: str = field(default="", metadata=about("the path to its wish to wait, in seconds"))
     accepted: str | None = field(
@@ -144,7 +142,7 @@ def _check(settings: Settings) -> None:
         if any(name.lower() == "authorization" for name in settings.headers):
             raise ConfigurationError("basic_auth and headers.Authorization are both given: remove one of them")
     for name, value in settings.headers.items():
-        if isinstance(value, str) and _CONFIDENTIAL.fullmatch(name) and "keys" not in value:
+        if isinstance(value, str) and _CONFIDENTIAL.fullmatch(name) and "{{" not in value:
             raise ConfigurationError(
                 f"headers.{name}: a secret does not stand here itself; write env:NAME or file:PATH for the whole"
                 " value, or {{ keys.NAME }} for a part"
@@ -190,11 +188,11 @@ class _Http:
             if isinstance(one, str)
         }
         self._fixed = {name: one.reveal() for name, one in settings.headers.items() if isinstance(one, Secret)}
-        self._hidden = [*self._keys.values()]
+        self._hidden = [*self._keys.values(), *self._fixed.values()]
         if settings.basic_auth is not None:
             login = settings.basic_auth.reveal()
             self._fixed["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-            self._hidden += [login, login.partition(":")[2]]
+            self._hidden += [self._fixed["Authorization"], login, login.partition(":")[2]]
         self._accepted = None if settings.accepted is None else re.compile(settings.accepted, re.IGNORECASE)
         templates = [one for one in (self._url, self._body, *self._form.values(), *self._headers.values()) if one]
         named = [one.options for one in templates]
@@ -279,9 +277,12 @@ def _whole(url: str) -> str:
 
 
 def _veiled(reply: Reply, hidden: Iterable[str]) -> Reply:
-    """The reply to a request whose body or URL may hold secrets: the veil lies over what stands in headers."""
-    spellings = [spelling for one in hidden for spelling in {one, quote(one, safe=""), quote_plus(one)}]
-    headers = {**reply.request.headers, **{f"hidden-{number}": one for number, one in enumerate(spellings)}}
+    """The reply to a request whose body may hold secrets, and whose headers may hold none, such as our message_id.
+
+    The veil lies over what stands in headers, so the secrets stand there, and nothing else.
+    """
+    spellings = [spelling for one in hidden for spelling in (one, quote(one, safe=""), quote_plus(one))]
+    headers = {f"hidden-{number}": one for number, one in enumerate(spellings)}
     return replace(reply, request=replace(reply.request, headers=headers))
 
 
