@@ -41,7 +41,7 @@ RULES = (
 
 _FORM = "application/x-www-form-urlencoded"
 _ADDRESS = re.compile(r"(?P<scheme>https?)://[\w.:\[\]-]+(?=[/?]|$)")
-_CONFIDENTIAL = re.compile(r"authorization|cookie|(.*[-_])?(api)?-?(key|token|secret|password|auth)", re.IGNORECASE)
+_CONFIDENTIAL = re.compile(r"(.*[-_])?(authorization|cookie|auth|(api)?-?(key|token|secret|password))", re.IGNORECASE)
 _SAMPLE_TEXT = 'She said "hi", \\ and then:\n{[,]} ☃'
 
 
@@ -200,11 +200,14 @@ class _Http:
 
     def try_out(self) -> None:
         """Make requests of samples; raises ConfigurationError that says what a row would be refused for."""
-        for message in (_sample("the subject"), replace(_sample(None), html=None)):
+        for tried, message in (
+            ("a sample", _sample("the subject")),
+            ("a sample without a subject", replace(_sample(None), html=None)),
+        ):
             try:
                 self._request(message)
             except BadNotification as bad:
-                raise ConfigurationError(f"{bad} (tried with a sample)") from None
+                raise ConfigurationError(f"{bad} (tried with {tried})") from None
 
     def request(self, message: Message) -> Request:
         if self._carried is not None and (left := sorted(message.options.keys() - self._carried)):
@@ -286,6 +289,13 @@ def _veiled(reply: Reply, hidden: Iterable[str]) -> Reply:
     return replace(reply, request=replace(reply.request, headers=headers))
 
 
+class _AnyName(dict[str, str]):
+    """What a row names there is its own affair: in the sample every name exists."""
+
+    def __missing__(self, name: str) -> str:
+        return "value"
+
+
 def _sample(subject: str | None) -> Message:
     """A message with all that templates may name, and with what breaks those that are wrong."""
     options: dict[str, Any] = {}
@@ -296,7 +306,7 @@ def _sample(subject: str | None) -> Message:
             case OptionKind.SECONDS:
                 options[option.name] = 60
             case OptionKind.TEXTS:
-                options[option.name] = {"name": "value"}
+                options[option.name] = _AnyName(name="value")
             case _:
                 options[option.name] = "value"
     return Message(

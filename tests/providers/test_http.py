@@ -140,54 +140,6 @@ def asked(server: ApiServer, message: Message, **settings: Any) -> Asked:
     return server.last
 
 
-def test_clicksend_gets_the_request_that_its_pages_describe(server: ApiServer) -> None:
-    server.answers(200, QUEUED)()
-    outcome = send(clicksend(server.url), an_sms(text='Say "hi",\n\\ ☃'))
-    assert (outcome.kind, outcome.provider_message_id) == (Kind.OK, "BF7AD270-0DE2-418B-B606-71D527D9C1AE")
-    request = server.last
-    assert (request.method, request.path) == ("POST", "/v3/sms/send")
-    assert request.headers["authorization"] == f"Basic {base64.b64encode(LOGIN.encode()).decode()}"
-    assert request.headers["content-type"] == "application/json"
-    assert request.json() == {
-        "messages": [{"to": NUMBER, "body": 'Say "hi",\n\\ ☃', "custom_string": MESSAGE_ID}],
-    }
-
-
-def test_alerta_gets_the_request_that_its_source_reads(server: ApiServer) -> None:
-    server.answers(201, {"status": "ok", "id": "9ac4fbcb-4fd3", "alert": {}})()
-    settings = http.Settings(
-        url=f"{server.url}/api/alert",
-        headers={"Authorization": Secret("Key demo-key-0123456789")},
-        body=(
-            '{"resource": {{ recipient }}, "event": {{ subject or "Notification" }}, "environment": "Production",'
-            ' "service": ["noti"], "severity": {{ {"error": "major"}.get(severity, severity) }},'
-            ' "text": {{ text }}, "attributes": {"message_id": {{ message_id }}}}'
-        ),
-        id="id",
-        code="status",
-        words="message",
-        accepted="ok",
-    )
-    message = a_message(Channel.CHAT, "web01", options={"severity": "error"})
-    outcome = send(settings, message)
-    assert (outcome.kind, outcome.provider_message_id) == (Kind.OK, "9ac4fbcb-4fd3")
-    assert server.last.path == "/api/alert"
-    assert server.last.headers["authorization"] == "Key demo-key-0123456789"
-    assert server.last.json() == {
-        "resource": "web01",
-        "event": "Your order",
-        "environment": "Production",
-        "service": ["noti"],
-        "severity": "major",
-        "text": "It is on its way.",
-        "attributes": {"message_id": MESSAGE_ID},
-    }
-    server.answers(403, {"status": "error", "message": "missing scope for demo-key-0123456789"})()
-    refused = send(settings, message)
-    assert refused.kind is Kind.CONFIG
-    assert "demo-key" not in repr(refused)
-
-
 HOSTILE = '", "to": "+1900", "x": "{{ keys }} {% raw %} \\ \u2028 &to=+1900 /../?#%'
 
 
@@ -302,6 +254,16 @@ class TestOptions:
         assert asked(server, chat, body="{{ severity }}").json() == "info"
         loud = replace(chat, options={"severity": "critical"})
         assert asked(server, loud, body="{{ severity }}").json() == "critical"
+
+    def test_any_name_in_data_may_be_asked_for(self, server: ApiServer) -> None:
+        push = a_message(Channel.PUSH, "token", options={"data": {"order": "17"}})
+        assert asked(server, push, body="{{ options.data.order }}").json() == "17"
+
+
+def test_a_template_that_needs_a_subject_is_refused_with_what_it_was_tried_with() -> None:
+    settings = http.Settings("https://api.example.com/", body="{{ subject.upper() }}")
+    with pytest.raises(ConfigurationError, match="a sample without a subject"):
+        http.build(settings, Kit(now=lambda: NOW))
 
 
 class TestSecrets:
