@@ -1,4 +1,4 @@
-"""The keys that every account has: its mode, and the proxy that it goes out through."""
+"""The keys that every account has: its mode, the proxy that it goes out through, its own answers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from tests.test_settings import read, refusal
 
@@ -78,3 +80,64 @@ def test_what_is_no_proxy_is_refused(file: Path, text: str, words: str) -> None:
     refused = refusal(file, f'[accounts.a]\nprovider = "p"\n{text}')
     assert words in refused
     assert "hush" not in refused
+
+
+def test_answers_are_rules_in_their_order(file: Path) -> None:
+    text = """
+    [accounts.a]
+    provider = "p"
+    answers = [
+        { status = "200", code = "INVALID_RECIPIENT", kind = "dead" },
+        { status = "4..", text = "slow down", kind = "throttled", scope = "sender", wait = "90s", name = "slow" },
+        { status = "550", stage = "rcpt", kind = "permanent" },
+    ]
+    """
+    account = read(file, text).accounts["a"]
+    assert account.answers == (
+        Rule("account.1", Kind.DEAD, Scope.RECIPIENT, status="200", code="INVALID_RECIPIENT"),
+        Rule("account.slow", Kind.THROTTLED, Scope.SENDER, status="4..", text="slow down", wait=90.0),
+        Rule("account.3", Kind.PERMANENT, Scope.MESSAGE, status="550", stage="rcpt"),
+    )
+    assert account.options == {}
+
+
+def test_answers_may_stand_in_tables_of_their_own_or_in_the_environment(file: Path) -> None:
+    wanted = (Rule("account.1", Kind.CONFIG, Scope.ACCOUNT, status="429"),)
+    tables = '[accounts.a]\nprovider = "p"\n[[accounts.a.answers]]\nstatus = "429"\nkind = "config"'
+    assert read(file, tables).accounts["a"].answers == wanted
+    variable = {"NOTI_ACCOUNTS__A__ANSWERS": '[{status = "429", kind = "config"}]'}
+    assert read(file, '[accounts.a]\nprovider = "p"', variable).accounts["a"].answers == wanted
+    assert read(file, '[accounts.a]\nprovider = "p"').accounts["a"].answers == ()
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ('"429"', "accounts.a.answers: write a list of tables"),
+        ('["429"]', "accounts.a.answers: write a list of tables"),
+        ('[{ kind = "dead" }]', "accounts.a.answers.1.status: missing"),
+        ('[{ status = "429" }]', "accounts.a.answers.1.kind: missing"),
+        ('[{ status = 429, kind = "dead" }]', "accounts.a.answers.1.status is 429: write text in quotes"),
+        ('[{ status = "(", kind = "dead" }]', "accounts.a.answers.1.status is '(': no regular expression"),
+        ('[{ status = "2..", kind = "ok", code = "[" }]', "accounts.a.answers.1.code is '['"),
+        ('[{ status = ".*", kind = "ok" }]', "accounts.a.answers.1.status is '.*': it fits a lost answer too"),
+        ('[{ status = "", kind = "ok", stage = "answer" }]', "accounts.a.answers.1.status is ''"),
+        ('[{ status = "429", kind = "trottled" }]', 'did you mean "throttled"?'),
+        ('[{ status = "429", kind = "dead", scope = "recipent" }]', 'did you mean "recipient"?'),
+        ('[{ status = "429", kind = "dead", wait = 5 }]', "accounts.a.answers.1.wait is 5: a number without a unit"),
+        (
+            '[{ status = "429", kind = "dead", wait = "2d" }]',
+            "accounts.a.answers.1.wait is '2d': allowed: from 0s to 1d",
+        ),
+        ('[{ status = "429", kind = "dead", name = "A B" }]', "accounts.a.answers.1.name is 'A B'"),
+        ('[{ status = "429", kind = "dead", codes = "x" }]', 'codes: no such setting; did you mean "code"?'),
+        (
+            '[{ status = "1", kind = "dead", name = "x" }, { status = "2", kind = "dead", name = "x" }]',
+            "accounts.a.answers.2.name: another entry is named x, too",
+        ),
+    ],
+)
+def test_an_answer_that_cannot_judge_is_refused_with_file_and_key(file: Path, answers: str, words: str) -> None:
+    refused = refusal(file, f'[accounts.a]\nprovider = "p"\nanswers = {answers}')
+    assert refused.startswith(f"{file}: ")
+    assert words in refused

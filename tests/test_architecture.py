@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
-SDK_OF: dict[str, set[str]] = {"_aws": {"botocore"}}
+SDK_OF: dict[str, set[str]] = {"_aws": {"botocore"}, "_templates": {"jinja2"}}
 """A provider's own SDK, by file; those that need none are not named."""
 
 

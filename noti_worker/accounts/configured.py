@@ -72,7 +72,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
         given.provider,
         stricter(settings.delivery.mode, given.mode),
         channels,
-        rules=tuple(module.RULES),
+        rules=(*given.answers, *module.RULES),
         options=tuple(module.OPTIONS),
     )
     return _Ready(account, module, options)

@@ -19,6 +19,7 @@ from noti_worker.domain.ports import Secrets
 from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
 from noti_worker.settings import coercion
+from noti_worker.settings.answers import read_answers
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
 from noti_worker.settings.overrides import Table, near_miss, override
 from noti_worker.settings.sections import (
@@ -66,7 +67,7 @@ IN_APP = "in_app"
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
 
-OF_EVERY_ACCOUNT = ("provider", "mode", "channels", "proxy", "proxy_guards")
+OF_EVERY_ACCOUNT = ("provider", "mode", "channels", "proxy", "proxy_guards", "answers")
 """The keys of an account that are not its provider's own."""
 
 _SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics", "retention")
@@ -155,6 +156,11 @@ def describe() -> list[SettingLine]:
             "false",
             "the proxy alone resolves names and refuses private addresses; else we do, and it is asked for addresses",
         ),
+        SettingLine(
+            "accounts.NAME.answers",
+            "none",
+            "what answers mean here, before the provider's own rules: tables of `status`, `kind` and more, see above",
+        ),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
         *coercion.describe(ChannelSettings, "channels.CHANNEL."),
@@ -201,7 +207,8 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountS
         mode = Mode(str(coerce(Mode, value.get("mode", Mode.LIVE), f"{where}.mode", secrets, {})))
         channels = _serves(value["channels"], f"{where}.channels", secrets) if "channels" in value else ()
         proxy, guards = _proxy(value, where, secrets)
-        accounts[name] = AccountSettings(name, str(provider), options, source, mode, channels, proxy, guards)
+        answers = read_answers(value.get("answers", []), f"{where}.answers", secrets)
+        accounts[name] = AccountSettings(name, str(provider), options, source, mode, channels, proxy, guards, answers)
     return accounts
 
 

@@ -1,11 +1,12 @@
 """From the values of TOML and environment variables to typed dataclasses, with errors that name the key.
 
 A settings dataclass may have fields of these types, each also `| None`: str, int, float, bool, timedelta,
-tuple[str, ...], Secret, a StrEnum, a Literal of strings, a nested settings dataclass. The key is the field's
-name without a trailing underscore. Metadata of a field (`domain.setting.about`): `help` (one sentence), `at_least`
-and `at_most` (bounds, both allowed), `check` (a function that raises ValueError with words for a person), `plain`
-(a Secret that may stand in the file as it is), `derived` (not a key), `shown` (the default in words), `unit` (of a
-duration: what a number without one probably means, seconds if not said).
+tuple[str, ...], Secret, a StrEnum, a Literal of strings, a nested settings dataclass, Mapping[str, …] (a table of any
+keys), str | Secret (a text, or a reference to a secret). The key is the field's name without a trailing underscore.
+Metadata of a field (`domain.setting.about`): `help` (one sentence), `at_least` and `at_most` (bounds, both allowed),
+`check` (a function that raises ValueError with words for a person), `plain` (a Secret that may stand in the file as
+it is), `derived` (not a key), `shown` (the default in words), `unit` (of a duration: what a number without one
+probably means, seconds if not said).
 """
 
 import dataclasses
@@ -122,6 +123,10 @@ def describe(cls: type[Any], prefix: str) -> list[SettingLine]:
 def coerce(kind: Any, value: object, where: str, secrets: Secrets, metadata: Mapping[str, Any]) -> object:
     """Give `value` as `kind`; raises ConfigurationError that names `where`, or the variable it came from."""
     kind = _inner(kind)
+    if get_origin(kind) is Mapping:
+        return _table(get_args(kind)[1], value, where, secrets, metadata)
+    if kind == str | Secret:
+        kind = Secret if isinstance(value, str) and value.startswith(KINDS) else str
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise _wrong(where, value, "this is a table with settings of its own")
@@ -180,8 +185,16 @@ def keys(cls: type[Any]) -> dict[str, "Field[Any]"]:
 def _inner(kind: Any) -> Any:
     """The type without `| None`."""
     if get_origin(kind) in {UnionType, Union}:
-        (kind,) = (part for part in get_args(kind) if part is not NoneType)
+        parts = [part for part in get_args(kind) if part is not NoneType]
+        return parts[0] if len(parts) == 1 else kind
     return kind
+
+
+def _table(kind: Any, value: object, where: str, secrets: Secrets, metadata: Mapping[str, Any]) -> dict[str, object]:
+    """A table of any keys; what stands there instead is not shown, it may be a secret."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f'{named(where, value)}: this is a table; write {{ NAME = "value" }}')
+    return {key: coerce(kind, one, f"{where}.{key}", secrets, metadata) for key, one in value.items()}
 
 
 def _plain(kind: Any, value: object, where: str) -> object:
@@ -210,7 +223,7 @@ def _choice(choices: Mapping[str, object], value: object, where: str) -> object:
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, FromEnvironment):
-        value = _list_of(value, where)
+        value = listed(value, where)
     elif isinstance(value, str):
         value = [value]
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -218,8 +231,8 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     raise _wrong(where, value, 'write a list of texts, such as ["one", "two"]')
 
 
-def _list_of(text: FromEnvironment, where: str) -> object:
-    """Items between commas, or an array as TOML writes it."""
+def listed(text: FromEnvironment, where: str) -> object:
+    """Items between commas, or an array as TOML writes it; raises ConfigurationError."""
     if not text.startswith("["):
         return [item.strip() for item in _LIST_ITEM.findall(text) if item.strip()]
     try:

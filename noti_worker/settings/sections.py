@@ -12,6 +12,7 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, OnUncertain, Status
+from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.settings.coercion import written
@@ -314,7 +315,7 @@ class AccountSettings:
     """A named account of a provider. `options` are the provider's own settings, not read yet.
 
     `channels` limits it to those that it names; empty: all that its provider serves. What goes over HTTP goes through
-    `proxy`, which with `proxy_guards` decides where it may go.
+    `proxy`, which with `proxy_guards` decides where it may go. `answers` judge before the provider's rules.
     """
 
     name: str
@@ -325,6 +326,7 @@ class AccountSettings:
     channels: tuple[Channel, ...] = ()
     proxy: Secret | None = None
     proxy_guards: bool = False
+    answers: tuple[Rule, ...] = ()
 
     @property
     def where(self) -> str:

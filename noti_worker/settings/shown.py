@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from noti_worker.settings import OF_EVERY_ACCOUNT, AccountSettings, given, load, parse
+from noti_worker.settings.answers import told
 from noti_worker.settings.coercion import FromEnvironment, keys, written
 
 DEFAULT = "default"
@@ -112,6 +114,8 @@ def _walk(instance: Any, above: tuple[str, ...], where: Where) -> Iterator[Shown
         value = getattr(instance, field.name)
         if dataclasses.is_dataclass(value):
             yield from _walk(value, (*above, key), where)
+        elif isinstance(value, Mapping):
+            yield from (_shown((*above, key, name), one, where) for name, one in value.items())
         else:
             yield _shown((*above, key), value, where)
 
@@ -127,6 +131,6 @@ def _plain(value: object) -> str | int | float | bool | list[str] | None:
         case timedelta():
             return written(value)
         case tuple():
-            return [str(item) for item in value]
+            return [told(item) if isinstance(item, Rule) else str(item) for item in value]
         case _:
             return str(value)  # of a Secret: ***
