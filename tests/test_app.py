@@ -222,7 +222,7 @@ def _counted(text: bytes) -> list[bytes]:
         ),
         (
             '[accounts.relay]\nprovider = "pigeon"\n',
-            "accounts.relay.provider: provider 'pigeon' does not exist; known here: console, in_app",
+            "accounts.relay.provider: provider 'pigeon' does not exist; known here: console, ",
         ),
         (
             f'[accounts.relay]\n{SMTP}channels = ["emial"]\n',

@@ -4,9 +4,11 @@ Error pages like to repeat the request, and a request carries secrets in its URL
 an answer is read through a veil over them.
 """
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import escape
@@ -136,7 +138,7 @@ class Veil:
         words |= {pair.partition("=")[2] for pair in parts.query.split("&")}
         for name, value in request.headers.items():
             if name.lower() not in _PLAIN:
-                words |= {value, *(word for word in value.split() if len(word) >= 16)}
+                words |= {value, *(word for word in value.split() if len(word) >= 16), *_login(value)}
         spellings = {spelling for word in words for spelling in _spellings(word) if len(spelling) >= 4}
         self._longest_first = sorted(spellings, key=len, reverse=True)
 
@@ -145,6 +147,15 @@ class Veil:
         for spelling in self._longest_first:
             text = text.replace(spelling, "***")
         return text
+
+
+def _login(header: str) -> Iterable[str]:
+    """Name and password that a header of the scheme Basic holds: who decodes them may repeat them."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            login = base64.b64decode(encoded, validate=True).decode()
+            yield from (login, *login.split(":", 1))
 
 
 _PLAIN = frozenset({"content-type", "accept", "user-agent", "webhook-id", "webhook-timestamp"})

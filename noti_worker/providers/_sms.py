@@ -7,13 +7,12 @@ split into parts of 153 or 67, because each begins with six bytes that say how t
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
-from noti_worker.transport import Reply
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -133,12 +132,3 @@ def form(fields: Mapping[str, str]) -> bytes:
         return urlencode(fields).encode()
     except UnicodeEncodeError:
         raise BadNotification("the body holds a character that UTF-8 cannot express") from None
-
-
-def without(secrets: Sequence[str], reply: Reply) -> Reply:
-    """The answer without what stood, encoded, in the request's header: who decodes a login may repeat it."""
-    body = reply.body
-    for secret in secrets:
-        if len(secret) >= 4:
-            body = body.replace(secret.encode(), b"***")
-    return replace(reply, body=body)

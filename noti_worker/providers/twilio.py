@@ -18,7 +18,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of, without
+from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -155,7 +155,6 @@ def _login(settings: Settings) -> tuple[str, str]:
 class _Twilio:
     def __init__(self, settings: Settings, login: tuple[str, str]) -> None:
         self._settings = settings
-        self._secret = login[1]
         self._url = f"{settings.api_url.rstrip('/')}/2010-04-01/Accounts/{settings.account_sid}"
         self._headers = {
             "authorization": "Basic " + b64encode(":".join(login).encode()).decode(),
@@ -184,7 +183,7 @@ class _Twilio:
 
     def read(self, reply: Reply) -> Said:
         return read_json(
-            without((self._secret,), reply),
+            reply,
             id="sid",
             code="code|error_code",
             words="message|error_message",

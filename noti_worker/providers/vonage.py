@@ -17,7 +17,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of, without
+from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -86,8 +86,7 @@ class _Vonage:
         self._settings = settings
         self._url = f"{settings.api_url.rstrip('/')}/sms/json"
         # In the header, as Vonage's own libraries do it, and not in the body: what answers repeat of it is veiled.
-        self._secrets = (settings.api_key.reveal(), settings.api_secret.reveal())
-        login = ":".join(self._secrets)
+        login = f"{settings.api_key.reveal()}:{settings.api_secret.reveal()}"
         self._headers = {
             "authorization": "Basic " + b64encode(login.encode()).decode(),
             "content-type": "application/x-www-form-urlencoded",
@@ -116,7 +115,7 @@ class _Vonage:
         parts = _parts(reply.body)
         worst = next((place for place, status in enumerate(parts) if status != "0"), 0)
         said = read_json(
-            without(self._secrets, reply),
+            reply,
             id="messages.0.message-id|messages.1.message-id",
             code=f"messages.{worst}.status",
             words=f"messages.{worst}.error-text|title|detail",
