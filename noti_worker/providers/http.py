@@ -192,6 +192,7 @@ class _Http:
         if settings.basic_auth is not None:
             login = settings.basic_auth.reveal()
             self._fixed["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+            self._hidden += [self._fixed["Authorization"], login, login.partition(":")[2]]
         self._accepted = None if settings.accepted is None else re.compile(settings.accepted, re.IGNORECASE)
         templates = [one for one in (self._url, self._body, *self._form.values(), *self._headers.values()) if one]
         named = [one.options for one in templates]
