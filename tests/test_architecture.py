@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
-SDK_OF: dict[str, set[str]] = {}
+SDK_OF: dict[str, set[str]] = {"fcm": {"cryptography"}, "webpush": {"cryptography"}}
 """A provider's own SDK, by file; those that need none are not named."""
 
 
