@@ -62,6 +62,17 @@ def violation(field: str, description: str) -> dict[str, Any]:
     return {"@type": BAD_REQUEST, "fieldViolations": [{"field": field, "description": description}]}
 
 
+INVALID = "INVALID_ARGUMENT"
+NO_TOKEN = "is not a valid FCM registration token"
+BAD_DEVICE = violation("message.token", "Invalid registration token")
+WRONG_TOKEN = error(INVALID, "Request contains an invalid argument.", INVALID, BAD_DEVICE)
+UNKNOWN_FIELD = error(INVALID, "Invalid JSON payload received.", "", violation("message", "Cannot find field."))
+FOREIGN = error("PERMISSION_DENIED", "SenderId mismatch", "SENDER_ID_MISMATCH")
+APPLE_KEY = error("UNAUTHENTICATED", "Auth error from APNS or Web Push Service", "THIRD_PARTY_AUTH_ERROR")
+BAD_SIGNATURE = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+EXCEEDED = error("RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests'.", "QUOTA_EXCEEDED")
+
+
 class Service(ApiServer):
     """FCM, and where its tokens come from."""
 
@@ -121,87 +132,19 @@ class TestFcm(ApiContract):
     accepted = (200, TAKEN)
     golden = (
         (404, error("NOT_FOUND", "Requested entity was not found.", "UNREGISTERED"), {}, Kind.DEAD, "fcm.unregistered"),
-        (404, b"<html>Not Found</html>", {}, Kind.CONFIG, "api.wrong_url"),
         (404, error("NOT_FOUND", "Requested entity was not found."), {}, Kind.CONFIG, "api.wrong_url"),
-        (
-            400,
-            error(
-                "INVALID_ARGUMENT",
-                "Request contains an invalid argument.",
-                "INVALID_ARGUMENT",
-                violation("message.token", "Invalid registration token"),
-            ),
-            {},
-            Kind.DEAD,
-            "fcm.bad_token",
-        ),
-        (
-            400,
-            error(
-                "INVALID_ARGUMENT",
-                "The registration token is not a valid FCM registration token",
-                "INVALID_ARGUMENT",
-            ),
-            {},
-            Kind.DEAD,
-            "fcm.not_a_token",
-        ),
-        (
-            400,
-            error(
-                "INVALID_ARGUMENT",
-                "Invalid JSON payload received.",
-                "",
-                violation("message", "Unknown name \"key\" at 'message': Cannot find field."),
-            ),
-            {},
-            Kind.PERMANENT,
-            "fcm.invalid",
-        ),
-        (
-            400,
-            error("INVALID_ARGUMENT", "Android message is too big", "INVALID_ARGUMENT"),
-            {},
-            Kind.PERMANENT,
-            "fcm.invalid",
-        ),
-        (
-            403,
-            error("PERMISSION_DENIED", "SenderId mismatch", "SENDER_ID_MISMATCH"),
-            {},
-            Kind.CONFIG,
-            "fcm.other_sender",
-        ),
+        (404, b"<html>Not Found</html>", {}, Kind.CONFIG, "api.wrong_url"),
+        (400, WRONG_TOKEN, {}, Kind.DEAD, "fcm.bad_token"),
+        (400, error(INVALID, f"The registration token {NO_TOKEN}", INVALID), {}, Kind.DEAD, "fcm.not_a_token"),
+        (400, UNKNOWN_FIELD, {}, Kind.PERMANENT, "fcm.invalid"),
+        (400, error(INVALID, "Android message is too big", INVALID), {}, Kind.PERMANENT, "fcm.invalid"),
+        (403, FOREIGN, {}, Kind.CONFIG, "fcm.other_sender"),
         (403, error("PERMISSION_DENIED", "The caller does not have permission"), {}, Kind.CONFIG, "api.login"),
-        (
-            401,
-            error("UNAUTHENTICATED", "Auth error from APNS or Web Push Service", "THIRD_PARTY_AUTH_ERROR"),
-            {},
-            Kind.CONFIG,
-            "fcm.apple_key",
-        ),
-        (
-            401,
-            error("UNAUTHENTICATED", f"Request had invalid authentication credentials {ACCESS} for {DEVICE}."),
-            {},
-            Kind.CONFIG,
-            "api.login",
-        ),
-        (
-            429,
-            error("RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests'.", "QUOTA_EXCEEDED"),
-            {"retry_after": "90"},
-            Kind.THROTTLED,
-            "fcm.quota",
-        ),
+        (401, APPLE_KEY, {}, Kind.CONFIG, "fcm.apple_key"),
+        (401, error("UNAUTHENTICATED", f"Invalid credentials {ACCESS} for {DEVICE}."), {}, Kind.CONFIG, "api.login"),
+        (429, EXCEEDED, {"retry_after": "90"}, Kind.THROTTLED, "fcm.quota"),
         (429, {}, {}, Kind.THROTTLED, "fcm.too_fast"),
-        (
-            503,
-            error("UNAVAILABLE", "The service is currently unavailable.", "UNAVAILABLE"),
-            {},
-            Kind.TRANSIENT,
-            "fcm.unavailable",
-        ),
+        (503, error("UNAVAILABLE", "Try again later.", "UNAVAILABLE"), {}, Kind.TRANSIENT, "fcm.unavailable"),
         (500, error("INTERNAL", "Internal error encountered.", "INTERNAL"), {}, Kind.TRANSIENT, "fcm.internal"),
         (502, b"<html>502 Bad Gateway</html>", {}, Kind.TRANSIENT, "api.trouble"),
     )
@@ -285,7 +228,7 @@ class TestLogin:
         assert server.logins == 2
 
     def test_apple_s_key_has_nothing_to_do_with_our_token(self, server: Service, sender: Judged) -> None:
-        server.always = Answer(401, error("UNAUTHENTICATED", "Auth error from APNS.", "THIRD_PARTY_AUTH_ERROR"))
+        server.always = Answer(401, APPLE_KEY)
         for _ in range(2):
             assert sender.send(push(), LIMIT).rule == "fcm.apple_key"
         assert server.logins == 1
@@ -293,11 +236,7 @@ class TestLogin:
     @pytest.mark.parametrize(
         ("answer", "kind", "rule"),
         [
-            (
-                Answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}),
-                Kind.CONFIG,
-                "fcm.login_refused",
-            ),
+            (Answer(400, BAD_SIGNATURE), Kind.CONFIG, "fcm.login_refused"),
             (Answer(401, {"error": "invalid_client"}), Kind.CONFIG, "fcm.login_refused"),
             (Answer(302), Kind.CONFIG, "fcm.login_refused"),
             (Answer(429), Kind.THROTTLED, "fcm.login_too_fast"),
@@ -319,9 +258,9 @@ class TestLogin:
         assert sender.send(push(), LIMIT).kind is Kind.OK
 
     def test_a_refused_login_says_so(self, server: Service, sender: Judged) -> None:
-        server.by_path["/token"] = Answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT."})
+        server.by_path["/token"] = Answer(400, BAD_SIGNATURE)
         assert sender.send(push(), LIMIT).error == (
-            "the login for an access token was answered 400 invalid_grant: Invalid JWT."
+            "the login for an access token was answered 400 invalid_grant: Invalid JWT Signature."
         )
 
     def test_another_project_may_be_named(self, server: Service) -> None:
@@ -424,13 +363,12 @@ class TestMessage:
 
 class TestAnswers:
     def test_a_quota_waits_as_asked_and_a_minute_at_least(self, server: Service, sender: Judged) -> None:
-        exceeded = error("RESOURCE_EXHAUSTED", "Quota exceeded.", "QUOTA_EXCEEDED")
         for headers, seconds in (({}, 60.0), ({"Retry-After": "5"}, 60.0), ({"Retry-After": "90"}, 90.0)):
-            server.always = Answer(429, exceeded, headers)
+            server.always = Answer(429, EXCEEDED, headers)
             assert sender.send(push(), LIMIT).retry_after == seconds
 
     def test_a_foreign_token_concerns_its_row_alone(self, server: Service, sender: Judged) -> None:
-        server.always = Answer(403, error("PERMISSION_DENIED", "SenderId mismatch", "SENDER_ID_MISMATCH"))
+        server.always = Answer(403, FOREIGN)
         assert sender.send(push(), LIMIT).scope is Scope.RECIPIENT
 
     def test_the_field_at_fault_is_told(self, server: Service, sender: Judged) -> None:
