@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -21,13 +20,9 @@ from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import fcm
 from noti_worker.transport import Kit
+from tests.keys import pem
 from tests.providers.api import Answer, ApiContract, ApiServer
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
-
-
-def pem(key: Any) -> str:
-    return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
-
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = pem(KEY)

@@ -13,13 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import webpush
 from noti_worker.transport import Reply
+from tests.keys import pem
 from tests.providers.api import Answer, ApiContract, ApiServer, Asked
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
 
@@ -34,10 +35,6 @@ def decoded(text: str) -> bytes:
 
 def point(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-
-
-def pem(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 SERVER_KEY = ec.generate_private_key(ec.SECP256R1())
