@@ -34,7 +34,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
-SDK_OF: dict[str, set[str]] = {"_aws": {"botocore"}, "_templates": {"jinja2"}}
+SDK_OF: dict[str, set[str]] = {
+    "_aws": {"botocore"},
+    "_templates": {"jinja2"},
+    "fcm": {"cryptography"},
+    "webpush": {"cryptography"},
+}
 """A provider's own SDK, by file; those that need none are not named."""
 
 

@@ -26,6 +26,7 @@ from noti_worker.observe.log import EVENTS
 from noti_worker.store.client import Fields
 from noti_worker.transport import Kit
 from tests.cli.test_main import understand
+from tests.keys import a_service_account, a_vapid_key
 from tests.observe.otel import needed
 from tests.readme_tables import CONTRIBUTING, PAGES, ROOT, TABLES, filled, names, own_providers
 
@@ -33,6 +34,8 @@ README = ROOT / "README.md"
 DOCS = ROOT / "noti_worker" / "docs"
 EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md", ROOT / ".github" / "SECURITY.md")
 SECRET = "whsec_" + "c2VjcmV0" * 4
+KEY_FILES = {"firebase.json": a_service_account, "vapid.pem": a_vapid_key}
+"""What a file of the examples holds, by its name, where it is no text of one's own choice."""
 NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")
 """Programs of their own stand on that page; tests/test_embedding.py runs them."""
 
@@ -179,11 +182,12 @@ async def _called(function: Any, database_url: str) -> None:
 def test_every_configuration_loads_and_its_accounts_can_be_built(
     toml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "secret").write_text(SECRET)
+    for path in re.findall(r'"file:(/[^"]*)"', toml):
+        (tmp_path / Path(path).name).write_text(KEY_FILES.get(Path(path).name, lambda: SECRET)())
     for name in re.findall(r'"env:(\w+)"', toml):
         monkeypatch.setenv(name, f"user:{SECRET}" if name.endswith("_LOGIN") else SECRET)
     config = tmp_path / "noti-worker.toml"
-    config.write_text(re.sub(r'"file:/[^"]*"', f'"file:{tmp_path}/secret"', toml))
+    config.write_text(re.sub(r'"file:/[^"]*?([^"/]*)"', rf'"file:{tmp_path}/\1"', toml))
     loaded = settings.load(config)
     open_accounts(loaded, Kit(lambda: datetime(2026, 3, 1, tzinfo=UTC))).close()
 

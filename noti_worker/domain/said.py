@@ -12,9 +12,10 @@ class Said:
     """The answer to one try, as `rules.judge` reads it.
 
     `stage` is how far it went. Everywhere: `compose` (the message cannot be made into a request). HTTP and blocking
-    calls: guard (it may not go there), proxy (the account's own is at fault), connect, tls, answer. SMTP: connect, tls,
-    greeting, ehlo, starttls, auth, mail, rcpt, data, dot. Both: machine (this one had no socket left). A look without
-    a message ends at `check`. `unaccepted`: a success by its status that is none by what the account calls one.
+    calls: guard (it may not go there), proxy (the account's own is at fault), connect, tls, auth (no access token came),
+    answer, unaccepted (a success by its status, and none by what the account calls one). SMTP: connect, tls, greeting,
+    ehlo, starttls, auth, mail, rcpt, data, dot. Both: machine (this one had no socket left). A look without a message
+    ends at `check`.
     `status` is the HTTP status or the SMTP reply, empty when nobody answered. `code` is the provider's own code or
     the enhanced status; of a line that broke, how: dns, refused, timeout, tls, closed, not_http, bad_url, …
     `words` are the provider's, with secrets veiled; `error` is one sentence for a person, made of them where it is

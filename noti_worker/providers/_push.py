@@ -1,0 +1,64 @@
+"""What the providers of pushes share: urgency, topics, signed tokens, and a veil over what a request said itself."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from noti_worker.domain.errors import BadNotification
+from noti_worker.transport import Reply
+
+_TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_GRAVE = frozenset({"error", "critical"})
+
+
+def is_urgent(options: Mapping[str, Any]) -> bool | None:
+    """Tell whether it may wake a device; None when the row does not say how grave it is."""
+    return options["severity"] in _GRAVE if "severity" in options else None
+
+
+def topic(key: str) -> str:
+    """A collapse key as a `Topic` (RFC 8030, 5.4: 32 characters of base64url); one that is none is hashed."""
+    return key if _TOPIC.fullmatch(key) else base64url(hashlib.sha256(key.encode(errors="replace")).digest())[:32]
+
+
+def base64url(content: bytes) -> str:
+    """Without padding, as JWT and Web Push have it."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def from_base64url(text: str) -> bytes:
+    """What `base64url` wrote, with or without padding, in either alphabet; empty when it is none."""
+    plain = text.strip().rstrip("=").replace("+", "-").replace("/", "_")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def signed_token(header: Mapping[str, str], claims: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> str:
+    """A JSON Web Token (RFC 7519)."""
+    head, body = (base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
+    return f"{head}.{body}.{base64url(sign(f'{head}.{body}'.encode()))}"
+
+
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """The document as it goes out; raises BadNotification when it holds what UTF-8 cannot express."""
+    try:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise BadNotification("the message or its options hold a character that UTF-8 cannot express") from None
+
+
+def hidden(reply: Reply, *words: str) -> Reply:
+    """The reply with stars where its body repeats one of the words."""
+    body = reply.body
+    for word in words:
+        for spelling in {word, json.dumps(word)[1:-1]}:
+            if len(spelling) >= 8:
+                body = body.replace(spelling.encode(errors="replace"), b"***")
+    return replace(reply, body=body)
