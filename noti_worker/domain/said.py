@@ -12,7 +12,7 @@ class Said:
     """The answer to one try, as `rules.judge` reads it.
 
     `stage` is how far it went. Everywhere: `compose` (the message cannot be made into a request). HTTP and blocking
-    calls: guard (it may not go there), proxy (the account's own is at fault), connect, tls, auth (no access token came),
+    calls: guard (it may not go there), proxy (the account's own is at fault), connect, tls, auth (without a token),
     answer, unaccepted (a success by its status, and none by what the account calls one). SMTP: connect, tls, greeting,
     ehlo, starttls, auth, mail, rcpt, data, dot. Both: machine (this one had no socket left). A look without a message
     ends at `check`.
