@@ -1,6 +1,7 @@
 """What chats have in common: title, text and colour of a message, limits told in words, webhooks of one channel."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -76,9 +77,15 @@ def at_most(limit: int, length: int, what: str, unit: str = "characters") -> Non
         raise BadNotification(f"{what} has {length} {unit}, and the service takes {limit}: shorten it")
 
 
-def backslashed(text: str, marks: str) -> str:
-    """`text` with a backslash before each of `marks`, so that Markdown shows them as they are."""
-    return "".join(f"\\{char}" if char in marks else char for char in text)
+def literal(text: str) -> str:
+    """`text` with a backslash before whatever Markdown would not show as it is; URLs stay as they are, and links."""
+    pieces = [piece if _URL.fullmatch(piece) else _INLINE.sub(r"\\\g<0>", piece) for piece in _URL.split(text)]
+    return _LINE_START.sub(r"\1\\\2", "".join(pieces))
+
+
+_URL = re.compile(r"(https?://[^\s<>\[\]()*|`\\]+)")
+_INLINE = re.compile(r"[\\*_~`|\[\]<]|&(?=#?\w+;)")
+_LINE_START = re.compile(r"^([ \t]*(?:[0-9]+(?=[.)]))?)([#>+.)-])", re.MULTILINE)
 
 
 def post(url: str, document: Any, headers: Mapping[str, str] | None = None) -> Request:
