@@ -33,6 +33,14 @@ README = ROOT / "README.md"
 DOCS = ROOT / "noti_worker" / "docs"
 EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md", ROOT / ".github" / "SECURITY.md")
 SECRET = "whsec_" + "c2VjcmV0" * 4
+SHAPED = {
+    "SLACK_BOT_TOKEN": "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+    "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f",
+    "TEAMS_WEBHOOK_URL": "https://prod-00.westeurope.logic.azure.com/workflows/4f2d/triggers/manual?sig=x",
+    "TELEGRAM_BOT_TOKEN": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+}
+"""Values of the examples whose providers know what theirs look like; all others are `SECRET`."""
 NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")
 """Programs of their own stand on that page; tests/test_embedding.py runs them."""
 
@@ -181,7 +189,7 @@ def test_every_configuration_loads_and_its_accounts_can_be_built(
 ) -> None:
     (tmp_path / "secret").write_text(SECRET)
     for name in re.findall(r'"env:(\w+)"', toml):
-        monkeypatch.setenv(name, SECRET)
+        monkeypatch.setenv(name, SHAPED.get(name, SECRET))
     config = tmp_path / "noti-worker.toml"
     config.write_text(re.sub(r'"file:/[^"]*"', f'"file:{tmp_path}/secret"', toml))
     loaded = settings.load(config)
