@@ -36,6 +36,14 @@ EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md", ROOT / ".
 SECRET = "whsec_" + "c2VjcmV0" * 4
 KEY_FILES = {"firebase.json": a_service_account, "vapid.pem": a_vapid_key}
 """What a file of the examples holds, by its name, where it is no text of one's own choice."""
+SHAPED = {
+    "SLACK_BOT_TOKEN": "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+    "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f",
+    "TEAMS_WEBHOOK_URL": "https://prod-00.westeurope.logic.azure.com/workflows/4f2d/triggers/manual?sig=x",
+    "TELEGRAM_BOT_TOKEN": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+}
+"""Values of the examples whose providers know what theirs look like; all others are `SECRET`."""
 NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")
 """Programs of their own stand on that page; tests/test_embedding.py runs them."""
 
@@ -103,7 +111,13 @@ def test_every_status_kind_and_column_is_explained() -> None:
 def test_the_readme_says_of_every_channel_whether_it_works() -> None:
     table = TABLES["channels"]()
     assert set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines()))) == set(Channel)
-    for channel, provider in (("email", "smtp"), ("sms", "twilio"), ("webhook", "webhook"), ("chat", "http")):
+    for channel, provider in (
+        ("email", "smtp"),
+        ("sms", "twilio"),
+        ("webhook", "webhook"),
+        ("chat", "slack"),
+        ("push", "fcm"),
+    ):
         assert re.search(rf"^\| `{channel}` \| .*`{provider}`.* \| works \|$", table, re.MULTILINE)
 
 
@@ -185,7 +199,7 @@ def test_every_configuration_loads_and_its_accounts_can_be_built(
     for path in re.findall(r'"file:(/[^"]*)"', toml):
         (tmp_path / Path(path).name).write_text(KEY_FILES.get(Path(path).name, lambda: SECRET)())
     for name in re.findall(r'"env:(\w+)"', toml):
-        monkeypatch.setenv(name, f"user:{SECRET}" if name.endswith("_LOGIN") else SECRET)
+        monkeypatch.setenv(name, SHAPED.get(name, f"user:{SECRET}" if name.endswith("_LOGIN") else SECRET))
     config = tmp_path / "noti-worker.toml"
     config.write_text(re.sub(r'"file:/[^"]*?([^"/]*)"', rf'"file:{tmp_path}/\1"', toml))
     loaded = settings.load(config)

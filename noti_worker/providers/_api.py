@@ -68,14 +68,16 @@ def read_json(
     words: str = "",
     hint: str = "",
     keep: Iterable[str] = KEPT,
+    secret_path: bool = False,
 ) -> Said:
     """What an answer in JSON says. Each of the four is a path into it, `a.0.b`, or several, `a.b|c`: the first found.
 
     `hint` is a wish to wait in seconds, beside the headers'. What is not there, or no text or number, is missing;
     without words the beginning of the body stands for them, so that an error page in HTML is told as well.
+    With `secret_path` the whole URL of the request is a secret.
     """
     document = _parsed(reply.body)
-    veil = Veil(reply.request)
+    veil = Veil(reply.request, secret_path=secret_path)
     text = _text(reply, veil)
     found = {
         name: veil.over(_line(_at(document, path)[:_KEPT_BODY]))[: _MOST[name]]

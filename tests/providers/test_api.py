@@ -113,6 +113,14 @@ class TestReading:
 class TestVeil:
     SECRETS = ("T0K3N-in-the-path", "k3y/in the&query", "k3y%2Fin+the%26query", "s3cr3t-in-a-header-0123")
 
+    def test_a_word_of_a_path_is_hidden_when_the_whole_url_is_a_secret(self) -> None:
+        request = Request("POST", "https://hooks.example.com/services/abcdefgh", {}, b"")
+        reply = a_reply(404, {"words": "no abcdefgh"}, request=request)
+        assert read_json(reply, words="words").words == "no abcdefgh"
+        said = read_json(reply, words="words", secret_path=True)
+        assert said.words == "no ***"
+        assert "abcdefgh" not in str(said.response)
+
     @pytest.mark.parametrize("secret", SECRETS)
     def test_what_the_request_carried_in_confidence_is_hidden_everywhere(self, secret: str) -> None:
         said = read_json(

@@ -1,0 +1,119 @@
+"""What chats have in common: title, text and colour of a message, limits told in words, webhooks of one channel."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.notification import Message
+from noti_worker.domain.options import CHAT_OPTIONS
+from noti_worker.domain.ports import Sender
+from noti_worker.domain.secret import Secret
+from noti_worker.providers._api import open_api
+from noti_worker.transport import Kit, Request
+
+if TYPE_CHECKING:
+    from noti_worker.transport.http import Translation
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """One colour, as each service names it: a number, a style of an adaptive card, or a sign in the text."""
+
+    rgb: int
+    style: str
+    sign: str
+
+    @property
+    def hexadecimal(self) -> str:
+        """As in HTML, `#2f80ed`."""
+        return f"#{self.rgb:06x}"
+
+
+COLOURS: Mapping[str, Colour] = MappingProxyType(
+    {
+        "info": Colour(0x2F80ED, "accent", "🔵"),
+        "success": Colour(0x2EB67D, "good", "🟢"),
+        "warning": Colour(0xECB22E, "warning", "🟡"),
+        "error": Colour(0xE01E5A, "attention", "🔴"),
+        "critical": Colour(0x8B0000, "attention", "🟣"),
+    }
+)
+"""By `options.severity`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is to be said: `title` is on one line and may be empty, `text` may be empty, but not both."""
+
+    title: str
+    text: str
+    colour: Colour | None
+
+
+def written(message: Message) -> Written:
+    """What a message says in a chat; raises BadNotification when it says nothing, or asks for what no chat has."""
+    known = {option.name: option for option in CHAT_OPTIONS}
+    for name, value in message.options.items():
+        if name not in known:
+            raise BadNotification(f"options.{name} cannot be carried by a chat: leave it out")
+        known[name].read(value)
+    if message.text is None and message.html is not None:
+        raise BadNotification("the message is only HTML, which a chat does not show: give it a body of plain text")
+    title, text = " ".join((message.subject or "").split()), (message.text or "").strip()
+    if not title and not text:
+        raise BadNotification("the message is empty, and a chat takes none without text: give it a subject or a body")
+    severity = message.options.get("severity")
+    return Written(title, text, COLOURS[severity] if severity else None)
+
+
+def at_most(limit: int, length: int, what: str, unit: str = "characters") -> None:
+    """Raise BadNotification that names the limit when `what` is longer than the service takes."""
+    if length > limit:
+        raise BadNotification(f"{what} has {length} {unit}, and the service takes {limit}: shorten it")
+
+
+def literal(text: str) -> str:
+    """`text` with a backslash before whatever Markdown would not show as it is; URLs stay as they are, and links."""
+    pieces = [piece if _URL.fullmatch(piece) else _INLINE.sub(r"\\\g<0>", piece) for piece in _URL.split(text)]
+    return _LINE_START.sub(r"\1\\\2", "".join(pieces))
+
+
+_URL = re.compile(r"(https?://[^\s<>\[\]()*|`\\]+)")
+_INLINE = re.compile(r"[\\*_~`|\[\]<]|&(?=#?\w+;)")
+_LINE_START = re.compile(r"^([ \t]*(?:[0-9]+(?=[.)]))?)([#>+.)-])", re.MULTILINE)
+
+
+def post(url: str, document: Any, headers: Mapping[str, str] | None = None) -> Request:
+    """A document as JSON in UTF-8; raises BadNotification when it cannot be expressed in it."""
+    try:
+        body = json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadNotification("the message holds a character that UTF-8 cannot express: remove it") from None
+    return Request("POST", url, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
+
+
+def open_webhook(kit: Kit, translation: "Translation", webhook_url: Secret) -> Sender:
+    """A sender to a URL that is a secret as a whole; raises ConfigurationError that names the key, not the URL."""
+    try:
+        parts = urlsplit(webhook_url.reveal())
+        host, sound = parts.hostname, parts.port is None or parts.port > 0
+    except ValueError:
+        host, sound = None, False
+    if not sound or not host or parts.scheme not in {"http", "https"} or parts.username or parts.fragment:
+        raise ConfigurationError("webhook_url is no URL: copy it as the service shows it, https://HOST/…")
+    if parts.scheme == "http" and host not in {"localhost", "127.0.0.1", "::1"}:
+        raise ConfigurationError("webhook_url would go out unencrypted: write https://")
+    return open_api(kit, translation, f"{parts.scheme}://{parts.netloc}")
+
+
+def path_of(webhook_url: Secret) -> str:
+    """The path of a webhook's URL; empty when it is no URL."""
+    try:
+        return urlsplit(webhook_url.reveal()).path
+    except ValueError:
+        return ""
