@@ -100,7 +100,7 @@ def test_every_status_kind_and_column_is_explained() -> None:
 def test_the_readme_says_of_every_channel_whether_it_works() -> None:
     table = TABLES["channels"]()
     assert set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines()))) == set(Channel)
-    assert "| `email` | `smtp` | works |" in table
+    assert re.search(r"\| `email` \| .*`smtp`.* \| works \|", table)
     assert "| `sms`" not in table or "none yet" in table
 
 

@@ -76,7 +76,7 @@ def body_of(message: Message) -> Part:
     bodies: list[Part] = []
     if message.text is not None:
         bodies.append(_text(message.text, "plain", "text", boundary))
-    images, invitations, files = files_of(message)
+    images, invitations, files = files_of(message) if message.attachments else ([], [], [])
     if message.html is not None:
         html = _text(message.html, "html", "body_html", boundary)
         bodies.append(_multipart("related", f"{boundary}_r", [html, *map(_file, images)]) if images else html)

@@ -122,7 +122,8 @@ def _invitation(file: File) -> dict[str, str]:
     try:
         # A charset is SendGrid's own matter, and every semicolon more is a risk.
         value = file.content.decode(file.media_type.parameters["charset"])
-    except (UnicodeDecodeError, LookupError):
+        value.encode()
+    except (UnicodeError, LookupError):
         raise BadNotification("an invitation is not in the charset that its content type names") from None
     return {"type": f"text/calendar; method={file.media_type.parameters['method']}", "value": value}
 

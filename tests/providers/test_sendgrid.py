@@ -137,6 +137,17 @@ class TestSendGrid(ApiContract):
             (a_mail(options={"copy_of": "eve@example.net"}), "options.copy_of"),
             (a_mail(attachments=(Attachment("a.txt", "text/plain; charset=latin-1", b"\xe4"),)), "UTF-8"),
             (a_mail(attachments=(replace(INVITATION, content=b"\xff"),)), "charset"),
+            (a_mail(attachments=(replace(INVITATION, content_type="text/calendar; method=X; charset=?"),)), "charset"),
+            (
+                a_mail(
+                    attachments=(
+                        replace(
+                            INVITATION, content=b"+2AA-", content_type="text/calendar; method=REQUEST; charset=utf-7"
+                        ),
+                    )
+                ),
+                "charset",
+            ),
             (a_mail(attachments=(Attachment("a.bin", "a/b", bytes(23 * 1024 * 1024)),)), "30 MB"),
         ],
     )
