@@ -56,12 +56,12 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     Raises BadNotification that names what is ill and never shows it.
     """
     options = message.options
-    sender = _sender(options.get("from"), senders)
+    sender = sender_of(options.get("from"), senders)
     recipient = read_mailbox(message.recipient, "recipient", intranet=intranet)
     original = options.get("copy_of")
     to = read_mailbox(original, "options.copy_of", intranet=intranet) if original else recipient
-    cc = _mailboxes(options, "cc", intranet=intranet)
-    bcc = _mailboxes(options, "bcc", intranet=intranet)
+    cc = mailboxes(options, "cc", intranet=intranet)
+    bcc = mailboxes(options, "bcc", intranet=intranet)
     reply_to = options.get("reply_to")
     inner, body = body_of(message)
     headers = (
@@ -76,7 +76,7 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
         ("Subject", _subject(message.subject)),
         ("Date", _date(message.dated_at.replace(microsecond=0))),
         ("Message-ID", f"<{message.message_id}@{sender.domain}>"),
-        *_custom(options.get("headers")),
+        *custom_headers(options.get("headers")),
         ("MIME-Version", "1.0"),
         *inner,
     )
@@ -84,13 +84,14 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     _check(content, dict(headers)["To"], to)
     return Mail(
         sender.address,
-        _envelope(recipient, (), ()) if original else _envelope(to, cc, bcc),
+        envelope(recipient, (), ()) if original else envelope(to, cc, bcc),
         content,
         needs_utf8=any(box.needs_utf8 for box in (sender, to, recipient, *cc, *bcc)) or not content.isascii(),
     )
 
 
-def _sender(wanted: object, senders: Sequence[Mailbox]) -> Mailbox:
+def sender_of(wanted: object, senders: Sequence[Mailbox]) -> Mailbox:
+    """The one of `senders` that is asked for, without a wish the first."""
     if wanted is None:
         return senders[0]
     asked = read_mailbox(wanted, "options.from", intranet=True)
@@ -100,14 +101,15 @@ def _sender(wanted: object, senders: Sequence[Mailbox]) -> Mailbox:
     raise BadNotification("options.from is not in the account's list (its key `from`)")
 
 
-def _mailboxes(options: Mapping[str, Any], key: str, *, intranet: bool) -> list[Mailbox]:
+def mailboxes(options: Mapping[str, Any], key: str, *, intranet: bool) -> list[Mailbox]:
+    """The addresses of one option."""
     given = options.get(key) or []
     if not isinstance(given, list | tuple):
         raise BadNotification(f"options.{key} is not a list of addresses")
     return [read_mailbox(one, f"options.{key}[{index}]", intranet=intranet) for index, one in enumerate(given)]
 
 
-def _envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tuple[tuple[str, str], ...]:
+def envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tuple[tuple[str, str], ...]:
     """Everyone once, whoever stands twice; the recipient first."""
     if not cc and not bcc:
         return (("recipient", to.address),)
@@ -122,13 +124,19 @@ def _envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tup
     return tuple(once.values())
 
 
+def plain_subject(subject: str | None) -> str:
+    """The subject on one line, without what turns the reading direction."""
+    return BIDI.sub("", one_line(subject or "", "subject", _LONGEST_SUBJECT))
+
+
 def _subject(subject: str | None) -> str:
-    text = BIDI.sub("", one_line(subject or "", "subject", _LONGEST_SUBJECT))
+    text = plain_subject(subject)
     folded = _folded("Subject", text)
     return _encoded(text) if folded is None else folded
 
 
-def _custom(given: object) -> list[tuple[str, str]]:
+def custom_headers(given: object) -> list[tuple[str, str]]:
+    """The row's own headers as they are written: in ASCII, folded."""
     read = MAIL_HEADERS.read("options.headers", {} if given is None else given)
     return [(name, _header(name, text)) for name, text in read.items()]
 

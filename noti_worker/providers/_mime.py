@@ -4,11 +4,13 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from dataclasses import field
 from functools import lru_cache
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.media_type import MediaType, read_media_type
 from noti_worker.domain.notification import Attachment, Message
+from noti_worker.domain.value import value
 
 LONGEST_LINE = 998
 """RFC 5322 section 2.1.1, without the line break."""
@@ -28,6 +30,42 @@ Headers = tuple[tuple[str, str], ...]
 Part = tuple[Headers, bytes]
 
 
+@value
+class File:
+    """A file of a mail: a bare name, a type that may stand in a header, the content.
+
+    With a `content_id` it is an image inside the HTML.
+    """
+
+    name: str = field(repr=False)
+    media_type: MediaType
+    content: bytes = field(repr=False)
+    content_id: str | None = None
+
+
+def files_of(message: Message) -> tuple[list[File], list[File], list[File]]:
+    """The images inside the HTML, the invitations, and what is attached: an invitation stands there, too.
+
+    Raises BadNotification for a type that can stand in no header.
+    """
+    images: list[File] = []
+    invitations: list[File] = []
+    files: list[File] = []
+    for index, attachment in enumerate(message.attachments):
+        media_type = _media_type(attachment, index)
+        name = _bare_name(attachment.filename, f"attachment-{index + 1}")
+        if message.html is not None and attachment.content_id is not None:
+            images.append(File(name, media_type, attachment.content, attachment.content_id))
+            continue
+        if media_type.name == "text/calendar" and "method" in media_type.parameters:
+            invitation = MediaType(media_type.name, {"charset": "utf-8"} | media_type.parameters)
+            invitations.append(File(name, invitation, attachment.content))
+            # The same as a file, for programs that know no invitations; as text/calendar some would ask twice.
+            media_type = MediaType("application/ics")
+        files.append(File(name, media_type, attachment.content))
+    return images, invitations, files
+
+
 def body_of(message: Message) -> Part:
     """The headers and the body of what the mail holds; raises BadNotification when there is nothing.
 
@@ -38,27 +76,15 @@ def body_of(message: Message) -> Part:
     bodies: list[Part] = []
     if message.text is not None:
         bodies.append(_text(message.text, "plain", "text", boundary))
-    files: list[Part] = []
-    images: list[Part] = []
-    invitations: list[Part] = []
-    for index, attachment in enumerate(message.attachments):
-        media_type = _media_type(attachment, index)
-        if message.html is not None and attachment.content_id is not None:
-            images.append(_file(attachment, index, media_type, inline=True))
-            continue
-        if media_type.name == "text/calendar" and "method" in media_type.parameters:
-            invitations.append(_invitation(attachment, media_type))
-            # The same as a file, for programs that know no invitations; as text/calendar some would ask twice.
-            media_type = MediaType("application/ics")
-        files.append(_file(attachment, index, media_type))
+    images, invitations, files = files_of(message) if message.attachments else ([], [], [])
     if message.html is not None:
         html = _text(message.html, "html", "body_html", boundary)
-        bodies.append(_multipart("related", f"{boundary}_r", [html, *images]) if images else html)
+        bodies.append(_multipart("related", f"{boundary}_r", [html, *map(_file, images)]) if images else html)
     if not bodies:
         raise BadNotification("there is neither a text nor an html body")
-    bodies += invitations
+    bodies += map(_invitation, invitations)
     whole = bodies[0] if len(bodies) == 1 else _multipart("alternative", f"{boundary}_a", bodies)
-    return _multipart("mixed", f"{boundary}_m", [whole, *files]) if files else whole
+    return _multipart("mixed", f"{boundary}_m", [whole, *map(_file, files)]) if files else whole
 
 
 def block_of(headers: Headers) -> bytes:
@@ -124,31 +150,27 @@ def _media_type(attachment: Attachment, index: int) -> MediaType:
     return MediaType(media_type.name, parameters)
 
 
-def _file(attachment: Attachment, index: int, media_type: MediaType, *, inline: bool = False) -> Part:
-    disposition = "inline" if inline else "attachment"
+def _file(file: File) -> Part:
+    inline = file.content_id is not None
     headers = (
-        ("Content-Type", _folded(media_type)),
-        ("Content-Disposition", f"{disposition};\r\n {_filename(attachment.filename, f'attachment-{index + 1}')}"),
-        *([("Content-ID", f"<{attachment.content_id}>")] if inline else []),
+        ("Content-Type", _folded(file.media_type)),
+        ("Content-Disposition", f"{'inline' if inline else 'attachment'};\r\n {_filename(file.name)}"),
+        *([("Content-ID", f"<{file.content_id}>")] if inline else []),
         ("Content-Transfer-Encoding", "base64"),
     )
-    return headers, _base64(attachment.content)
+    return headers, _base64(file.content)
 
 
-def _invitation(attachment: Attachment, media_type: MediaType) -> Part:
-    parameters = {"charset": "utf-8"} | media_type.parameters
-    headers = (
-        ("Content-Type", _folded(MediaType(media_type.name, parameters))),
-        ("Content-Transfer-Encoding", "base64"),
-    )
-    return headers, _base64(attachment.content)
+def _invitation(file: File) -> Part:
+    headers = (("Content-Type", _folded(file.media_type)), ("Content-Transfer-Encoding", "base64"))
+    return headers, _base64(file.content)
 
 
 def _folded(media_type: MediaType) -> str:
     return str(media_type).replace("; ", ";\r\n ") if len(str(media_type)) > 60 else str(media_type)
 
 
-def _filename(given: str, otherwise: str) -> str:
+def _bare_name(given: str, otherwise: str) -> str:
     """A bare file name: no path, no control character, nothing that turns the reading direction."""
     name = _UNSAFE_IN_FILENAME.sub("", BIDI.sub("", re.split(r"[/\\]", given)[-1])).strip(" .")
     if not name:
@@ -158,7 +180,10 @@ def _filename(given: str, otherwise: str) -> str:
         stem, extension = name, ""
     while len(stem.encode()) > 150:
         stem = stem[:-1]
-    name = f"{stem}{dot if extension else ''}{extension}"
+    return f"{stem}{dot if extension else ''}{extension}"
+
+
+def _filename(name: str) -> str:
     if name.isascii():
         return f'filename="{name}"'
     return "filename*=utf-8''" + "".join(f"%{octet:02X}" for octet in name.encode())

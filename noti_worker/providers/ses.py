@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
-from noti_worker.domain.mailbox import Mailbox, read_mailbox
+from noti_worker.domain.mailbox import Mailbox
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
@@ -22,6 +22,7 @@ from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
 from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
 from noti_worker.providers._mail import Mail, compose
+from noti_worker.providers._mail_parts import read_senders
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -89,12 +90,7 @@ class Settings(AwsAccount):
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""
-    if not settings.from_:
-        raise ConfigurationError("from names no sender")
-    try:
-        senders = tuple(read_mailbox(one, "from") for one in settings.from_)
-    except BadNotification as error:
-        raise ConfigurationError(str(error)) from None
+    senders = read_senders(settings.from_)
     if any(sender.needs_utf8 for sender in senders):
         raise ConfigurationError("from has a letter beyond ASCII before the @, which Amazon SES does not take")
     for key, name in (("configuration_set", settings.configuration_set), ("tenant_name", settings.tenant_name)):

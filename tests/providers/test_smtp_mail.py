@@ -435,7 +435,7 @@ def test_the_output_is_checked_whatever_the_input_checks_missed(monkeypatch: pyt
         ("_written", lambda _: "evil@x.example <ann@example.net>"),
         ("_written", lambda _: "ann@example.net\r\n ,evil@x.example"),
         ("_filename", lambda *_: 'filename="x"\r\nContent-Type: text/html'),
-        ("_custom", lambda _: [("To", "evil@x.example")]),
+        ("custom_headers", lambda _: [("To", "evil@x.example")]),
     ]
     message = replace(MESSAGE, attachments=(Attachment("x", "text/plain", b"x"),))
     for name, hole in holes:

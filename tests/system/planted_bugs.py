@@ -261,7 +261,7 @@ BUGS = (
     ),
     Bug(
         "a copy that is sent later goes to everybody again",
-        [Change("noti_worker/providers/_mail.py", r"_envelope\(recipient, \(\), \(\)\) if original else ", "")],
+        [Change("noti_worker/providers/_mail.py", r"envelope\(recipient, \(\), \(\)\) if original else ", "")],
         [
             "tests/providers/test_smtp_copies.py::test_one_that_is_sent_later_is_the_same_mail_to_its_recipient_alone",
             f"{_COPIES}::test_a_copy_that_waits_survives_the_worker_that_sent_its_mail[one by one]",
