@@ -88,6 +88,14 @@ _INLINE = re.compile(r"[\\*_~`|\[\]<]|&(?=#?\w+;)")
 _LINE_START = re.compile(r"^([ \t]*(?:[0-9]+(?=[.)]))?)([#>+.)-])", re.MULTILINE)
 
 
+def pinging_nobody(text: str) -> str:
+    """With an invisible word joiner behind the @ of a name, for services that would make a mention of it."""
+    return "".join(piece if _URL.fullmatch(piece) else _NAME.sub("@\u2060", piece) for piece in _URL.split(text))
+
+
+_NAME = re.compile(r"(?<![\w.+-])@(?=\w)")
+
+
 def post(url: str, document: Any, headers: Mapping[str, str] | None = None) -> Request:
     """A document as JSON in UTF-8; raises BadNotification when it cannot be expressed in it."""
     try:

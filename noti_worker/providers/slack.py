@@ -43,7 +43,7 @@ RULES = (
         Kind.CONFIG,
         Scope.ACCOUNT,
         status="4..",
-        code="channel_not_found|channel_is_archived|no_service|no_service_id|no_team|team_disabled",
+        code="channel_not_found|channel_is_archived|user_not_found|no_service|no_service_id|no_team|team_disabled",
     ),
     Rule("slack.not_invited", Kind.CONFIG, Scope.RECIPIENT, code="not_in_channel|restricted_action"),
     Rule(

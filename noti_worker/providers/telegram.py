@@ -15,7 +15,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._chat import at_most, post, written
+from noti_worker.providers._chat import at_most, pinging_nobody, post, written
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -50,7 +50,6 @@ RULES = (
 _LONGEST = 4096  # https://core.telegram.org/bots/api#sendmessage; lengths there are UTF-16 code units
 _TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z0-9_]{3,64}")
-_NAME = re.compile(r"(?<![\w.+-])@(?=\w)")
 _PARSE_MODES = {"plain": None, "html": "HTML", "markdown_v2": "MarkdownV2"}
 
 
@@ -116,12 +115,12 @@ class _Telegram:
         said = written(message)
         mark = f"{said.colour.sign} " if said.colour else ""
         if self._format == "plain":
-            title, text = _pinging_nobody(said.title), _pinging_nobody(said.text)
+            title, text = pinging_nobody(said.title), pinging_nobody(said.text)
             whole = mark + "\n".join(filter(None, (title, text)))
             at_most(_LONGEST, _units(whole), "the message with its subject", "characters (UTF-16)")
             bold = {"type": "bold", "offset": _units(mark), "length": _units(title)}
             return {"text": whole, **({"entities": [bold]} if title else {})}
-        title = self._bold(_pinging_nobody(said.title)) if said.title else ""
+        title = self._bold(pinging_nobody(said.title)) if said.title else ""
         return {"text": mark + "\n".join(filter(None, (title, said.text))), "parse_mode": _PARSE_MODES[self._format]}
 
     def _bold(self, title: str) -> str:
@@ -129,11 +128,6 @@ class _Telegram:
             escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             return f"<b>{escaped}</b>"
         return "*" + re.sub(r"([_*\[\]()~`>#+\-=|{}.!\\])", r"\\\1", title) + "*"
-
-
-def _pinging_nobody(text: str) -> str:
-    """With an invisible word joiner behind the @ of a name, which Telegram would make a mention."""
-    return _NAME.sub("@\u2060", text)
 
 
 def _units(text: str) -> int:

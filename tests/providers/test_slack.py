@@ -102,7 +102,7 @@ class TestSlackWebhook(ApiContract):
         (400, b"invalid_payload", {}, Kind.PERMANENT, "slack.content"),
         (400, b"too_many_attachments", {}, Kind.PERMANENT, "slack.content"),
         (400, b"no_text", {}, Kind.PERMANENT, "slack.content"),
-        (400, b"user_not_found", {}, Kind.DEAD, "slack.no_such_recipient"),
+        (400, b"user_not_found", {}, Kind.CONFIG, "slack.webhook_gone"),
         (403, b"action_prohibited", {}, Kind.CONFIG, "slack.webhook_forbidden"),
         (403, b"invalid_token", {}, Kind.CONFIG, "slack.webhook_forbidden"),
         (404, b"channel_not_found", {}, Kind.CONFIG, "slack.webhook_gone"),
