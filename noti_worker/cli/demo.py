@@ -1,4 +1,4 @@
-"""`noti-worker demo`: a database, a worker, an inbox and a webhook receiver of its own, and eight lives to watch."""
+"""`noti-worker demo`: a database, a worker, an inbox and a webhook receiver of its own, and eleven lives to watch."""
 
 import base64
 import os

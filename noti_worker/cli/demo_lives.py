@@ -62,6 +62,27 @@ INSERTS: Sequence[tuple[str, str]] = (
         VALUES ('in_app', 'user:42', 'Welcome back', 'Three things happened while you were away.')
         RETURNING notification_id""",
     ),
+    (
+        "an SMS, whose account only pretends to send (sandbox)",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, body)
+        VALUES ('sms', '+4915112340000', 'Your code is 4711.')
+        RETURNING notification_id""",
+    ),
+    (
+        "a push, likewise",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
+        VALUES ('push', 'token-of-her-phone', 'Order 17', 'At your door in ten minutes.')
+        RETURNING notification_id""",
+    ),
+    (
+        "a chat to a channel whose service says no",
+        """
+        INSERT INTO noti.notifications_log (channel, recipient, subject, body)
+        VALUES ('chat', '#refused', 'Disk full', 'db1: 98 % of /var')
+        RETURNING notification_id""",
+    ),
 )
 """What each notification is for, and the plain SQL that asks for it."""
 
@@ -84,6 +105,10 @@ provider = "webhook"
 secret = "file:{directory}/webhook-secret"
 allow_http = true                  # only because the receiver is on this machine
 allow_networks = ["127.0.0.0/8"]
+
+[accounts.elsewhere]
+provider = "sandbox"
+channels = ["sms", "push", "chat"]
 
 [channels.email]
 retry = {{ initial_delay = "2s" }}   # so that you need not wait a minute for the greylisted one

@@ -34,7 +34,7 @@ def run(place: Place) -> None:
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep everything up afterwards, until Ctrl-C.")
 def demo(keep: bool) -> None:
-    """Watch eight notifications live, with a database, a worker and receivers made for the moment."""
+    """Watch eleven notifications live, with a database, a worker and receivers made for the moment."""
     try:
         from noti_worker.cli import demo
     except ModuleNotFoundError as missing:
