@@ -42,6 +42,9 @@ SHAPED = {
     "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f",
     "TEAMS_WEBHOOK_URL": "https://prod-00.westeurope.logic.azure.com/workflows/4f2d/triggers/manual?sig=x",
     "TELEGRAM_BOT_TOKEN": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+    "PAGERDUTY_ROUTING_KEY": "e93facc04764012d7bfb002500d5d1a6",
+    "OPSGENIE_API_KEY": "eb243592-faa2-4ba2-a551-1afdf565c889",
+    "PUSHOVER_TOKEN": "azGDORePK8gMaC0QOYAMyEEuzJnyUi",
 }
 """Values of the examples whose providers know what theirs look like; all others are `SECRET`."""
 NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -46,7 +46,7 @@ class TestOpsgenie(ApiContract):
         (503, failure("Service unavailable"), {}, Kind.TRANSIENT, "api.trouble"),
         (200, b"<html>Sign in to the hotel</html>", {}, Kind.UNCERTAIN, "opsgenie.unclear"),
     )
-    by_status = {410: Kind.CONFIG}
+    by_status: ClassVar = {410: Kind.CONFIG}
     refused = (
         ({"api_key": Secret("")}, "api_key"),
         ({"api_key": Secret(KEY + "\n")}, "api_key"),
