@@ -44,6 +44,9 @@ SHAPED = {
     "MATTERMOST_WEBHOOK_URL": "https://chat.example.com/hooks/1w4ma8ph33nt7jzqxcr5ydsu6e",
     "GOOGLE_CHAT_WEBHOOK_URL": "https://chat.googleapis.com/v1/spaces/AAAAMpdlehY/messages?key=x&token=y",
     "TELEGRAM_BOT_TOKEN": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+    "PAGERDUTY_ROUTING_KEY": "e93facc04764012d7bfb002500d5d1a6",
+    "OPSGENIE_API_KEY": "eb243592-faa2-4ba2-a551-1afdf565c889",
+    "PUSHOVER_TOKEN": "azGDORePK8gMaC0QOYAMyEEuzJnyUi",
 }
 """Values of the examples whose providers know what theirs look like; all others are `SECRET`."""
 NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")

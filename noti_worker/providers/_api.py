@@ -46,17 +46,18 @@ _LATEST = 2**33  # seconds of the epoch: a larger number counts milliseconds
 _NUMBER = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
 
 
-def open_api(kit: Kit, translation: "Translation", api_url: str) -> Sender:
+def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str = "api_url") -> Sender:
     """A sender of `translation` to the service at `api_url`, which the operator chose: it may be a private address.
 
-    Raises ConfigurationError that names `api_url` when it is no URL, or would send the key unencrypted over a network.
+    Raises ConfigurationError that names the `setting` when it is no URL, or would send the key unencrypted over a
+    network.
     """
     parts = urlsplit(api_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ConfigurationError("api_url is no URL of a service: write https://HOST, with a path where it has one")
+        raise ConfigurationError(f"{setting} is no URL of a service: write https://HOST, with a path where it has one")
     here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme == "http" and not here:
-        raise ConfigurationError("api_url would send the account's key unencrypted: write https://")
+        raise ConfigurationError(f"{setting} would send the account's key unencrypted: write https://")
     return kit.http(translation, allow_networks=("0.0.0.0/0", "::/0"), allow_http=here)
 
 

@@ -1,0 +1,99 @@
+"""Gotify, a server of one's own: pushes to everybody who reads the messages of an application."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.options import PUSH_OPTIONS
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Sender
+from noti_worker.domain.rules import Rule
+from noti_worker.domain.said import Said
+from noti_worker.domain.secret import Secret
+from noti_worker.domain.setting import about
+from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._push import as_json
+from noti_worker.transport import Kit, Reply, Request
+
+CHANNELS = frozenset({Channel.PUSH})
+OPTIONS = PUSH_OPTIONS
+
+# https://gotify.net/api-docs: `errorCode` repeats the status.
+RULES = (
+    Rule("gotify.unclear", Kind.UNCERTAIN, Scope.PROVIDER, status="2..", code="no_id"),  # a page of somebody else
+    *BY_STATUS,
+)
+
+_PRIORITIES = {"critical": 10, "error": 8, "warning": 5, "info": 4, "success": 4}
+"""Of 0 to 10; the Android app wakes from 8 on, and is silent below 4."""
+_NOT_CARRIED = {
+    "ttl": "the server keeps a message until somebody deletes it",
+    "collapse_key": "each message is shown by itself",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """An account of an application on a Gotify server."""
+
+    url: str = field(metadata=about("the server: `https://HOST`, with a path where it has one"))
+    token: Secret = field(metadata=about("a reference to the application's token (`A…`), none of a client (`C…`)"))
+
+
+def build(settings: Settings, kit: Kit) -> Sender:
+    """Make the sender; raises ConfigurationError that names the key."""
+    token = settings.token.reveal()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError("token is no token of Gotify: copy it as the list of applications shows it")
+    if token.startswith("C"):
+        raise ConfigurationError("token belongs to a client, which only reads: take one of an application, A…")
+    return open_api(kit, _Gotify(settings.token, settings.url.rstrip("/")), settings.url, setting="url")
+
+
+class _Gotify:
+    def __init__(self, token: Secret, url: str) -> None:
+        self._token = token
+        self._url = url
+
+    def request(self, message: Message) -> Request:
+        headers = {"content-type": "application/json", "x-gotify-key": self._token.reveal()}
+        return Request("POST", f"{self._url}/message", headers, as_json(_written(message)))
+
+    def read(self, reply: Reply) -> Said:
+        said = read_json(reply, id="id", words="errorDescription|error")
+        if not 200 <= reply.status < 300:
+            return said
+        if said.id is None:
+            return replace(said, code="no_id")
+        return replace(said, words="", response={"status": reply.status})  # it repeats the message
+
+
+def _written(message: Message) -> dict[str, Any]:
+    """The message, and what apps read beside it (gotify.net/docs/msgextras)."""
+    options = message.options
+    for name, instead in _NOT_CARRIED.items():
+        if name in options:
+            raise BadNotification(f"options.{name} cannot be had with Gotify: leave it out, {instead}")
+    title, text = (message.subject or "").strip(), (message.text or "").strip()
+    if not title and not text:
+        raise BadNotification("the message is empty, and Gotify takes none without text: give it a body")
+    if not text:
+        title, text = "", title
+    own: dict[str, Any] = {"message_id": str(message.message_id)}
+    if "data" in options:
+        own["data"] = dict(options["data"])
+    extras: dict[str, Any] = {"noti::message": own}
+    shown: dict[str, Any] = {}
+    if "click_url" in options:
+        shown["click"] = {"url": options["click_url"]}
+    if "image" in options:
+        shown["bigImageUrl"] = options["image"]
+    if shown:
+        extras["client::notification"] = shown
+    written: dict[str, Any] = {"message": text, "extras": extras}
+    if title:
+        written["title"] = title
+    if "severity" in options:
+        written["priority"] = _PRIORITIES[options["severity"]]
+    return written
