@@ -1,10 +1,12 @@
 """Port Accounts over a set of accounts that stays as it is, such as one reading of the configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 from noti_worker.accounts.gate import Gate
 from noti_worker.accounts.shelf import MOST, Shelf
-from noti_worker.domain.account import Account, RouteLine
+from noti_worker.accounts.weights import Weights
+from noti_worker.domain.account import Account, ConfiguredRoute, RouteLine
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Checks, Sender
@@ -17,20 +19,22 @@ class Accounts:
     def __init__(
         self,
         accounts: Mapping[str, Account],
-        routes: Mapping[Channel, Sequence[str]],
+        routes: Mapping[Channel, ConfiguredRoute],
         build: Callable[[Account], Sender],
         most: int = MOST,
     ) -> None:
         """`build` makes an account's sender when it is needed; at most `most` are kept. `routes` name `accounts`."""
         self.accounts = accounts
-        self.routes = routes
+        self.routes = {channel: tuple(route) for channel, route in routes.items()}
+        self._weights = {channel: Weights(route) for channel, route in routes.items() if isinstance(route, Mapping)}
         self._shelf = Shelf(build, most)
         self._senders = {name: self._shelf.sender(account) for name, account in accounts.items()}
         self._gates = {name: Gate() for name in accounts}
 
-    def route(self, tenant_id: str, channel: Channel) -> Sequence[str]:
-        """The accounts that send for the tenant, in failover order; all tenants share them."""
-        return self.routes.get(channel, ())
+    def route(self, tenant_id: str, channel: Channel, message_id: UUID) -> Sequence[str]:
+        """The accounts that send this message for the tenant, in failover order; all tenants share them."""
+        weights = self._weights.get(channel)
+        return self.routes.get(channel, ()) if weights is None else weights.order(message_id)
 
     def account(self, name: str) -> Account:
         """What is known of an account."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from noti_worker import providers
-from noti_worker.domain.account import Account
+from noti_worker.domain.account import Account, ConfiguredRoute
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
 from noti_worker.settings import IN_APP
@@ -13,14 +13,14 @@ TRIAL = frozenset({"console", "sandbox"})
 
 
 def complete(
-    given: Mapping[Channel, tuple[str, ...]], accounts: Mapping[str, Account]
-) -> dict[Channel, tuple[str, ...]]:
+    given: Mapping[Channel, ConfiguredRoute], accounts: Mapping[str, Account]
+) -> dict[Channel, ConfiguredRoute]:
     """The route of every channel that is served: as given, else the one account that serves it.
 
     Raises ConfigurationError for a route through an account that does not serve its channel, and where several
     accounts would.
     """
-    routes: dict[Channel, tuple[str, ...]] = {}
+    routes: dict[Channel, ConfiguredRoute] = {}
     for channel in Channel:
         if channel in given:
             _check(channel, given[channel], accounts)
@@ -30,7 +30,7 @@ def complete(
     return routes
 
 
-def _check(channel: Channel, route: tuple[str, ...], accounts: Mapping[str, Account]) -> None:
+def _check(channel: Channel, route: ConfiguredRoute, accounts: Mapping[str, Account]) -> None:
     for name in route:
         account = accounts[name]
         if channel not in account.channels:

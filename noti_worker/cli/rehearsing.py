@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from noti_worker.store.people.listing import Line
 
 
-def rehearse(connection: "Connection", settings: "Settings", fields: Mapping[str, Any]) -> "tuple[Line, str | None]":
+def rehearse(
+    connection: "Connection", settings: "Settings", fields: Mapping[str, Any]
+) -> "tuple[Line, tuple[str, ...]]":
     """The line that would be queued, and the account that it would go out through, if that is known.
+
+    Where weights decide it may be one of several: they go by the message id, and this one is taken back.
 
     Raises BadNotification in the words that the notification would fail with.
     """
@@ -34,7 +38,10 @@ def rehearse(connection: "Connection", settings: "Settings", fields: Mapping[str
     with closing(Renderer(Observers(), settings.worker.render_timeout.total_seconds())) as renderer:
         ready = preview(row, briefing, accounts, renderer, safety)
     if isinstance(ready, Message):
-        return line, ready.account if known else None
+        shares = settings.routes.get(row.channel)
+        if isinstance(shares, Mapping) and not row.provider:
+            return line, tuple(name for name, weight in shares.items() if weight)
+        return line, (ready.account,) if known else ()
     if isinstance(ready, Drop):
         raise BadNotification(f"it would end as {ready.status}: {ready.reason}")
     if isinstance(ready, Hold):

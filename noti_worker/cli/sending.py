@@ -100,9 +100,9 @@ def send(
     if entity is not None:
         fields["entity_type"], fields["entity_id"] = entity
     with place.connection() as connection:
-        account = None
+        accounts: tuple[str, ...] = ()
         if dry_run:
-            line, account = rehearse(connection, place.configured(), fields)
+            line, accounts = rehearse(connection, place.configured(), fields)
         else:
             line = moves.send(connection, fields)
         if wait and not dry_run:
@@ -111,10 +111,10 @@ def send(
             line = _wait(connection, line, timeout)
     if as_json:
         # A dry run leaves no notification behind: its number says nothing.
-        tried = {"notification_id": None, "account": account} if dry_run else {}
+        tried = {"notification_id": None, "account": accounts[0] if len(accounts) == 1 else None} if dry_run else {}
         show_json({"dry_run": dry_run, **asdict(line)} | tried)
     elif dry_run:
-        through = f", through {account}" if account else "; no account for it is known here"
+        through = f", through {' or '.join(accounts)}" if accounts else "; no account for it is known here"
         click.echo(f"would queue: {plain(line.channel)} to {plain(line.recipient)}, due {moment(line.due_at)}{through}")
     elif wait:
         error = f": {plain(line.error_message)}" if line.error_message else ""

@@ -62,7 +62,7 @@ class Preparation:
         """Permit, render, check, route, make safe; a row that cannot be sent as it stands is dropped as failed."""
         if (stop := permit(row, briefing, policy, now)) is not None:
             return stop
-        route = self.accounts.route(row.tenant_id, row.channel)
+        route = self.accounts.route(row.tenant_id, row.channel, row.message_id)
         if not route:
             return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
         if briefing.unreadable is not None:

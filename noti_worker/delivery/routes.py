@@ -48,7 +48,7 @@ class Routing:
         return any(name != account and name not in closed for name in self._all(row))
 
     def _all(self, row: Notification) -> Sequence[str]:
-        return accounts_for(row, self.accounts.route(row.tenant_id, row.channel), self._provider_of)
+        return accounts_for(row, self.accounts.route(row.tenant_id, row.channel, row.message_id), self._provider_of)
 
     def _provider_of(self, account: str) -> str:
         return self.accounts.account(account).provider

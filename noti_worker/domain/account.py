@@ -1,5 +1,6 @@
 """One account of one provider, as those know it who send through it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from noti_worker.domain.mode import Mode
@@ -23,6 +24,10 @@ class Account:
     rules: tuple[Rule, ...] = ()
     options: tuple[Option, ...] = ()
     version: int = 1
+
+
+ConfiguredRoute = tuple[str, ...] | Mapping[str, int]
+"""The accounts of a channel in failover order; or their weights, in falling order, the first more than 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 from noti_worker.domain.account import Account, RouteLine
 from noti_worker.domain.circuits import Waits
@@ -56,8 +57,11 @@ class Checks(Protocol):
 class Accounts(Protocol):
     """Who sends. Used by several threads at once."""
 
-    def route(self, tenant_id: str, channel: Channel) -> Sequence[str]:
-        """The accounts that send for the tenant, in failover order; empty when nobody does."""
+    def route(self, tenant_id: str, channel: Channel, message_id: UUID) -> Sequence[str]:
+        """The accounts that send this message for the tenant, in failover order; empty when nobody does.
+
+        The same for each try: with weights the message decides where it begins, and nothing else.
+        """
         ...
 
     def account(self, name: str) -> Account:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from noti_worker.domain.account import ConfiguredRoute
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
@@ -63,6 +64,9 @@ DEFAULT_PATH = Path("/etc/noti-worker/noti-worker.toml")
 
 IN_APP = "in_app"
 """The account that is there without being configured."""
+
+HEAVIEST = 1000
+"""The highest weight of an account on a route."""
 
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
@@ -162,7 +166,11 @@ def describe() -> list[SettingLine]:
             "what answers mean here, before the provider's own rules: tables of `status`, `kind` and more, see above",
         ),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
-        SettingLine("routes.CHANNEL", "the one account that serves it", "accounts of a channel in failover order"),
+        SettingLine(
+            "routes.CHANNEL",
+            "the one account that serves it",
+            "accounts of a channel in failover order, or a table of their weights: whole numbers up to 1000, see above",
+        ),
         *coercion.describe(ChannelSettings, "channels.CHANNEL."),
         *coercion.describe(DeliverySettings, "delivery."),
         *coercion.describe(WorkerSettings, "worker."),
@@ -244,23 +252,41 @@ def _serves(value: object, where: str, secrets: Secrets) -> tuple[Channel, ...]:
 
 def _routes(
     table: Table, accounts: Mapping[str, AccountSettings], source: str, secrets: Secrets
-) -> dict[Channel, tuple[str, ...]]:
-    routes = {}
+) -> dict[Channel, ConfiguredRoute]:
+    routes: dict[Channel, ConfiguredRoute] = {}
     for name, value in table.items():
         where = f"{source}routes.{name}"
         channel = _channel(name, value, f"{source}routes")
-        route = coerce(tuple[str, ...], value, where, secrets, {})
-        assert isinstance(route, tuple)
+        route = _weights(value, where, secrets) if isinstance(value, Mapping) else _order(value, where, secrets)
         if not route:
             raise ConfigurationError(f"{named(where, value)}: name at least one account, or leave the line out")
         for account in route:
             if account not in accounts and account != IN_APP:
+                place = named(where, value[account] if isinstance(value, Mapping) else value)
                 hint = nearest(account, accounts) if accounts else f"write [accounts.{account}]"
-                raise ConfigurationError(f'{named(where, value)} names "{account}": there is no such account; {hint}')
-        if len(set(route)) < len(route):
-            raise ConfigurationError(f"{named(where, value)}: an account is named twice")
+                raise ConfigurationError(f'{place} names "{account}": there is no such account; {hint}')
         routes[channel] = route
     return routes
+
+
+def _order(value: object, where: str, secrets: Secrets) -> tuple[str, ...]:
+    route = coerce(tuple[str, ...], value, where, secrets, {})
+    assert isinstance(route, tuple)
+    if len(set(route)) < len(route):
+        raise ConfigurationError(f"{named(where, value)}: an account is named twice")
+    return route
+
+
+def _weights(table: Mapping[str, object], where: str, secrets: Secrets) -> dict[str, int]:
+    """The weights of a route in falling order; of equal ones the first that is written stays before the others."""
+    weights = {}
+    for account, value in table.items():
+        weight = coerce(int, value, f"{where}.{account}", secrets, {"at_least": 0, "at_most": HEAVIEST})
+        assert isinstance(weight, int)
+        weights[account] = weight
+    if weights and not any(weights.values()):
+        raise ConfigurationError(f"{where}: every weight is 0, failover only; give one account at least 1")
+    return dict(sorted(weights.items(), key=lambda one: -one[1]))
 
 
 def _channels(table: Table, worker: WorkerSettings, source: str, secrets: Secrets) -> dict[Channel, ChannelSettings]:

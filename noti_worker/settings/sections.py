@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from noti_worker.domain.account import ConfiguredRoute
 from noti_worker.domain.ages import Ages
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
@@ -343,7 +344,7 @@ class Settings:
 
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
-    routes: Mapping[Channel, tuple[str, ...]] = field(default_factory=dict)
+    routes: Mapping[Channel, ConfiguredRoute] = field(default_factory=dict)
     channels: Mapping[Channel, ChannelSettings] = field(
         default_factory=lambda: {channel: channel_defaults(channel, WorkerSettings().lease) for channel in Channel}
     )

@@ -59,7 +59,11 @@ def show(
         own = parse(keys_of(account), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:
-        yield _shown(("routes", channel.value), settings.routes.get(channel), where)
+        route = settings.routes.get(channel)
+        if isinstance(route, Mapping):
+            yield from (_shown(("routes", channel.value, name), weight, where) for name, weight in route.items())
+        else:
+            yield _shown(("routes", channel.value), route, where)
     for channel, chosen in settings.channels.items():
         yield from _walk(chosen, ("channels", channel.value), where)
     for section in ("delivery", "worker", "retention", "http", "log", "metrics"):

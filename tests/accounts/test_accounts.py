@@ -1,5 +1,7 @@
 """Who sends for whom, and what the register is told of it."""
 
+from uuid import uuid4
+
 from noti_worker.domain.account import RouteLine
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
@@ -10,8 +12,8 @@ from tests.delivery.fakes import Courier, said, some_accounts
 
 def test_every_tenant_has_the_routes_of_the_configuration() -> None:
     accounts = some_accounts({"a": Courier(), "b": Courier()}, {Channel.EMAIL: ("b", "a")})
-    assert accounts.route("acme", Channel.EMAIL) == ("b", "a")
-    assert accounts.route("acme", Channel.SMS) == ()
+    assert accounts.route("acme", Channel.EMAIL, uuid4()) == ("b", "a")
+    assert accounts.route("acme", Channel.SMS, uuid4()) == ()
 
 
 def test_the_register_is_told_account_provider_and_mode_in_failover_order() -> None:
@@ -21,6 +23,13 @@ def test_the_register_is_told_account_provider_and_mode_in_failover_order() -> N
         RouteLine(Channel.EMAIL, "b", "smtp", Mode.LIVE),
         RouteLine(Channel.EMAIL, "a", "smtp", Mode.DRY),
     )
+
+
+def test_the_register_is_told_a_route_with_weights_as_names_in_falling_weight() -> None:
+    senders = {"a": Courier(), "b": Courier()}
+    accounts = some_accounts(senders, {Channel.EMAIL: {"b": 3, "a": 0}})
+    assert accounts.routes == {Channel.EMAIL: ("b", "a")}
+    assert [(line.channel, line.account) for line in accounts.lines()] == [(Channel.EMAIL, "b"), (Channel.EMAIL, "a")]
 
 
 def test_a_look_at_an_account_that_cannot_be_asked_gives_nothing() -> None:

@@ -123,6 +123,17 @@ def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
     assert "it would end as suppressed: dry mode" in noti("--config", str(file), *words).stderr
 
 
+def test_a_dry_run_names_the_accounts_that_share_a_channel(noti: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    account = '[accounts.{}]\nprovider = "smtp"\nhost = "h"\nfrom = "a@b.example"\n'
+    accounts = "".join(account.format(name) for name in ("one", "two", "spare"))
+    file.write_text(f"{accounts}[routes]\nemail = {{ one = 1, two = 3, spare = 0 }}\n")
+    words = ("--config", str(file), *PLAIN, "--body", "x", "--dry-run")
+    assert noti(*words).stdout.endswith(", through two or one\n")
+    assert read(noti(*words, "--json"))["account"] is None
+    assert noti(*words, "--provider", "spare").stdout.endswith(", through spare\n")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -10,7 +10,7 @@ from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.render import Rendered
 from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
-from noti_worker.domain.account import Account
+from noti_worker.domain.account import Account, ConfiguredRoute
 from noti_worker.domain.facts import Fact
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
@@ -111,7 +111,7 @@ class Paused:
 
 def a_delivery(
     senders: Mapping[str, Courier] | None = None,
-    routes: Mapping[Channel, Sequence[str]] | None = None,
+    routes: Mapping[Channel, ConfiguredRoute] | None = None,
     policy: Policy | None = None,
     renderer: Marker | None = None,
     clock: StillClock | None = None,
@@ -132,7 +132,7 @@ def a_delivery(
 
 def some_accounts(
     senders: Mapping[str, Sender],
-    routes: Mapping[Channel, Sequence[str]] | None = None,
+    routes: Mapping[Channel, ConfiguredRoute] | None = None,
     modes: Mapping[str, Mode] | None = None,
     provider: str = "smtp",
     rules: Sequence[Rule] = RULES,

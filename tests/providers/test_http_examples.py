@@ -47,7 +47,7 @@ def send(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             file.write_text(re.sub(r"https://[a-z.]+", server.url, toml), "utf-8")
             accounts = open_accounts(load(file), Kit(now=lambda: NOW))
             opened.callback(accounts.close)
-            assert accounts.route("default", message.channel) == (name,)
+            assert accounts.route("default", message.channel, message.message_id) == (name,)
             return judge(accounts.sender(name).send(message, LIMIT), accounts.account(name).rules, message)
 
         yield send
