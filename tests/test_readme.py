@@ -41,6 +41,8 @@ SHAPED = {
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
     "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f",
     "TEAMS_WEBHOOK_URL": "https://prod-00.westeurope.logic.azure.com/workflows/4f2d/triggers/manual?sig=x",
+    "GOOGLE_CHAT_WEBHOOK_URL": "https://chat.googleapis.com/v1/spaces/AAAAkUFdZaw/messages?key=x&token=y",
+    "MATTERMOST_WEBHOOK_URL": "https://chat.example.com/hooks/ucw5qjw86jgeum77o1uw8197jr",
     "TELEGRAM_BOT_TOKEN": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
 }
 """Values of the examples whose providers know what theirs look like; all others are `SECRET`."""
