@@ -32,7 +32,7 @@ RULES = (
     Rule("whatsapp_cloud.too_fast", Kind.THROTTLED, Scope.ACCOUNT, code="4|80007"),
     Rule("whatsapp_cloud.sender_rate", Kind.THROTTLED, Scope.SENDER, code="130429", wait=1.0),
     Rule("whatsapp_cloud.pair_rate", Kind.THROTTLED, Scope.RECIPIENT, code="131056", wait=6.0),
-    Rule("whatsapp_cloud.spam", Kind.CONFIG, Scope.SENDER, code="131048", wait=86_400.0),
+    Rule("whatsapp_cloud.spam", Kind.CONFIG, Scope.SENDER, code="131048"),
     Rule("whatsapp_cloud.messaging_limit", Kind.THROTTLED, Scope.SENDER, code="131064", wait=3600.0),
     Rule("whatsapp_cloud.registrations", Kind.THROTTLED, Scope.SENDER, code="133016"),
     Rule("whatsapp_cloud.blocked", Kind.CONFIG, Scope.ACCOUNT, code="368|131031"),
@@ -46,7 +46,7 @@ RULES = (
     Rule("whatsapp_cloud.to_itself", Kind.PERMANENT, code="131021"),
     Rule("whatsapp_cloud.test_list", Kind.CONFIG, Scope.ACCOUNT, code="131030"),
     # The one refusal that its code does not tell: a phone_number_id that is wrong, or that the token may not use.
-    Rule("whatsapp_cloud.no_such_sender", Kind.CONFIG, Scope.SENDER, code="100", text="unsupported post request"),
+    Rule("whatsapp_cloud.no_such_sender", Kind.CONFIG, Scope.ACCOUNT, code="100", text="unsupported post request"),
     Rule("whatsapp_cloud.content", Kind.PERMANENT, code="100|131008|131009|131051|131062"),
     Rule("whatsapp_cloud.media", Kind.TRANSIENT, code="131052|131053"),
     Rule("whatsapp_cloud.template_parameters", Kind.PERMANENT, code="132000|132005|132008|132012|132018"),

@@ -282,7 +282,7 @@ def test_what_cannot_go_out_is_refused_before_anything_is_sent(server: ApiServer
         ("80007", Kind.THROTTLED, Scope.ACCOUNT, None),
         ("130429", Kind.THROTTLED, Scope.SENDER, 1.0),
         ("131056", Kind.THROTTLED, Scope.RECIPIENT, 6.0),
-        ("131048", Kind.CONFIG, Scope.SENDER, 86_400.0),
+        ("131048", Kind.CONFIG, Scope.SENDER, None),
         ("131064", Kind.THROTTLED, Scope.SENDER, 3600.0),
         ("133016", Kind.THROTTLED, Scope.SENDER, None),
         ("368", Kind.CONFIG, Scope.ACCOUNT, None),
