@@ -264,6 +264,35 @@ PHONE_OPTIONS = (
         longest=64,
     ),
     Option("content_variables", OptionKind.TEXTS, "what the template's `{{1}}` stand for, by name", _WHATSAPP),
+    Option(
+        "template",
+        OptionKind.LINE,
+        "at Meta: the name of an approved template, which goes out instead of `body`",
+        _WHATSAPP,
+        longest=512,
+    ),
+    Option("template_language", OptionKind.LINE, "the template's language, such as `de` or `en_US`", _WHATSAPP, 16),
+    Option(
+        "template_parameters",
+        OptionKind.TEXTS,
+        'what stands in the text of the template, by name (`{"name": "Ada"}`) or by number (`{"1": "Ada"}`)',
+        _WHATSAPP,
+    ),
+    Option("media_url", OptionKind.LINE, "the `https://` URL of a file; `body` is its caption", _WHATSAPP, 2048),
+    Option(
+        "media_type",
+        OptionKind.CHOICE,
+        "what the file is: `image`, `video`, `audio` (which has no caption) or `document`",
+        _WHATSAPP,
+        choices=("image", "video", "audio", "document"),
+    ),
+    Option(
+        "location",
+        OptionKind.LINE,
+        "a place on the map, latitude and longitude as `52.5163,13.3777`; `body` is its name",
+        _WHATSAPP,
+        longest=64,
+    ),
 )
 """What every provider of SMS, WhatsApp and calls takes."""
 

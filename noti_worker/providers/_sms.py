@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -124,6 +124,22 @@ def sender_of(message: Message, senders: Sequence[str]) -> str | None:
     if asked not in fit:
         raise BadNotification(f"options.from is no phone number, which {message.channel} needs: name one that is")
     return str(asked)
+
+
+def media_url(message: Message) -> str | None:
+    """The file that goes along, if any; raises BadNotification when its URL is none that a service can fetch."""
+    url: str | None = message.options.get("media_url")
+    if url is None:
+        if "media_type" in message.options:
+            raise BadNotification("options.media_type has no file: give options.media_url as well")
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme != "https" or not parts.hostname or parts.username or " " in url:
+        raise BadNotification("options.media_url is no URL that can be fetched: write https://HOST/PATH")
+    return url
 
 
 def form(fields: Mapping[str, str]) -> bytes:

@@ -18,7 +18,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
+from noti_worker.providers._sms import as_sms, check_senders, form, media_url, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -230,13 +230,28 @@ def _body(text: str) -> str:
 
 def _whatsapp(message: Message) -> dict[str, str]:
     """An approved template, or free text, which is only taken for 24 hours after the person wrote."""
+    for name, instead in _NOT_HERE.items():
+        if name in message.options:
+            raise BadNotification(f"options.{name} cannot be had with Twilio: {instead}")
     template, variables = message.options.get("content_sid"), message.options.get("content_variables")
+    media = media_url(message)
     if template is None and variables is not None:
         raise BadNotification("options.content_variables has no template: give options.content_sid as well")
+    if template is not None and media is not None:
+        raise BadNotification("options.media_url cannot go with options.content_sid: the template names its files")
     if template is None:
-        if not (message.text or "").strip():
+        if media is None and not (message.text or "").strip():
             raise BadNotification("the text is empty: WhatsApp needs a body, or options.content_sid")
-        return {"Body": _body(message.text or "")}
+        body = {"Body": _body(message.text)} if message.text else {}
+        return body | ({"MediaUrl": media} if media else {})
     if not _SID["HX"].fullmatch(template):
         raise BadNotification("options.content_sid is HX and 32 digits of 0-9a-f: copy it from the console")
     return {"ContentSid": template, **({"ContentVariables": json.dumps(variables)} if variables else {})}
+
+
+_NOT_HERE = {
+    "template": "name the template by options.content_sid",
+    "template_language": "leave it out, options.content_sid names the language as well",
+    "template_parameters": "give options.content_variables",
+    "location": "leave it out, or write the place into the body",
+}

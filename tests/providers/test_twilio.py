@@ -24,6 +24,7 @@ TEMPLATE = "HX0123456789abcdef0123456789abcdef"
 TOKEN = "t0ken-0f-the-acc0unt-32-digits-l0"
 LOGIN = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
 NUMBER = "+4915112345678"
+PLAN = "https://example.com/plan.pdf"
 MESSAGE_SID = "SM1234567890abcdef1234567890abcdef"
 
 ACCEPTED = {
@@ -223,6 +224,14 @@ class TestWhatsapp:
         send(server, to(Channel.WHATSAPP, content_sid=TEMPLATE))
         assert "ContentVariables" not in server.last.form()
 
+    @pytest.mark.parametrize(
+        ("text", "asked"), [("A plan", {"Body": "A plan", "MediaUrl": PLAN}), (None, {"MediaUrl": PLAN})]
+    )
+    def test_a_file_goes_along(self, server: ApiServer, text: str | None, asked: Mapping[str, str]) -> None:
+        send(server, to(Channel.WHATSAPP, text, media_url=PLAN, media_type="document"))
+        ends = {"To": "whatsapp:+4915199999999", "From": f"whatsapp:{NUMBER}"}
+        assert server.last.form() == {**ends, **asked}
+
 
 class TestVoice:
     def test_a_call_reads_the_text(self, server: ApiServer) -> None:
@@ -258,6 +267,13 @@ class TestVoice:
         (to(Channel.WHATSAPP), {"from_": ("Shop",)}, "the account has no sender for whatsapp: add a phone number"),
         (to(Channel.WHATSAPP, content_sid="HX1"), {}, "options.content_sid is HX and 32"),
         (to(Channel.WHATSAPP, content_variables={"1": "a"}), {}, "give options.content_sid as well"),
+        (to(Channel.WHATSAPP, template="x"), {}, "options.template cannot be had with Twilio: name the template by"),
+        (to(Channel.WHATSAPP, template_language="de"), {}, "options.template_language cannot be had with Twilio"),
+        (to(Channel.WHATSAPP, template_parameters={"1": "a"}), {}, "options.template_parameters cannot be had with"),
+        (to(Channel.WHATSAPP, location="1,2"), {}, "options.location cannot be had with Twilio"),
+        (to(Channel.WHATSAPP, media_url="http://example.com/a"), {}, "options.media_url is no URL"),
+        (to(Channel.WHATSAPP, media_type="image"), {}, "options.media_type has no file"),
+        (to(Channel.WHATSAPP, content_sid=TEMPLATE, media_url=PLAN), {}, "options.media_url cannot go with"),
         (to(Channel.VOICE, "a" * 4000), {}, "Twilio 4000: shorten the text"),
         (to(Channel.VOICE, "&" * 900), {}, "Twilio 4000: shorten the text"),
         (to(Channel.VOICE, ""), {}, "the text is empty"),
