@@ -28,7 +28,7 @@ from noti_worker.domain.notification import (
     Template,
     Wait,
 )
-from noti_worker.domain.options import read_options
+from noti_worker.domain.options import INSTEAD_OF_BODY, read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Accounts
@@ -175,7 +175,8 @@ def _about(notification: Notification, options: Mapping[str, Any]) -> dict[str, 
 def _check(notification: Notification, content: Rendered, options: Mapping[str, Any]) -> None:
     """What was rendered is data again: nothing in it is believed."""
     check_recipient(notification.channel, notification.recipient)
-    if content.text is None and (content.html is None or notification.channel not in _WITH_HTML):
+    without = notification.channel is Channel.WHATSAPP and not INSTEAD_OF_BODY.isdisjoint(options)
+    if content.text is None and not without and (content.html is None or notification.channel not in _WITH_HTML):
         raise BadNotification(f"there is no text for {notification.channel}: give a body, or a template that has one")
     if content.subject is not None and _CONTROLS.search(content.subject):
         raise BadNotification("the subject holds a line break or another control character: it must be a single line")

@@ -296,6 +296,9 @@ PHONE_OPTIONS = (
 )
 """What every provider of SMS, WhatsApp and calls takes."""
 
+INSTEAD_OF_BODY = frozenset({"content_sid", "template", "media_url", "location"})
+"""Options of WhatsApp with which a message needs no text."""
+
 CHAT_OPTIONS = (_SEVERITY,)
 PUSH_OPTIONS = (
     _SEVERITY,

@@ -73,6 +73,14 @@ def test_an_empty_template_id_is_no_content() -> None:
     assert "there is no text for email" in refused(template_id="", body=None)
 
 
+def test_a_whatsapp_message_that_consists_of_something_else_needs_no_text() -> None:
+    row = {"channel": Channel.WHATSAPP, "recipient": "+491701234567", "body": None}
+    for options in ('{"template": "order"}', '{"media_url": "https://example.com/a.pdf"}', '{"location": "52.5,13.3"}'):
+        assert prepared(**row, options=options).text is None
+    assert "there is no text for whatsapp" in refused(**row)
+    assert "there is no text for whatsapp" in refused(**row, options='{"template_language": "de"}')
+
+
 @pytest.mark.parametrize(("send_at", "dated_at"), [(-60, 0), (0, 0), (3600 * 24 * 7, 3600 * 24 * 7)])
 def test_a_mail_is_dated_when_it_was_due_first_on_every_try(send_at: int, dated_at: int) -> None:
     created = NOW - timedelta(days=8)
