@@ -74,7 +74,7 @@ def test_an_empty_template_id_is_no_content() -> None:
 
 
 def test_a_whatsapp_message_that_consists_of_something_else_needs_no_text() -> None:
-    row = {"channel": Channel.WHATSAPP, "recipient": "+491701234567", "body": None}
+    row: dict[str, Any] = {"channel": Channel.WHATSAPP, "recipient": "+491701234567", "body": None}
     for options in ('{"template": "order"}', '{"media_url": "https://example.com/a.pdf"}', '{"location": "52.5,13.3"}'):
         assert prepared(**row, options=options).text is None
     assert "there is no text for whatsapp" in refused(**row)
