@@ -48,10 +48,7 @@ def rules() -> None:
 def replay(
     place: Place, since: timedelta | datetime, rule: str | None, account: str | None, limit: int, as_json: bool
 ) -> None:
-    """Judge recorded tries by the rules of this configuration, and tell which would be judged otherwise.
-
-    Nothing is changed.
-    """
+    """Judge recorded tries by the rules of this configuration, tell which would be judged otherwise; change nothing."""
     from noti_worker.accounts import rules_of
     from noti_worker.domain.replay import Replay
     from noti_worker.store.people import tries
