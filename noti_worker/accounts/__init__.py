@@ -5,6 +5,6 @@
 """
 
 from noti_worker.accounts.accounts import Accounts
-from noti_worker.accounts.configured import open_accounts, provider_of, read_accounts
+from noti_worker.accounts.configured import open_accounts, provider_of, read_accounts, rules_of
 
-__all__ = ["Accounts", "open_accounts", "provider_of", "read_accounts"]
+__all__ = ["Accounts", "open_accounts", "provider_of", "read_accounts", "rules_of"]

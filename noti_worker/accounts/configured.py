@@ -15,6 +15,7 @@ from noti_worker.domain.lifecycle import LONGEST_SEND
 from noti_worker.domain.mode import stricter
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets, Sender
+from noti_worker.domain.replay import Table
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, AccountSettings, Settings, parse
 from noti_worker.settings.coercion import nearest, written
@@ -46,7 +47,7 @@ def open_accounts(settings: Settings, kit: Kit) -> Accounts:
 
 def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
     """As `open_accounts`, but no sender is built before it is needed."""
-    configured = {IN_APP: AccountSettings(IN_APP, IN_APP), **settings.accounts}
+    configured = _configured(settings)
     kit = kit.anew()
     ready = {name: _read(given, settings, secrets) for name, given in configured.items()}
     accounts = {name: of.account for name, of in ready.items()}
@@ -89,6 +90,19 @@ def provider_of(given: AccountSettings) -> providers.Provider:
         raise ConfigurationError(
             f"{given.where}.provider: provider {given.provider!r} does not exist; {nearest(given.provider, known)}"
         ) from None
+
+
+def rules_of(settings: Settings) -> dict[str, Table]:
+    """Who judges what each account is told, by its name; no secret is read. Raises ConfigurationError."""
+    return {
+        name: Table(given.provider, given.answers, tuple(provider_of(given).RULES))
+        for name, given in _configured(settings).items()
+    }
+
+
+def _configured(settings: Settings) -> dict[str, AccountSettings]:
+    """The accounts of the configuration, and the inbox, which needs none."""
+    return {IN_APP: AccountSettings(IN_APP, IN_APP), **settings.accounts}
 
 
 def _channels(given: AccountSettings, serves: frozenset[Channel]) -> frozenset[Channel]:

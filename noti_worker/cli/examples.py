@@ -77,6 +77,12 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker provider test hooks --to https://example.com/hooks --body '{}'",
         "noti-worker provider test trial --channel sms --to +4915112340001 --json",
     ),
+    "rules": ("noti-worker rules replay --since 7d",),
+    "rules replay": (
+        "noti-worker rules replay",
+        "noti-worker --config changed.toml rules replay --since 30d --account relay",
+        "noti-worker rules replay --rule house.unknown_answer --json",
+    ),
     "webhook": ("noti-worker webhook secret https://example.com/hooks",),
     "webhook secret": (
         "noti-worker webhook secret https://example.com/hooks",

@@ -20,6 +20,7 @@ from noti_worker.cli.place import Place, own_file
 from noti_worker.cli.provider import provider
 from noti_worker.cli.reading import list_, why
 from noti_worker.cli.retention import retention
+from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.watching import status, top
@@ -128,6 +129,7 @@ _ORDER = (
     doctor,
     config,
     provider,
+    rules,
     webhook,
 )
 for _command in (*_ORDER, docs, completion):

@@ -48,7 +48,8 @@ class Outcome:
     20 kB). `retry_after` is a wait in seconds, the provider's wish (`asked`) or a rule's; it never shortens our own.
     `stage` is how far the try went (see `Said`), `rule` names the rule that judged it. `offered` is False when
     the failure came before the message was offered (connection, TLS, greeting, login, or no socket
-    for it here): it says nothing of the message.
+    for it here): it says nothing of the message. `unclassified` is an answer with a code that no rule names, judged by
+    its status alone, or one of which no rule of the account has an opinion.
     """
 
     kind: Kind
@@ -62,3 +63,4 @@ class Outcome:
     rule: str | None = None
     offered: bool = True
     asked: bool = False
+    unclassified: bool = False

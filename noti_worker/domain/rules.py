@@ -24,7 +24,8 @@ class Rule:
 
     `name` is stable and unique among the rules of a provider ("smtp.greylisted"): it is recorded with the try.
     `status`, `code` and `stage` are regular expressions for the whole value, `text` is searched in the
-    words, case ignored. `wait` is a floor for the next try in seconds.
+    words, case ignored. `wait` is a floor for the next try in seconds. A `last_resort` goes by the status where a code
+    would say more, and is the sign of a code that no rule names (`Outcome.unclassified`).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Rule:
     text: str | None = None
     stage: str | None = None
     wait: float | None = None
+    last_resort: bool = False
 
     def fits(self, said: Said) -> bool:
         """Tell whether every pattern that this rule names fits, but for the words."""
@@ -62,7 +64,7 @@ HOUSE = (
     Rule("house.not_sent", Kind.TRANSIENT, Scope.PROVIDER, status="", stage=_BEFORE_IT_WENT_OUT),
     Rule("house.answer_lost", Kind.UNCERTAIN, Scope.PROVIDER, status=""),
     Rule("house.accepted", Kind.OK, status="2..", stage="answer|dot"),
-    Rule("house.unknown_answer", Kind.TRANSIENT),
+    Rule("house.unknown_answer", Kind.TRANSIENT, last_resort=True),
 )
 """The last word, with an opinion of everything."""
 
@@ -124,6 +126,7 @@ def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome
         rule=rule.name,
         offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
         asked=not accepted and said.hint is not None and said.hint >= (rule.wait or 0.0),
+        unclassified=rule.last_resort and (bool(said.code) or rule is HOUSE[-1]),
     )
 
 

@@ -72,6 +72,12 @@ TRIES = Metric(
     ("channel", "account", "kind"),
     "Answers of accounts by kind: ok, transient, throttled, permanent, dead, optout, config, uncertain.",
 )
+UNCLASSIFIED = Metric(
+    "noti_unclassified_answers_total",
+    "counter",
+    ("provider", "code"),
+    "Answers that no rule names, by status and code; judged by the status alone. Of 100 codes, all others are other.",
+)
 SEND_DURATION = Metric(
     "notification_send_duration_seconds", "histogram", ("channel", "provider"), "Time of one try.", _SEND
 )
@@ -153,6 +159,7 @@ METRICS: tuple[Metric, ...] = (
     OLDEST_PAUSE,
     CIRCUITS,
     TRIES,
+    UNCLASSIFIED,
     SEND_DURATION,
     PICKUP_DELAY,
     BUILD,

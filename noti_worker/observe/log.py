@@ -44,7 +44,8 @@ from noti_worker.domain.facts import (
 )
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.trace import trace_id
-from noti_worker.observe.redact import redact, words
+from noti_worker.observe.redact import code, redact, words
+from noti_worker.observe.unclassified import Unclassified
 
 EVENTS: dict[str, str] = {
     "worker_started": "the worker is registered and begins to claim (info)",
@@ -59,6 +60,8 @@ EVENTS: dict[str, str] = {
     "http_listening": "/metrics and /health are served at `listen`; `wanted` was in use (info, warning)",
     "traces": "spans are exported over OTLP, or `why` not although OTEL_… variables ask for it (info, warning)",
     "try_failed": "a try did not succeed; `verdict` is what becomes of the row, `wait_s` when it comes again (warning)",
+    "unclassified_answer": "no rule names the answer: `rule` went by its status alone. `code` is status and code; once"
+    " an hour for each provider and code (warning)",
     "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
     "sent": "a message was accepted by its provider (debug)",
     "claimed": "rows were taken (debug)",
@@ -181,6 +184,7 @@ class LogObserver:
         self._monotonic = monotonic
         self._lost_said = -LOST_EVERY
         self._lost = False
+        self._unclassified = Unclassified()
 
     def renew(self) -> None:
         """Log as `configure` has just set it up."""
@@ -343,11 +347,13 @@ class LogObserver:
         log.warning(
             "try_failed",
             kind=str(outcome.kind),
-            code=words(outcome.code, *personal, content=content) if outcome.code else None,
+            code=code(outcome.code, *personal, content=content) if outcome.code else None,
             error=words(outcome.error, *personal, content=content) if outcome.error else None,
             reason=verdict.reason,
             wait_s=None if verdict.wait is None else round(verdict.wait.total_seconds(), 1),
         )
+        if outcome.unclassified and (unknown := self._unclassified.due(result, self._monotonic())) is not None:
+            log.warning("unclassified_answer", kind=str(outcome.kind), rule=outcome.rule, code=unknown)
 
 
 def _writer(stream: TextIO | None) -> Callable[[str], object]:

@@ -78,17 +78,16 @@ from noti_worker.observe.catalogue import (
     TRIES,
     TROUBLES,
     UNABLE,
+    UNCLASSIFIED,
     UNRECORDED,
     Metric,
 )
 from noti_worker.observe.tally import Tally
+from noti_worker.observe.unclassified import OTHER, Unclassified
 
 __all__ = ["CONTENT_TYPE", "METRICS", "Gauges", "Metric", "MetricsObserver"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-OTHER = "other"
-"""The label of everything that has none of its own."""
 
 LONGEST_LABEL = 100
 
@@ -146,6 +145,8 @@ class MetricsObserver:
         self._retried = cache(self._counter(RETRIED).labels)
         self._not_sent = cache(self._counter(NOT_SENT).labels)
         self._tries = cache(self._counter(TRIES).labels)
+        self._unclassified = Unclassified()
+        self._unclassified_answers = cache(self._counter(UNCLASSIFIED).labels)
         self._send_duration = self._tally(SEND_DURATION)
         self._pickup_delay = self._tally(PICKUP_DELAY)
         self._claimed = cache(self._counter(CLAIMED).labels)
@@ -298,6 +299,9 @@ class MetricsObserver:
             kind = result.outcome.kind if result.outcome is not None else result.kind
             about = (row.channel, row.tenant_id, result.provider, result.account, tried, kind, result.verdict.status)
             alike[about].append(result.seconds)
+            if result.outcome is not None and result.outcome.unclassified:
+                code = self._unclassified.code(result)
+                self._unclassified_answers(_label(result.provider or "none"), _label(code)).inc()
         for about, seconds in alike.items():
             self._ended(*about, seconds)
 

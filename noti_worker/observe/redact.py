@@ -34,6 +34,7 @@ NAMES = frozenset(
         "redirect",
         "restart",
         "revision",
+        "rule",
         "template",
         "tenant",
         "timestamp",
@@ -86,6 +87,7 @@ _ADDRESS = re.compile(
 _PATH_OF_URL = re.compile(r"(\burl: |(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?=/))/?\S+", re.IGNORECASE)
 _QUERY = re.compile(r"\?[\w.~%-]+=\S*")
 _NUMBER = re.compile(r"(?<!\w)\+?[0-9][0-9 ().-]{5,}[0-9](?!\w)|[0-9]{7,}")
+_STATUS = re.compile(r"[0-9]{3}")
 _NOT_PERSONAL = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2})?")
 
 
@@ -117,6 +119,14 @@ def words(text: str, *literals: str | None, content: Sequence[str | None] = ()) 
     text = _PATH_OF_URL.sub(r"\1/[…]", text)
     text = without_secrets(_QUERY.sub("?[…]", text))
     return _capped(_NUMBER.sub(_masked_number, text), LONGEST_TEXT)
+
+
+def code(text: str, *literals: str | None, content: Sequence[str | None] = ()) -> str:
+    """A status and a provider's code as `words` has free text, but that the two are no number together."""
+    status, space, rest = text.partition(" ")
+    if space and _STATUS.fullmatch(status):
+        return f"{status} {words(rest, *literals, content=content)}"
+    return words(text, *literals, content=content)
 
 
 def _allowed(field: str, value: Any) -> Any:

@@ -28,14 +28,17 @@ if TYPE_CHECKING:
 BY_STATUS = (
     Rule("api.accepted", Kind.OK, status="2.."),
     Rule("api.moved", Kind.CONFIG, Scope.ACCOUNT, status="3.."),  # redirects are not followed
-    Rule("api.login", Kind.CONFIG, Scope.ACCOUNT, status="401|402|403"),
-    Rule("api.wrong_url", Kind.CONFIG, Scope.ACCOUNT, status="404|405|501"),
+    Rule("api.login", Kind.CONFIG, Scope.ACCOUNT, status="401|402|403", last_resort=True),
+    Rule("api.wrong_url", Kind.CONFIG, Scope.ACCOUNT, status="404|405|501", last_resort=True),
     Rule("api.too_early", Kind.TRANSIENT, Scope.PROVIDER, status="408|425"),
     Rule("api.too_fast", Kind.THROTTLED, Scope.ACCOUNT, status="429"),
-    Rule("api.refused", Kind.PERMANENT, status="4.."),
+    Rule("api.refused", Kind.PERMANENT, status="4..", last_resort=True),
     Rule("api.trouble", Kind.TRANSIENT, Scope.PROVIDER, status="5.."),
 )
-"""What a status means where a provider's own rules, which stand before these, have no opinion."""
+"""What a status means where a provider's own rules, which stand before these, have no opinion.
+
+Those that end a message or stop an account are a last resort: an unknown code may mean something else.
+"""
 
 KEPT = ("content-type", "date", "retry-after", "server", "x-request-id")
 """The answer's headers that are kept: none of these echoes the URL."""

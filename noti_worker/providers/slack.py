@@ -64,7 +64,7 @@ RULES = (
         Scope.PROVIDER,
         code="service_unavailable|request_timeout|team_added_to_org|rollup_error",
     ),
-    Rule("slack.unknown", Kind.TRANSIENT, status="2..", code=".+"),
+    Rule("slack.unknown", Kind.TRANSIENT, status="2..", code=".+", last_resort=True),
     *BY_STATUS,
 )
 

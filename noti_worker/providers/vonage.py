@@ -40,7 +40,7 @@ RULES = (
     Rule("vonage.content", Kind.PERMANENT, code="12|16|20"),
     Rule("vonage.settings", Kind.CONFIG, Scope.ACCOUNT, code="19|22|23"),
     Rule("vonage.demo", Kind.CONFIG, Scope.ACCOUNT, code="29"),
-    Rule("vonage.unknown_code", Kind.TRANSIENT, status="2..", code=".+"),
+    Rule("vonage.unknown_code", Kind.TRANSIENT, status="2..", code=".+", last_resort=True),
     Rule("vonage.not_its_answer", Kind.UNCERTAIN, Scope.PROVIDER, status="2.."),
     *BY_STATUS,
 )

@@ -14,7 +14,17 @@ from noti_worker.cli.examples import EXAMPLES, EXITS
 from noti_worker.cli.main import main
 from tests.cli.conftest import Invoke
 
-READING = {"status", "list", "why", "doctor", "config show", "provider list", "provider test", "webhook secret"}
+READING = {
+    "status",
+    "list",
+    "why",
+    "doctor",
+    "config show",
+    "provider list",
+    "provider test",
+    "rules replay",
+    "webhook secret",
+}
 CHANGING = {"migrate", "send", "requeue", "cancel", "hold", "release"}
 
 
@@ -75,6 +85,8 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "provider",
         "provider list",
         "provider test",
+        "rules",
+        "rules replay",
         "webhook",
         "webhook secret",
         "docs",

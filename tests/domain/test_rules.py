@@ -11,6 +11,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.rules import HOUSE, Rule, classify, judge
 from noti_worker.domain.said import Said
+from noti_worker.providers._api import BY_STATUS
 from tests.providers.contract import a_message
 
 RULES = (
@@ -37,6 +38,24 @@ def test_every_pattern_that_a_rule_names_must_fit_whole() -> None:
     assert name_of(Said("rcpt", "550", "15.1.1")) is None
     assert name_of(Said("rcpt", "5501", "5.1.1")) is None
     assert name_of(Said("auth", "535")) == "login"
+
+
+@pytest.mark.parametrize(
+    ("said", "unclassified"),
+    [
+        (Said("answer", "422", "odd"), True),
+        (Said("answer", "404", "odd"), True),
+        (Said("answer", "422"), False),  # there is no code: the status is all that was said
+        (Said("answer", "550", "5.1.1"), False),
+        (Said("answer", "429", "odd"), False),  # too fast is too fast
+        (Said("answer", "500", "odd"), False),
+        (Said("answer", "200", "odd"), False),
+        (Said("answer", "601"), True),  # no rule at all
+        (Said("answer", code="timeout"), False),  # nobody answered
+    ],
+)
+def test_an_answer_is_unclassified_when_no_rule_names_its_code(said: Said, unclassified: bool) -> None:
+    assert judge(said, (*RULES[1:2], *BY_STATUS), MAIL).unclassified is unclassified
 
 
 def test_no_rule_is_no_opinion() -> None:

@@ -50,12 +50,13 @@ def tried(
     code: str | None = None,
     wait: timedelta | None = None,
     row: Notification | None = None,
+    unclassified: bool = False,
 ) -> Result:
     """A try of `relay` over smtp that took a second and a half."""
     return Result(
         row or notification(),
         Verdict(status, "a reason", wait),
-        Outcome(kind, code=code, error=error, response={"said": error}),
+        Outcome(kind, code=code, error=error, response={"said": error}, unclassified=unclassified),
         account="relay",
         provider="smtp",
         seconds=1.5,

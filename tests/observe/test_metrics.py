@@ -57,6 +57,7 @@ def everything() -> MetricsObserver:
         f.Finished((tried(Kind.TRANSIENT, Status.RETRYING, wait=wait),)),
         f.Finished((tried(Kind.DEAD, Status.FAILED),)),
         f.Finished((decided(Status.EXPIRED),)),
+        f.Finished((tried(Kind.PERMANENT, Status.FAILED, code="422 odd", unclassified=True),)),
         f.Recorded({"applied": 3, "stale": 1}, 0.01),
         f.DatabaseLost("08006", 0.0, 1),
         f.DatabaseBack(1.0),
@@ -265,6 +266,7 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "account",
         "kind",
         "mode",
+        "code",
     }
     assert "ann@example.com" not in everything().text().decode()
 
