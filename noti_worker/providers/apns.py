@@ -42,7 +42,7 @@ RULES = (
     Rule("apns.too_large", Kind.PERMANENT, status="413"),
     Rule("apns.invalid", Kind.PERMANENT, status="400"),
     Rule("apns.gone", Kind.DEAD, Scope.RECIPIENT, status="410"),
-    Rule("apns.shutdown", Kind.TRANSIENT, Scope.PROVIDER, code="Shutdown|ServiceUnavailable|InternalServerError"),
+    Rule("apns.trouble", Kind.TRANSIENT, Scope.PROVIDER, code="Shutdown|ServiceUnavailable|InternalServerError"),
     *BY_STATUS,
 )
 

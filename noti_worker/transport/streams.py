@@ -4,6 +4,7 @@ h2 keeps the state of the protocol and does no I/O. Its connection is not for tw
 several requests at once opens several connections.
 """
 
+import logging
 import socket
 import ssl
 from collections.abc import Mapping
@@ -24,10 +25,13 @@ from h2.events import (
     StreamReset,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 BROKEN = (OSError, ProtocolError)
 """What a connection raises when it is of no more use; TimeoutError is among them."""
+
+# hpack writes whole headers and paths into its log, at DEBUG; they hold logins and device tokens.
+logging.getLogger("hpack").setLevel(logging.CRITICAL)
 
 _CHUNK = 65536
 _FRAME_HEADER = 9
@@ -91,7 +95,7 @@ class Connection:
 
     def begin(self, ends_at: float) -> None:
         """Greet, and wait for the server's greeting; raises one of BROKEN."""
-        self._h2.local_settings[SettingCodes.ENABLE_PUSH] = 0
+        self._h2.local_settings = Settings(client=True, initial_values={SettingCodes.ENABLE_PUSH: 0})
         self._h2.initiate_connection()
         self._flush(ends_at)
         self._wait_for(RemoteSettingsChanged, ends_at)
