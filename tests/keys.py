@@ -13,7 +13,7 @@ def pem(key: Any) -> str:
 
 
 def a_vapid_key() -> str:
-    """What an application server of Web Push signs with."""
+    """What an application server of Web Push signs with, and who pushes to Apple: a key of the curve P-256."""
     return pem(ec.generate_private_key(ec.SECP256R1()))
 
 

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "noti_worker.settings",
         "noti_worker.transport",
     },
-    "transport": {DOMAIN, "noti_worker.transport", "requests", "urllib3"},
+    "transport": {DOMAIN, "noti_worker.transport", "h2", "requests", "urllib3"},
     "providers": {DOMAIN, "noti_worker.transport", "noti_worker.providers"},
     "store": {DOMAIN, "noti_worker.store", "sqlalchemy", "psycopg", "alembic"},
     "worker": {DOMAIN, "noti_worker.worker"},
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
     "_templates": {"jinja2"},
+    "apns": {"cryptography"},
     "fcm": {"cryptography"},
     "webpush": {"cryptography"},
 }

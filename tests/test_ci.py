@@ -85,7 +85,7 @@ def test_the_jobs_check_build_and_audit() -> None:
 
 
 SAFE = {
-    "aiosmtpd": "1.4.6", "cryptography": "46.0.6", "idna": "3.7", "jinja2": "3.1.6", "pillow": "12.1.1",
+    "aiosmtpd": "1.4.6", "cryptography": "46.0.6", "h2": "4.3", "idna": "3.7", "jinja2": "3.1.6", "pillow": "12.1.1",
     "requests": "2.32.4", "urllib3": "2.7",
 }  # fmt: skip
 """The oldest release of each package of which no weakness is known that older ones have. CI looks at the newest."""

@@ -190,7 +190,7 @@ def _broken(call: Call, error: Exception) -> Said:
         if late:
             return Said(call.stage, code="timeout", error="no connection in time")
         if isinstance(error, SSLError):
-            return Said("tls", code="tls", error=f"TLS failed: {_tls_reason(error)}")
+            return Said("tls", code="tls", error=f"TLS failed: {tls_reason(error)}")
         return Said(call.stage, code="closed", error="the connection broke before anything was sent")
     if late:
         return Said("answer", code="timeout", error="no answer in time; it may have been received")
@@ -205,7 +205,7 @@ def _cause(error: Exception, kind: type[Exception]) -> bool:
     return isinstance(inner, ProtocolError) and any(isinstance(one, kind) for one in inner.args)
 
 
-def _tls_reason(error: Exception) -> str:
+def tls_reason(error: Exception) -> str:
     """OpenSSL's own words where they hold no host name: `certificate refused (self-signed certificate)`."""
     seen: Any = error
     while isinstance(seen, Exception):

@@ -9,6 +9,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
 from noti_worker.domain.said import Said
 from noti_worker.transport.client import Client
+from noti_worker.transport.http2 import Http2Client
 from noti_worker.transport.messages import Reply, Request
 
 Steps = Generator[Request, Reply, Said | None]
@@ -30,7 +31,7 @@ class Translation(Protocol):
 class HttpSender:
     """Sends what a translation asks for, and knows what a broken line means."""
 
-    def __init__(self, translation: Translation, client: Client) -> None:
+    def __init__(self, translation: Translation, client: Client | Http2Client) -> None:
         self._translation = translation
         self._client = client
 

@@ -84,6 +84,22 @@ class Kit:
         )
         return HttpSender(translation, client)
 
+    def http2(self, translation: "Translation", host: str, port: int, *, ca_file: str | None = None) -> "HttpSender":
+        """A sender over HTTP/2 and TLS to the one server that `host` names, which needs the package h2.
+
+        The certificates in `ca_file` (PEM) are trusted besides the usual ones. Raises ConfigurationError that names
+        `ca_file` or `proxy`.
+        """
+        self._without_proxy()
+        from noti_worker.transport.dial import Dialler, anywhere
+        from noti_worker.transport.http import HttpSender
+        from noti_worker.transport.http2 import Http2Client
+
+        dialler = Dialler(self._resolver, anywhere)
+        return HttpSender(
+            translation, Http2Client(dialler, self._trust.context("http2", ca_file), host, port, self.now)
+        )
+
     def lines(
         self,
         conversation: "Conversation[Ready]",
