@@ -221,8 +221,8 @@ def _counted(text: bytes) -> list[bytes]:
             "accounts.relay.provider: provider 'smpt' does not exist; did you mean \"smtp\"?",
         ),
         (
-            '[accounts.relay]\nprovider = "pigeon"\n',
-            "accounts.relay.provider: provider 'pigeon' does not exist; known here: console, ",
+            '[accounts.relay]\nprovider = "zzz"\n',
+            "accounts.relay.provider: provider 'zzz' does not exist; known here: console, ",
         ),
         (
             f'[accounts.relay]\n{SMTP}channels = ["emial"]\n',
