@@ -111,21 +111,23 @@ def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome
     rule = classify(rules, said, words) or classify(HOUSE, said, words)
     assert rule is not None  # the last one of the house takes everything
     kind = rule.kind
+    code = f"{said.status} {said.code}".strip() or None
+    if kind is Kind.OK:
+        return Outcome(kind, rule.scope, code, said.error, said.response, said.id, stage=said.stage, rule=rule.name)
     if kind is Kind.DEAD and said.stage != "rcpt" and message is not None and copies(message):
         kind = Kind.PERMANENT  # a refusal of the whole does not say which of several addresses it means
-    accepted = kind is Kind.OK
     return Outcome(
         kind,
         rule.scope,
-        code=f"{said.status} {said.code}".strip() or None,
-        error=said.error if accepted else (said.error or _sentence(said))[:LONGEST_ERROR],
+        code=code,
+        error=(said.error or _sentence(said))[:LONGEST_ERROR],
         response=said.response,
         provider_message_id=said.id,
-        retry_after=None if accepted else max(filter(None, (said.hint, rule.wait)), default=None),
+        retry_after=max(filter(None, (said.hint, rule.wait)), default=None),
         stage=said.stage,
         rule=rule.name,
         offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
-        asked=not accepted and said.hint is not None and said.hint >= (rule.wait or 0.0),
+        asked=said.hint is not None and said.hint >= (rule.wait or 0.0),
         unclassified=rule.last_resort and (bool(said.code) or rule is HOUSE[-1]),
     )
 

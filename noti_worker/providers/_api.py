@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -132,27 +133,36 @@ class Veil:
     """
 
     def __init__(self, request: Request, *, secret_path: bool = False) -> None:
-        parts = urlsplit(request.url)
-        words = {f"{parts.path}?{parts.query}", parts.query, parts.path}
-        words |= {
-            word
-            for segment in parts.path.split("/")
-            for word in (segment, *segment.split(":"))
-            if len(word) >= 6 and (secret_path or not _API_WORD.fullmatch(word))
-        }
-        words |= {value for _, value in parse_qsl(parts.query)}
-        words |= {pair.partition("=")[2] for pair in parts.query.split("&")}
+        words: set[str] = set()
         for name, value in request.headers.items():
             if name.lower() not in _PLAIN:
                 words |= {value, *(word for word in value.split() if len(word) >= 16), *_login(value)}
-        spellings = {spelling for word in words for spelling in _spellings(word) if len(spelling) >= 4}
-        self._longest_first = sorted(spellings, key=len, reverse=True)
+        self._longest_first = sorted(_in_url(request.url, secret_path) | _written(words), key=len, reverse=True)
 
     def over(self, text: str) -> str:
         """`text` with stars for what must not be seen."""
         for spelling in self._longest_first:
             text = text.replace(spelling, "***")
         return text
+
+
+@lru_cache(maxsize=64)  # most requests of an account go to one URL
+def _in_url(url: str, secret_path: bool) -> frozenset[str]:
+    parts = urlsplit(url)
+    words = {f"{parts.path}?{parts.query}", parts.query, parts.path}
+    words |= {
+        word
+        for segment in parts.path.split("/")
+        for word in (segment, *segment.split(":"))
+        if len(word) >= 6 and (secret_path or not _API_WORD.fullmatch(word))
+    }
+    words |= {value for _, value in parse_qsl(parts.query)}
+    words |= {pair.partition("=")[2] for pair in parts.query.split("&")}
+    return _written(words)
+
+
+def _written(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(spelling for word in words for spelling in _spellings(word) if len(spelling) >= 4)
 
 
 def _login(header: str) -> Iterable[str]:
