@@ -6,13 +6,23 @@ split into parts of 153 or 67, because each begins with six bytes that say how t
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.said import Said
+from noti_worker.domain.setting import about
+from noti_worker.transport import Reply, Request
+from noti_worker.transport.http import Steps
+
+MAX_SEGMENTS = about("an SMS that takes more parts is refused", at_least=1, at_most=255)
+"""Metadata of the setting `max_segments`."""
+
+PLAIN_CHARACTERS = about("turn typographic quotes, dashes, spaces and … plain, which makes many SMS cheaper")
+"""Metadata of the setting `plain_characters`."""
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -41,10 +51,11 @@ class Sms:
     encoding: Encoding
     segments: int
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """What is recorded with the try."""
-        return {"segments": self.segments, "encoding": self.encoding}
+    def sent(self, request: Request, read: Callable[[Reply], Said]) -> Steps:
+        """Send it; what it costs is recorded with the answer, which `read` reads."""
+        said = read((yield request))
+        told = {"segments": self.segments, "encoding": self.encoding}
+        return replace(said, response={**(said.response or {}), **told})
 
 
 def as_sms(text: str, most: int, *, plain: bool) -> Sms:

@@ -111,7 +111,7 @@ def test_a_text_takes_so_many_parts(text: str, encoding: str, segments: int) -> 
     sms = as_sms(text, 255, plain=False) if text.strip() else None
     found, parts = split(text)
     assert (found, len(parts)) == (encoding, segments)
-    assert sms is None or (sms.text, sms.told) == (text, {"segments": segments, "encoding": encoding})
+    assert sms is None or (sms.text, sms.encoding, sms.segments) == (text, encoding, segments)
 
 
 LETTERS = st.sampled_from("ab é€[]~\n") | st.sampled_from("abЁç—😀🇩🇪\u0301") | st.characters(exclude_categories=["Cs"])
