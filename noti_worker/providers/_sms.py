@@ -51,9 +51,11 @@ class Sms:
     encoding: Encoding
     segments: int
 
-    def sent(self, request: Request, read: Callable[[Reply], Said]) -> Steps:
-        """Send it; what it costs is recorded with the answer, which `read` reads."""
-        said = read((yield request))
+    def sent(self, asked: Request | Steps, read: Callable[[Reply], Said]) -> Steps:
+        """Send it; what it costs is recorded with the answer, which `read` reads. Steps send nothing, and say why."""
+        if not isinstance(asked, Request):
+            return (yield from asked)
+        said = read((yield asked))
         told = {"segments": self.segments, "encoding": self.encoding}
         return replace(said, response={**(said.response or {}), **told})
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from html import unescape
 from typing import Literal
-from urllib.parse import urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -21,13 +20,15 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, Veil, open_api, read_json
 from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, form
+from noti_worker.transport import Kit, Reply
 from noti_worker.transport.http import Steps
 
 CHANNELS = frozenset({Channel.SMS})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
 
 _LONGEST = 1600
+"""Characters of one publication (docs.aws.amazon.com/sns/latest/api/API_Publish.html, Message)."""
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _PARAMETER = "(InvalidParameter(Value)?|ParameterValueInvalid|Validation(Error)?)(Exception)?"
 
@@ -77,6 +78,8 @@ class Settings(AwsAccount):
     max_price_usd: str | None = field(
         default=None, metadata=about('the most that one message may cost, in US dollars as a text (`"0.50"`)')
     )
+    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
@@ -106,27 +109,21 @@ class _Sns:
         self._aws = aws
         self._settings = settings
 
-    def request(self, message: Message) -> Request | Steps:
-        text = message.text or ""
-        if not text.strip():
-            raise BadNotification("the body is empty, and an SMS consists of nothing else")
-        if len(text) > _LONGEST:
+    def request(self, message: Message) -> Steps:
+        sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
+        if len(sms.text) > _LONGEST:
             raise BadNotification(
-                f"the body is longer than the {_LONGEST} characters that Amazon SNS takes: shorten it"
+                f"the text has {len(sms.text)} characters, and Amazon SNS takes {_LONGEST}: shorten it"
             )
-        form = {"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": message.recipient, "Message": text}
+        fields = {"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": message.recipient, "Message": sms.text}
         for number, (name, kind, value) in enumerate(self._attributes(message.options.get("from")), 1):
             entry = f"MessageAttributes.entry.{number}"
-            form |= {
+            fields |= {
                 f"{entry}.Name": name,
                 f"{entry}.Value.DataType": kind,
                 f"{entry}.Value.StringValue": value,
             }
-        try:
-            body = urlencode(form).encode("ascii")
-        except UnicodeEncodeError:
-            raise BadNotification("the body holds a character that UTF-8 cannot express") from None
-        return self._aws.post("/", _FORM, body)
+        return sms.sent(self._aws.post("/", _FORM, form(fields)), self.read)
 
     def _attributes(self, wanted: str | None) -> Iterator[tuple[str, str, str]]:
         ours = self._settings
