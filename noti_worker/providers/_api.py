@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
@@ -44,6 +44,12 @@ Those that end a message or stop an account are a last resort: an unknown code m
 KEPT = ("content-type", "date", "retry-after", "server", "x-request-id")
 """The answer's headers that are kept: none of these echoes the URL."""
 
+ON_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The hosts of a URL to which secrets may go unencrypted."""
+
+ANYWHERE = ("0.0.0.0/0", "::/0")
+"""The networks of an account whose URL the operator chose, and no row."""
+
 _KEPT_BODY = 18_000  # bytes; with the headers less than the 20 kB that the attempts log keeps
 _MOST = {"id": 200, "code": 100, "words": 2_000}
 _LATEST = 2**33  # seconds of the epoch: a larger number counts milliseconds
@@ -53,16 +59,32 @@ _NUMBER = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
 def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str = "api_url") -> Sender:
     """A sender of `translation` to the service at `api_url`, which the operator chose: it may be a private address.
 
-    Raises ConfigurationError that names the `setting` when it is no URL, or would send the key unencrypted over a
-    network.
+    Raises ConfigurationError that names the `setting`, as `read_url` does.
     """
-    parts = urlsplit(api_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    here = read_url(api_url, setting).hostname in ON_THIS_MACHINE
+    return kit.http(translation, allow_networks=ANYWHERE, allow_http=here)
+
+
+def read_url(url: str, setting: str) -> SplitResult:
+    """The parts of a service's URL; raises ConfigurationError that names the `setting`, and shows nothing of it.
+
+    It is refused when it is no URL, or would send the account's secrets unencrypted over a network.
+    """
+    parts = url_parts(url)
+    if not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(f"{setting} is no URL of a service: write https://HOST, with a path where it has one")
-    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme == "http" and not here:
-        raise ConfigurationError(f"{setting} would send the account's key unencrypted: write https://")
-    return kit.http(translation, allow_networks=("0.0.0.0/0", "::/0"), allow_http=here)
+    if parts.scheme == "http" and parts.hostname not in ON_THIS_MACHINE:
+        raise ConfigurationError(f"{setting} would send the account's secrets unencrypted: write https://")
+    return parts
+
+
+def url_parts(url: str) -> SplitResult:
+    """The parts of a URL of HTTP; all empty when it is none, or holds a login."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.username:
+            return parts
+    return urlsplit("")
 
 
 def read_json(

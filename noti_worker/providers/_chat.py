@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
 from noti_worker.domain.options import CHAT_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
-from noti_worker.providers._api import open_api
+from noti_worker.providers._api import open_api, url_parts
 from noti_worker.transport import Kit, Request
 
 if TYPE_CHECKING:
@@ -106,22 +105,11 @@ def post(url: str, document: Any, headers: Mapping[str, str] | None = None) -> R
 
 
 def open_webhook(kit: Kit, translation: "Translation", webhook_url: Secret) -> Sender:
-    """A sender to a URL that is a secret as a whole; raises ConfigurationError that names the key, not the URL."""
-    try:
-        parts = urlsplit(webhook_url.reveal())
-        host, sound = parts.hostname, parts.port is None or parts.port > 0
-    except ValueError:
-        host, sound = None, False
-    if not sound or not host or parts.scheme not in {"http", "https"} or parts.username or parts.fragment:
-        raise ConfigurationError("webhook_url is no URL: copy it as the service shows it, https://HOST/…")
-    if parts.scheme == "http" and host not in {"localhost", "127.0.0.1", "::1"}:
-        raise ConfigurationError("webhook_url would go out unencrypted: write https://")
-    return open_api(kit, translation, f"{parts.scheme}://{parts.netloc}")
+    """A sender to a URL that is a secret as a whole, its query too; raises ConfigurationError as `open_api` does."""
+    without_query = re.sub(r"\?[^#]*", "", webhook_url.reveal(), count=1)
+    return open_api(kit, translation, without_query, setting="webhook_url")
 
 
 def path_of(webhook_url: Secret) -> str:
     """The path of a webhook's URL; empty when it is no URL."""
-    try:
-        return urlsplit(webhook_url.reveal()).path
-    except ValueError:
-        return ""
+    return url_parts(webhook_url.reveal()).path

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
+from noti_worker.providers._api import url_parts
 from noti_worker.transport import Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -146,11 +147,7 @@ def media_url(message: Message) -> str | None:
         if "media_type" in message.options:
             raise BadNotification("options.media_type has no file: give options.media_url as well")
         return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme != "https" or not parts.hostname or parts.username or " " in url:
+    if url_parts(url).scheme != "https" or " " in url:
         raise BadNotification("options.media_url is no URL that can be fetched: write https://HOST/PATH")
     return url
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -18,7 +17,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, read_json
+from noti_worker.providers._api import BY_STATUS, read_json, read_url
 from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token
 from noti_worker.transport import Kit, Reply, Request
 
@@ -87,21 +86,14 @@ def build(settings: Settings, kit: Kit) -> Sender:
     if not _TOPIC.fullmatch(settings.topic):
         raise ConfigurationError("topic is no bundle ID: write it as com.example.app")
     url = settings.api_url or f"https://{_HOSTS[settings.environment]}"
-    host, port = _address(url)
+    parts = read_url(url, "api_url")
+    if parts.scheme != "https":
+        raise ConfigurationError(
+            "api_url begins with http://, and Apple's protocol is always encrypted: write https://"
+        )
     login = _Login(_read_key(settings.key), settings.key_id, settings.team_id)
     apns = _Apns(login, url.rstrip("/"), settings.topic, settings.environment, kit)
-    return kit.http2(apns, host, port, ca_file=settings.ca_file)
-
-
-def _address(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 443
-    except ValueError:
-        raise ConfigurationError("api_url is no URL: write https://HOST") from None
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ConfigurationError("api_url is no URL of a service: write https://HOST, with a path where it has one")
-    return parts.hostname, port
+    return kit.http2(apns, parts.hostname or "", parts.port or 443, ca_file=settings.ca_file)
 
 
 def _read_key(file: Secret) -> "EllipticCurvePrivateKey":

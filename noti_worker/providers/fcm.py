@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -17,7 +17,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json, read_url
 from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token, topic
 from noti_worker.transport import Kit, Reply, Request
 
@@ -87,7 +87,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
     project = settings.project_id or account.project_id
     if not project:
         raise ConfigurationError("project_id is missing: neither the setting nor the service account's file has one")
-    local = urlsplit(settings.api_url).scheme == "http"
+    local = read_url(settings.api_url, "api_url").scheme == "http"
     if not account.token_uri.startswith(("https://", "http://") if local else "https://"):
         raise ConfigurationError("service_account: its token_uri does not begin with https://")
     url = f"{settings.api_url.rstrip('/')}/v1/projects/{quote(project, safe='')}/messages:send"

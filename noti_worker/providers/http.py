@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus, urlencode, urlsplit
+from urllib.parse import quote, quote_plus, urlencode
 from uuid import UUID
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
@@ -20,7 +20,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, read_json
+from noti_worker.providers._api import ANYWHERE, BY_STATUS, ON_THIS_MACHINE, is_json, read_json, url_parts
 from noti_worker.providers._templates import Template, Write, as_json, as_text, in_url
 from noti_worker.transport import Kit, Reply, Request
 
@@ -98,7 +98,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
     translation.try_out()
     return kit.http(
         translation,
-        allow_networks=("0.0.0.0/0", "::/0"),
+        allow_networks=ANYWHERE,
         allow_http=settings.allow_http or here,
         ca_file=settings.ca_file,
     )
@@ -107,16 +107,12 @@ def build(settings: Settings, kit: Kit) -> Sender:
 def _checked_address(settings: Settings) -> bool:
     """Tell whether requests stay on this machine; the host is the operator's and no row's."""
     address = _ADDRESS.match(settings.url)
-    try:
-        parts = urlsplit(address[0]) if address else None
-        sound = parts is not None and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if parts is None or not sound:
+    parts = url_parts(address[0] if address else "")
+    if not parts.hostname:
         raise ConfigurationError(
             "url is not fixed up to its path: write https://HOST/…, without a login, and {{ }} only behind the host"
         )
-    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    here = parts.hostname in ON_THIS_MACHINE
     if parts.scheme == "http" and not here and not settings.allow_http:
         raise ConfigurationError(
             "url would send keys and messages unencrypted: write https://, or say allow_http = true"

@@ -4,7 +4,6 @@ import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
@@ -16,7 +15,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json, url_parts
 from noti_worker.providers._sms import (
     MAX_SEGMENTS,
     PLAIN_CHARACTERS,
@@ -123,20 +122,14 @@ def build(settings: Settings, kit: Kit) -> Sender:
         raise ConfigurationError("language is no language: write it like de-DE")
     if settings.voice is not None and (not settings.voice or _NO_XML.search(settings.voice)):
         raise ConfigurationError("voice is empty or holds a control character: write it like Polly.Vicki")
-    if settings.status_callback is not None:
-        _check_callback(settings.status_callback)
+    if settings.status_callback is not None and not url_parts(settings.status_callback).hostname:
+        raise ConfigurationError("status_callback is no URL: write https://HOST/PATH, without user and password")
     return open_api(kit, _Twilio(settings, _login(settings)), settings.api_url)
 
 
 def _check_sid(key: str, kind: str, sid: str | None) -> None:
     if sid is not None and not _SID[kind].fullmatch(sid):
         raise ConfigurationError(f"{key} is {kind} and 32 digits of 0-9a-f: copy it from the console")
-
-
-def _check_callback(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-        raise ConfigurationError("status_callback is no URL: write https://HOST/PATH, without user and password")
 
 
 def _login(settings: Settings) -> tuple[str, str]:

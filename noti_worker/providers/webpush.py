@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -16,7 +15,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import Veil, is_json, read_json, read_text
+from noti_worker.providers._api import Veil, is_json, read_json, read_text, url_parts
 from noti_worker.providers._push import (
     as_json,
     base64url,
@@ -149,12 +148,9 @@ def _read_subscription(text: str) -> _Subscription:
 
 def _origin(endpoint: str) -> str:
     """Whom a token is for (RFC 6454, 6.2)."""
-    try:
-        parts = urlsplit(endpoint)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host or parts.scheme not in {"http", "https"}:
+    parts = url_parts(endpoint)
+    host, port = parts.hostname, parts.port
+    if not host:
         raise BadNotification("the subscription's endpoint is no URL: subscribe the browser anew")
     shown = f"[{host}]" if ":" in host else host
     usual = port is None or port == (443 if parts.scheme == "https" else 80)

@@ -104,6 +104,7 @@ class TestTwilio(ApiContract):
         ({"voice": ""}, "voice"),
         ({"voice": "a\x01"}, "voice"),
         ({"status_callback": "example.com/hook"}, "status_callback"),
+        ({"status_callback": "https://["}, "status_callback"),
         ({"status_callback": "https://user:pass@example.com/hook"}, "status_callback"),
         ({"api_url": "http://api.twilio.example"}, "api_url"),
     )
