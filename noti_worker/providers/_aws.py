@@ -17,12 +17,12 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.providers._keys import read_token
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
 _TIMEOUT = 5  # seconds, for a request that gets credentials
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
-_HEADER = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +171,10 @@ def _check(account: AwsAccount) -> None:
         "session_token": account.session_token,
     }
     for key, secret in given.items():
-        if secret is not None and not _HEADER.fullmatch(secret.reveal()):
-            raise ConfigurationError(f"{key} is empty or holds a character that no key has")
-        if secret is not None and account.profile is not None:
+        if secret is None:
+            continue
+        read_token(key, secret)
+        if account.profile is not None:
             raise ConfigurationError(f"profile contradicts {key}: remove one of them")
     if account.access_key_id is None and (account.secret_access_key or account.session_token) is not None:
         raise ConfigurationError("access_key_id is missing")

@@ -13,6 +13,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._keys import read_token
 from noti_worker.providers._push import as_json
 from noti_worker.transport import Kit, Reply, Request
 
@@ -43,21 +44,19 @@ class Settings:
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""
-    token = settings.token.reveal()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError("token is no token of Gotify: copy it as the list of applications shows it")
+    token = read_token("token", settings.token)
     if token.startswith("C"):
         raise ConfigurationError("token belongs to a client, which only reads: take one of an application, A…")
-    return open_api(kit, _Gotify(settings.token, settings.url.rstrip("/")), settings.url, setting="url")
+    return open_api(kit, _Gotify(token, settings.url.rstrip("/")), settings.url, setting="url")
 
 
 class _Gotify:
-    def __init__(self, token: Secret, url: str) -> None:
+    def __init__(self, token: str, url: str) -> None:
         self._token = token
         self._url = url
 
     def request(self, message: Message) -> Request:
-        headers = {"content-type": "application/json", "x-gotify-key": self._token.reveal()}
+        headers = {"content-type": "application/json", "x-gotify-key": self._token}
         return Request("POST", f"{self._url}/message", headers, as_json(_written(message)))
 
     def read(self, reply: Reply) -> Said:

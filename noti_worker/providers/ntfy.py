@@ -16,6 +16,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._keys import read_token
 from noti_worker.providers._push import as_json, hidden
 from noti_worker.transport import Kit, Reply, Request
 
@@ -61,13 +62,11 @@ def build(settings: Settings, kit: Kit) -> Sender:
     if settings.token is not None:
         if settings.username is not None or settings.password is not None:
             raise ConfigurationError("token contradicts username and password: remove one of them")
-        login = f"Bearer {settings.token.reveal()}"
+        login = f"Bearer {read_token('token', settings.token)}"
     elif settings.username is not None and settings.password is not None:
         login = f"Basic {b64encode(f'{settings.username}:{settings.password.reveal()}'.encode()).decode()}"
     elif settings.username is not None or settings.password is not None:
         raise ConfigurationError("username and password belong together: set both, or token instead")
-    if not login.isascii():
-        raise ConfigurationError("token holds a character beyond ASCII")
     return open_api(kit, _Ntfy(settings.api_url, login), settings.api_url)
 
 

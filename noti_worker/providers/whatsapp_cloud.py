@@ -17,6 +17,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
 from noti_worker.providers._chat import post
+from noti_worker.providers._keys import read_token
 from noti_worker.providers._sms import media_url
 from noti_worker.transport import Kit, Reply, Request
 
@@ -92,20 +93,19 @@ class Settings:
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""
-    token = settings.access_token.reveal()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError("access_token is no token: copy it whole, it begins with EAA and has no spaces")
+    token = read_token("access_token", settings.access_token)
     if not _ID.fullmatch(settings.phone_number_id):
         raise ConfigurationError("phone_number_id is no id: it is digits without +, beside the number in “API Setup”")
     if not _VERSION.fullmatch(settings.version):
         raise ConfigurationError("version is none of the Graph API: write it like v25.0")
-    return open_api(kit, _WhatsApp(settings), settings.api_url)
+    url = f"{settings.api_url.rstrip('/')}/{settings.version}/{settings.phone_number_id}/messages"
+    return open_api(kit, _WhatsApp(url, token), settings.api_url)
 
 
 class _WhatsApp:
-    def __init__(self, settings: Settings) -> None:
-        self._token = settings.access_token
-        self._url = f"{settings.api_url.rstrip('/')}/{settings.version}/{settings.phone_number_id}/messages"
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._login = {"authorization": f"Bearer {token}"}
 
     def request(self, message: Message) -> Request:
         document = {
@@ -115,7 +115,7 @@ class _WhatsApp:
             **_content(message),
             "biz_opaque_callback_data": str(message.message_id),
         }
-        return post(self._url, document, {"authorization": f"Bearer {self._token.reveal()}"})
+        return post(self._url, document, self._login)
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="messages.0.id", code="error.code", words="error.error_data.details|error.message")

@@ -58,6 +58,7 @@ class TestNtfy(ApiContract):
         ({"token": None, "username": "me"}, "password"),
         ({"token": None, "password": Secret("opensesame")}, "username"),
         ({"token": Secret("tk_ünïcode")}, "token"),
+        ({"token": Secret("tk_line\n")}, "token"),
         ({"api_url": "http://ntfy.example.com"}, "api_url"),
         ({"api_url": "ntfy.sh"}, "api_url"),
     )
