@@ -1,27 +1,22 @@
-"""One reading of HTTP answers for all providers: status, id, code, words, wish to wait, and what is kept of it.
+"""One reading of HTTP answers for all providers: status, id, code, words, wish to wait, and what is kept of it."""
 
-Error pages like to repeat the request, and a request carries secrets in its URL and headers: whatever is taken from
-an answer is read through a veil over them.
-"""
-
-import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.providers._veil import Veil
+from noti_worker.transport import Kit, Reply
 
 if TYPE_CHECKING:
     from noti_worker.transport.http import Translation
@@ -95,41 +90,61 @@ def read_json(
     words: str = "",
     hint: str = "",
     keep: Iterable[str] = KEPT,
+    hidden: Iterable[str] = (),
     secret_path: bool = False,
 ) -> Said:
     """What an answer in JSON says. Each of the four is a path into it, `a.0.b`, or several, `a.b|c`: the first found.
 
-    `hint` is a wish to wait in seconds, beside the headers'. What is not there, or no text or number, is missing;
-    without words the beginning of the body stands for them, so that an error page in HTML is told as well.
-    With `secret_path` the whole URL of the request is a secret.
+    `hint` is a wish to wait in seconds, beside the headers'. What is not there, or no text or number, is missing. The
+    rest is as in `read_found`.
     """
     document = _parsed(reply.body)
-    veil = Veil(reply.request, secret_path=secret_path)
-    text = _text(reply, veil)
-    found = {
-        name: veil.over(_line(_at(document, path)[:_KEPT_BODY]))[: _MOST[name]]
-        for name, path in (("id", id), ("code", code), ("words", words))
-    }
+    said = read_found(
+        reply,
+        id=_at(document, id),
+        code=_at(document, code),
+        words=_at(document, words),
+        keep=keep,
+        hidden=hidden,
+        secret_path=secret_path,
+    )
     wish = _at(document, hint)
+    return replace(said, hint=_longest(said.hint, float(wish))) if _NUMBER.fullmatch(wish) else said
+
+
+def read_text(reply: Reply, *, keep: Iterable[str] = KEPT) -> Said:
+    """What an answer says whose body is only for people, to a request whose whole URL is a secret."""
+    return read_found(reply, keep=keep, secret_path=True)
+
+
+def read_found(
+    reply: Reply,
+    *,
+    id: str = "",  # noqa: A002 - as in Said
+    code: str = "",
+    words: str = "",
+    keep: Iterable[str] = KEPT,
+    hidden: Iterable[str] = (),
+    secret_path: bool = False,
+) -> Said:
+    """What an answer says, in which these were found; of its headers those of `keep` are kept.
+
+    Without words the beginning of the body stands for them, so that an error page in HTML is told as well. All of it is
+    read through a veil over the request's headers, its URL (with `secret_path` every part of it), and the words
+    `hidden`: what is secret in its body, or a part of a header.
+    """
+    veil = Veil(reply.request, hidden, secret_path=secret_path)
+    text = veil.over(reply.body.decode(errors="replace"))
+    found = {
+        name: veil.over(_line(value[:_KEPT_BODY]))[: _MOST[name]]
+        for name, value in (("id", id), ("code", code), ("words", words))
+    }
     return Said(
         "answer",
         str(reply.status),
         found["code"],
         found["words"] or _line(text[: _MOST["words"]]),
         id=found["id"] or None,
-        hint=_longest(asked_wait(reply), float(wish) if _NUMBER.fullmatch(wish) else None),
-        response=_kept(reply, text, veil, keep),
-    )
-
-
-def read_text(reply: Reply, *, keep: Iterable[str] = KEPT) -> Said:
-    """What an answer says whose body is only for people, to a request whose whole URL is a secret."""
-    veil = Veil(reply.request, secret_path=True)
-    text = _text(reply, veil)
-    return Said(
-        "answer",
-        str(reply.status),
-        words=_line(text[: _MOST["words"]]),
         hint=asked_wait(reply),
         response=_kept(reply, text, veil, keep),
     )
@@ -145,68 +160,6 @@ def asked_wait(reply: Reply, *, after: Iterable[str] = ("retry-after",), reset: 
         *(_seconds(reply.headers.get(name, "").strip(), reply.at) for name in after),
         *(_until(reply.headers.get(name, "").strip(), reply.at) for name in reset),
     )
-
-
-class Veil:
-    """Hides what a request carried in confidence.
-
-    The URL of an API has plain words in its path ("messages", "v1"), which its answers may use; with `secret_path`
-    every part of the path is hidden.
-    """
-
-    def __init__(self, request: Request, *, secret_path: bool = False) -> None:
-        words: set[str] = set()
-        for name, value in request.headers.items():
-            if name.lower() not in _PLAIN:
-                words |= {value, *(word for word in value.split() if len(word) >= 16), *_login(value)}
-        self._longest_first = sorted(_in_url(request.url, secret_path) | _written(words), key=len, reverse=True)
-
-    def over(self, text: str) -> str:
-        """`text` with stars for what must not be seen."""
-        for spelling in self._longest_first:
-            text = text.replace(spelling, "***")
-        return text
-
-
-@lru_cache(maxsize=64)  # most requests of an account go to one URL
-def _in_url(url: str, secret_path: bool) -> frozenset[str]:
-    parts = urlsplit(url)
-    words = {f"{parts.path}?{parts.query}", parts.query, parts.path}
-    words |= {
-        word
-        for segment in parts.path.split("/")
-        for word in (segment, *segment.split(":"))
-        if len(word) >= 6 and (secret_path or not _API_WORD.fullmatch(word))
-    }
-    words |= {value for _, value in parse_qsl(parts.query)}
-    words |= {pair.partition("=")[2] for pair in parts.query.split("&")}
-    return _written(words)
-
-
-def _written(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(spelling for word in words for spelling in _spellings(word) if len(spelling) >= 4)
-
-
-def _login(header: str) -> Iterable[str]:
-    """Name and password that a header of the scheme Basic holds: who decodes them may repeat them."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() == "basic":
-        with suppress(ValueError):
-            login = base64.b64decode(encoded, validate=True).decode()
-            yield from (login, *login.split(":", 1))
-
-
-_PLAIN = frozenset({"content-type", "accept", "user-agent", "webhook-id", "webhook-timestamp"})
-_API_WORD = re.compile(r"[A-Za-z_.-]{1,15}|v?[0-9.]{1,8}")
-_ONE_SPELLING = re.compile(r"[A-Za-z0-9._~=+ -]*")
-
-
-def _spellings(word: str) -> Iterable[str]:
-    if _ONE_SPELLING.fullmatch(word):
-        return (word,)
-    plain = unquote(word)
-    quoted = json.dumps(plain)[1:-1]
-    return word, plain, escape(word), escape(plain), quoted, quoted.replace("/", "\\/")
 
 
 def is_json(text: str | bytes, found: Callable[[Any], None] = lambda _: None) -> bool:
@@ -243,10 +196,6 @@ def _at(document: Any, paths: str) -> str:
         if isinstance(found, str | int | float) and not isinstance(found, bool) and found != "":
             return str(found)
     return ""
-
-
-def _text(reply: Reply, veil: Veil) -> str:
-    return veil.over(reply.body.decode(errors="replace"))
 
 
 def _line(text: str) -> str:

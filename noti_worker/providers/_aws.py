@@ -6,10 +6,9 @@ and cannot tell "never sent" from "answer lost". It is loaded when an account is
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
@@ -18,7 +17,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._keys import read_token
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Request
 from noti_worker.transport.http import Steps
 
 _TIMEOUT = 5  # seconds, for a request that gets credentials
@@ -149,16 +148,9 @@ class Aws:
         return Request("POST", self.url + path, headers, body)
 
 
-def without_keys(reply: Reply) -> Reply:
-    """The reply with stars for the access key and the token, which some answers repeat within other words."""
-    headers = reply.request.headers
-    found = _CREDENTIAL.search(headers.get("authorization", ""))
-    token = headers.get("x-amz-security-token", "")
-    body = reply.body
-    for secret in (found[1] if found else "", token, quote(token, safe="")):
-        if secret:
-            body = body.replace(secret.encode(), b"***")
-    return replace(reply, body=body)
+def access_key(request: Request) -> tuple[str, ...]:
+    """The id of the access key that signed a request, which some answers repeat; empty when none did."""
+    return tuple(_CREDENTIAL.findall(request.headers.get("authorization", "")))
 
 
 def _check(account: AwsAccount) -> None:

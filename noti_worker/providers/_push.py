@@ -1,4 +1,4 @@
-"""What the providers of pushes share: urgency, topics, signed tokens, and a veil over what a request said itself."""
+"""What the providers of pushes share: urgency, topics, signed tokens."""
 
 import base64
 import binascii
@@ -6,11 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from noti_worker.domain.errors import BadNotification
-from noti_worker.transport import Reply
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _GRAVE = frozenset({"error", "critical"})
@@ -52,13 +50,3 @@ def as_json(document: Mapping[str, Any]) -> bytes:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         raise BadNotification("the message or its options hold a character that UTF-8 cannot express") from None
-
-
-def hidden(reply: Reply, *words: str) -> Reply:
-    """The reply with stars where its body repeats one of the words."""
-    body = reply.body
-    for word in words:
-        for spelling in {word, json.dumps(word)[1:-1]}:
-            if len(spelling) >= 8:
-                body = body.replace(spelling.encode(errors="replace"), b"***")
-    return replace(reply, body=body)

@@ -18,7 +18,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, read_json, read_url
-from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token
+from noti_worker.providers._push import as_json, is_urgent, signed_token
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class _Apns:
 
     def read(self, reply: Reply) -> Said:
         device = reply.request.url.rpartition("/")[2]
-        said = read_json(hidden(reply, device, device.lower(), device.upper()), code="reason", words="reason")
+        said = read_json(reply, code="reason", words="reason", hidden=(device.lower(), device.upper()))
         if reply.status == 200:
             return replace(said, id=reply.headers.get("apns-id", reply.request.headers["apns-id"])[:200])
         return replace(said, error=self._explained(said.code, reply))

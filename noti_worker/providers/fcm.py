@@ -18,7 +18,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json, read_url
-from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token, topic
+from noti_worker.providers._push import as_json, is_urgent, signed_token, topic
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -144,9 +144,9 @@ class _Fcm:
         return self._send(token, body) if token else self._after_login(body)
 
     def read(self, reply: Reply) -> Said:
-        reply = hidden(reply, _recipient(reply.request))
-        said = read_json(reply, id="name", code=_ERROR_CODE, words="error.message")
-        if violated := read_json(reply, code=_FIELD).code:
+        hidden = (_recipient(reply.request),)
+        said = read_json(reply, id="name", code=_ERROR_CODE, words="error.message", hidden=hidden)
+        if violated := read_json(reply, code=_FIELD, hidden=hidden).code:
             said = replace(said, code=f"{said.code} {violated}".strip()[:100])
         if reply.status == 401 and said.code not in {"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"}:
             self._drop(reply.request.headers["authorization"].removeprefix("Bearer "))
@@ -217,7 +217,8 @@ class _Fcm:
 def _login_said(reply: Reply) -> Said:
     """What was said instead of a token; the message was not offered to anybody."""
     assertion = reply.request.body.decode().rpartition("=")[2]
-    said = read_json(hidden(reply, assertion, *assertion.split(".")), code="error", words="error_description")
+    hidden = (assertion, *assertion.split("."))
+    said = read_json(reply, code="error", words="error_description", hidden=hidden)
     if reply.status == 200:  # it may hold a token in another shape
         said = replace(said, words="there is no access token in it", response={"status": 200})
     answered = f"{said.status} {said.code}".strip()

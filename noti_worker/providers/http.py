@@ -2,11 +2,11 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
@@ -254,12 +254,15 @@ class _Http:
 
     def read(self, reply: Reply) -> Said:
         settings = self._settings
+        # Which headers hold secrets is known here, and others hold none, such as our message_id.
+        reply = replace(reply, request=replace(reply.request, headers={}))
         said = read_json(
-            _veiled(reply, self._hidden),
+            reply,
             id=settings.id,
             code=settings.code,
             words=settings.words,
             hint=settings.retry_after,
+            hidden=self._hidden,
         )
         if self._accepted is not None and 200 <= reply.status < 300 and not self._accepted.fullmatch(said.code):
             return replace(said, stage="unaccepted")
@@ -273,16 +276,6 @@ def _whole(url: str) -> str:
     if {".", ".."} & set(url.partition("?")[0].split("/")):
         raise BadNotification("url of the account would lead to another path: what fills it in may not be . or ..")
     return url
-
-
-def _veiled(reply: Reply, hidden: Iterable[str]) -> Reply:
-    """The reply to a request whose body may hold secrets, and whose headers may hold none, such as our message_id.
-
-    The veil lies over what stands in headers, so the secrets stand there, and nothing else.
-    """
-    spellings = [spelling for one in hidden for spelling in (one, quote(one, safe=""), quote_plus(one))]
-    headers = {f"hidden-{number}": one for number, one in enumerate(spellings)}
-    return replace(reply, request=replace(reply.request, headers=headers))
 
 
 class _AnyName(dict[str, str]):

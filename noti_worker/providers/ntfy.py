@@ -17,7 +17,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._keys import read_token
-from noti_worker.providers._push import as_json, hidden
+from noti_worker.providers._push import as_json
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
@@ -84,7 +84,7 @@ class _Ntfy:
     def read(self, reply: Reply) -> Said:
         """A topic that nobody guesses is all that protects many of them: it is hidden."""
         topic = json.loads(reply.request.body)["topic"]
-        said = read_json(hidden(reply, topic), id="id", code="code", words="error")
+        said = read_json(reply, id="id", code="code", words="error", hidden=(topic,))
         if 200 <= reply.status < 300:  # it repeats the message
             return replace(said, words="", code="", response={"status": reply.status})
         return said

@@ -15,7 +15,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
 from noti_worker.providers._chat import at_most
-from noti_worker.providers._push import hidden, is_urgent
+from noti_worker.providers._push import is_urgent
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
@@ -84,11 +84,12 @@ class _Pushover:
         """Token and user key stand in the body, where the house does not look for secrets."""
         user = parse_qs(reply.request.body.decode())["user"][0]
         said = read_json(
-            hidden(reply, self._token.reveal(), user),
+            reply,
             id="request",
             code="status",
             words="errors.0",
             keep=(*KEPT, "x-limit-app-limit", _REMAINING, _RESET),
+            hidden=(self._token.reveal(), user),
         )
         # The end of the month is told with each answer; it is a wish only when nothing remains until then.
         used_up = reply.status == 429 and reply.headers.get(_REMAINING, "0").strip() == "0"

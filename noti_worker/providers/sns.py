@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from html import unescape
 from typing import Literal
@@ -18,8 +18,8 @@ from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, Veil, open_api, read_json
-from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
+from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_found
+from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
 from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, form
 from noti_worker.transport import Kit, Reply
 from noti_worker.transport.http import Steps
@@ -139,20 +139,17 @@ class _Sns:
 
     def read(self, reply: Reply) -> Said:
         """Its XML is not parsed: three plain elements are looked up."""
-        reply = without_keys(reply)
-        said = read_json(reply, keep=(*KEPT, "x-amzn-requestid"))
         text = reply.body.decode(errors="replace")
-        veil = Veil(reply.request)
-        found = {name: veil.over(_element(text, name)) for name in ("Code", "Message", "MessageId")}
-        return replace(
-            said,
-            code=found["Code"][:100],
-            words=found["Message"][:2000] or said.words,
-            id=found["MessageId"][:200] or None,
+        return read_found(
+            reply,
+            id=_element(text, "MessageId"),
+            code=_element(text, "Code"),
+            words=_element(text, "Message"),
+            keep=(*KEPT, "x-amzn-requestid"),
+            hidden=access_key(reply.request),
         )
 
 
 def _element(xml: str, name: str) -> str:
     found = re.search(rf"<{name}>([^<]*)</{name}>", xml)
-    text = unescape(found[1]) if found else ""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return unescape(found[1]) if found else ""

@@ -15,16 +15,16 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import Veil, is_json, read_json, read_text, url_parts
+from noti_worker.providers._api import is_json, read_json, url_parts
 from noti_worker.providers._push import (
     as_json,
     base64url,
     from_base64url,
-    hidden,
     is_urgent,
     signed_token,
     topic,
 )
+from noti_worker.providers._veil import Veil
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -186,11 +186,9 @@ class _WebPush:
 
     def read(self, reply: Reply) -> Said:
         token = reply.request.headers["authorization"].removeprefix("vapid t=").partition(",")[0]
-        reply = hidden(reply, token)
-        veil = Veil(reply.request, secret_path=True)
-        told = read_json(reply, code="errno|reason", words="message|reason|error")
-        number = veil.over(reply.headers.get("location", "").rpartition("/")[2])[:200]
-        return replace(read_text(reply), code=veil.over(told.code), words=veil.over(told.words), id=number or None)
+        said = read_json(reply, code="errno|reason", words="message|reason|error", hidden=(token,), secret_path=True)
+        number = reply.headers.get("location", "").rpartition("/")[2]
+        return replace(said, id=Veil(reply.request, (token,), secret_path=True).over(number)[:200] or None)
 
     def _token(self, origin: str) -> str:
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA

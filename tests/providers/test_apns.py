@@ -113,7 +113,7 @@ def login(server: Http2Server) -> str:
 
 class TestApns(ProviderContract):
     provider = apns
-    secrets = (PEM, PEM.splitlines()[1], DEVICE, "eyJhbGciOiJFUzI1NiIs")
+    secrets = (PEM, PEM.splitlines()[1], DEVICE, DEVICE.upper(), "eyJhbGciOiJFUzI1NiIs")
     refused = (
         ({"key": Secret("no key")}, "key"),
         ({"key": Secret(pem(rsa.generate_private_key(65537, 2048)))}, "key"),

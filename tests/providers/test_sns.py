@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -58,7 +59,7 @@ def account(url: str, **changes: Any) -> sns.Settings:
 
 class TestSns(ApiContract):
     provider = sns
-    secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN)
+    secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, quote(SESSION_TOKEN, safe=""))
     refused = (
         ({"region": ""}, "region"),
         ({"secret_access_key": None}, "secret_access_key"),
@@ -113,7 +114,7 @@ class TestSns(ApiContract):
         (403, refusal("InvalidSecurity", "Not over HTTPS"), {}, Kind.CONFIG, "sns.login"),
         (
             403,
-            refusal("SignatureDoesNotMatch", f"Credential={ACCESS_KEY_ID}/x, token {SESSION_TOKEN}"),
+            refusal("SignatureDoesNotMatch", f"{ACCESS_KEY_ID}/x, {SESSION_TOKEN}, {quote(SESSION_TOKEN, safe='')}"),
             {},
             Kind.CONFIG,
             "sns.login",
