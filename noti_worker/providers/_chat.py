@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
-from noti_worker.domain.options import CHAT_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._api import open_api, url_parts
@@ -55,12 +54,7 @@ class Written:
 
 
 def written(message: Message) -> Written:
-    """What a message says in a chat; raises BadNotification when it says nothing, or asks for what no chat has."""
-    known = {option.name: option for option in CHAT_OPTIONS}
-    for name, value in message.options.items():
-        if name not in known:
-            raise BadNotification(f"options.{name} cannot be carried by a chat: leave it out")
-        known[name].read(value)
+    """What a message says in a chat; raises BadNotification when it says nothing."""
     if message.text is None and message.html is not None:
         raise BadNotification("the message is only HTML, which a chat does not show: give it a body of plain text")
     title, text = " ".join((message.subject or "").split()), (message.text or "").strip()
