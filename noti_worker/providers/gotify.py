@@ -18,7 +18,7 @@ from noti_worker.providers._push import as_json
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
-OPTIONS = PUSH_OPTIONS
+OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name not in {"ttl", "collapse_key"})
 
 # https://gotify.net/api-docs: `errorCode` repeats the status.
 RULES = (
@@ -28,10 +28,6 @@ RULES = (
 
 _PRIORITIES = {"critical": 10, "error": 8, "warning": 5, "info": 4, "success": 4}
 """Of 0 to 10; the Android app wakes from 8 on, and is silent below 4."""
-_NOT_CARRIED = {
-    "ttl": "the server keeps a message until somebody deletes it",
-    "collapse_key": "each message is shown by itself",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +67,6 @@ class _Gotify:
 def _written(message: Message) -> dict[str, Any]:
     """The message, and what apps read beside it (gotify.net/docs/msgextras)."""
     options = message.options
-    for name, instead in _NOT_CARRIED.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had with Gotify: leave it out, {instead}")
     title, text = (message.subject or "").strip(), (message.text or "").strip()
     if not title and not text:
         raise BadNotification("the message is empty, and Gotify takes none without text: give it a body")

@@ -21,7 +21,7 @@ from noti_worker.providers._push import as_json
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
-OPTIONS = PUSH_OPTIONS
+OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name in {"severity", "image", "click_url"})
 
 # The codes are those of ntfy's server/errors.go.
 RULES = (
@@ -35,11 +35,6 @@ _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LARGEST = 4096
 """Bytes of a message; of a longer one ntfy makes a file (docs.ntfy.sh/publish/#limitations)."""
 _PRIORITIES = {"critical": 5, "error": 4}
-_NOT_CARRIED = {
-    "data": "put it into the body",
-    "ttl": "the server decides how long it keeps a message",
-    "collapse_key": "each message is shown by itself",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +88,6 @@ class _Ntfy:
 def _written(message: Message) -> dict[str, Any]:
     """As JSON (docs.ntfy.sh/publish/#publish-as-json)."""
     options = message.options
-    for name, instead in _NOT_CARRIED.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had with ntfy: leave it out, {instead}")
     if not _TOPIC.fullmatch(message.recipient):
         raise BadNotification("the recipient is no topic of ntfy: at most 64 letters, digits, - and _")
     text = message.text or ""

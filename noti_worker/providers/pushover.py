@@ -19,7 +19,7 @@ from noti_worker.providers._push import is_urgent
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
-OPTIONS = PUSH_OPTIONS
+OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name in {"severity", "ttl", "click_url"})
 
 # https://pushover.net/api#response: `status` is 1 for what was taken, the words tell what is wrong.
 RULES = (
@@ -42,11 +42,6 @@ RULES = (
 _LONGEST_MESSAGE, _LONGEST_TITLE, _LONGEST_URL = 1024, 250, 512  # https://pushover.net/api#limits
 _KEY = re.compile(r"[A-Za-z0-9]{30}")
 _RESET, _REMAINING = "x-limit-app-reset", "x-limit-app-remaining"
-_NOT_CARRIED = {
-    "data": "put it into the body",
-    "collapse_key": "each message is shown by itself",
-    "image": "put its URL into the body, or into options.click_url",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +94,6 @@ class _Pushover:
 def _written(message: Message) -> dict[str, str]:
     """The fields of a message (pushover.net/api#messages)."""
     options = message.options
-    for name, instead in _NOT_CARRIED.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had with Pushover: leave it out, {instead}")
     if options.get("ttl") == 0:
         raise BadNotification("options.ttl is 0, and Pushover keeps a message for a second at least: leave it out")
     if not _KEY.fullmatch(message.recipient):

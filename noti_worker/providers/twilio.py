@@ -30,7 +30,8 @@ from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
-OPTIONS = PHONE_OPTIONS
+_OF_META = frozenset({"template", "template_language", "template_parameters", "location"})
+OPTIONS = tuple(option for option in PHONE_OPTIONS if option.name not in _OF_META)
 
 # twilio.com/docs/api/errors/CODE. The codes from 30000 on come with the later fate of a message, and rarely at once.
 RULES = (
@@ -222,9 +223,6 @@ def _body(text: str) -> str:
 
 def _whatsapp(message: Message) -> dict[str, str]:
     """An approved template, or free text, which is only taken for 24 hours after the person wrote."""
-    for name, instead in _NOT_HERE.items():
-        if name in message.options:
-            raise BadNotification(f"options.{name} cannot be had with Twilio: {instead}")
     template, variables = message.options.get("content_sid"), message.options.get("content_variables")
     media = media_url(message)
     if template is None and variables is not None:
@@ -239,11 +237,3 @@ def _whatsapp(message: Message) -> dict[str, str]:
     if not _SID["HX"].fullmatch(template):
         raise BadNotification("options.content_sid is HX and 32 digits of 0-9a-f: copy it from the console")
     return {"ContentSid": template, **({"ContentVariables": json.dumps(variables)} if variables else {})}
-
-
-_NOT_HERE = {
-    "template": "name the template by options.content_sid",
-    "template_language": "leave it out, options.content_sid names the language as well",
-    "template_parameters": "give options.content_variables",
-    "location": "leave it out, or write the place into the body",
-}

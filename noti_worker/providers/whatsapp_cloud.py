@@ -22,7 +22,8 @@ from noti_worker.providers._sms import media_url
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.WHATSAPP})
-OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.WHATSAPP))
+_OF_TWILIO = frozenset({"from", "content_sid", "content_variables"})
+OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.WHATSAPP) and option.name not in _OF_TWILIO)
 
 # …/whatsapp/support/error-codes: the code counts, and not the status that it comes with. Most failures are told later,
 # by webhook, with the same codes.
@@ -72,11 +73,6 @@ _TEMPLATE = re.compile(r"[a-z0-9_]+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z]{2,4})?")
 _PLACE = re.compile(r"(-?[0-9]{1,2}(?:\.[0-9]{1,20})?), ?(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)")
 _KINDS = ("template", "media_url", "location")
-_NOT_HERE = {
-    "from": "leave it out, the account has one number: name another account",
-    "content_sid": "it is Twilio's: name the template by options.template",
-    "content_variables": "they are Twilio's: give options.template_parameters",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +121,6 @@ class _WhatsApp:
 
 def _content(message: Message) -> dict[str, Any]:
     options, text = message.options, message.text or ""
-    for name, instead in _NOT_HERE.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had here: {instead}")
     asked = [name for name in _KINDS if name in options]
     if len(asked) > 1:
         raise BadNotification(f"options.{asked[0]} and options.{asked[1]} are two messages: insert a row for each")
