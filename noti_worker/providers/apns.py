@@ -33,6 +33,8 @@ RULES = (
     Rule("apns.bad_token", Kind.DEAD, Scope.RECIPIENT, code="BadDeviceToken"),
     # A wrong topic must not make an end of every token.
     Rule("apns.other_topic", Kind.CONFIG, Scope.RECIPIENT, code="DeviceTokenNotForTopic"),
+    # A topic is the account's, never a message's: it must not fail all that waits.
+    Rule("apns.topic", Kind.CONFIG, Scope.ACCOUNT, code="BadTopic|MissingTopic|TopicDisallowed"),
     Rule("apns.expired_login", Kind.TRANSIENT, Scope.ACCOUNT, code="ExpiredProviderToken"),
     Rule("apns.login_refused", Kind.CONFIG, Scope.ACCOUNT, status="403"),
     Rule("apns.too_many_logins", Kind.CONFIG, Scope.ACCOUNT, code="TooManyProviderTokenUpdates", wait=1200.0),
