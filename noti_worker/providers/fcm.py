@@ -65,6 +65,7 @@ _BEFORE_ITS_END = timedelta(minutes=1)
 _PATIENCE = 10.0  # seconds for which a send waits for the token that another one is fetching
 
 _ERROR_CODE = "|".join(f"error.details.{number}.errorCode" for number in range(6)) + "|error.status"
+_APPLES = frozenset({"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"})  # 401, and about the key that Apple gave
 _FIELD = "|".join(f"error.details.{number}.fieldViolations.0.field" for number in range(6))
 
 
@@ -138,25 +139,28 @@ class _Fcm:
         self._lock = Lock()  # held by the one send that fetches a token
         self._token: tuple[str, datetime] | None = None  # and until when it is used
 
-    def request(self, message: Message) -> "Request | Steps":
-        body = as_json({"message": _written(message, self._now())})
-        token = self._held()
-        return self._send(token, body) if token else self._after_login(body)
+    def request(self, message: Message) -> "Steps":
+        return self._steps(as_json({"message": _written(message, self._now())}))
 
     def read(self, reply: Reply) -> Said:
         hidden = (_recipient(reply.request),)
         said = read_json(reply, id="name", code=_ERROR_CODE, words="error.message", hidden=hidden)
         if violated := read_json(reply, code=_FIELD, hidden=hidden).code:
             said = replace(said, code=f"{said.code} {violated}".strip()[:100])
-        if reply.status == 401 and said.code not in {"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"}:
-            self._drop(reply.request.headers["authorization"].removeprefix("Bearer "))
+        self._refused(reply)  # even a new one: the next try shall not begin with it
         return replace(said, id=said.id.rpartition("/")[2] if said.id else None)
 
     def _send(self, token: str, body: bytes) -> Request:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         return Request("POST", self._url, headers, body)
 
-    def _after_login(self, body: bytes) -> "Steps":
+    def _steps(self, body: bytes) -> "Steps":
+        """Send with the token that is held, else log in first; also when that token is not taken any more."""
+        held = self._held()
+        if held is not None:
+            reply = yield self._send(held, body)
+            if not self._refused(reply):
+                return None
         if not self._lock.acquire(timeout=_PATIENCE):
             return Said("auth", code="timeout", error="another send was still fetching the access token")
         try:
@@ -175,11 +179,14 @@ class _Fcm:
         held = self._token
         return held[0] if held is not None and self._now() < held[1] else None
 
-    def _drop(self, token: str) -> None:
-        """Forget a token that was refused, unless another took its place meanwhile."""
+    def _refused(self, reply: Reply) -> bool:
+        """Tell whether our token was refused; it is forgotten then, unless another took its place meanwhile."""
+        if reply.status != 401 or read_json(reply, code=_ERROR_CODE).code in _APPLES:
+            return False
         held = self._token
-        if held is not None and held[0] == token:
+        if held is not None and reply.request.headers["authorization"] == f"Bearer {held[0]}":
             self._token = None
+        return True
 
     def _keep(self, reply: Reply) -> str | None:
         """The token of an answer, remembered until a minute before its end; None when there is none in it."""
