@@ -39,6 +39,7 @@ SDK_OF: dict[str, set[str]] = {
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
     "fcm": {"cryptography"},
+    "twilio": {"twilio"},
     "webpush": {"cryptography"},
 }
 """A provider's own SDK, by file; those that need none are not named."""

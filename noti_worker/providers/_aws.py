@@ -1,7 +1,6 @@
 """What the services of Amazon share: credentials, addresses and signatures, and the errors that all of them know.
 
-botocore finds credentials and signs; the request itself goes over our own transport, since its own tries several times
-and cannot tell "never sent" from "answer lost". It is loaded when an account is built: it costs 100 ms.
+botocore finds credentials and addresses, and signs. It is loaded when an account is built: it costs 100 ms.
 """
 
 import re

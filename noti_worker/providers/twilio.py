@@ -4,7 +4,6 @@ import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape, quoteattr
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -197,6 +196,8 @@ class _Twilio:
         raise BadNotification(f"the account has no sender for {message.channel}: add a phone number to its `from`")
 
     def _twiml(self, message: Message) -> str:
+        from twilio.twiml.voice_response import VoiceResponse
+
         text = message.text or ""
         if not text.strip():
             raise BadNotification("the text is empty: a call needs a body to read aloud")
@@ -205,9 +206,9 @@ class _Twilio:
         language = message.options.get("language", self._settings.language)
         if language is not None and not _LANGUAGE.fullmatch(language):
             raise BadNotification("options.language is no language: write it like de-DE")
-        chosen = {"language": language, "voice": message.options.get("voice", self._settings.voice)}
-        said = "".join(f" {name}={quoteattr(value)}" for name, value in chosen.items() if value is not None)
-        twiml = f"<Response><Say{said}>{escape(text)}</Say></Response>"
+        response = VoiceResponse()
+        response.say(text, language=language, voice=message.options.get("voice", self._settings.voice))
+        twiml: str = response.to_xml(xml_declaration=False)
         if len(twiml) > LONGEST_TWIML:
             raise BadNotification(
                 f"the call takes {len(twiml)} characters of instructions, and Twilio {LONGEST_TWIML}: shorten the text"

@@ -249,7 +249,7 @@ class TestVoice:
     def test_the_row_chooses_language_and_voice(self, server: ApiServer) -> None:
         send(server, to(Channel.VOICE, "Hi", language="fr-FR", voice='x" loop="0'), voice="man", language="de-DE")
         twiml = server.last.form()["Twiml"]
-        assert twiml == '<Response><Say language="fr-FR" voice=\'x" loop="0\'>Hi</Say></Response>'
+        assert twiml == '<Response><Say language="fr-FR" voice="x&quot; loop=&quot;0">Hi</Say></Response>'
         send(server, to(Channel.VOICE, "Hi"))
         assert server.last.form()["Twiml"] == "<Response><Say>Hi</Say></Response>"
 
