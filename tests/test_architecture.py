@@ -38,6 +38,7 @@ SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
+    "apprise": {"apprise"},
     "fcm": {"cryptography"},
     "webpush": {"cryptography"},
 }

@@ -46,6 +46,7 @@ SHAPED = {
     "TELEGRAM_BOT_TOKEN": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
     "PAGERDUTY_ROUTING_KEY": "e93facc04764012d7bfb002500d5d1a6",
     "OPSGENIE_API_KEY": "eb243592-faa2-4ba2-a551-1afdf565c889",
+    "APPRISE_URL": "zulip://noti-bot@example/ezl0H2LRbO6U3fSQ4vLTOGSaBhtaO2sc/{recipient}",
     "PUSHOVER_TOKEN": "azGDORePK8gMaC0QOYAMyEEuzJnyUi",
 }
 """Values of the examples whose providers know what theirs look like; all others are `SECRET`."""
