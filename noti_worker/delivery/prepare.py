@@ -31,7 +31,7 @@ from noti_worker.domain.notification import (
 from noti_worker.domain.options import INSTEAD_OF_BODY, read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
-from noti_worker.domain.ports import Accounts
+from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
@@ -56,6 +56,7 @@ class Preparation:
     routing: Routing
     renderer: Renders
     safety: Safety
+    numbers: Numbers
     dice: Callable[[], float]
 
     def prepare(self, row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Message | Stop:
@@ -72,6 +73,8 @@ class Preparation:
             if account is None:
                 return self._closed(briefing, policy)
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            number = self.numbers.international(row.channel, row.recipient)
+            row = row if number == row.recipient else replace(row, recipient=number)
             content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
             wanted = options.pop("attachments", ())

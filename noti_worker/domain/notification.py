@@ -23,6 +23,10 @@ class Channel(StrEnum):
     IN_APP = "in_app"
 
 
+BY_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+"""The channels that reach a phone number."""
+
+
 class Priority(StrEnum):
     """Urgent first; ageing lets an old `low` row rise."""
 

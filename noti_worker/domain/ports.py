@@ -84,6 +84,17 @@ class Accounts(Protocol):
         ...
 
 
+class Numbers(Protocol):
+    """Reads phone numbers as people write them."""
+
+    def international(self, channel: Channel, recipient: str) -> str:
+        """The number in the international form, + and digits; as it is where the channel reaches none.
+
+        Raises BadNotification when it can be no number of where it is dialled.
+        """
+        ...
+
+
 class Steers(Protocol):
     """What is closed just now; see `closures`. Used by several threads at once."""
 
