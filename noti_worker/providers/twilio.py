@@ -3,8 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
@@ -18,7 +17,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, media_url, sender_of
+from noti_worker.providers._sms import Sms, as_sms, check_senders, counted, form, media_url, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -162,24 +161,20 @@ class _Twilio:
             "accept": "application/json",
         }
 
-    def request(self, message: Message) -> Steps:
-        told: dict[str, Any] = {}
+    def request(self, message: Message) -> Request | Steps:
+        sms: Sms | None = None
         if message.channel is Channel.VOICE:
             what, fields = "Calls", {"Twiml": self._twiml(message)}
         elif message.channel is Channel.WHATSAPP:
             what, fields = "Messages", _whatsapp(message)
         else:
             sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
-            told = sms.told
             what, fields = "Messages", {"Body": _body(sms.text)}
         fields = {**self._ends(message), **fields}
         if self._settings.status_callback is not None:
             fields["StatusCallback"] = self._settings.status_callback
-        return self._sent(Request("POST", f"{self._url}/{what}.json", self._headers, form(fields)), told)
-
-    def _sent(self, request: Request, told: dict[str, Any]) -> Steps:
-        said = self.read((yield request))
-        return replace(said, response={**(said.response or {}), **told})
+        request = Request("POST", f"{self._url}/{what}.json", self._headers, form(fields))
+        return request if sms is None else counted(sms, request, self.read)
 
     def read(self, reply: Reply) -> Said:
         return read_json(
