@@ -4,7 +4,7 @@ import ast
 import importlib.util
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -237,7 +237,9 @@ def test_a_line_that_breaks_is_a_failure_without_a_reason(misbehaving_server: Mi
     assert len(misbehaving_server.received) == 1
 
 
-def test_what_was_left_behind_keeps_its_threads_and_no_more(misbehaving_server: MisbehavingServer) -> None:
+def test_what_was_left_behind_keeps_its_threads_and_no_more(
+    misbehaving_server: MisbehavingServer, wait_for: Callable[..., Any]
+) -> None:
     """With both threads at a server that trickles the third message is not begun; they come back when it ends."""
     port = misbehaving_server.port
     settings = apprise.Settings(Secret(f"json://127.0.0.1:{port}/{{recipient}}"))
@@ -245,6 +247,7 @@ def test_what_was_left_behind_keeps_its_threads_and_no_more(misbehaving_server: 
     trickled, fine = replace(MESSAGE, recipient="trickled-body"), replace(MESSAGE, recipient="ok")
     for _ in range(2):
         assert sender.send(trickled, 0.3).kind is Kind.UNCERTAIN
+    wait_for(lambda: len(misbehaving_server.received) == 2, timeout=60, what="both are under way")
     outcome = sender.send(fine, 0.3)
     assert (outcome.kind, outcome.offered, outcome.code) == (Kind.TRANSIENT, False, "busy")
     assert len(misbehaving_server.received) == 2
