@@ -68,9 +68,10 @@ class Preparation:
         if briefing.unreadable is not None:
             return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
         try:
-            account = self.routing.choose(row, briefing, route)
-            if account is None:
+            chosen = self.routing.choose(row, briefing, route)
+            if chosen is None:
                 return self._closed(briefing, policy)
+            account, choice = chosen
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
             content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
@@ -84,7 +85,7 @@ class Preparation:
             return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
-        message = _message(row, content, options, files, account)
+        message = _message(row, content, options, files, account, choice)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
@@ -104,6 +105,7 @@ def _message(
     options: Mapping[str, Any],
     files: tuple[Attachment, ...],
     account: str,
+    choice: str | None,
 ) -> Message:
     return Message(
         notification_id=row.notification_id,
@@ -119,6 +121,7 @@ def _message(
         options=options,
         attachments=files,
         traceparent=valid(row.traceparent),
+        choice=choice,
     )
 
 

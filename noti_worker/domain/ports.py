@@ -64,6 +64,10 @@ class Accounts(Protocol):
         """
         ...
 
+    def weighted(self, tenant_id: str, channel: Channel) -> bool:
+        """Tell whether accounts share the messages of the route by weights."""
+        ...
+
     def account(self, name: str) -> Account:
         """What is known of an account that a route names."""
         ...
