@@ -184,7 +184,8 @@ def scaling_table() -> str:
 
 def added(result: Result, to: Result, busy: float) -> Result:
     """The recorded run with the figures of a later one of some parts, which began at a load average of `busy`."""
-    note = f"; later and by itself: {result.machine['noti-worker']}, {result.rounds} rounds, load average before {busy:.1f}"
+    which = f"{result.machine['noti-worker']}, {result.rounds} rounds"
+    note = f"; later and by itself: {which}, load average before {busy:.1f}"
     parts = {name: replace(part, apart=note) for name, part in result.parts.items()}
     return replace(to, parts=to.parts | parts, samples={**to.samples, **result.samples})
 

@@ -1,4 +1,7 @@
-"""An HTTP server that takes everything and answers late: `python -m tests.bench.slow_server SECONDS` prints its port."""
+"""An HTTP server that takes everything and answers late.
+
+`python -m tests.bench.slow_server SECONDS` prints its port, and answers each request after so many seconds.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 class _Connection(asyncio.Protocol):
-    """One kept connection: each request is answered by itself, `seconds` after its last byte."""
+    """One kept connection: each request is answered by itself, `seconds` after it came."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -36,9 +39,7 @@ class _Connection(asyncio.Protocol):
 
 async def serve(seconds: float) -> None:
     """Listen on a free port of this machine until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(seconds), "127.0.0.1", 0, backlog=1024
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(seconds), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
