@@ -121,10 +121,12 @@ def _providers() -> str:
 
     def row(name: str) -> Sequence[str]:
         title = page_of(name).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        serves = sorted(providers.find(name).CHANNELS, key=order.index)
+        provider = providers.find(name)
+        serves = sorted(provider.CHANNELS, key=order.index)
         return (
             f"[`{name}`](providers/{name}.md)",
             "all" if serves == order else ", ".join(map(_code, serves)),
+            _code(getattr(provider, "EXTRA", "")),
             title,
         )
 
@@ -132,7 +134,7 @@ def _providers() -> str:
         serves = providers.find(name).CHANNELS
         return len(serves) > 3, min(map(order.index, serves)), name
 
-    return _table(("provider", "channels", "what it is"), map(row, sorted(own_providers(), key=place)))
+    return _table(("provider", "channels", "extra", "what it is"), map(row, sorted(own_providers(), key=place)))
 
 
 def _sandbox() -> str:
