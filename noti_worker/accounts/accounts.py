@@ -36,10 +36,6 @@ class Accounts:
         weights = self._weights.get(channel)
         return self.routes.get(channel, ()) if weights is None else weights.order(message_id)
 
-    def weighted(self, tenant_id: str, channel: Channel) -> bool:
-        """Tell whether accounts share the messages of the route by weights."""
-        return channel in self._weights
-
     def account(self, name: str) -> Account:
         """What is known of an account."""
         return self.accounts[name]

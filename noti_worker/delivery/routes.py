@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from noti_worker.domain.account import OrderByWeight
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
@@ -62,7 +63,7 @@ class Routing:
             return Choice.FAILOVER
         if account != route[0]:
             return Choice.CLOSED
-        return Choice.WEIGHT if self.accounts.weighted(row.tenant_id, row.channel) else None
+        return Choice.WEIGHT if isinstance(route, OrderByWeight) else None
 
     def goes_on(self, row: Notification, account: str) -> bool:
         """Tell whether a further account of the route may take the row that `account` did not send."""

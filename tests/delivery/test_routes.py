@@ -107,10 +107,11 @@ def test_each_choice_has_a_reason_but_that_of_the_first(
 
 def test_a_share_and_a_probe_are_reasons_too() -> None:
     accounts = some_accounts({name: Courier() for name in "ab"}, {Channel.EMAIL: {"a": 1, "b": 0}})
+    route = accounts.route("default", Channel.EMAIL, claimed().message_id)
     paused = Paused(frozenset)
-    assert Routing(accounts, paused).choose(claimed(), Briefing(), ("a", "b")) == ("a", Choice.WEIGHT)
+    assert Routing(accounts, paused).choose(claimed(), Briefing(), route) == ("a", Choice.WEIGHT)
     paused.troubled = paused.probes = frozenset("b")
-    assert Routing(accounts, paused).choose(claimed(), Briefing(), ("a", "b")) == ("b", Choice.PROBE)
+    assert Routing(accounts, paused).choose(claimed(), Briefing(), route) == ("b", Choice.PROBE)
 
 
 def test_a_route_goes_on_past_paused_accounts_and_names_others_in_any_place() -> None:
