@@ -69,9 +69,10 @@ class Preparation:
         if briefing.unreadable is not None:
             return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
         try:
-            account = self.routing.choose(row, briefing, route)
-            if account is None:
+            chosen = self.routing.choose(row, briefing, route)
+            if chosen is None:
                 return self._closed(briefing, policy)
+            account, choice = chosen
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
@@ -87,7 +88,7 @@ class Preparation:
             return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
-        message = _message(row, content, options, files, account)
+        message = _message(row, content, options, files, account, choice)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
@@ -107,6 +108,7 @@ def _message(
     options: Mapping[str, Any],
     files: tuple[Attachment, ...],
     account: str,
+    choice: str | None,
 ) -> Message:
     return Message(
         notification_id=row.notification_id,
@@ -122,6 +124,7 @@ def _message(
         options=options,
         attachments=files,
         traceparent=valid(row.traceparent),
+        choice=choice,
     )
 
 

@@ -170,6 +170,7 @@ class Message:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     traceparent: str | None = None
+    choice: str | None = None  # why this account; None for the first of its route
 
 
 @dataclass(frozen=True, slots=True)

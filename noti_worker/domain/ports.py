@@ -60,7 +60,8 @@ class Accounts(Protocol):
     def route(self, tenant_id: str, channel: Channel, message_id: UUID) -> Sequence[str]:
         """The accounts that send this message for the tenant, in failover order; empty when nobody does.
 
-        The same for each try: with weights the message decides where it begins, and nothing else.
+        The same for each try: with weights (then it is an OrderByWeight) the message decides where it begins, and
+        nothing else.
         """
         ...
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CHANNELS = frozenset({Channel.CHAT, Channel.PUSH})
 OPTIONS = CHAT_OPTIONS
+EXTRA = "apprise"
 
 RULES = (
     Rule("apprise.taken", Kind.OK, code="taken"),
@@ -72,7 +73,7 @@ class Settings:
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key, or the package that is missing."""
     if find_spec("apprise") is None:
-        raise ConfigurationError("apprise needs its library: pip install 'noti-worker[apprise]'")
+        raise ConfigurationError(f"apprise needs its library: pip install 'noti-worker[{EXTRA}]'")
     # They write URLs, tokens and content into their logs.
     log = logging.getLogger("apprise")
     log.addFilter(_without_words)
