@@ -52,14 +52,6 @@ class Sms:
     encoding: Encoding
     segments: int
 
-    def sent(self, asked: Request | Steps, read: Callable[[Reply], Said]) -> Steps:
-        """Send it; what it costs is recorded with the answer, which `read` reads. Steps send nothing, and say why."""
-        if not isinstance(asked, Request):
-            return (yield from asked)
-        said = read((yield asked))
-        told = {"segments": self.segments, "encoding": self.encoding}
-        return replace(said, response={**(said.response or {}), **told})
-
 
 def as_sms(text: str, most: int, *, plain: bool) -> Sms:
     """`text` as one SMS of at most `most` parts; `plain` turns typographic characters plain first.
@@ -74,6 +66,15 @@ def as_sms(text: str, most: int, *, plain: bool) -> Sms:
     if len(parts) > most:
         raise BadNotification(_too_long(encoding, len(parts), most, plain))
     return Sms(text, encoding, len(parts))
+
+
+def counted(sms: Sms, asked: Request | Steps, read: Callable[[Reply], Said]) -> Steps:
+    """Send the request of an SMS, and record with the try what it takes; steps send nothing, and say why."""
+    if not isinstance(asked, Request):
+        return (yield from asked)
+    said = read((yield asked))
+    told = {"segments": sms.segments, "encoding": sms.encoding}
+    return replace(said, response={**(said.response or {}), **told})
 
 
 def split(text: str) -> tuple[Encoding, list[str]]:

@@ -20,7 +20,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_found
 from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, form
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted, form
 from noti_worker.transport import Kit, Reply
 from noti_worker.transport.http import Steps
 
@@ -123,7 +123,7 @@ class _Sns:
                 f"{entry}.Value.DataType": kind,
                 f"{entry}.Value.StringValue": value,
             }
-        return sms.sent(self._aws.post("/", _FORM, form(fields)), self.read)
+        return counted(sms, self._aws.post("/", _FORM, form(fields)), self.read)
 
     def _attributes(self, wanted: str | None) -> Iterator[tuple[str, str, str]]:
         ours = self._settings

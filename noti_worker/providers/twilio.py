@@ -21,6 +21,7 @@ from noti_worker.providers._sms import (
     Sms,
     as_sms,
     check_senders,
+    counted,
     form,
     media_url,
     sender_of,
@@ -171,7 +172,7 @@ class _Twilio:
         if self._settings.status_callback is not None:
             fields["StatusCallback"] = self._settings.status_callback
         request = Request("POST", f"{self._url}/{what}.json", self._headers, form(fields))
-        return request if sms is None else sms.sent(request, self.read)
+        return request if sms is None else counted(sms, request, self.read)
 
     def read(self, reply: Reply) -> Said:
         return read_json(

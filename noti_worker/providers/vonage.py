@@ -17,7 +17,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, form, sender_of
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, form, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -100,7 +100,7 @@ class _Vonage:
             "type": "text" if sms.encoding == "gsm7" else "unicode",
             "client-ref": str(message.message_id),
         }
-        return sms.sent(Request("POST", self._url, self._headers, form(fields)), self.read)
+        return counted(sms, Request("POST", self._url, self._headers, form(fields)), self.read)
 
     def read(self, reply: Reply) -> Said:
         parts = _parts(reply.body)
