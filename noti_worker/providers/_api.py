@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -162,24 +162,29 @@ def asked_wait(reply: Reply, *, after: Iterable[str] = ("retry-after",), reset: 
     )
 
 
-def is_json(text: str | bytes, found: Callable[[Any], None] = lambda _: None) -> bool:
-    """Tell whether a text is JSON as the standard has it: NaN and Infinity are none. `found` is given the document."""
+def is_json(text: str | bytes) -> bool:
+    """Tell whether a text is JSON as the standard has it: NaN and Infinity are none."""
+    return _parsed(text, default=_NONE) is not _NONE
+
+
+def json_object(text: str | bytes) -> Mapping[str, Any]:
+    """The object that a text is in JSON; an empty one when it is anything else."""
+    document = _parsed(text)
+    return document if isinstance(document, Mapping) else {}
+
+
+_NONE = object()
+
+
+def _parsed(text: str | bytes, default: Any = None) -> Any:
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        return False
-    found(document)
-    return True
+        return default
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
-
-
-def _parsed(body: bytes) -> Any:
-    documents: list[Any] = []
-    is_json(body, documents.append)
-    return documents[0] if documents else None
 
 
 def _at(document: Any, paths: str) -> str:

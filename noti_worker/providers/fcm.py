@@ -17,7 +17,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json, read_url
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json, read_url
 from noti_worker.providers._push import as_json, is_urgent, signed_token, topic
 from noti_worker.transport import Kit, Reply, Request
 
@@ -111,11 +111,10 @@ def _read_account(file: Secret) -> _Account:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    documents: list[Any] = []
-    is_json(file.reveal(), documents.append)
-    if not documents or not isinstance(documents[0], Mapping):
+    document = json_object(file.reveal())
+    if not document:
         raise ConfigurationError("service_account is no JSON: give the whole file as the Firebase console wrote it")
-    found = {name: value for name, value in documents[0].items() if isinstance(value, str)}
+    found = {name: value for name, value in document.items() if isinstance(value, str)}
     if found.get("type") != "service_account":
         raise ConfigurationError("service_account is no service account's file: its type must be service_account")
     for name in ("client_email", "private_key", "token_uri"):
@@ -190,12 +189,9 @@ class _Fcm:
 
     def _keep(self, reply: Reply) -> str | None:
         """The token of an answer, remembered until a minute before its end; None when there is none in it."""
-        documents: list[Any] = []
-        is_json(reply.body, documents.append)
-        if reply.status != 200 or not documents or not isinstance(documents[0], Mapping):
-            return None
-        token, lasts = documents[0].get("access_token"), documents[0].get("expires_in")
-        if not isinstance(token, str) or not token:
+        document = json_object(reply.body)
+        token, lasts = document.get("access_token"), document.get("expires_in")
+        if reply.status != 200 or not isinstance(token, str) or not token:
             return None
         if isinstance(lasts, int | float) and 0 < lasts < 1e6:
             self._token = token, reply.at + timedelta(seconds=lasts) - _BEFORE_ITS_END

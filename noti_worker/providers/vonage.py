@@ -5,7 +5,6 @@ It answers 200 to nearly everything, and says of each part of an SMS by itself w
 
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -16,7 +15,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
 from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, form, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
@@ -117,9 +116,7 @@ class _Vonage:
 
 def _parts(body: bytes) -> list[str]:
     """What is said of each part, in their order."""
-    documents: list[Any] = []
-    is_json(body, documents.append)
-    messages = documents[0].get("messages") if documents and isinstance(documents[0], dict) else None
+    messages = json_object(body).get("messages")
     if not isinstance(messages, list):
         return []
     return [str(part.get("status", ""))[:4] if isinstance(part, dict) else "" for part in messages[:255]]

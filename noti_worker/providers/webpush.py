@@ -4,7 +4,7 @@ import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -15,7 +15,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import is_json, read_json, url_parts
+from noti_worker.providers._api import json_object, read_json, url_parts
 from noti_worker.providers._push import (
     as_json,
     base64url,
@@ -127,11 +127,9 @@ def _read_subscription(text: str) -> _Subscription:
     """Raise BadNotification that shows nothing of it."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    documents: list[Any] = []
-    is_json(text, documents.append)
-    found = documents[0] if documents else None
-    keys = found.get("keys") if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping) or not isinstance(keys, Mapping):
+    found = json_object(text)
+    keys = found.get("keys")
+    if not isinstance(keys, Mapping):
         raise BadNotification(
             'the recipient is no subscription: give what JSON.stringify(subscription) says, {"endpoint": …, "keys": …}'
         )

@@ -15,7 +15,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
 from noti_worker.providers._chat import post
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._sms import media_url
@@ -196,9 +196,7 @@ def _regained_in(usage: str) -> float:
 
     https://developers.facebook.com/docs/graph-api/overview/rate-limiting#headers-2
     """
-    found: list[Any] = []
-    is_json(usage, found.append)
-    accounts = found[0].values() if found and isinstance(found[0], dict) else ()
+    accounts = json_object(usage).values()
     uses = [use for account in accounts if isinstance(account, list) for use in account if isinstance(use, dict)]
     minutes = [use.get("estimated_time_to_regain_access") for use in uses]
     return max((60.0 * one for one in minutes if isinstance(one, int) and 0 < one < 100_000), default=0.0)
