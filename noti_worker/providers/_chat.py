@@ -1,6 +1,5 @@
 """What chats have in common: title, text and colour of a message, limits told in words, webhooks of one channel."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from noti_worker.domain.notification import Message
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._api import open_api, url_parts
+from noti_worker.providers._body import as_json
 from noti_worker.transport import Kit, Request
 
 if TYPE_CHECKING:
@@ -90,12 +90,9 @@ _NAME = re.compile(r"(?<![\w.+-])@(?=\w)")
 
 
 def post(url: str, document: Any, headers: Mapping[str, str] | None = None) -> Request:
-    """A document as JSON in UTF-8; raises BadNotification when it cannot be expressed in it."""
-    try:
-        body = json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BadNotification("the message holds a character that UTF-8 cannot express: remove it") from None
-    return Request("POST", url, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
+    """A document as JSON; raises BadNotification as `as_json` does."""
+    headers = {"content-type": "application/json; charset=utf-8", **(headers or {})}
+    return Request("POST", url, headers, as_json(document))
 
 
 def open_webhook(kit: Kit, translation: "Translation", webhook_url: Secret) -> Sender:

@@ -8,8 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from noti_worker.domain.errors import BadNotification
-
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _GRAVE = frozenset({"error", "critical"})
 
@@ -42,11 +40,3 @@ def signed_token(header: Mapping[str, str], claims: Mapping[str, Any], sign: Cal
     """A JSON Web Token (RFC 7519)."""
     head, body = (base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
     return f"{head}.{body}.{base64url(sign(f'{head}.{body}'.encode()))}"
-
-
-def as_json(document: Mapping[str, Any]) -> bytes:
-    """The document as it goes out; raises BadNotification when it holds what UTF-8 cannot express."""
-    try:
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        raise BadNotification("the message or its options hold a character that UTF-8 cannot express") from None

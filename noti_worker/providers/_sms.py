@@ -6,10 +6,9 @@ split into parts of 153 or 67, because each begins with six bytes that say how t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
-from urllib.parse import urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -151,11 +150,3 @@ def media_url(message: Message) -> str | None:
     if url_parts(url).scheme != "https" or " " in url:
         raise BadNotification("options.media_url is no URL that can be fetched: write https://HOST/PATH")
     return url
-
-
-def form(fields: Mapping[str, str]) -> bytes:
-    """The body of a request; raises BadNotification for half a surrogate pair."""
-    try:
-        return urlencode(fields).encode()
-    except UnicodeEncodeError:
-        raise BadNotification("the body holds a character that UTF-8 cannot express") from None

@@ -18,7 +18,8 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json, read_url
-from noti_worker.providers._push import as_json, is_urgent, signed_token, topic
+from noti_worker.providers._body import as_json
+from noti_worker.providers._push import is_urgent, signed_token, topic
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:

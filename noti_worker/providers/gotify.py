@@ -13,8 +13,8 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._body import as_json
 from noti_worker.providers._keys import read_token
-from noti_worker.providers._push import as_json
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})

@@ -16,8 +16,9 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._body import as_json
+from noti_worker.providers._chat import at_most
 from noti_worker.providers._keys import read_token
-from noti_worker.providers._push import as_json
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
@@ -91,8 +92,7 @@ def _written(message: Message) -> dict[str, Any]:
     if not _TOPIC.fullmatch(message.recipient):
         raise BadNotification("the recipient is no topic of ntfy: at most 64 letters, digits, - and _")
     text = message.text or ""
-    if (size := len(text.encode(errors="replace"))) > _LARGEST:
-        raise BadNotification(f"the body is {size} bytes, and ntfy takes {_LARGEST}: shorten it")
+    at_most(_LARGEST, len(text.encode(errors="replace")), "the body", "bytes")
     written: dict[str, Any] = {"topic": message.recipient, "message": text}
     found = {"title": message.subject, "click": options.get("click_url"), "attach": options.get("image")}
     written |= {name: value for name, value in found.items() if value}

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -14,6 +14,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
+from noti_worker.providers._body import form
 from noti_worker.providers._chat import at_most
 from noti_worker.providers._push import is_urgent
 from noti_worker.transport import Kit, Reply, Request
@@ -67,11 +68,7 @@ class _Pushover:
         self._api_url = api_url
 
     def request(self, message: Message) -> Request:
-        form = {"token": self._token.reveal(), "user": message.recipient, **_written(message)}
-        try:
-            body = urlencode(form).encode()
-        except UnicodeEncodeError:
-            raise BadNotification("the message holds a character that UTF-8 cannot express: remove it") from None
+        body = form({"token": self._token.reveal(), "user": message.recipient, **_written(message)})
         headers = {"content-type": "application/x-www-form-urlencoded"}
         return Request("POST", f"{self._api_url}/1/messages.json", headers, body)
 

@@ -20,7 +20,9 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_found
 from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted, form
+from noti_worker.providers._body import form
+from noti_worker.providers._chat import at_most
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted
 from noti_worker.transport import Kit, Reply
 from noti_worker.transport.http import Steps
 
@@ -111,10 +113,7 @@ class _Sns:
 
     def request(self, message: Message) -> Steps:
         sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
-        if len(sms.text) > _LONGEST:
-            raise BadNotification(
-                f"the text has {len(sms.text)} characters, and Amazon SNS takes {_LONGEST}: shorten it"
-            )
+        at_most(_LONGEST, len(sms.text), "the text")
         fields = {"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": message.recipient, "Message": sms.text}
         for number, (name, kind, value) in enumerate(self._attributes(message.options.get("from")), 1):
             entry = f"MessageAttributes.entry.{number}"

@@ -15,6 +15,8 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json, url_parts
+from noti_worker.providers._body import form
+from noti_worker.providers._chat import at_most
 from noti_worker.providers._sms import (
     MAX_SEGMENTS,
     PLAIN_CHARACTERS,
@@ -22,7 +24,6 @@ from noti_worker.providers._sms import (
     as_sms,
     check_senders,
     counted,
-    form,
     media_url,
     sender_of,
 )
@@ -218,8 +219,7 @@ class _Twilio:
 
 
 def _body(text: str) -> str:
-    if len(text) > LONGEST_BODY:
-        raise BadNotification(f"the text has {len(text)} characters, and Twilio takes {LONGEST_BODY}: shorten it")
+    at_most(LONGEST_BODY, len(text), "the text")
     return text
 
 

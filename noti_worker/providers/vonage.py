@@ -16,7 +16,8 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, form, sender_of
+from noti_worker.providers._body import form
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 

@@ -16,8 +16,8 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import json_object, read_json, url_parts
+from noti_worker.providers._body import as_json
 from noti_worker.providers._push import (
-    as_json,
     base64url,
     from_base64url,
     is_urgent,

@@ -16,7 +16,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
-from noti_worker.providers._chat import post
+from noti_worker.providers._chat import at_most, post
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._sms import media_url
 from noti_worker.transport import Kit, Reply, Request
@@ -136,8 +136,7 @@ def _content(message: Message) -> dict[str, Any]:
         return {"type": "location", "location": _location(options["location"], text)}
     if not text.strip():
         raise BadNotification("the text is empty: WhatsApp needs a body, options.template, media_url or location")
-    if len(text) > LONGEST_BODY:
-        raise BadNotification(f"the text has {len(text)} characters, and WhatsApp takes {LONGEST_BODY}: shorten it")
+    at_most(LONGEST_BODY, len(text), "the text")
     return {"type": "text", "text": {"preview_url": False, "body": text}}
 
 
@@ -174,10 +173,7 @@ def _media(url: str, kind: str | None, caption: str) -> dict[str, Any]:
     if caption.strip():
         if kind == "audio":
             raise BadNotification("the body cannot go with audio, which has no caption: leave it empty")
-        if len(caption) > LONGEST_CAPTION:
-            raise BadNotification(
-                f"the body has {len(caption)} characters, and a caption at WhatsApp {LONGEST_CAPTION}: shorten it"
-            )
+        at_most(LONGEST_CAPTION, len(caption), "the body, which is a caption,")
         file["caption"] = caption
     if kind == "document" and (name := unquote(urlsplit(url).path.rpartition("/")[2])):
         file["filename"] = name

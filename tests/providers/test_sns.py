@@ -218,7 +218,7 @@ def test_what_amazon_does_not_take_is_refused_before_it_is_sent(server: ApiServe
 def test_a_text_is_no_longer_than_amazon_takes_however_many_parts_are_allowed(server: ApiServer) -> None:
     outcome = send(replace(SMS, text="x" * 1601), account(server.url, max_segments=255))
     assert outcome.kind is Kind.PERMANENT
-    assert "1601 characters, and Amazon SNS takes 1600: shorten it" in (outcome.error or "")
+    assert "1601 characters, and the service takes 1600: shorten it" in (outcome.error or "")
     assert server.asked == []
 
 
