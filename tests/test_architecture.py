@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
+    "_push": {"cryptography"},
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
     "apprise": {"apprise"},

@@ -52,14 +52,21 @@ class Written:
     text: str
     colour: Colour | None
 
+    @property
+    def title_and_text(self) -> tuple[str, str]:
+        """For services that want a text: a title alone is one."""
+        return (self.title, self.text) if self.text else ("", self.title)
+
 
 def written(message: Message) -> Written:
-    """What a message says in a chat; raises BadNotification when it says nothing."""
+    """What a message says in a chat, or in a push; raises BadNotification when it says nothing."""
     if message.text is None and message.html is not None:
-        raise BadNotification("the message is only HTML, which a chat does not show: give it a body of plain text")
+        raise BadNotification("the message is only HTML, which the service does not show: give it a body of plain text")
     title, text = " ".join((message.subject or "").split()), (message.text or "").strip()
     if not title and not text:
-        raise BadNotification("the message is empty, and a chat takes none without text: give it a subject or a body")
+        raise BadNotification(
+            "the message is empty, and the service takes none without text: give it a subject or a body"
+        )
     severity = message.options.get("severity")
     return Written(title, text, COLOURS[severity] if severity else None)
 

@@ -6,7 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _GRAVE = frozenset({"error", "critical"})
@@ -34,6 +37,16 @@ def from_base64url(text: str) -> bytes:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def es256(key: "EllipticCurvePrivateKey", content: bytes) -> bytes:
+    """The signature of a key of the curve P-256 as two numbers of 32 bytes (RFC 7518, 3.4)."""
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    pair = decode_dss_signature(key.sign(content, ECDSA(SHA256())))
+    return b"".join(number.to_bytes(32, "big") for number in pair)
 
 
 def signed_token(header: Mapping[str, str], claims: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, read_json, read_url
 from noti_worker.providers._body import as_json
-from noti_worker.providers._push import is_urgent, signed_token
+from noti_worker.providers._push import es256, is_urgent, signed_token
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class _Login:
             if self._made_at is None or abs(now - self._made_at) >= _RENEWED_AFTER:
                 header = {"alg": "ES256", "kid": self._key_id}
                 claims = {"iss": self._team_id, "iat": int(now.timestamp())}
-                self._token, self._made_at = signed_token(header, claims, self._sign), now
+                self._token, self._made_at = signed_token(header, claims, partial(es256, self._key)), now
             return self._token
 
     def drop(self, token: str, now: datetime) -> bool:
@@ -141,14 +142,6 @@ class _Login:
                 return False
             self._made_at = None
             return True
-
-    def _sign(self, content: bytes) -> bytes:
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        pair = decode_dss_signature(self._key.sign(content, ECDSA(SHA256())))
-        return b"".join(number.to_bytes(32, "big") for number in pair)
 
 
 class _Apns:

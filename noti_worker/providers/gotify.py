@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PUSH_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
@@ -14,6 +14,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._body import as_json
+from noti_worker.providers._chat import written
 from noti_worker.providers._keys import read_token
 from noti_worker.transport import Kit, Reply, Request
 
@@ -53,7 +54,7 @@ class _Gotify:
 
     def request(self, message: Message) -> Request:
         headers = {"content-type": "application/json", "x-gotify-key": self._token}
-        return Request("POST", f"{self._url}/message", headers, as_json(_written(message)))
+        return Request("POST", f"{self._url}/message", headers, as_json(_document(message)))
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="id", words="errorDescription|error")
@@ -64,14 +65,10 @@ class _Gotify:
         return replace(said, words="", response={"status": reply.status})  # it repeats the message
 
 
-def _written(message: Message) -> dict[str, Any]:
+def _document(message: Message) -> dict[str, Any]:
     """The message, and what apps read beside it (gotify.net/docs/msgextras)."""
     options = message.options
-    title, text = (message.subject or "").strip(), (message.text or "").strip()
-    if not title and not text:
-        raise BadNotification("the message is empty, and Gotify takes none without text: give it a body")
-    if not text:
-        title, text = "", title
+    title, text = written(message).title_and_text
     own: dict[str, Any] = {"message_id": str(message.message_id)}
     if "data" in options:
         own["data"] = dict(options["data"])
@@ -83,9 +80,9 @@ def _written(message: Message) -> dict[str, Any]:
         shown["bigImageUrl"] = options["image"]
     if shown:
         extras["client::notification"] = shown
-    written: dict[str, Any] = {"message": text, "extras": extras}
+    document: dict[str, Any] = {"message": text, "extras": extras}
     if title:
-        written["title"] = title
+        document["title"] = title
     if "severity" in options:
-        written["priority"] = _PRIORITIES[options["severity"]]
-    return written
+        document["priority"] = _PRIORITIES[options["severity"]]
+    return document

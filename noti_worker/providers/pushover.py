@@ -15,7 +15,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
 from noti_worker.providers._body import form
-from noti_worker.providers._chat import at_most
+from noti_worker.providers._chat import at_most, written
 from noti_worker.providers._push import is_urgent
 from noti_worker.transport import Kit, Reply, Request
 
@@ -68,7 +68,7 @@ class _Pushover:
         self._api_url = api_url
 
     def request(self, message: Message) -> Request:
-        body = form({"token": self._token.reveal(), "user": message.recipient, **_written(message)})
+        body = form({"token": self._token.reveal(), "user": message.recipient, **_fields(message)})
         headers = {"content-type": "application/x-www-form-urlencoded"}
         return Request("POST", f"{self._api_url}/1/messages.json", headers, body)
 
@@ -88,18 +88,14 @@ class _Pushover:
         return replace(said, hint=asked_wait(reply, reset=(_RESET,))) if used_up else said
 
 
-def _written(message: Message) -> dict[str, str]:
-    """The fields of a message (pushover.net/api#messages)."""
+def _fields(message: Message) -> dict[str, str]:
+    """What makes up a message (pushover.net/api#messages)."""
     options = message.options
     if options.get("ttl") == 0:
         raise BadNotification("options.ttl is 0, and Pushover keeps a message for a second at least: leave it out")
     if not _KEY.fullmatch(message.recipient):
         raise BadNotification("the recipient is no key of a user or group of Pushover: 30 letters and digits")
-    title, text = (message.subject or "").strip(), (message.text or "").strip()
-    if not title and not text:
-        raise BadNotification("the message is empty, and Pushover takes none without text: give it a body")
-    if not text:
-        title, text = "", title
+    title, text = written(message).title_and_text
     url = options.get("click_url", "")
     at_most(_LONGEST_TITLE, len(title), "the subject")
     at_most(_LONGEST_MESSAGE, len(text), "the body")

@@ -4,6 +4,7 @@ import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
@@ -19,6 +20,7 @@ from noti_worker.providers._api import json_object, read_json, url_parts
 from noti_worker.providers._body import as_json
 from noti_worker.providers._push import (
     base64url,
+    es256,
     from_base64url,
     is_urgent,
     signed_token,
@@ -189,16 +191,8 @@ class _WebPush:
         return replace(said, id=Veil(reply.request, (token,), secret_path=True).over(number)[:200] or None)
 
     def _token(self, origin: str) -> str:
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        def sign(content: bytes) -> bytes:
-            r, s = decode_dss_signature(self._key.sign(content, ECDSA(SHA256())))
-            return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
         claims = {"aud": origin, "exp": int(self._now().timestamp()) + _TOKEN_LASTS, "sub": self._subject}
-        return signed_token({"typ": "JWT", "alg": "ES256"}, claims, sign)
+        return signed_token({"typ": "JWT", "alg": "ES256"}, claims, partial(es256, self._key))
 
 
 def _content(message: Message) -> bytes:

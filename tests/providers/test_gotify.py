@@ -134,7 +134,7 @@ def test_a_subject_alone_is_the_message(server: ApiServer, sender: Judged) -> No
     ("changes", "words"),
     [
         ({"subject": None, "text": " "}, "empty"),
-        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "empty"),
+        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "only HTML"),
         ({"text": "\ud800"}, "UTF-8"),
     ],
 )

@@ -130,7 +130,7 @@ def test_the_end_of_the_month_is_no_wish_while_something_remains(server: ApiServ
         ({"subject": "x" * 251}, "the subject has 251 characters.*250"),
         ({"text": "x" * 1025}, "the body has 1025 characters.*1024"),
         ({"subject": None, "text": " "}, "empty"),
-        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "empty"),
+        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "only HTML"),
         ({"text": "\ud800"}, "UTF-8"),
     ],
 )
