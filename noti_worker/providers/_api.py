@@ -77,7 +77,7 @@ def url_parts(url: str) -> SplitResult:
     """The parts of a URL of HTTP; all empty when it is none, or holds a login."""
     with suppress(ValueError):
         parts = urlsplit(url)
-        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.username:
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and "@" not in parts.netloc:
             return parts
     return urlsplit("")
 
