@@ -14,7 +14,7 @@ def preview(
     row: Notification, briefing: Briefing, accounts: Accounts, renderer: Renders, safety: Safety
 ) -> Message | Stop:
     """The message that would go out, or why none would."""
-    preparation = Preparation(accounts, Routing(accounts, _Open()), renderer, safety, lambda: 0.5)
+    preparation = Preparation(accounts, Routing(accounts, _Open(), _Unlimited()), renderer, safety, lambda: 0.5)
     return preparation.prepare(row, briefing, Policy(), row.claimed_at)
 
 
@@ -29,3 +29,13 @@ class _Open:
 
     def closed_accounts(self, tenant_id: str) -> Collection[str]:
         return ()
+
+
+class _Unlimited:
+    """Port Allows: nothing is sent."""
+
+    def spent(self, account: str) -> bool:
+        return False
+
+    def spend(self, row: Notification, account: str) -> bool:
+        return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
-from noti_worker.domain.ports import Accounts, Steers
+from noti_worker.domain.ports import Accounts, Allows, Steers
 
 _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 # `lost` is the kind of a claim whose worker vanished: as ambiguous as a lost answer.
@@ -15,10 +15,11 @@ _PERHAPS_SENT = frozenset({Kind.UNCERTAIN, "lost"})
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Chooses accounts; those that are closed leave their routes for now."""
+    """Chooses accounts; those that are closed, or have nothing left just now, leave their routes for now."""
 
     accounts: Accounts
     steering: Steers
+    allowance: Allows
 
     def choose(self, row: Notification, briefing: Briefing, route: Sequence[str]) -> str | None:
         """The account of the next try; None when it is closed and no other may take its place.
@@ -35,6 +36,8 @@ class Routing:
                 if account in probes and account not in closed:
                     return account
         left = open_accounts(accounts, closed, self.steering.troubled)
+        if last is None and len(left) > 1:
+            left = [account for account in left if not self.allowance.spent(account)] or left
         return next_account(left, briefing) if left else None
 
     def goes_on(self, row: Notification, account: str) -> bool:

@@ -1,6 +1,7 @@
 """The worker's loop: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import timedelta
 
@@ -57,6 +58,7 @@ class Rounds:
         self._heartbeat = heartbeat
         self._steering = steering
         self._circuits = circuits
+        self._allowance = context.allowance
         self._clock = context.clock
         self._refusals = context.refusals
         self.returns = Returns(context, doors.records, in_flight)
@@ -116,10 +118,12 @@ class Rounds:
         if not self._refusals.records:
             return self._rehearse()
         hungry: list[Pool] = []  # more may wait for them
+        self._allowance.begin()
         for channel, pool in self._pools.items():
             want = self._refusals.most(channel, pool.want)
             if self._claim(channel, pool, want) if want > 0 else pool.want == 0 and pool.free > 0:
                 hungry.append(pool)
+        self._allowance.settle(self._steering.routes, self._in_flight.rows)
         self._retrials.run(self._steering, self._in_flight, self.suspects)
         self.suspects.search()
         if self._scanner.more and not hungry:
@@ -135,6 +139,7 @@ class Rounds:
         now = self._clock.monotonic()
         with self._refusals.whether(STEER):
             closures = self._doors.closures.closures()
+            self._allowance.learn()
         if self._steering.learn(closures, now):
             self._scanner.forget_floors()  # what was passed over while it was closed lies before them
             self._context.observer.on(Steered(closures.all))
@@ -158,8 +163,14 @@ class Rounds:
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait. What is refused to one is not refused to the others."""
+        hand, closed = self._in_flight.rows, self._steering.closed_accounts("")
+        want = self._allowance.most(channel, want, self._steering.routes, closed, hand)
+
+        def room(tenants: AbstractSet[str]) -> Mapping[str, int]:
+            return self._allowance.room(channel, tenants, pool.room(tenants), want, hand)
+
         try:
-            ask = self._scanner.ask(channel, want, pool.room)
+            ask = self._scanner.ask(channel, want, room)
         except DatabaseRefused as error:
             self._refusals.cannot(CLAIM, str(error), channel)
             return False
@@ -194,6 +205,8 @@ class Rounds:
         if any(pool.free > 0 for pool in hungry):
             return PATIENCE
         pause = self._context.pace.poll_interval * (EARLIEST + 0.2 * self._context.dice())
+        if (allowed := self._allowance.pause) is not None:
+            pause = min(pause, allowed)
         if self._steering.closures or len(self._in_flight):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
         if self._scanner.heads or self._steering.closures:

@@ -8,7 +8,7 @@ from noti_worker.delivery.routes import Routing, accounts_for, has_later, next_a
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing
 from noti_worker.domain.outcome import Kind
-from tests.delivery.fakes import Courier, Paused, some_accounts
+from tests.delivery.fakes import Courier, Paused, Purse, some_accounts
 from tests.domain.rows import claimed
 
 ROUTE = ("relay", "spare", "ses")
@@ -75,7 +75,7 @@ def test_paused_accounts_leave_the_route() -> None:
 
 
 def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
-    routing = Routing(some_accounts({"a": Courier(), "b": Courier()}), Paused(lambda: {"a"}))
+    routing = Routing(some_accounts({"a": Courier(), "b": Courier()}), Paused(lambda: {"a"}), Purse())
     for kind, chosen in ((Kind.UNCERTAIN, None), ("lost", None), (Kind.TRANSIENT, "b")):
         assert routing.choose(claimed(), Briefing(last_account="a", last_kind=kind), ("a", "b")) == chosen
     assert routing.choose(claimed(), Briefing(last_account="b", last_kind=Kind.UNCERTAIN), ("a", "b")) == "b"
@@ -83,8 +83,8 @@ def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
 
 def test_a_route_goes_on_past_paused_accounts_and_names_others_in_any_place() -> None:
     accounts = some_accounts({name: Courier() for name in "abc"})
-    assert Routing(accounts, Paused(lambda: {"b"})).goes_on(claimed(), "a")
-    assert not Routing(accounts, Paused(lambda: {"c"})).goes_on(claimed(), "b")
-    assert Routing(accounts, Paused(lambda: {"c"})).has_another(claimed(), "b")
-    assert not Routing(accounts, Paused(lambda: {"a", "c"})).has_another(claimed(), "b")
-    assert not Routing(accounts, Paused(frozenset)).has_another(claimed(provider="b"), "b")
+    assert Routing(accounts, Paused(lambda: {"b"}), Purse()).goes_on(claimed(), "a")
+    assert not Routing(accounts, Paused(lambda: {"c"}), Purse()).goes_on(claimed(), "b")
+    assert Routing(accounts, Paused(lambda: {"c"}), Purse()).has_another(claimed(), "b")
+    assert not Routing(accounts, Paused(lambda: {"a", "c"}), Purse()).has_another(claimed(), "b")
+    assert not Routing(accounts, Paused(frozenset), Purse()).has_another(claimed(provider="b"), "b")

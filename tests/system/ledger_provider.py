@@ -6,6 +6,7 @@ the process, `hungry…` takes 400 MB, `slow…` 0.3 s, `slower…` 1 s. Else th
 
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,4 +68,4 @@ class _Ledger:
     def _write(self, what: str, message: Message) -> None:
         # One write of one line to a file opened for appending: several workers may do so at a time.
         with self._lock, self._book.open("a") as book:
-            book.write(f"{what}\t{message.account}\t{message.message_id}\t{message.recipient}\n")
+            book.write(f"{what}\t{message.account}\t{message.message_id}\t{message.recipient}\t{time.monotonic()}\n")

@@ -1,0 +1,3 @@
+DROP TABLE noti.buckets;
+DROP TABLE noti.limits_revision;
+DROP TABLE noti.limits;
