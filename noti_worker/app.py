@@ -137,7 +137,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         queue = stack.enter_context(closing(PostgresQueue(database)))
         limits = stack.enter_context(closing(PostgresLimits(database, queue.claims)))
         refusals = Refusals(clock, observers)
-        steering, allowance = Steering({}), Allowance(clock, limits, refusals)
+        steering, allowance = Steering({}), Allowance(clock, limits, refusals, observers)
         reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, allowance, metrics)
         reading = reader.commit(reader.read(settings))
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)

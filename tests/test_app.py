@@ -146,7 +146,7 @@ class Desk(House):
         renderer = Renderer(self.metrics)
         self.opened.callback(renderer.close)
         clock = DatabaseClock()
-        self.allowance = Allowance(clock, FakeStore(clock), Refusals(clock, self.metrics))
+        self.allowance = Allowance(clock, FakeStore(clock), Refusals(clock, self.metrics), self.metrics)
         self.reader = Reader(Kit(lambda: NOW), renderer, clock, None, self.steering, self.allowance, self.metrics)
         monkeypatch.setattr(sandbox, "build", self._build)
 

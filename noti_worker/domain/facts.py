@@ -245,6 +245,16 @@ class CircuitClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Slowed:
+    """A provider found us too fast: of its rate the limit has the part `pace` left, and nothing for `seconds`."""
+
+    scope: str
+    name: str
+    pace: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -277,5 +287,6 @@ Fact = (
     | Steered
     | CircuitOpened
     | CircuitClosed
+    | Slowed
     | Trouble
 )

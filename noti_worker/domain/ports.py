@@ -280,6 +280,10 @@ class LimitStore(Protocol):
         """Take up to so many of each, or give back where that is negative."""
         ...
 
+    def slow_down(self, limit: Limit, hold: float) -> float | None:
+        """Halve the rate of a bucket that was taken from, and grant nothing for `hold` seconds; gives what is left."""
+        ...
+
 
 class Leases(Protocol):
     """What keeps claimed rows ours, and the dispatch mark of rows that must not be sent twice."""

@@ -63,6 +63,7 @@ NUMBERS = frozenset(
         "in_flight",
         "left",
         "notification_id",
+        "pace",
         "released",
         "rows",
         "seconds",

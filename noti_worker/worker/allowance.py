@@ -7,9 +7,11 @@ from collections.abc import Set as AbstractSet
 
 from noti_worker.domain.closures import Route
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
-from noti_worker.domain.limits import ACCOUNT, Limit, Limits
+from noti_worker.domain.facts import Result, Slowed
+from noti_worker.domain.limits import ACCOUNT, RATE, Limit, Limits
 from noti_worker.domain.notification import Channel, Notification
-from noti_worker.domain.ports import Clock, Grant, LimitStore
+from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.ports import Clock, Grant, LimitStore, Observer
 from noti_worker.worker.inflight import Claim
 from noti_worker.worker.refusals import ALLOW, Refusals
 
@@ -53,11 +55,12 @@ class _Purse:
 class Allowance:
     """What is left of rates to this worker. The loop takes and gives back; the sender threads spend."""
 
-    def __init__(self, clock: Clock, store: LimitStore, refusals: Refusals) -> None:
+    def __init__(self, clock: Clock, store: LimitStore, refusals: Refusals, observer: Observer) -> None:
         """Nothing is limited yet."""
         self._clock = clock
         self._store = store
         self._refusals = refusals
+        self._observer = observer
         self._lock = threading.Lock()
         self._configured: tuple[Limit, ...] = ()
         self._rows: Sequence[Limit] = ()
@@ -65,6 +68,7 @@ class Allowance:
         self._purses: dict[Limit, _Purse] = {}
         self._begun: set[tuple[int, int]] = set()  # rows in hand that have spent what they need
         self._next = float("inf")  # when a claim that was cut short may go on
+        self._slow: dict[Limit, float] = {}  # to be written: seconds in which nothing is to be sent
 
     def configure(self, limits: Iterable[Limit]) -> None:
         """Take over what the configuration says; limits of the same in the database go before it."""
@@ -77,6 +81,30 @@ class Allowance:
         if rows is not None:
             self._rows = rows
             self._combine()
+
+    def heard(self, result: Result) -> bool:
+        """Take note of an account that found us too fast; True when there is something to write at once."""
+        limit = slowed_by(result, self._limits) if self._limits else None
+        if limit is None or result.outcome is None:
+            return False
+        with self._lock:
+            self._slow[limit] = max(self._slow.get(limit, 0.0), result.outcome.retry_after or 0.0)
+        return True
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._slow)
+
+    def write(self) -> None:
+        """Slow what was found too fast. Raises DatabaseAway, DatabaseRefused; what is not written stays to be."""
+        for limit, seconds in list(self._slow.items()):
+            pace = self._store.slow_down(limit, seconds)
+            with self._lock:
+                self._slow.pop(limit, None)
+                self._purse(limit).lose()
+            if pace is not None:
+                self._observer.on(Slowed(limit.scope, limit.name, pace, seconds))
 
     def begin(self) -> None:
         """A round begins: so far nothing in it was cut short."""
@@ -240,6 +268,18 @@ class Allowance:
             self._limits = limits
             current = set(limits.by_key.values())
             self._purses = {limit: purse for limit, purse in self._purses.items() if limit in current}
+
+
+def slowed_by(result: Result, limits: Limits) -> Limit | None:
+    """The rate that an answer found too fast, if there is one."""
+    outcome = result.outcome
+    if outcome is None or outcome.kind is not Kind.THROTTLED or outcome.scope not in _OURS or result.account is None:
+        return None
+    return next((limit for limit in limits.of_account(result.account) if limit.period == RATE), None)
+
+
+_OURS = frozenset({Scope.ACCOUNT, Scope.PROVIDER, Scope.SENDER, Scope.DOMAIN})
+"""Not the one recipient: what concerns more messages than this one."""
 
 
 def _concerns(limit: Limit, tenant_id: str, channel: Channel, routes: Mapping[Channel, Route]) -> bool:

@@ -14,7 +14,7 @@ from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.pools import PATIENCE, Pool
-from noti_worker.worker.refusals import CIRCUITS, CLAIM, LOOK, PROBE, RECORD, SEE, STEER
+from noti_worker.worker.refusals import CIRCUITS, CLAIM, LOOK, PROBE, RECORD, SEE, SLOW, STEER
 from noti_worker.worker.retrials import Retrials
 from noti_worker.worker.returns import Returns
 from noti_worker.worker.scanner import EARLIEST, LaneScanner
@@ -99,7 +99,8 @@ class Rounds:
             if self._refusals.stopped(SEE) is not None:
                 return self._context.pace.poll_interval
             idle = not (self._scanner.heads or len(self._in_flight))
-            if self._circuits.pending or self._steering.due(self._clock.monotonic(), idle=idle):
+            news = self._circuits.pending or self._allowance.pending
+            if news or self._steering.due(self._clock.monotonic(), idle=idle):
                 self._steer()
             if self.suspects.present:
                 return self.suspects.run_alone()
@@ -144,6 +145,8 @@ class Rounds:
             self._scanner.forget_floors()  # what was passed over while it was closed lies before them
             self._context.observer.on(Steered(closures.all))
         self._circuits.written(known)
+        with suppress(DatabaseRefused), self._refusals.whether(SLOW):
+            self._allowance.write()
         with suppress(DatabaseRefused), self._refusals.whether(PROBE):
             if self._circuits.take():
                 self._scanner.forget_floors()

@@ -224,7 +224,7 @@ class Worker:
         news = self._circuits.heard(result)
         if self._recorder is not None:
             self._recorder.put(result)
-        if news:  # the loop has to write down what became of a circuit
+        if self._context.allowance.heard(result) or news:  # the loop has to write that down
             self._wake_up.call()
 
     def _flushed(self, results: Iterable[Result]) -> None:

@@ -23,7 +23,8 @@ from noti_worker.domain.closures import CIRCUIT, Closure
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe import log as module
-from noti_worker.observe.log import EVENTS, Libraries, Lines, LogObserver, configure
+from noti_worker.observe.lines import Lines
+from noti_worker.observe.log import EVENTS, Libraries, LogObserver, configure
 from tests.observe.facts import decided, notification, tried
 
 
@@ -157,6 +158,12 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
         ),
         (f.CircuitOpened("relay", "no login", 30.0), "error", "circuit_opened", {"account": "relay", "seconds": 30.0}),
         (f.CircuitClosed("relay"), "info", "circuit_closed", {"account": "relay"}),
+        (
+            f.Slowed("account", "relay", 0.5, 30.0),
+            "warning",
+            "limit_slowed",
+            {"what": "account relay", "pace": 0.5, "seconds": 30.0},
+        ),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
         (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),

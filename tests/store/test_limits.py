@@ -132,12 +132,12 @@ def test_a_bucket_that_is_slowed_has_half_its_rate_and_a_hundredth_more_each_sec
     store: Callable[[], PostgresLimits], connection: Connection
 ) -> None:
     limits, of = store(), limit(1000, 1000)
-    assert limits.slow(of, 0) is None  # nobody has taken from it
+    assert limits.slow_down(of, 0) is None  # nobody has taken from it
     limits.take({of: 1})
-    assert limits.slow(of, 0) == 0.5
-    assert limits.slow(of, 0) == 0.5  # answers of one second are one answer
+    assert limits.slow_down(of, 0) == 0.5
+    assert limits.slow_down(of, 0) == 0.5  # answers of one second are one answer
     connection.execute("UPDATE noti.buckets SET slowed_at = slowed_at - interval '10 seconds'")
-    pace = limits.slow(of, 0)
+    pace = limits.slow_down(of, 0)
     assert pace is not None
     assert 0.29 < pace < 0.35  # half of what it was then
     slowed = "UPDATE noti.buckets SET pace = 0.1, filled_at = clock_timestamp() - interval '1 s', slowed_at = "
@@ -153,12 +153,12 @@ def test_a_bucket_that_is_told_to_wait_grants_nothing_until_then(
     limits, of = store(), limit(100, 100)
     limits.take({of: 1})
     filled(connection, 100)
-    limits.slow(of, 60)
+    limits.slow_down(of, 60)
     grant = limits.take({of: 1})[of]
     assert grant.granted == 0
     assert grant.again_in is not None
     assert 59 < grant.again_in < 61
-    limits.slow(of, 1e9)
+    limits.slow_down(of, 1e9)
     again = limits.take({of: 1})[of].again_in
     assert again is not None
     assert again < 301

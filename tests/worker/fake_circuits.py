@@ -95,6 +95,11 @@ class FakeCircuits:
             grants[limit] = Grant(granted, limit.every if granted < want else None)
         return grants
 
+    def slow_down(self, limit: Limit, hold: float) -> float | None:
+        self._call("slow_down", (limit.name, hold))
+        self._refuse("slow_down", [])
+        return 0.5
+
     def asked(self, name: str) -> list[Any]:
         return [what for call, what in self.calls if call == name]
 

@@ -58,7 +58,7 @@ def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_i
     """What a part of a worker is given; its dice throw the middle."""
     outage = Outage(clock, observer, lambda: 0.5)
     refusals = Refusals(clock, observer)
-    allowance = Allowance(clock, FakeStore(clock), refusals)
+    allowance = Allowance(clock, FakeStore(clock), refusals, observer)
     return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, refusals, allowance, worker_id)
 
 

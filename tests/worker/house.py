@@ -54,7 +54,7 @@ class House:
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         shared = replace(context(self.clock, self.witness), dice=lambda: self.dice)
         self.outage, self.refusals = shared.outage, shared.refusals
-        self.allowance = Allowance(self.clock, self.store, self.refusals)
+        self.allowance = Allowance(self.clock, self.store, self.refusals, self.witness)
         shared = replace(shared, allowance=self.allowance)
         self.recorder = Recorder(shared, self.store, self.in_flight, lambda results: None)
         routes = Routes(self.store, tuple, self.witness)

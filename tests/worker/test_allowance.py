@@ -1,7 +1,12 @@
 """What a worker takes of its limits: as much as it can send, spent as it sends, given back where it does not."""
 
+from datetime import timedelta
+
+from noti_worker.domain.facts import Result, Slowed
+from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.limits import ACCOUNT, RATE, TENANT_CHANNEL, Limit
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import Channel, Status
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from tests.domain.rows import claimed
 from tests.worker.house import House, pass_time, unable
 
@@ -138,3 +143,39 @@ def test_where_the_database_refuses_to_say_nothing_limited_is_sent_and_it_is_tol
     house.rounds.poll()
     assert house.begun() == [1]
     assert unable(house) == {}
+
+
+def throttled(scope: Scope, retry_after: float | None = None, account: str = "relay") -> Result:
+    outcome = Outcome(Kind.THROTTLED, scope, retry_after=retry_after)
+    return Result(claimed(), Verdict(Status.RETRYING, "throttled", timedelta(1)), outcome, account=account)
+
+
+def test_an_account_that_finds_us_too_fast_is_slowed_once_and_what_was_taken_is_lost() -> None:
+    house = limited(relay=5)
+    house.store.add()
+    house.allowance.learn()
+    assert house.allowance.most(Channel.EMAIL, 2, house.steering.routes, frozenset(), list) == 2
+    assert house.allowance.heard(throttled(Scope.ACCOUNT, 30.0))
+    assert house.allowance.heard(throttled(Scope.SENDER))
+    assert not house.allowance.heard(throttled(Scope.RECIPIENT))  # says nothing of the others
+    assert not house.allowance.heard(throttled(Scope.ACCOUNT, account="unlimited"))
+    house.store.left["relay"] = 0
+    house.rounds.poll()
+    assert house.store.asked("slow_down") == [("relay", 30.0)]
+    assert house.witness.of(Slowed) == [Slowed("account", "relay", 0.5, 30.0)]
+    assert house.begun() == []
+    house.rounds.poll()
+    assert len(house.store.asked("slow_down")) == 1
+
+
+def test_a_slowing_that_was_refused_is_written_later() -> None:
+    house = limited(relay=5)
+    house.store.broken.add("slow_down")
+    house.allowance.learn()
+    house.allowance.heard(throttled(Scope.ACCOUNT))
+    house.rounds.poll()
+    assert "write how many may be sent" in unable(house)
+    house.store.broken.clear()
+    house.rounds.poll()
+    assert unable(house) == {}
+    assert house.witness.of(Slowed) != []

@@ -60,7 +60,7 @@ class PostgresLimits:
         granted = self._session.tuples(_ALLOW, asked)
         return {limits[place - 1]: Grant(tokens, again_in) for place, tokens, again_in in granted}
 
-    def slow(self, limit: Limit, hold: float) -> float | None:
+    def slow_down(self, limit: Limit, hold: float) -> float | None:
         """Halve the rate, and take nothing for `hold` seconds; gives the part of the rate that is left."""
         asked = {"scope": limit.scope, "tenant_id": limit.tenant_id, "name": limit.name, "hold": hold}
         pace: float | None = self._session.run(_SLOW, asked)[0]["pace"]
