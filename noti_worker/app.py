@@ -14,6 +14,8 @@ from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
 from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import EVERY as MODES_EVERY
 from noti_worker.chores.modes import TellModes
+from noti_worker.chores.quotas import EVERY as QUOTAS_EVERY
+from noti_worker.chores.quotas import WatchQuotas
 from noti_worker.chores.retention import EVERY as RETENTION_EVERY
 from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
@@ -152,7 +154,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 
         def begun(worker_id: int) -> None:
             tell = TellModes(lambda: reading.modes, observers)
-            stack.enter_context(_chores(worker_id, settings, database, tell, observers, metrics, worker.stop))
+            stack.enter_context(
+                _chores(worker_id, settings, database, tell, allowance, observers, metrics, worker.stop)
+            )
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
             nonlocal reading
@@ -218,6 +222,7 @@ def _chores(
     settings: Settings,
     database: Database,
     tell: TellModes,
+    allowance: Allowance,
     observers: Observers,
     metrics: MetricsObserver,
     stop: Stop,
@@ -230,6 +235,7 @@ def _chores(
     timetable = Timetable(
         {
             "gauges": (CountQueue(duties, session, metrics.show), GAUGES_EVERY),
+            "quotas": (WatchQuotas(duties, session, lambda: allowance.refuses), QUOTAS_EVERY),
             "departed": (ForgetDeparted(duties, session), DEPARTED_EVERY),
             "modes": (tell, MODES_EVERY),
             "retention": (retention, RETENTION_EVERY),

@@ -93,9 +93,19 @@ def test_a_rate_limits_its_account(file: Path) -> None:
     assert read(file, text, environ).accounts["a"].limits.of("a")[0].every == 60.0
 
 
+def test_an_account_warms_up_by_the_day(file: Path) -> None:
+    text = '[accounts.a]\nprovider = "p"\nwarmup = { start = 50, double_every = "36h" }'
+    assert read(file, text).accounts["a"].limits.of("a") == (Limit("account", "", "a", "day", 50, doubling=1.5),)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("warmup = 50", "accounts.a.warmup is 50: this is a table"),
+        ("warmup = { start = 50 }", "accounts.a.warmup.double_every: missing"),
+        ('warmup = { start = 0, double_every = "2d" }', "accounts.a.warmup.start is 0: allowed: from 1"),
+        ('warmup = { start = 5, double_every = "2m" }', "accounts.a.warmup.double_every is '2m': allowed: from 1h"),
+        ('warmup = { start = 5, double_every = "2d", max = 9 }', "accounts.a.warmup.max: no such setting"),
         ('rate = "fast"', "accounts.a.rate is 'fast': write a rate such as"),
         ("rate = 14", "accounts.a.rate is 14: write text in quotes"),
         ('rate = "0/s"', "accounts.a.rate is '0/s': write a rate such as"),

@@ -1,4 +1,4 @@
-"""How many may be sent: rates of accounts and of tenants' channels, in buckets that all workers share."""
+"""How many may be sent: rates and quotas of accounts and of tenants' channels, that all workers share."""
 
 from pathlib import Path
 
@@ -15,11 +15,20 @@ FUNCTIONS = (
     steps.replace("limit_pace", to=1, back=None),
     steps.replace("allow", to=1, back=None),
     steps.replace("slow", to=1, back=None),
+    steps.replace("watch_quotas", to=1, back=None),
     steps.replace("on_limit", to=1, back=None),
+    steps.replace("on_odd_limit", to=1, back=None),
+    steps.replace("on_insert", to=4, back=3),
+    steps.replace("allowance", to=1, back=None),
+    steps.replace("rate_words", to=1, back=None),
+    steps.replace("obstacle_limited", to=1, back=None),
+    steps.replace("obstacles", to=4, back=3),
 )
 
 TRIGGER = """\
-REVOKE EXECUTE ON FUNCTION noti.on_limit() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION noti.on_limit(), noti.on_odd_limit() FROM PUBLIC;
+CREATE TRIGGER limits_odd BEFORE INSERT OR UPDATE ON noti.limits
+  FOR EACH ROW EXECUTE FUNCTION noti.on_odd_limit();
 CREATE TRIGGER limits_change AFTER INSERT OR UPDATE OR DELETE ON noti.limits
   FOR EACH ROW EXECUTE FUNCTION noti.on_limit();
 """

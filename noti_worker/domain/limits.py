@@ -17,6 +17,10 @@ TENANT_CHANNEL = "tenant channel"
 RATE = ""
 """The period of a limit that is none of a calendar's: so many in a time, always."""
 
+DAY = "day"
+PERIODS = (DAY, "month")
+"""What quotas count by."""
+
 MOST = 1_000_000_000
 """No limit is higher: who wants more wants none."""
 
@@ -25,6 +29,7 @@ BURST = timedelta(milliseconds=100)
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _RATE = re.compile(r"([0-9]{1,10})/([0-9]{0,6})(ms|s|m|h|d)")
+_QUOTA = re.compile(r"([0-9]{1,10})/(day|month)")
 EXAMPLES = 'write a rate such as "14/s", "100/m" or "1/6s"'
 
 Key = tuple[str, str, str, str]
@@ -33,9 +38,10 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `amount` messages: every `every` seconds, at most `burst` of them at once; or in a `period`, by `zone`.
+    """At most `amount` messages: every `every` seconds, at most `burst` of them at once; or each `period` of a `zone`.
 
-    `scope` is an account or the channel of a tenant, called `name`.
+    `scope` is an account or the channel of a tenant, called `name`. A quota that grows has twice as much after so many
+    days (`doubling`), from its first on. One that `refuses` has what is inserted too much refused.
     """
 
     scope: str
@@ -46,6 +52,13 @@ class Limit:
     every: float = 0.0
     burst: int = 0
     zone: str = "UTC"
+    doubling: float | None = None
+    refuses: bool = False
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is so many in a time; else it is a quota."""
+        return self.period == RATE
 
     @property
     def key(self) -> Key:
@@ -67,6 +80,22 @@ def rate(text: str) -> tuple[int, timedelta]:
     if not 1 <= amount <= MOST or not timedelta(milliseconds=1) <= every <= timedelta(days=1):
         raise ValueError(f"{EXAMPLES}: at least 1, at most {MOST}, in a millisecond to a day")
     return amount, every
+
+
+def allowed(text: str) -> tuple[int, timedelta | None, str]:
+    """Read a rate, or a quota such as "1000/day" or "20000/month": the amount, and in which time or period.
+
+    Raises ValueError with words for a person.
+    """
+    match = _QUOTA.fullmatch(text)
+    if match is None:
+        try:
+            return *rate(text), RATE
+        except ValueError as error:
+            raise ValueError(f'{error}, or a quota such as "1000/day" or "20000/month"') from None
+    if not 1 <= int(match[1]) <= MOST:
+        raise ValueError(f"a quota has at least 1 and at most {MOST}; pause what is to send nothing")
+    return int(match[1]), None, match[2]
 
 
 def burst_of(amount: int, every: float) -> int:

@@ -263,10 +263,14 @@ class CircuitStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """So many may be sent; where that is less than was asked for, ask again in so many seconds."""
+    """So many may be sent; where that is less than was asked for, ask again in so many seconds.
+
+    `told` to whoever makes a quota `nearly` or wholly `spent`, once each.
+    """
 
     granted: int
     again_in: float | None = None
+    told: str | None = None
 
 
 class LimitStore(Protocol):
@@ -278,6 +282,10 @@ class LimitStore(Protocol):
 
     def take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:
         """Take up to so many of each, or give back where that is negative."""
+        ...
+
+    def reopen(self, accounts: Sequence[str]) -> None:
+        """Let these accounts be asked again whether their quotas are used up: how much they are, may have changed."""
         ...
 
     def slow_down(self, limit: Limit, hold: float) -> float | None:

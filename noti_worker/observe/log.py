@@ -9,7 +9,7 @@ from typing import Any, Protocol, TextIO
 
 import structlog
 
-from noti_worker.domain.closures import CIRCUIT, PAUSE
+from noti_worker.domain.closures import CIRCUIT, PAUSE, QUOTA
 from noti_worker.domain.facts import (
     Able,
     CircuitClosed,
@@ -23,6 +23,7 @@ from noti_worker.domain.facts import (
     Fenced,
     Finished,
     LeaseLost,
+    QuotaUsed,
     Recorded,
     Reloaded,
     ReloadRefused,
@@ -79,11 +80,14 @@ EVENTS: dict[str, str] = {
     " once a minute (warning)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
-    "paused": "other pauses or open circuits are in force than before: `pauses` and `circuits` list them (info)",
+    "paused": "other pauses, open circuits or spent quotas are in force than before: `pauses`, `circuits` and `quotas`"
+    " list them (info)",
     "circuit_opened": "an account is in trouble: no message is tried through it for `seconds`, then one (error)",
     "circuit_closed": "a message went through an account that was in trouble: it is used again (info)",
     "limit_slowed": "a provider found us too fast: `what` has the part `pace` of its rate left, which grows again, and"
     " nothing for `seconds` (warning)",
+    "quota_nearly_spent": "four fifths of the quota of this `period` are used (warning)",
+    "quota_spent": "a quota is used up: what counts by it waits for the next day or month (warning)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
     "retention": "old rows and months of the logs went, or new months were made; `stray` lines have no month, "
@@ -191,7 +195,7 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | DatabaseHeldUp() | RendererKilled() | Slowed() | Trouble():
+            case LeaseLost() | DatabaseHeldUp() | RendererKilled() | Slowed() | QuotaUsed() | Trouble():
                 self._mishap(fact)
             case Retained():
                 self._retained(fact)
@@ -264,6 +268,13 @@ class LogObserver:
             case Slowed(scope, name, pace, seconds):
                 what = f"{scope} {name}"
                 self._log.warning("limit_slowed", what=what, pace=round(pace, 3), seconds=round(seconds, 1))
+            case QuotaUsed(limit, spent):
+                self._log.warning(
+                    "quota_spent" if spent else "quota_nearly_spent",
+                    what=f"{limit.scope} {limit.name}",
+                    tenant=limit.tenant_id or None,
+                    period=limit.period,
+                )
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 
@@ -283,12 +294,12 @@ class LogObserver:
     def _kept_back(self, fact: Fact) -> None:
         match fact:
             case Steered(closures):
-                named: dict[str, list[str]] = {PAUSE: [], CIRCUIT: []}
+                named: dict[str, list[str]] = {PAUSE: []}
                 for closure in sorted(closures):
                     scope = " ".join(filter(None, (closure.scope, closure.name, closure.tenant_id)))
                     named.setdefault(closure.cause, []).append(scope)
-                circuits = {"circuits": named[CIRCUIT]} if named[CIRCUIT] else {}
-                self._log.info("paused", pauses=named[PAUSE], **circuits)
+                others = {f"{cause}s": named[cause] for cause in (CIRCUIT, QUOTA) if cause in named}
+                self._log.info("paused", pauses=named[PAUSE], **others)
             case CircuitOpened(account, reason, seconds):
                 self._log.error("circuit_opened", account=account, error=words(reason), seconds=round(seconds, 1))
             case CircuitClosed(account):

@@ -7,10 +7,10 @@ from collections.abc import Set as AbstractSet
 
 from noti_worker.domain.closures import Route
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
-from noti_worker.domain.facts import Result, Slowed
-from noti_worker.domain.limits import ACCOUNT, RATE, Limit, Limits
-from noti_worker.domain.notification import Channel, Notification
-from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.facts import QuotaUsed, Result, Slowed
+from noti_worker.domain.limits import ACCOUNT, Limit, Limits
+from noti_worker.domain.notification import Channel, Notification, Status
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.ports import Clock, Grant, LimitStore, Observer
 from noti_worker.worker.inflight import Claim
 from noti_worker.worker.refusals import ALLOW, Refusals
@@ -31,7 +31,7 @@ class _Purse:
     __slots__ = ("_good", "_tokens", "again")
 
     def __init__(self, limit: Limit) -> None:
-        self._good = max(FRESH, limit.every / limit.amount)
+        self._good = max(FRESH, limit.every / limit.amount) if limit.is_rate else float("inf")
         self._tokens: deque[float] = deque()
         self.again = float("-inf")  # nothing is there to be had before
 
@@ -69,11 +69,14 @@ class Allowance:
         self._begun: set[tuple[int, int]] = set()  # rows in hand that have spent what they need
         self._next = float("inf")  # when a claim that was cut short may go on
         self._slow: dict[Limit, float] = {}  # to be written: seconds in which nothing is to be sent
+        self._back: Counter[Limit] = Counter()  # to be given back
+        self._reopen: set[str] = set()  # accounts whose quotas may be others than before
 
     def configure(self, limits: Iterable[Limit]) -> None:
         """Take over what the configuration says; limits of the same in the database go before it."""
-        self._configured = tuple(limits)
+        before, self._configured = set(self._configured), tuple(limits)
         self._combine()
+        self._reopen = {limit.name for limit in before ^ set(self._configured) if not limit.is_rate}
 
     def learn(self) -> None:
         """Read what the database says, if that is news. Raises DatabaseAway, DatabaseRefused."""
@@ -83,9 +86,18 @@ class Allowance:
             self._combine()
 
     def heard(self, result: Result) -> bool:
-        """Take note of an account that found us too fast; True when there is something to write at once."""
-        limit = slowed_by(result, self._limits) if self._limits else None
-        if limit is None or result.outcome is None:
+        """Take note of an account that found us too fast; True when there is something to write at once.
+
+        A message that comes again counts once by its quotas.
+        """
+        if not self._limits or result.outcome is None or result.account is None:
+            return False
+        if result.verdict.status is Status.RETRYING:
+            quotas = [one for one in self._limits.of(result.notification, result.account) if not one.is_rate]
+            with self._lock:
+                self._back.update(quotas)
+        limit = slowed_by(result.outcome, result.account, self._limits)
+        if limit is None:
             return False
         with self._lock:
             self._slow[limit] = max(self._slow.get(limit, 0.0), result.outcome.retry_after or 0.0)
@@ -94,10 +106,18 @@ class Allowance:
     @property
     def pending(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._slow)
+        return bool(self._slow or self._reopen)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether some quota has refused what is inserted too much."""
+        return any(limit.refuses for limit in self._limits.by_key.values())
 
     def write(self) -> None:
         """Slow what was found too fast. Raises DatabaseAway, DatabaseRefused; what is not written stays to be."""
+        if self._reopen:
+            self._store.reopen(sorted(self._reopen))
+            self._reopen = set()
         for limit, seconds in list(self._slow.items()):
             pace = self._store.slow_down(limit, seconds)
             with self._lock:
@@ -159,19 +179,26 @@ class Allowance:
         """Give back what no row in hand needs. Raises DatabaseAway."""
         now = self._clock.monotonic()
         with self._lock:
-            in_hand = {limit: count for limit, purse in self._purses.items() if (count := purse.count(now)) > 0}
-        if not in_hand:
+            in_hand = [limit for limit, purse in self._purses.items() if purse.count(now) > 0]
+            given, self._back = self._back, Counter()
+        if not in_hand and not given:
             return
-        rows, back = self._waiting(hand), dict[Limit, int]()
+        back = {limit: -count for limit, count in given.items()}
+        rows = self._waiting(hand)
         with self._lock:
             for limit in in_hand:
                 needed = sum(count for lane, count in rows.items() if _concerns(limit, *lane, routes))
                 surplus = self._purses[limit].count(now) - needed
                 if surplus > 0:
                     self._purses[limit].pop(surplus)
-                    back[limit] = -surplus
+                    back[limit] = back.get(limit, 0) - surplus
         if back:
-            self._take(back)
+            try:
+                self._take(back)
+            except DatabaseAway:
+                with self._lock:  # of a rate it would come too late
+                    self._back.update({limit: -count for limit, count in back.items() if not limit.is_rate})
+                raise
 
     def spend(self, row: Notification, account: str) -> bool:
         """Take what this message needs to go out through the account now; False when there is none."""
@@ -250,6 +277,9 @@ class Allowance:
             for limit, grant in grants.items():
                 if grant.again_in is not None:
                     self._purse(limit).again = now + grant.again_in
+        for limit, grant in grants.items():
+            if grant.told is not None:
+                self._observer.on(QuotaUsed(limit, grant.told == "spent"))
 
     def _waiting(self, hand: Hand) -> Mapping[tuple[str, Channel], int]:
         """How many rows in hand have spent nothing yet, by tenant and channel."""
@@ -270,12 +300,11 @@ class Allowance:
             self._purses = {limit: purse for limit, purse in self._purses.items() if limit in current}
 
 
-def slowed_by(result: Result, limits: Limits) -> Limit | None:
+def slowed_by(outcome: Outcome, account: str, limits: Limits) -> Limit | None:
     """The rate that an answer found too fast, if there is one."""
-    outcome = result.outcome
-    if outcome is None or outcome.kind is not Kind.THROTTLED or outcome.scope not in _OURS or result.account is None:
+    if outcome.kind is not Kind.THROTTLED or outcome.scope not in _OURS:
         return None
-    return next((limit for limit in limits.of_account(result.account) if limit.period == RATE), None)
+    return next((limit for limit in limits.of_account(account) if limit.is_rate), None)
 
 
 _OURS = frozenset({Scope.ACCOUNT, Scope.PROVIDER, Scope.SENDER, Scope.DOMAIN})

@@ -2,10 +2,12 @@
 
 import signal
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.system.scene import BRISK, Scene
@@ -85,3 +87,67 @@ def test_a_provider_that_is_pushed_too_hard_slows_its_account_and_the_messages_g
     assert refused < 300  # at full rate one of two
     assert {daemon.stop() for daemon in daemons} == {0}
     verdict.say(f"slowed {len(slowed)} times; {refused} tries in vain, {arrivals[-1] - arrivals[0]:.0f} s, ideal 20 s")
+
+
+def test_a_quota_lets_so_many_go_and_the_rest_wait_untouched_until_there_is_more(
+    scene: Scene, verdict: Verdict
+) -> None:
+    limited(scene)
+    daemons = [scene.house.start_ready() for _ in range(2)]
+    quota = (
+        "INSERT INTO noti.limits (scope, tenant_id, name, period, amount) VALUES ('tenant channel', 'acme', 'email',"
+        " 'day', %s) ON CONFLICT ON CONSTRAINT limits_pkey DO UPDATE SET amount = EXCLUDED.amount"
+    )
+    scene.connection.execute(quota, [50])
+    threading.Event().wait(1.5)
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+        " SELECT 'email', tenant || n || '@example.com', 'x', tenant"
+        " FROM generate_series(1, 200) n, unnest(ARRAY['acme', 'other']) tenant"
+    )
+    scene.wait_for(lambda: len(scene.ledger.accepted()) >= 250, timeout=60)
+    scene.wait_for(lambda: scene.ask("SELECT 1 FROM noti.closures WHERE cause = 'quota'"), timeout=60)
+    threading.Event().wait(2.0)
+    assert scene.count("tenant_id = 'acme' AND status = 'sent'") == 50
+    assert scene.count("tenant_id = 'other' AND status = 'sent'") == 200
+    waiting = "tenant_id = 'acme' AND status = 'pending' AND attempt_count + retry_count = 0 AND claimed_by IS NULL"
+    assert scene.count(waiting) == 150
+    [words] = scene.ask(f"SELECT DISTINCT noti.next_step(n) FROM noti.notifications_log n WHERE {waiting} LIMIT 1")[:1]
+    assert "all 50 of this day are used" in words
+    assert sum(len(daemon.said("quota_spent")) for daemon in daemons) == 1
+    scene.connection.execute(quota, [120])
+    scene.wait_for(lambda: scene.count("tenant_id = 'acme' AND status = 'sent'") >= 120, timeout=60)
+    threading.Event().wait(2.0)
+    assert scene.count("tenant_id = 'acme' AND status = 'sent'") == 120
+    assert {daemon.stop() for daemon in daemons} == {0}
+    assert scene.ask("SELECT taken FROM noti.usage") == [120]
+    assert scene.sound()
+    verdict.say("50 of 200 sent, then 120; the rest untouched", repeats=scene.repeats())
+
+
+def test_beyond_a_quota_that_refuses_inserts_are_refused_and_nothing_is_sent_twice(
+    scene: Scene, verdict: Verdict
+) -> None:
+    limited(scene)
+    scene.house.start_ready()
+    scene.connection.execute(
+        "INSERT INTO noti.limits (scope, tenant_id, name, period, amount, when_spent)"
+        " VALUES ('tenant channel', 'default', 'email', 'month', 20, 'refuse')"
+    )
+    threading.Event().wait(1.5)
+    refused = None
+    inserted = 0
+    ends = time.monotonic() + 60
+    while refused is None and time.monotonic() < ends:
+        try:
+            scene.insert("user@example.com")
+            inserted += 1
+        except psycopg.errors.CheckViolation as error:
+            refused = str(error)
+    assert refused is not None
+    assert "the 20 email of this month for the tenant default are used up" in refused
+    scene.wait_for(lambda: scene.count("status = 'sent'") >= 20, timeout=60)
+    threading.Event().wait(1.5)
+    assert scene.count("status = 'sent'") == 20
+    assert scene.count("true") == inserted
+    verdict.say(f"refused after {inserted} inserts; what slipped through waits")

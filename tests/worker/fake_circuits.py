@@ -95,6 +95,9 @@ class FakeCircuits:
             grants[limit] = Grant(granted, limit.every if granted < want else None)
         return grants
 
+    def reopen(self, accounts: Sequence[str]) -> None:
+        self._call("reopen", list(accounts))
+
     def slow_down(self, limit: Limit, hold: float) -> float | None:
         self._call("slow_down", (limit.name, hold))
         self._refuse("slow_down", [])

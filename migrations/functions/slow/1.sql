@@ -7,7 +7,7 @@ DECLARE
   at_ timestamptz;
   b   noti.buckets;
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(chr(31), slow.scope, slow.tenant, slow.name), 7700141));
+  PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(chr(31), slow.scope, slow.tenant, slow.name, ''), 7700141));
   at_ := clock_timestamp();
   SELECT x.* INTO b FROM noti.buckets x
    WHERE x.scope = slow.scope AND x.tenant_id = slow.tenant AND x.name = slow.name

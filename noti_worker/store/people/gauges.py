@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.closures import CIRCUIT, PAUSE, Closed, Closure, Closures
+from noti_worker.domain.closures import CIRCUIT, PAUSE, QUOTA, Closed, Closure, Closures
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Row
 from noti_worker.store.people.source import Source, by_index, rows
@@ -17,7 +17,7 @@ from noti_worker.store.statements import statement
 STATES = ("due", "in_flight", "paused", "waiting", "scheduled", "held")
 """What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person.
 
-One that is due is `paused` while a pause keeps it back.
+One that is due is `paused` while a pause or a spent quota keeps it back.
 """
 
 BOUND = 100_000
@@ -120,14 +120,14 @@ def depth(source: Source, closed: Closed, bound: int = BOUND) -> list[Row]:
 
 
 def kept_back(source: Source) -> Closed:
-    """What the pauses in force keep back, by the routes of all living workers.
+    """What pauses and spent quotas keep back, by the routes of all living workers.
 
     What waits for an account in trouble is late all the same.
     """
     closures = Closures(
         Closure(row["scope"], row["name"], row["tenant_id"])
         for row in rows(source, statement("closures"), {})
-        if row["cause"] == PAUSE
+        if row["cause"] in {PAUSE, QUOTA}
     )
     return closures.closed(routes(source)) if closures else Closed()
 

@@ -12,6 +12,7 @@ from noti_worker.store.statements import statement
 _LIMITS = statement("limits")
 _ALLOW = statement("allow")
 _SLOW = statement("slow")
+_REOPEN = statement("reopen")
 
 QUICKLY = timedelta(seconds=3)
 """A take needs a millisecond, and a claim or a send waits for it."""
@@ -38,8 +39,11 @@ class PostgresLimits:
                 row["name"],
                 row["period"],
                 row["amount"],
-                row["every"],
-                row["burst"] or burst_of(row["amount"], row["every"]),
+                row["every"] or 0.0,
+                row["burst"] or (burst_of(row["amount"], row["every"]) if row["every"] else 0),
+                row["zone"],
+                row["doubling"],
+                row["refuses"],
             )
             for row in rows
             if row["scope"] is not None
@@ -52,13 +56,16 @@ class PostgresLimits:
             "scopes": texts(limit.scope for limit in limits),
             "tenants": texts(limit.tenant_id for limit in limits),
             "names": texts(limit.name for limit in limits),
+            "periods": texts(limit.period for limit in limits),
             "amounts": array(limit.amount for limit in limits),
             "everys": _numbers(limit.every for limit in limits),
             "bursts": array(limit.burst for limit in limits),
+            "zones": texts(limit.zone for limit in limits),
+            "doublings": _numbers(limit.doubling for limit in limits),
             "wants": array(wants.values()),
         }
         granted = self._session.tuples(_ALLOW, asked)
-        return {limits[place - 1]: Grant(tokens, again_in) for place, tokens, again_in in granted}
+        return {limits[place - 1]: Grant(tokens, again_in, told) for place, tokens, again_in, told in granted}
 
     def slow_down(self, limit: Limit, hold: float) -> float | None:
         """Halve the rate, and take nothing for `hold` seconds; gives the part of the rate that is left."""
@@ -66,10 +73,14 @@ class PostgresLimits:
         pace: float | None = self._session.run(_SLOW, asked)[0]["pace"]
         return pace
 
+    def reopen(self, accounts: Sequence[str]) -> None:
+        """Let these accounts be asked again whether their quotas are used up."""
+        self._session.run(_REOPEN, {"accounts": list(accounts)})
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
 
 
-def _numbers(values: Iterable[float]) -> str:
-    return f"{{{','.join(map(repr, values))}}}"
+def _numbers(values: Iterable[float | None]) -> str:
+    return f"{{{','.join('NULL' if value is None else repr(value) for value in values)}}}"
