@@ -109,6 +109,11 @@ class Allowance:
         return bool(self._slow or self._reopen)
 
     @property
+    def limited(self) -> bool:
+        """Whether anything is."""
+        return bool(self._limits)
+
+    @property
     def refuses(self) -> bool:
         """Whether some quota has refused what is inserted too much."""
         return any(limit.refuses for limit in self._limits.by_key.values())
@@ -144,7 +149,7 @@ class Allowance:
         hand: Hand,
     ) -> int:
         """How many of `want` rows of a channel its accounts may send; takes what is missing. Raises DatabaseAway."""
-        accounts = [account for account in routes.get(channel, ()) if account not in closed] if self._limits else []
+        accounts = [account for account in routes.get(channel, ()) if account not in closed]
         limits = [self._limits.of_account(account) for account in accounts]
         if not limits or not all(limits):
             return want

@@ -167,7 +167,8 @@ class Rounds:
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait. What is refused to one is not refused to the others."""
         hand, closed = self._in_flight.rows, self._steering.closed_accounts("")
-        want = self._allowance.most(channel, want, self._steering.routes, closed, hand)
+        if self._allowance.limited and self._scanner.waits(channel):
+            want = self._allowance.most(channel, want, self._steering.routes, closed, hand)
 
         def room(tenants: AbstractSet[str]) -> Mapping[str, int]:
             return self._allowance.room(channel, tenants, pool.room(tenants), want, hand)

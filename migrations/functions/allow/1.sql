@@ -59,8 +59,8 @@ BEGIN
                        ELSE floor(least(1e9, amounts[i] * 2 ^ least(64, (first - u.began) / doublings[i]))) END;
       granted := CASE WHEN wants[i] < 0 THEN greatest(wants[i], -u.taken) ELSE least(wants[i], greatest(0, u.amount - u.taken)) END;
       u.taken := u.taken + granted;
-      IF granted < wants[i] THEN
-        again_in := greatest(0.1, least(10, extract(epoch FROM u.until - at_)::float8));
+      IF granted = 0 AND wants[i] > 0 THEN   -- what others have in hand may still come back
+        again_in := greatest(0.1, least(1, extract(epoch FROM u.until - at_)::float8));
         INSERT INTO noti.spent AS s (scope, tenant_id, name, period, amount, until)
         VALUES (u.scope, u.tenant_id, u.name, u.period, u.amount, u.until)
         ON CONFLICT ON CONSTRAINT spent_pkey DO UPDATE SET since = clock_timestamp(), until = EXCLUDED.until, amount = EXCLUDED.amount
