@@ -14,6 +14,8 @@ from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
 from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import EVERY as MODES_EVERY
 from noti_worker.chores.modes import TellModes
+from noti_worker.chores.quotas import EVERY as QUOTAS_EVERY
+from noti_worker.chores.quotas import WatchQuotas
 from noti_worker.chores.retention import EVERY as RETENTION_EVERY
 from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
@@ -40,11 +42,13 @@ from noti_worker.settings import Settings
 from noti_worker.store.connect import ANSWER_WITHIN, Database
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.circuits import PostgresCircuits
+from noti_worker.store.queue.limits import PostgresLimits
 from noti_worker.store.queue.wake import PostgresWake
 from noti_worker.store.queue.workers import PostgresWorkers
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
 from noti_worker.transport import Kit
+from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
 from noti_worker.worker.outage import Outage
@@ -74,6 +78,7 @@ class Reader:
     clock: DatabaseClock
     traced: Callable[[Notification, Message], Message] | None
     steering: Steering
+    allowance: Allowance
     metrics: MetricsObserver
 
     def read(self, settings: Settings) -> Reading:
@@ -83,7 +88,7 @@ class Reader:
             accounts = open_accounts(settings, self.kit)
             stack.callback(accounts.close)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
-            routing, safety = Routing(accounts, self.steering), Safety(redirect_to)
+            routing, safety = Routing(accounts, self.steering, self.allowance), Safety(redirect_to)
             preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random)
             delivery = Delivery(preparation, policies, self.clock, self.traced)
             channels = {
@@ -102,6 +107,7 @@ class Reader:
         self.steering.routes = {
             channel: {name: providers[name] for name in route} for channel, route in accounts.routes.items()
         }
+        self.allowance.configure(limit for account in accounts.accounts.values() for limit in account.limits)
         self.metrics.expect(accounts.routes, providers)
         return reading
 
@@ -129,8 +135,12 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         traces = _traces(log)
         observers = Observers(log, metrics, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
-        steering = Steering({})
-        reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, metrics)
+        database = Database(settings.database.url, settings.database.pgbouncer)
+        queue = stack.enter_context(closing(PostgresQueue(database)))
+        limits = stack.enter_context(closing(PostgresLimits(database, queue.claims)))
+        refusals = Refusals(clock, observers)
+        steering, allowance = Steering({}), Allowance(clock, limits, refusals, observers)
+        reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, allowance, metrics)
         reading = reader.commit(reader.read(settings))
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
@@ -138,15 +148,15 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         log.http_listening(server.address, settings.http.listen)
         if traces is not None:
             stack.callback(traces.close)
-        database = Database(settings.database.url, settings.database.pgbouncer)
-        queue = stack.enter_context(closing(PostgresQueue(database)))
         circuits = stack.enter_context(closing(PostgresCircuits(database)))
         workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
         stack.callback(workers.close)
 
         def begun(worker_id: int) -> None:
             tell = TellModes(lambda: reading.modes, observers)
-            stack.enter_context(_chores(worker_id, settings, database, tell, observers, metrics, worker.stop))
+            stack.enter_context(
+                _chores(worker_id, settings, database, tell, allowance, observers, metrics, worker.stop)
+            )
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
             nonlocal reading
@@ -179,7 +189,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
                 observers,
                 random.random,
                 tick,
-                Refusals(clock, observers),
+                refusals,
+                allowance,
             ),
             Doors(
                 lanes=queue,
@@ -211,6 +222,7 @@ def _chores(
     settings: Settings,
     database: Database,
     tell: TellModes,
+    allowance: Allowance,
     observers: Observers,
     metrics: MetricsObserver,
     stop: Stop,
@@ -223,6 +235,7 @@ def _chores(
     timetable = Timetable(
         {
             "gauges": (CountQueue(duties, session, metrics.show), GAUGES_EVERY),
+            "quotas": (WatchQuotas(duties, session, lambda: allowance.refuses), QUOTAS_EVERY),
             "departed": (ForgetDeparted(duties, session), DEPARTED_EVERY),
             "modes": (tell, MODES_EVERY),
             "retention": (retention, RETENTION_EVERY),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from noti_worker.domain.limits import Limit
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.outcome import Kind, Scope
@@ -80,6 +81,40 @@ def test_what_is_no_proxy_is_refused(file: Path, text: str, words: str) -> None:
     refused = refusal(file, f'[accounts.a]\nprovider = "p"\n{text}')
     assert words in refused
     assert "hush" not in refused
+
+
+def test_a_rate_limits_its_account(file: Path) -> None:
+    text = '[accounts.a]\nprovider = "p"\nrate = "14/s"\n[accounts.b]\nprovider = "p"\nrate = "1/6s"\nburst = 4'
+    accounts = read(file, text).accounts
+    assert accounts["a"].limits.of("a") == (Limit("account", "", "a", "", 14, 1.0, 2),)
+    assert accounts["b"].limits.of("b") == (Limit("account", "", "b", "", 1, 6.0, 4),)
+    assert accounts["b"].options == {}
+    environ = {"NOTI_ACCOUNTS__A__RATE": "5/m"}
+    assert read(file, text, environ).accounts["a"].limits.of("a")[0].every == 60.0
+
+
+def test_an_account_warms_up_by_the_day(file: Path) -> None:
+    text = '[accounts.a]\nprovider = "p"\nwarmup = { start = 50, double_every = "36h" }'
+    assert read(file, text).accounts["a"].limits.of("a") == (Limit("account", "", "a", "day", 50, doubling=1.5),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("warmup = 50", "accounts.a.warmup is 50: this is a table"),
+        ("warmup = { start = 50 }", "accounts.a.warmup.double_every: missing"),
+        ('warmup = { start = 0, double_every = "2d" }', "accounts.a.warmup.start is 0: allowed: from 1"),
+        ('warmup = { start = 5, double_every = "2m" }', "accounts.a.warmup.double_every is '2m': allowed: from 1h"),
+        ('warmup = { start = 5, double_every = "2d", max = 9 }', "accounts.a.warmup.max: no such setting"),
+        ('rate = "fast"', "accounts.a.rate is 'fast': write a rate such as"),
+        ("rate = 14", "accounts.a.rate is 14: write text in quotes"),
+        ('rate = "0/s"', "accounts.a.rate is '0/s': write a rate such as"),
+        ("burst = 4", "accounts.a: burst is set, and there is no rate"),
+        ('rate = "1/s"\nburst = 0', "accounts.a.burst is 0: allowed: from 1"),
+    ],
+)
+def test_what_is_no_rate_is_refused(file: Path, text: str, words: str) -> None:
+    assert words in refusal(file, f'[accounts.a]\nprovider = "p"\n{text}')
 
 
 def test_answers_are_rules_in_their_order(file: Path) -> None:

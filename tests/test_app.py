@@ -20,9 +20,12 @@ from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.providers import sandbox
 from noti_worker.settings import load
 from noti_worker.transport import Kit, tls
+from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.clock import DatabaseClock
+from noti_worker.worker.refusals import Refusals
 from noti_worker.worker.steering import Steering
 from tests.domain.rows import NOW
+from tests.worker.fake_store import FakeStore
 
 SANDBOX = 'provider = "sandbox"\n'
 SMTP = 'provider = "smtp"\nhost = "mail.example.com"\nfrom = "a@example.com"\n'
@@ -142,7 +145,9 @@ class Desk(House):
         self.steering, self.metrics = Steering({}), MetricsObserver()
         renderer = Renderer(self.metrics)
         self.opened.callback(renderer.close)
-        self.reader = Reader(Kit(lambda: NOW), renderer, DatabaseClock(), None, self.steering, self.metrics)
+        clock = DatabaseClock()
+        self.allowance = Allowance(clock, FakeStore(clock), Refusals(clock, self.metrics), self.metrics)
+        self.reader = Reader(Kit(lambda: NOW), renderer, clock, None, self.steering, self.allowance, self.metrics)
         monkeypatch.setattr(sandbox, "build", self._build)
 
     def _build(self, settings: object, kit: Kit) -> Sender:

@@ -75,6 +75,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
         channels,
         rules=(*given.answers, *module.RULES),
         options=tuple(module.OPTIONS),
+        limits=given.limits.of(given.name),
     )
     return _Ready(account, module, options)
 

@@ -31,6 +31,17 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "circuits list": ("noti-worker circuits list", "noti-worker circuits list --json"),
     "circuits close": ("noti-worker circuits close relay",),
     "circuits open": ("noti-worker circuits open relay --reason 'they said so' --until 2h",),
+    "limit": ("noti-worker limit list", "noti-worker limit set account relay 14/s"),
+    "limit list": ("noti-worker limit list", "noti-worker limit list --json"),
+    "limit set": (
+        "noti-worker limit set account relay 14/s --burst 5",
+        "noti-worker limit set channel email 1000/day --tenant acme --zone Europe/Berlin --refuse",
+        "noti-worker limit set account relay 50/day --double-every 2d    # a new address that nobody knows yet",
+    ),
+    "limit remove": (
+        "noti-worker limit remove account relay",
+        "noti-worker limit remove channel email day --tenant acme",
+    ),
     "resume": ("noti-worker resume channel email", "noti-worker resume everything"),
     "list": (
         "noti-worker list --status failed --failed-since 1h",

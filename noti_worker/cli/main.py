@@ -14,6 +14,7 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
+from noti_worker.cli.limits import limit
 from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place, own_file
@@ -124,6 +125,7 @@ _ORDER = (
     pause,
     resume,
     circuits,
+    limit,
     retention,
     erase,
     doctor,

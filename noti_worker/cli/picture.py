@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from noti_worker.cli.circuits import circuit_words
+from noti_worker.cli.limits import limit_words
 from noti_worker.cli.pausing import pause_words
 from noti_worker.cli.safety import refused_reloads, warnings
 from noti_worker.cli.show import plain
@@ -71,6 +72,8 @@ def picture(
         paper.say("PAUSED " + pause_words(pause), "red")
     for circuit in now.circuits:
         paper.say("IN TROUBLE " + circuit_words(circuit), "red")
+    for limit in now.limits:
+        paper.say("LIMITED " + limit_words(limit), "yellow")
     for account in now.refusing:
         paper.say(_refusing(account), "red")
     for warning in (*warnings(now.workers), *refused_reloads(now.workers)):

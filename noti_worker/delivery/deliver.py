@@ -3,7 +3,7 @@
 ::
 
     prepare   permits in a row, render, check, route, make safe   -> Message, or why it is not sent
-    begin     the account lets it, it has not expired meanwhile, nobody gave it up
+    begin     the account lets it, it has not expired meanwhile, no limit is spent, nobody gave it up
     attempt   the only I/O besides the store                      -> Said
     judge     by the rules of the account                         -> Outcome
     decide    what the row becomes                                -> Verdict
@@ -19,7 +19,7 @@ from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.results import dialled, follows, not_sent, refused_copies
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, decide, decide_copy
-from noti_worker.domain.notification import Briefing, Channel, Message, Notification, Status, Stop, Wait
+from noti_worker.domain.notification import Briefing, Channel, Leave, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.permits.expired import expired
@@ -49,6 +49,7 @@ class Delivery:
         self._accounts = preparation.accounts
         self._routing = preparation.routing
         self._steering = preparation.routing.steering
+        self._allowance = preparation.routing.allowance
         self._safety = preparation.safety
         self._dice = preparation.dice
         # What is being sent, or was given up before (None). Who enters a claim first decides: setdefault is atomic.
@@ -88,6 +89,8 @@ class Delivery:
         if not probing and not self._accounts.admit(account):
             return self._refused(row, policy, account)
         stop = expired(row, briefing, policy, self._clock.now()) if row.expires_at is not None else None
+        if stop is None and not self._allowance.spend(row, account):
+            stop = _SPENT
         if stop is None and probing and not self._steering.spend(account):
             return Wait(timedelta(0), f"the account {account} is in trouble: another message tries it")
         if stop is None:
@@ -141,6 +144,7 @@ class Delivery:
 
 _DEFAULT = Policy()
 _STOPPED = Wait(timedelta(0), "the worker stopped before the send")
+_SPENT = Leave("a limit is used up just now")
 
 _Claim = tuple[int, int]
 

@@ -14,7 +14,8 @@ def preview(
     row: Notification, briefing: Briefing, accounts: Accounts, renderer: Renders, safety: Safety, numbers: Numbers
 ) -> Message | Stop:
     """The message that would go out, or why none would."""
-    preparation = Preparation(accounts, Routing(accounts, _Open()), renderer, safety, numbers, lambda: 0.5)
+    routing = Routing(accounts, _Open(), _Unlimited())
+    preparation = Preparation(accounts, routing, renderer, safety, numbers, lambda: 0.5)
     return preparation.prepare(row, briefing, Policy(), row.claimed_at)
 
 
@@ -29,3 +30,13 @@ class _Open:
 
     def closed_accounts(self, tenant_id: str) -> Collection[str]:
         return ()
+
+
+class _Unlimited:
+    """Port Allows: nothing is sent."""
+
+    def spent(self, account: str) -> bool:
+        return False
+
+    def spend(self, row: Notification, account: str) -> bool:
+        return True

@@ -6,14 +6,16 @@ from dataclasses import replace
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import BY_PHONE, Channel, Drop, Message, Notification, Status, Stop, Wait
+from noti_worker.domain.notification import BY_PHONE, Channel, Drop, Leave, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.rules import LONGEST_ERROR
 from noti_worker.domain.said import RefusedCopy, Said
 
 
 def not_sent(row: Notification, stop: Stop) -> Result:
-    """A decision without a try; nothing is charged."""
+    """A decision without a try; nothing is charged. A row that is left stays `pending`: there is nothing to record."""
+    if isinstance(stop, Leave):
+        return Result(row, Verdict(Status.PENDING, stop.reason))
     if isinstance(stop, Wait):
         return Result(row, Verdict(Status.RETRYING, stop.reason, wait=stop.delay))
     return Result(row, Verdict(stop.status, stop.reason), kind=stop.kind if isinstance(stop, Drop) else None)

@@ -8,7 +8,7 @@ from noti_worker.domain.account import OrderByWeight
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
-from noti_worker.domain.ports import Accounts, Steers
+from noti_worker.domain.ports import Accounts, Allows, Steers
 
 _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 # `lost` is the kind of a claim whose worker vanished: as ambiguous as a lost answer.
@@ -22,16 +22,17 @@ class Choice(StrEnum):
     WEIGHT = "weight"  # the message falls into its share of the route
     FAILOVER = "failover"  # the account of the last try did not send it
     WITNESS = "witness"  # it alone can tell whether it took the message already
-    CLOSED = "closed"  # those before it are paused or in trouble
+    CLOSED = "closed"  # those before it are paused, in trouble or spent
     PROBE = "probe"  # this message tells whether it works again
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Chooses accounts; those that are closed leave their routes for now."""
+    """Chooses accounts; those that are closed, or have nothing left just now, leave their routes for now."""
 
     accounts: Accounts
     steering: Steers
+    allowance: Allows
 
     def choose(self, row: Notification, briefing: Briefing, route: Sequence[str]) -> tuple[str, Choice | None] | None:
         """The account of the next try and why it is that one; None when it is closed and no other may take its place.
@@ -50,6 +51,8 @@ class Routing:
         left = open_accounts(accounts, closed, self.steering.troubled)
         if not left:
             return None
+        if last is None and len(left) > 1:
+            left = [account for account in left if not self.allowance.spent(account)] or left
         account = next_account(left, briefing)
         return account, self._why(row, briefing, route, account)
 

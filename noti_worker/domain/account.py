@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from noti_worker.domain.limits import Limit
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import Option
@@ -14,7 +15,8 @@ class Account:
     """`provider` is a name, `mode` says how far its messages go, `channels` which it serves.
 
     `rules` judge what it answers, the first that matches. `options` are what its provider declares for
-    `notifications_log.options`. Another `version` has other settings and needs another sender.
+    `notifications_log.options`, `limits` say how many it may send. Another `version` has other settings and needs
+    another sender.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Account:
     rules: tuple[Rule, ...] = ()
     options: tuple[Option, ...] = ()
     version: int = 1
+    limits: tuple[Limit, ...] = ()
 
 
 class OrderByWeight(tuple[str, ...]):

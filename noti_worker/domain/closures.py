@@ -17,6 +17,7 @@ Route = Mapping[str, str]
 
 PAUSE = "pause"
 CIRCUIT = "circuit"
+QUOTA = "quota"
 
 
 class Scope(StrEnum):

@@ -7,6 +7,7 @@ from noti_worker.domain.closures import Closure
 from noti_worker.domain.follows import Follow
 from noti_worker.domain.follows import size as size_of
 from noti_worker.domain.lifecycle import Verdict
+from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.value import value
@@ -246,6 +247,24 @@ class CircuitClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Slowed:
+    """A provider found us too fast: of its rate the limit has the part `pace` left, and nothing for `seconds`."""
+
+    scope: str
+    name: str
+    pace: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUsed:
+    """Most of a quota is used, or (`spent`) all of it; told once each by the worker that used it."""
+
+    limit: Limit
+    spent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -278,5 +297,7 @@ Fact = (
     | Steered
     | CircuitOpened
     | CircuitClosed
+    | Slowed
+    | QuotaUsed
     | Trouble
 )

@@ -198,5 +198,12 @@ class Drop:
     kind: str | None = None  # for failed: permanent, lost, …
 
 
-Stop = Wait | Hold | Drop
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Do not send now; the row is given back as if nobody had claimed it."""
+
+    reason: str
+
+
+Stop = Wait | Hold | Drop | Leave
 """Why a row is not sent now, and what becomes of it instead."""

@@ -12,6 +12,7 @@ from noti_worker.domain.closures import NOTHING, Closures, Skip
 from noti_worker.domain.errors import DatabaseRefused
 from noti_worker.domain.facts import Fact, Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
+from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.said import Said
@@ -115,6 +116,18 @@ class Steers(Protocol):
 
     def closed_accounts(self, tenant_id: str) -> Collection[str]:
         """The accounts that send nothing for this tenant now."""
+        ...
+
+
+class Allows(Protocol):
+    """How many may be sent just now. Used by several threads at once."""
+
+    def spent(self, account: str) -> bool:
+        """Tell whether the account has nothing left just now."""
+        ...
+
+    def spend(self, row: Notification, account: str) -> bool:
+        """Take what this message needs to go out through the account now; False when there is none."""
         ...
 
 
@@ -257,6 +270,38 @@ class CircuitStore(Protocol):
 
     def hasten_probes(self, accounts: Sequence[str]) -> None:
         """Have the open circuits of these accounts probed soon: their configuration was read anew."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """So many may be sent; where that is less than was asked for, ask again in so many seconds.
+
+    `told` to whoever makes a quota `nearly` or wholly `spent`, once each.
+    """
+
+    granted: int
+    again_in: float | None = None
+    told: str | None = None
+
+
+class LimitStore(Protocol):
+    """The limits, and what is left of them, shared by all workers. Every call raises as those of CircuitStore."""
+
+    def news(self) -> Sequence[Limit] | None:
+        """The limits that stand in the database; None while they are as they were when this last gave them."""
+        ...
+
+    def take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:
+        """Take up to so many of each, or give back where that is negative."""
+        ...
+
+    def reopen(self, accounts: Sequence[str]) -> None:
+        """Let these accounts be asked again whether their quotas are used up: how much they are, may have changed."""
+        ...
+
+    def slow_down(self, limit: Limit, hold: float) -> float | None:
+        """Halve the rate of a bucket that was taken from, and grant nothing for `hold` seconds; gives what is left."""
         ...
 
 

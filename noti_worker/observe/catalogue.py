@@ -66,6 +66,18 @@ CIRCUITS = Metric(
     ("account",),
     "Time since an account is in trouble and not tried; missing when it is not. Told by one worker: use max.",
 )
+PACES = Metric(
+    "noti_worker_limit_pace",
+    "gauge",
+    ("account",),
+    "Part of its rate that a limited account has: less than 1 after it found us too fast. Told by one worker: use max.",
+)
+QUOTAS = Metric(
+    "noti_worker_quotas",
+    "gauge",
+    ("state",),
+    "Quotas of which four fifths (nearly) or all (spent) are used. Told by one worker at a time: use max.",
+)
 TRIES = Metric(
     "notification_tries_total",
     "counter",
@@ -158,6 +170,8 @@ METRICS: tuple[Metric, ...] = (
     PAUSES,
     OLDEST_PAUSE,
     CIRCUITS,
+    PACES,
+    QUOTAS,
     TRIES,
     UNCLASSIFIED,
     SEND_DURATION,

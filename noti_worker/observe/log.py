@@ -1,18 +1,15 @@
 """The log: one event name and fields per line, to standard error, with nothing personal in it."""
 
 import logging
-import os
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Mapping, MutableMapping
-from types import TracebackType
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 import structlog
 
-from noti_worker.domain.closures import CIRCUIT, PAUSE
+from noti_worker.domain.closures import CIRCUIT, PAUSE, QUOTA
 from noti_worker.domain.facts import (
     Able,
     CircuitClosed,
@@ -26,6 +23,7 @@ from noti_worker.domain.facts import (
     Fenced,
     Finished,
     LeaseLost,
+    QuotaUsed,
     Recorded,
     Reloaded,
     ReloadRefused,
@@ -35,6 +33,7 @@ from noti_worker.domain.facts import (
     RowGoesOn,
     RowSetAside,
     SchemaNewer,
+    Slowed,
     Steered,
     Trouble,
     Unable,
@@ -44,6 +43,7 @@ from noti_worker.domain.facts import (
 )
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.trace import trace_id
+from noti_worker.observe.lines import Lines, exception, in_order, thread_died
 from noti_worker.observe.redact import code, redact, words
 from noti_worker.observe.unclassified import Unclassified
 
@@ -80,9 +80,14 @@ EVENTS: dict[str, str] = {
     " once a minute (warning)",
     "fenced": "no heartbeat for 10 s: no send is started (warning)",
     "unfenced": "a heartbeat went through: sends go on (info)",
-    "paused": "other pauses or open circuits are in force than before: `pauses` and `circuits` list them (info)",
+    "paused": "other pauses, open circuits or spent quotas are in force than before: `pauses`, `circuits` and `quotas`"
+    " list them (info)",
     "circuit_opened": "an account is in trouble: no message is tried through it for `seconds`, then one (error)",
     "circuit_closed": "a message went through an account that was in trouble: it is used again (info)",
+    "limit_slowed": "a provider found us too fast: `what` has the part `pace` of its rate left, which grows again, and"
+    " nothing for `seconds` (warning)",
+    "quota_nearly_spent": "four fifths of the quota of this `period` are used (warning)",
+    "quota_spent": "a quota is used up: what counts by it waits for the next day or month (warning)",
     "lease_lost": "a row in hand is no longer ours (warning)",
     "renderer_killed": "a template took too long or too much memory (warning)",
     "retention": "old rows and months of the logs went, or new months were made; `stray` lines have no month, "
@@ -107,23 +112,6 @@ class Format(Protocol):
         ...
 
 
-class Lines:
-    """Writes whole lines. A reader who went away (EPIPE) or a full disk costs lines, not the worker."""
-
-    def __init__(self, stream: TextIO | None) -> None:
-        """Write to `stream`; without one every line is dropped."""
-        self._write: Callable[[str], object] = _writer(stream)
-
-    def msg(self, line: str) -> None:
-        """Write one line."""
-        try:
-            self._write(f"{line}\n")
-        except (OSError, ValueError):
-            return
-
-    debug = info = warning = error = critical = msg
-
-
 class Libraries(logging.Handler):
     """Brings what libraries log through the same redactor and renderer."""
 
@@ -132,7 +120,7 @@ class Libraries(logging.Handler):
         try:
             fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
             if record.exc_info and record.exc_info[0] is not None:
-                fields |= _exception(*record.exc_info[:2], record.exc_info[2])
+                fields |= exception(*record.exc_info[:2], record.exc_info[2])
         except Exception as error:  # noqa: BLE001 - a record that cannot be formatted is still worth a line
             fields = {"logger": record.name, "exception": type(error).__name__}
         severe = record.levelno >= logging.ERROR
@@ -154,7 +142,7 @@ def configure(settings: Format, stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
             structlog.processors.add_log_level,
-            _in_order,
+            in_order,
             redact,
             renderer,
         ],
@@ -168,7 +156,7 @@ def configure(settings: Format, stream: TextIO | None = None) -> None:
     root.addHandler(Libraries())
     root.setLevel(max(level, logging.WARNING))
     # A thread that dies would print its traceback, values included, past the redactor.
-    threading.excepthook = _thread_died
+    threading.excepthook = thread_died
 
 
 LOST_EVERY = 59.0
@@ -207,7 +195,7 @@ class LogObserver:
                     self._log.warning("late_result", count=late)
                 if self._verbose:
                     self._log.debug("recorded", rows=sum(fates.values()), seconds=round(seconds, 4))
-            case LeaseLost() | DatabaseHeldUp() | RendererKilled() | Trouble():
+            case LeaseLost() | DatabaseHeldUp() | RendererKilled() | Slowed() | QuotaUsed() | Trouble():
                 self._mishap(fact)
             case Retained():
                 self._retained(fact)
@@ -277,6 +265,16 @@ class LogObserver:
                 self._log.warning("database_busy", error=error)
             case RendererKilled(template_id, why):
                 self._log.warning("renderer_killed", template=template_id, why=why)
+            case Slowed(scope, name, pace, seconds):
+                what = f"{scope} {name}"
+                self._log.warning("limit_slowed", what=what, pace=round(pace, 3), seconds=round(seconds, 1))
+            case QuotaUsed(limit, spent):
+                self._log.warning(
+                    "quota_spent" if spent else "quota_nearly_spent",
+                    what=f"{limit.scope} {limit.name}",
+                    tenant=limit.tenant_id or None,
+                    period=limit.period,
+                )
             case Trouble(where, error):
                 self._log.error("trouble", where=where, error=error)
 
@@ -296,16 +294,20 @@ class LogObserver:
     def _kept_back(self, fact: Fact) -> None:
         match fact:
             case Steered(closures):
-                named: dict[str, list[str]] = {PAUSE: [], CIRCUIT: []}
+                named: dict[str, list[str]] = {PAUSE: []}
                 for closure in sorted(closures):
                     scope = " ".join(filter(None, (closure.scope, closure.name, closure.tenant_id)))
                     named.setdefault(closure.cause, []).append(scope)
-                circuits = {"circuits": named[CIRCUIT]} if named[CIRCUIT] else {}
-                self._log.info("paused", pauses=named[PAUSE], **circuits)
+                others = {f"{cause}s": named[cause] for cause in (CIRCUIT, QUOTA) if cause in named}
+                self._log.info("paused", pauses=named[PAUSE], **others)
             case CircuitOpened(account, reason, seconds):
                 self._log.error("circuit_opened", account=account, error=words(reason), seconds=round(seconds, 1))
             case CircuitClosed(account):
                 self._log.info("circuit_closed", account=account)
+            case Slowed(scope, name, pace, seconds):
+                self._log.warning(
+                    "limit_slowed", what=f"{scope} {name}", pace=round(pace, 3), seconds=round(seconds, 1)
+                )
             case _:
                 self._refused(fact)
 
@@ -354,37 +356,3 @@ class LogObserver:
         )
         if outcome.unclassified and (unknown := self._unclassified.due(result, self._monotonic())) is not None:
             log.warning("unclassified_answer", kind=str(outcome.kind), rule=outcome.rule, code=unknown)
-
-
-def _writer(stream: TextIO | None) -> Callable[[str], object]:
-    if stream is None:
-        return lambda _: None
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError, AttributeError):
-        return stream.write
-    # Straight to the descriptor: one write per line keeps lines of threads and processes apart, and no buffer is
-    # left behind that fails again (exit code 120) when the interpreter flushes it at its end.
-    return lambda line: os.write(descriptor, line.encode("utf-8", "backslashreplace"))
-
-
-def _in_order(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    first = {key: event.pop(key) for key in ("timestamp", "level", "event")}
-    return {**first, **event}
-
-
-def _exception(
-    kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-) -> dict[str, Any]:
-    """The class and the way to it. Not the words of the exception: they may hold a statement's parameters."""
-    frames = traceback.extract_tb(trace)[-5:]
-    return {
-        "exception": (kind or type(error)).__name__,
-        "frames": [f"{os.path.basename(frame.filename)} {frame.lineno} {frame.name}" for frame in frames],
-    }
-
-
-def _thread_died(args: threading.ExceptHookArgs) -> None:
-    where = args.thread.name if args.thread is not None else "a thread"
-    fields = _exception(args.exc_type, args.exc_value, args.exc_traceback)
-    structlog.get_logger().error("trouble", where=where, **fields)

@@ -1,10 +1,9 @@
 """Metrics for Prometheus, with labels that cannot grow without bound."""
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,8 +14,6 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from noti_worker.domain.facts import (
     Able,
@@ -46,12 +43,10 @@ from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import (
     ASIDE,
     BUILD,
-    CIRCUITS,
     CLAIM,
     CLAIMED,
     DATABASE_LOST,
     DATABASE_UP,
-    DEPTH,
     DRAINING,
     FAILED,
     FENCED,
@@ -61,9 +56,6 @@ from noti_worker.observe.catalogue import (
     METRICS,
     MODE,
     NOT_SENT,
-    OLDEST,
-    OLDEST_PAUSE,
-    PAUSES,
     PICKUP_DELAY,
     RECORD,
     REFUSED,
@@ -82,6 +74,7 @@ from noti_worker.observe.catalogue import (
     UNRECORDED,
     Metric,
 )
+from noti_worker.observe.readings import Gauges, Queue, label
 from noti_worker.observe.tally import Tally
 from noti_worker.observe.unclassified import OTHER, Unclassified
 
@@ -89,42 +82,13 @@ __all__ = ["CONTENT_TYPE", "METRICS", "Gauges", "Metric", "MetricsObserver"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-LONGEST_LABEL = 100
-
 DEFAULT_TENANT = "default"
 """The tenant of rows that name none."""
-
-_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, line ends, and those that turn the direction of writing."""
 
 _ERROR_TYPES = frozenset(kind.value for kind in Kind) | {LOST}
 _REPEATED = (Kind.TRANSIENT, Kind.THROTTLED, Kind.CONFIG, Kind.UNCERTAIN)
 _NOT_SENT = (Status.HELD, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED, Status.SUPPRESSED)
 _FATES = frozenset({"applied", "busy", "again", "stale", "refused"})
-
-
-class Gauges(Protocol):
-    """A reading of the queue: how many rows per (channel, state), how old the oldest due per (channel, priority)."""
-
-    @property
-    def depth(self) -> Mapping[tuple[str, str], int]:
-        """States: due, paused, scheduled, waiting, in_flight, held."""
-        ...
-
-    @property
-    def oldest(self) -> Mapping[tuple[str, str], float]:
-        """Seconds."""
-        ...
-
-    @property
-    def pauses(self) -> Mapping[str, tuple[int, float]]:
-        """How many are in force by scope, and the age of the oldest in seconds."""
-        ...
-
-    @property
-    def circuits(self) -> Mapping[str, float]:
-        """Seconds since the circuit of an account is open."""
-        ...
 
 
 class MetricsObserver:
@@ -137,7 +101,7 @@ class MetricsObserver:
         self._tenants_at_most = tenants
         self._tenants: dict[str, str] = {}
         self._away = False
-        self._queue = _Queue()
+        self._queue = Queue()
         self.registry.register(self._queue)
         ProcessCollector(registry=self.registry)
         self._sent = cache(self._counter(SENT).labels)
@@ -209,11 +173,11 @@ class MetricsObserver:
             for status in _NOT_SENT:
                 self._not_sent(channel, status)
             for account in accounts:
-                provider = _label(providers[account])
+                provider = label(providers[account])
                 self._sent(channel, provider, DEFAULT_TENANT)
                 self._send_duration.observe((channel, provider), ())
                 for kind in Kind:
-                    self._tries(channel, _label(account), kind)
+                    self._tries(channel, label(account), kind)
                     if kind is not Kind.OK:
                         self._failed(channel, provider, kind)
                 for kind in _REPEATED:
@@ -248,7 +212,7 @@ class MetricsObserver:
             case DeliveryModes(accounts):
                 self._mode.clear()
                 for account, mode in accounts.items():
-                    self._mode.labels(_label(account), mode).set(1)
+                    self._mode.labels(label(account), mode).set(1)
             case WorkerStopping():
                 self._draining.set(1)
             case Reloaded():
@@ -276,10 +240,10 @@ class MetricsObserver:
             case RowGoesOn():
                 self._aside.set(fact.rows)
             case Unable(what, _, _):
-                self._unable.labels(_label(what)).set(1)
+                self._unable.labels(label(what)).set(1)
                 self._troubles.inc()
             case Able(what, _):
-                self._unable.labels(_label(what)).set(0)
+                self._unable.labels(label(what)).set(0)
 
     def _took(self, fact: Claimed) -> None:
         self._claim.observe(fact.seconds)
@@ -301,7 +265,7 @@ class MetricsObserver:
             alike[about].append(result.seconds)
             if result.outcome is not None and result.outcome.unclassified:
                 code = self._unclassified.code(result)
-                self._unclassified_answers(_label(result.provider or "none"), _label(code)).inc()
+                self._unclassified_answers(label(result.provider or "none"), label(code)).inc()
         for about, seconds in alike.items():
             self._ended(*about, seconds)
 
@@ -316,10 +280,10 @@ class MetricsObserver:
         status: Status,
         seconds: Sequence[float],
     ) -> None:
-        provider, count = _label(provider or "none"), len(seconds)
+        provider, count = label(provider or "none"), len(seconds)
         error_type = str(kind) if kind in _ERROR_TYPES else OTHER
         if tried:
-            self._tries(channel, _label(account or "none"), error_type).inc(count)
+            self._tries(channel, label(account or "none"), error_type).inc(count)
             self._send_duration.observe((channel, provider), seconds)
         match status:
             case Status.SENT:
@@ -332,11 +296,11 @@ class MetricsObserver:
                 self._not_sent(channel, status).inc(count)
 
     def _tenant(self, tenant: str) -> str:
-        label = self._tenants.get(tenant)
-        if label is None and len(self._tenants) < self._tenants_at_most:
+        known = self._tenants.get(tenant)
+        if known is None and len(self._tenants) < self._tenants_at_most:
             # Two threads may both find room for the last one: one tenant more does no harm.
-            label = self._tenants[tenant] = _label(tenant)
-        return label or OTHER
+            known = self._tenants[tenant] = label(tenant)
+        return known or OTHER
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
@@ -351,34 +315,3 @@ class MetricsObserver:
 
     def _histogram(self, metric: Metric) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self.registry)
-
-
-class _Queue(Collector):
-    """The reading of the queue, swapped as a whole: no scrape sees half of one."""
-
-    def __init__(self) -> None:
-        self.gauges: Gauges | None = None
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        gauges = self.gauges
-        pauses = gauges.pauses if gauges else {}
-        readings: Iterable[tuple[Metric, Iterable[tuple[tuple[str, ...], float]]]] = (
-            (DEPTH, gauges.depth.items() if gauges else ()),
-            (OLDEST, gauges.oldest.items() if gauges else ()),
-            (PAUSES, [((scope,), count) for scope, (count, _) in pauses.items()]),
-            (OLDEST_PAUSE, [((scope,), seconds) for scope, (_, seconds) in pauses.items()]),
-            (
-                CIRCUITS,
-                [((_label(account),), seconds) for account, seconds in gauges.circuits.items()] if gauges else (),
-            ),
-        )
-        for metric, values in readings:
-            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-            for labels, value in values:
-                family.add_metric([str(label) for label in labels], value)
-            yield family
-
-
-def _label(value: Any) -> str:
-    """A value that can be a label: short, in UTF-8, and without what a terminal would obey."""
-    return _OBEYED.sub("�", str(value)[:LONGEST_LABEL]).encode("utf-8", "replace").decode()

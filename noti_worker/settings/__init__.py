@@ -22,6 +22,7 @@ from noti_worker.secrets import References
 from noti_worker.settings import coercion
 from noti_worker.settings.answers import read_answers
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
+from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.overrides import Table, near_miss, override
 from noti_worker.settings.sections import (
     AccountSettings,
@@ -72,7 +73,9 @@ LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
 
 OF_EVERY_ACCOUNT = ("provider", "mode", "channels", "proxy", "proxy_guards", "answers")
-"""The keys of an account that are not its provider's own."""
+"""The keys of an account that are not its provider's own; and those of its limits."""
+
+OF_LIMITS = tuple(coercion.keys(LimitSettings))
 
 _SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics", "retention")
 
@@ -165,6 +168,7 @@ def describe() -> list[SettingLine]:
             "none",
             "what answers mean here, before the provider's own rules: tables of `status`, `kind` and more, see above",
         ),
+        *coercion.describe(LimitSettings, "accounts.NAME."),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine(
             "routes.CHANNEL",
@@ -210,13 +214,16 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountS
             raise ConfigurationError(f"{where}: the name of an account has small letters, digits, single - and _ only")
         if "provider" not in value:
             raise ConfigurationError(f'{where}.provider: missing; write provider = "smtp", for example')
-        options = {key: option for key, option in value.items() if key not in OF_EVERY_ACCOUNT}
+        limits = parse(LimitSettings, {key: value[key] for key in OF_LIMITS if key in value}, where, secrets)
+        options = {key: option for key, option in value.items() if key not in (*OF_EVERY_ACCOUNT, *OF_LIMITS)}
         provider = coerce(str, value["provider"], f"{where}.provider", secrets, {})
         mode = Mode(str(coerce(Mode, value.get("mode", Mode.LIVE), f"{where}.mode", secrets, {})))
         channels = _serves(value["channels"], f"{where}.channels", secrets) if "channels" in value else ()
         proxy, guards = _proxy(value, where, secrets)
         answers = read_answers(value.get("answers", []), f"{where}.answers", secrets)
-        accounts[name] = AccountSettings(name, str(provider), options, source, mode, channels, proxy, guards, answers)
+        accounts[name] = AccountSettings(
+            name, str(provider), options, source, mode, channels, proxy, guards, answers, limits
+        )
     return accounts
 
 

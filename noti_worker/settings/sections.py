@@ -17,6 +17,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.settings.coercion import written
+from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.regions import Regions, check_region
 
 CONCURRENCY = {
@@ -326,7 +327,8 @@ class AccountSettings:
     """A named account of a provider. `options` are the provider's own settings, not read yet.
 
     `channels` limits it to those that it names; empty: all that its provider serves. What goes over HTTP goes through
-    `proxy`, which with `proxy_guards` decides where it may go. `answers` judge before the provider's rules.
+    `proxy`, which with `proxy_guards` decides where it may go. `answers` judge before the provider's rules, `limits`
+    say how many it may send.
     """
 
     name: str
@@ -338,6 +340,7 @@ class AccountSettings:
     proxy: Secret | None = None
     proxy_guards: bool = False
     answers: tuple[Rule, ...] = ()
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     @property
     def where(self) -> str:

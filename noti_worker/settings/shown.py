@@ -56,6 +56,7 @@ def show(
     for name, account in settings.accounts.items():
         for key in OF_EVERY_ACCOUNT:
             yield _shown(("accounts", name, key), None if getattr(account, key) == () else getattr(account, key), where)
+        yield from _walk(account.limits, ("accounts", name), where)
         own = parse(keys_of(account), account.options, account.where, secrets)
         yield from _walk(own, ("accounts", name), where)
     for channel in Channel:

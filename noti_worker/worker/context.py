@@ -16,6 +16,7 @@ from noti_worker.domain.ports import (
     Wake,
     Workers,
 )
+from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.outage import Outage
 from noti_worker.worker.refusals import Refusals
@@ -53,6 +54,7 @@ class Context:
     dice: Callable[[], float]
     tick: Callable[[str], None]
     refusals: Refusals
+    allowance: Allowance
     worker_id: int = UNREGISTERED
 
 

@@ -14,8 +14,9 @@ from noti_worker.domain.notification import Briefing, Channel, Notification
 class Serve:
     """How one channel is served: by how many threads, under which policy, and by what.
 
-    `deliver` is the whole attempt: permit, render, check, route, attempt, decide. `give_up` says what becomes of a row
-    whose send we no longer wait for after so many seconds: it may have gone out.
+    `deliver` is the whole attempt: permit, render, check, route, attempt, decide; a row that it leaves `pending` is
+    given back. `give_up` says what becomes of a row whose send we no longer wait for after so many seconds: it may
+    have gone out.
     """
 
     concurrency: int

@@ -1,6 +1,7 @@
 """The worker's loop: look for lanes, claim what can start soon, hand it to the threads. Read `poll` first."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import InFlight
 from noti_worker.worker.pools import PATIENCE, Pool
-from noti_worker.worker.refusals import CIRCUITS, CLAIM, LOOK, PROBE, RECORD, SEE, STEER
+from noti_worker.worker.refusals import CIRCUITS, CLAIM, LOOK, PROBE, RECORD, SEE, SLOW, STEER
 from noti_worker.worker.retrials import Retrials
 from noti_worker.worker.returns import Returns
 from noti_worker.worker.scanner import EARLIEST, LaneScanner
@@ -57,6 +58,7 @@ class Rounds:
         self._heartbeat = heartbeat
         self._steering = steering
         self._circuits = circuits
+        self._allowance = context.allowance
         self._clock = context.clock
         self._refusals = context.refusals
         self.returns = Returns(context, doors.records, in_flight)
@@ -97,7 +99,8 @@ class Rounds:
             if self._refusals.stopped(SEE) is not None:
                 return self._context.pace.poll_interval
             idle = not (self._scanner.heads or len(self._in_flight))
-            if self._circuits.pending or self._steering.due(self._clock.monotonic(), idle=idle):
+            news = self._circuits.pending or self._allowance.pending
+            if news or self._steering.due(self._clock.monotonic(), idle=idle):
                 self._steer()
             if self.suspects.present:
                 return self.suspects.run_alone()
@@ -116,10 +119,12 @@ class Rounds:
         if not self._refusals.records:
             return self._rehearse()
         hungry: list[Pool] = []  # more may wait for them
+        self._allowance.begin()
         for channel, pool in self._pools.items():
             want = self._refusals.most(channel, pool.want)
             if self._claim(channel, pool, want) if want > 0 else pool.want == 0 and pool.free > 0:
                 hungry.append(pool)
+        self._allowance.settle(self._steering.routes, self._in_flight.rows)
         self._retrials.run(self._steering, self._in_flight, self.suspects)
         self.suspects.search()
         if self._scanner.more and not hungry:
@@ -135,10 +140,13 @@ class Rounds:
         now = self._clock.monotonic()
         with self._refusals.whether(STEER):
             closures = self._doors.closures.closures()
+            self._allowance.learn()
         if self._steering.learn(closures, now):
             self._scanner.forget_floors()  # what was passed over while it was closed lies before them
             self._context.observer.on(Steered(closures.all))
         self._circuits.written(known)
+        with suppress(DatabaseRefused), self._refusals.whether(SLOW):
+            self._allowance.write()
         with suppress(DatabaseRefused), self._refusals.whether(PROBE):
             if self._circuits.take():
                 self._scanner.forget_floors()
@@ -158,8 +166,15 @@ class Rounds:
 
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait. What is refused to one is not refused to the others."""
+        hand, closed = self._in_flight.rows, self._steering.closed_accounts("")
+        if self._allowance.limited and self._scanner.waits(channel):
+            want = self._allowance.most(channel, want, self._steering.routes, closed, hand)
+
+        def room(tenants: AbstractSet[str]) -> Mapping[str, int]:
+            return self._allowance.room(channel, tenants, pool.room(tenants), want, hand)
+
         try:
-            ask = self._scanner.ask(channel, want, pool.room)
+            ask = self._scanner.ask(channel, want, room)
         except DatabaseRefused as error:
             self._refusals.cannot(CLAIM, str(error), channel)
             return False
@@ -194,6 +209,8 @@ class Rounds:
         if any(pool.free > 0 for pool in hungry):
             return PATIENCE
         pause = self._context.pace.poll_interval * (EARLIEST + 0.2 * self._context.dice())
+        if (allowed := self._allowance.pause) is not None:
+            pause = min(pause, allowed)
         if self._steering.closures or len(self._in_flight):
             pause = min(pause, LEARN_EVERY)  # however long the polls: within a second a pause begins and ends
         if self._scanner.heads or self._steering.closures:

@@ -172,6 +172,11 @@ class LaneScanner:
             return None
         return Ask(self._in_strides(shares) if skip.many else shares, limit, skip, at, since, sweeping)
 
+    def waits(self, channel: Channel) -> bool:
+        """Whether `ask` would find a lane of the channel with due rows."""
+        due, dry = self._clock.now() + BEHIND, () if channel in self._unswept else self._dry
+        return any(head.due_at <= due and head.lane not in dry for head in self._of(channel))
+
     def claimed(self, ask: Ask, batch: Sequence[Notification]) -> bool:
         """Note what a claim gave, and so how far its lanes were walked; True when they may have more."""
         self.took(batch)

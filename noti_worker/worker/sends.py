@@ -5,7 +5,7 @@ from collections.abc import Callable
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.facts import LeaseLost, Result
 from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.notification import Notification, OnUncertain
+from noti_worker.domain.notification import Notification, OnUncertain, Status
 from noti_worker.worker.context import Context, Doors
 from noti_worker.worker.inflight import Claim, InFlight
 from noti_worker.worker.plans import Plans
@@ -53,7 +53,10 @@ class Sends:
                 # A bug, or the interpreter ends: nobody knows whether it was sent. The lease tells the others.
                 self._in_flight.drop([claim])
                 raise
-            self._report(claim, result)
+            if result.verdict.status is Status.PENDING:
+                self._returns.give_back([claim])
+            else:
+                self._report(claim, result)
         finally:
             self._plans.leave(plan)
 

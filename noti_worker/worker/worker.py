@@ -224,7 +224,7 @@ class Worker:
         news = self._circuits.heard(result)
         if self._recorder is not None:
             self._recorder.put(result)
-        if news:  # the loop has to write down what became of a circuit
+        if self._context.allowance.heard(result) or news:  # the loop has to write that down
             self._wake_up.call()
 
     def _flushed(self, results: Iterable[Result]) -> None:
@@ -249,6 +249,7 @@ class Worker:
         left_over = recorder.stop(FLUSH_QUICKLY if self.stop.quickly else FLUSH_WITHIN)
         self.stop.part()
         released += self._release()
+        self._settle()
         if context.outage.on or self.in_flight:
             heartbeat.stop(0)  # no more beats: the others take what we leave after 15 s, not after a lease
         else:
@@ -257,6 +258,12 @@ class Worker:
                 self._doors.workers.leave(context.worker_id)
         self._doors.wake.close()
         context.observer.on(WorkerStopped(released, left_over))
+
+    def _settle(self) -> None:
+        """Give back what was taken of quotas and is not used any more."""
+        if not self._context.outage.on:
+            with suppress(DatabaseAway):
+                self._context.allowance.settle(self._steering.routes, self._in_flight.rows)
 
     def _release(self) -> int:
         if self._context.outage.on:  # only heartbeat and recorder knock

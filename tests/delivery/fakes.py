@@ -17,7 +17,7 @@ from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification, Template
 from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
-from noti_worker.domain.ports import Numbers, Sender, Steers
+from noti_worker.domain.ports import Allows, Numbers, Sender, Steers
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.settings.regions import Regions
@@ -110,6 +110,21 @@ class Paused:
         return self._paused()
 
 
+class Purse:
+    """Port Allows: so many messages by each account that is named, any number by the others."""
+
+    def __init__(self, **left: int) -> None:
+        self.left = left
+
+    def spent(self, account: str) -> bool:
+        return self.left.get(account) == 0
+
+    def spend(self, row: Notification, account: str) -> bool:
+        if account in self.left:
+            self.left[account] -= 1
+        return self.left.get(account, 0) >= 0
+
+
 def a_delivery(
     senders: Mapping[str, Courier] | None = None,
     routes: Mapping[Channel, ConfiguredRoute] | None = None,
@@ -123,11 +138,14 @@ def a_delivery(
     paused: Collection[str] | Callable[[], Collection[str]] = (),
     steering: Steers | None = None,
     numbers: Numbers | None = None,
+    allowance: Allows | None = None,
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
     accounts = accounts or some_accounts(senders, routes, modes)
-    routing = Routing(accounts, steering or Paused(paused if callable(paused) else lambda: paused))
+    routing = Routing(
+        accounts, steering or Paused(paused if callable(paused) else lambda: paused), allowance or Purse()
+    )
     preparation = Preparation(
         accounts, routing, renderer or Marker(), Safety(redirect_to or {}), numbers or Regions({}), lambda: 0.5
     )

@@ -31,7 +31,7 @@ from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.said import Said
 from noti_worker.worker.steering import Steering
-from tests.delivery.fakes import REFUSED, Courier, Marker, StillClock, a_delivery, said
+from tests.delivery.fakes import REFUSED, Courier, Marker, Purse, StillClock, a_delivery, said
 from tests.domain.rows import NOW, claimed
 
 NOTHING = Briefing()
@@ -527,3 +527,25 @@ def test_giving_up_what_an_earlier_claim_may_have_sent_does_not_put_it_back(
 ) -> None:
     result = a_delivery().give_up(claimed(dispatched=True, on_uncertain=on_uncertain), 3.0)
     assert (result.verdict.status, result.verdict.wait) == (status, None)
+
+
+def test_a_row_whose_limit_is_spent_is_left_as_it_was_and_the_account_is_not_asked() -> None:
+    courier, purse = Courier(), Purse(relay=1)
+    delivery = a_delivery({"relay": courier}, allowance=purse)
+    assert delivery.deliver(claimed(), NOTHING).verdict.status is Status.SENT
+    result = delivery.deliver(claimed(notification_id=2), NOTHING)
+    assert (result.verdict.status, result.outcome) == (Status.PENDING, None)
+    assert len(courier.sent) == 1
+    purse.left["relay"] = 1
+    assert delivery.deliver(claimed(notification_id=2), NOTHING).verdict.status is Status.SENT
+
+
+def test_an_account_that_has_nothing_left_leaves_the_route_to_the_next() -> None:
+    delivery = a_delivery({"a": Courier(), "b": Courier()}, allowance=Purse(a=1))
+    assert [delivery.deliver(claimed(), NOTHING).account for _ in range(3)] == ["a", "b", "b"]
+
+
+def test_the_account_that_alone_knows_whether_it_took_the_message_is_waited_for() -> None:
+    delivery = a_delivery({"a": Courier(), "b": Courier()}, allowance=Purse(a=0))
+    uncertain = Briefing(last_account="a", last_kind=Kind.UNCERTAIN)
+    assert delivery.deliver(claimed(), uncertain).verdict.status is Status.PENDING

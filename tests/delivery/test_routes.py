@@ -8,7 +8,7 @@ from noti_worker.delivery.routes import Choice, Routing, accounts_for, has_later
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Channel
 from noti_worker.domain.outcome import Kind
-from tests.delivery.fakes import Courier, Paused, some_accounts
+from tests.delivery.fakes import Courier, Paused, Purse, some_accounts
 from tests.domain.rows import claimed
 
 ROUTE = ("relay", "spare", "ses")
@@ -75,7 +75,7 @@ def test_paused_accounts_leave_the_route() -> None:
 
 
 def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
-    routing = Routing(some_accounts({"a": Courier(), "b": Courier()}), Paused(lambda: {"a"}))
+    routing = Routing(some_accounts({"a": Courier(), "b": Courier()}), Paused(lambda: {"a"}), Purse())
     for kind, chosen in ((Kind.UNCERTAIN, None), ("lost", None), (Kind.TRANSIENT, ("b", Choice.FAILOVER))):
         assert routing.choose(claimed(), Briefing(last_account="a", last_kind=kind), ("a", "b")) == chosen
     last = Briefing(last_account="b", last_kind=Kind.UNCERTAIN)
@@ -100,7 +100,7 @@ def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
 def test_each_choice_has_a_reason_but_that_of_the_first(
     wanted: str | None, last: tuple[str, str] | None, closed: str, chosen: tuple[str, Choice | None]
 ) -> None:
-    routing = Routing(some_accounts({name: Courier() for name in "abc"}), Paused(lambda: set(closed)))
+    routing = Routing(some_accounts({name: Courier() for name in "abc"}), Paused(lambda: set(closed)), Purse())
     briefing = Briefing() if last is None else Briefing(last_account=last[0], last_kind=last[1])
     assert routing.choose(claimed(provider=wanted), briefing, ("a", "b", "c")) == chosen
 
@@ -109,15 +109,15 @@ def test_a_share_and_a_probe_are_reasons_too() -> None:
     accounts = some_accounts({name: Courier() for name in "ab"}, {Channel.EMAIL: {"a": 1, "b": 0}})
     route = accounts.route("default", Channel.EMAIL, claimed().message_id)
     paused = Paused(frozenset)
-    assert Routing(accounts, paused).choose(claimed(), Briefing(), route) == ("a", Choice.WEIGHT)
+    assert Routing(accounts, paused, Purse()).choose(claimed(), Briefing(), route) == ("a", Choice.WEIGHT)
     paused.troubled = paused.probes = frozenset("b")
-    assert Routing(accounts, paused).choose(claimed(), Briefing(), route) == ("b", Choice.PROBE)
+    assert Routing(accounts, paused, Purse()).choose(claimed(), Briefing(), route) == ("b", Choice.PROBE)
 
 
 def test_a_route_goes_on_past_paused_accounts_and_names_others_in_any_place() -> None:
     accounts = some_accounts({name: Courier() for name in "abc"})
-    assert Routing(accounts, Paused(lambda: {"b"})).goes_on(claimed(), "a")
-    assert not Routing(accounts, Paused(lambda: {"c"})).goes_on(claimed(), "b")
-    assert Routing(accounts, Paused(lambda: {"c"})).has_another(claimed(), "b")
-    assert not Routing(accounts, Paused(lambda: {"a", "c"})).has_another(claimed(), "b")
-    assert not Routing(accounts, Paused(frozenset)).has_another(claimed(provider="b"), "b")
+    assert Routing(accounts, Paused(lambda: {"b"}), Purse()).goes_on(claimed(), "a")
+    assert not Routing(accounts, Paused(lambda: {"c"}), Purse()).goes_on(claimed(), "b")
+    assert Routing(accounts, Paused(lambda: {"c"}), Purse()).has_another(claimed(), "b")
+    assert not Routing(accounts, Paused(lambda: {"a", "c"}), Purse()).has_another(claimed(), "b")
+    assert not Routing(accounts, Paused(frozenset), Purse()).has_another(claimed(provider="b"), "b")

@@ -10,7 +10,7 @@ from noti_worker.accounts import Accounts
 from noti_worker.delivery.routes import Routing
 from noti_worker.domain.notification import Briefing, Channel, Notification, Status
 from noti_worker.domain.outcome import Kind
-from tests.delivery.fakes import Courier, Paused, a_delivery, said, some_accounts
+from tests.delivery.fakes import Courier, Paused, Purse, a_delivery, said, some_accounts
 from tests.domain.rows import claimed
 
 SPACE = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
@@ -36,7 +36,7 @@ def chosen(routing: Routing, of: Notification, briefing: Briefing | None = None)
 
 
 def test_a_first_try_follows_the_weights_and_every_worker_agrees() -> None:
-    one, other = Routing(accounts(), Paused(frozenset)), Routing(accounts(), Paused(frozenset))
+    one, other = Routing(accounts(), Paused(frozenset), Purse()), Routing(accounts(), Paused(frozenset), Purse())
     first = [chosen(one, each) for each in ROWS]
     assert first == [chosen(other, each) for each in reversed(ROWS)][::-1]
     assert Counter(first) == {"a": pytest.approx(250, rel=0.1), "b": pytest.approx(150, rel=0.15)}
@@ -44,7 +44,7 @@ def test_a_first_try_follows_the_weights_and_every_worker_agrees() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED])
 def test_after_definite_failures_each_account_has_its_turn(kind: Kind) -> None:
-    routing = Routing(accounts(), Paused(frozenset))
+    routing = Routing(accounts(), Paused(frozenset), Purse())
     for each in ROWS:
         tried = [chosen(routing, each)]
         for _ in range(3):
@@ -55,7 +55,10 @@ def test_after_definite_failures_each_account_has_its_turn(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", [Kind.UNCERTAIN, "lost"])
 def test_after_an_uncertain_try_the_weights_change_nothing(kind: str) -> None:
-    routing, paused = Routing(accounts(), Paused(frozenset)), Routing(accounts(), Paused(lambda: {"b"}))
+    routing, paused = (
+        Routing(accounts(), Paused(frozenset), Purse()),
+        Routing(accounts(), Paused(lambda: {"b"}), Purse()),
+    )
     for each in ROWS:
         for last in WEIGHTS:
             briefing = Briefing(last_account=last, last_kind=kind)
@@ -64,17 +67,17 @@ def test_after_an_uncertain_try_the_weights_change_nothing(kind: str) -> None:
 
 
 def test_a_closed_account_leaves_its_messages_to_the_heaviest_that_is_open() -> None:
-    open_ = Routing(accounts(), Paused(frozenset))
+    open_ = Routing(accounts(), Paused(frozenset), Purse())
     for closed, instead in (("a", "b"), ("b", "a")):
-        routing = Routing(accounts(), Paused(frozenset({closed}).copy))
+        routing = Routing(accounts(), Paused(frozenset({closed}).copy), Purse())
         for each in ROWS:
             first = chosen(open_, each)
             assert chosen(routing, each) == (instead if first == closed else first)
-    assert {chosen(Routing(accounts(), Paused(lambda: {"a", "b"})), each) for each in ROWS} == {"c"}
+    assert {chosen(Routing(accounts(), Paused(lambda: {"a", "b"}), Purse()), each) for each in ROWS} == {"c"}
 
 
 def test_a_refused_account_hands_over_until_the_last_of_this_message() -> None:
-    routing = Routing(accounts(), Paused(frozenset))
+    routing = Routing(accounts(), Paused(frozenset), Purse())
     for each in ROWS:
         first = chosen(routing, each)
         assert first is not None
@@ -83,7 +86,7 @@ def test_a_refused_account_hands_over_until_the_last_of_this_message() -> None:
 
 
 def test_a_row_that_names_its_account_gets_it_whatever_its_weight() -> None:
-    routing = Routing(accounts(), Paused(frozenset))
+    routing = Routing(accounts(), Paused(frozenset), Purse())
     assert {chosen(routing, row(number, provider="c")) for number in range(50)} == {"c"}
 
 

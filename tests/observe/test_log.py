@@ -19,11 +19,13 @@ import pytest
 import structlog
 
 from noti_worker.domain import facts as f
-from noti_worker.domain.closures import CIRCUIT, Closure
+from noti_worker.domain.closures import CIRCUIT, QUOTA, Closure
+from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe import log as module
-from noti_worker.observe.log import EVENTS, Libraries, Lines, LogObserver, configure
+from noti_worker.observe.lines import Lines
+from noti_worker.observe.log import EVENTS, Libraries, LogObserver, configure
 from tests.observe.facts import decided, notification, tried
 
 
@@ -155,8 +157,32 @@ def test_a_decision_not_to_send_says_why(told: Log) -> None:
             "paused",
             {"pauses": [], "circuits": ["account relay"]},
         ),
+        (
+            f.Steered(frozenset({Closure("tenant channel", "email", "acme", QUOTA)})),
+            "info",
+            "paused",
+            {"pauses": [], "quotas": ["tenant channel email acme"]},
+        ),
         (f.CircuitOpened("relay", "no login", 30.0), "error", "circuit_opened", {"account": "relay", "seconds": 30.0}),
         (f.CircuitClosed("relay"), "info", "circuit_closed", {"account": "relay"}),
+        (
+            f.Slowed("account", "relay", 0.5, 30.0),
+            "warning",
+            "limit_slowed",
+            {"what": "account relay", "pace": 0.5, "seconds": 30.0},
+        ),
+        (
+            f.QuotaUsed(Limit("tenant channel", "acme", "email", "day", 100), spent=False),
+            "warning",
+            "quota_nearly_spent",
+            {"what": "tenant channel email", "tenant": "acme", "period": "day"},
+        ),
+        (
+            f.QuotaUsed(Limit("account", "", "relay", "month", 100), spent=True),
+            "warning",
+            "quota_spent",
+            {"what": "account relay", "period": "month"},
+        ),
         (f.RendererKilled("welcome", "too slow"), "warning", "renderer_killed", {"template": "welcome"}),
         (f.Retained({"sent": 3}, ("a",), (), (), {}), "info", "retention", {"deleted": 3, "made": ["a"]}),
         (f.Retained({}, (), ("a",), (), {"audit_log": 1}), "warning", "retention", {"stray": 1, "dropped": ["a"]}),

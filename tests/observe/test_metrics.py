@@ -43,6 +43,8 @@ class Reading:
     oldest: dict[tuple[str, str], float] = field(default_factory=dict)
     pauses: dict[str, tuple[int, float]] = field(default_factory=dict)
     circuits: dict[str, float] = field(default_factory=dict)
+    paces: dict[str, float] = field(default_factory=dict)
+    quotas: dict[str, int] = field(default_factory=dict)
 
 
 def everything() -> MetricsObserver:
@@ -76,7 +78,16 @@ def everything() -> MetricsObserver:
     ):
         observer.on(fact)
     observer.watch(in_flight=lambda: 2, unrecorded=lambda: 3, heartbeat_age=lambda: 0.5)
-    observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}, {"relay": 9.5}))
+    observer.show(
+        Reading(
+            {("email", "due"): 5},
+            {("email", "normal"): 1.5},
+            {"tenant": (2, 60.0)},
+            {"relay": 9.5},
+            {"relay": 0.5},
+            {"spent": 1},
+        )
+    )
     observer.show_stray({"audit_log": 4})
     return observer
 

@@ -188,6 +188,22 @@ CASES = (
         SILENT,
     ),
     Case(
+        "tells of an account that is slowed for long",
+        series("noti_worker_limit_pace", "1x5 0.4x80", account="relay"),
+        {5: set(), 15: set(), 25: {"NotiAccountSlowed"}, 80: {"NotiAccountSlowed"}},
+    ),
+    Case(
+        "silent on an account that is slowed now and then",
+        series("noti_worker_limit_pace", "1 0.5 0.8 1 0.4 0.9 1x80", account="relay"),
+        SILENT,
+    ),
+    Case(
+        "tells of a quota that is used up",
+        series("noti_worker_quotas", "0x5 1x80", state="spent"),
+        {5: set(), 15: {"NotiQuotaSpent"}, 80: {"NotiQuotaSpent"}},
+    ),
+    Case("silent on a quota that is nearly used up", series("noti_worker_quotas", "0x5 2x80", state="nearly"), SILENT),
+    Case(
         "pages when the only account of a channel is down, with little traffic too",
         tries("0x90", "ok") | tries("0+0.5x90", "config"),
         {15: set(), 30: {"NotiChannelDown", "NotiAccountDown"}},

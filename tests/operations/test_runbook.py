@@ -88,6 +88,9 @@ def test_every_command_runs_and_tells_something(
             " VALUES ('push', 'poison', 'Body', 'failed', %s), ('push', 'a-trial', 'Body', 'suppressed', NULL)",
             [given_up.reason],
         )
+        connection.execute(
+            "INSERT INTO noti.limits (scope, name, amount, every) VALUES ('account', 'relay', 99, '1 s')"
+        )
         failed = "SELECT count(*) FROM noti.notifications_log WHERE status = 'failed'"
         wait_for(lambda: connection.execute(failed).fetchone() == (4,), 30, "an e-mail, an SMS, the template, poison")
         port = str(daemon.said("http_listening")[0]["listen"]).rpartition(":")[2]

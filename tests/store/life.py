@@ -11,7 +11,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import Lane, Share
 from noti_worker.domain.lifecycle import Backoff, Policy, Verdict, decide
-from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, OnUncertain, Priority, Status, Wait
+from noti_worker.domain.notification import (
+    Briefing,
+    Channel,
+    Drop,
+    Leave,
+    Notification,
+    OnUncertain,
+    Priority,
+    Status,
+    Wait,
+)
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.permits import permit
 from tests.store.model import ACCOUNTS, FINISHED, PARKED, Claim, End, Row
@@ -285,7 +295,7 @@ class Life(RuleBasedStateMachine):
         n, end = claim.seen, claim.end(kind, failover=failover)
         no = permit(n, Briefing(), POLICY, n.claimed_at)
         if no is not None:
-            assert not isinstance(no, Wait)
+            assert not isinstance(no, Wait | Leave)
             result = Result(n, Verdict(no.status, no.reason), kind=no.kind if isinstance(no, Drop) else None)
         else:
             outcome = Outcome(kind, error=None if kind is Kind.OK else "as the test wants it")

@@ -92,6 +92,21 @@ def ahead(connection: Connection, queue: PostgresQueue) -> None:
     insert(connection, 2)
 
 
+def limited(connection: Connection, queue: PostgresQueue) -> None:
+    insert(connection)
+    bucket = "INSERT INTO noti.buckets VALUES (%s, %s, %s, 1, 10, 2, 0, %s, 0.5, %s)"
+    connection.execute(bucket, ["account", "", "relay", LATER, None])
+    connection.execute(bucket, ["tenant channel", "default", "email", LATER, LATER])
+    connection.execute(bucket, ["account", "", "other", LATER, None])
+
+
+def used_up(connection: Connection, queue: PostgresQueue) -> None:
+    insert(connection)
+    connection.execute(
+        "INSERT INTO noti.spent VALUES ('tenant channel', 'default', 'email', 'day', 50, %s, %s)", [BEFORE, LATER]
+    )
+
+
 def free(connection: Connection, queue: PostgresQueue) -> None:
     insert(connection)
 
@@ -119,6 +134,14 @@ CASES: list[tuple[Callable[[Connection, PostgresQueue], None], list[Fields]]] = 
     (no_worker, [("no_worker", "everything", None, ANY, None, None, "silent")]),
     (ahead, [("ahead", "lane", "email low default", None, None, None, "2")]),
     (safe_mode, [("safe_mode", "channel", "email", None, None, None, "dry")]),
+    (
+        limited,
+        [
+            ("limit", "tenant channel", "email", LATER, ANY, None, "slowed"),
+            ("limit", "account", "relay", None, ANY, None, None),
+        ],
+    ),
+    (used_up, [("quota", "tenant channel", "email", BEFORE, LATER, None, None)]),
     (free, []),
     (over, []),
 ]  # fmt: skip

@@ -104,6 +104,10 @@ class Ledger:
         """The recipient of each send that began."""
         return [line[3] for line in self._lines() if line[0] == "begun"]
 
+    def arrivals(self, account: str = "book") -> list[float]:
+        """When each send of an account began, by a clock that all processes of this machine share."""
+        return sorted(float(line[4]) for line in self._lines() if line[0] == "begun" and line[1] == account)
+
     def accepted(self) -> list[str]:
         """The recipient of each send that was accepted."""
         return [line[3] for line in self._lines() if line[0] == "accepted"]

@@ -1,6 +1,6 @@
-"""What is closed just now, in memory: pauses, and the circuits of accounts."""
+"""What is closed or limited just now, in memory: pauses, the circuits of accounts, and what is left of limits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import CIRCUIT, Closure, Closures
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
+from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Notification
-from noti_worker.domain.ports import Clock
+from noti_worker.domain.ports import Clock, Grant
 
 
 @dataclass
@@ -34,6 +35,8 @@ class FakeCircuits:
         self.pass_time: Callable[[float], None] = lambda seconds: None
         self.paused: set[tuple[str, str]] = set()
         self.circuits: dict[str, Circuit] = {}
+        self.limits: list[Limit] | None = None  # news
+        self.left: dict[str, int] = {}  # of a limit, by its name
 
     def closures(self) -> Closures:
         self._call("closures", None)
@@ -77,6 +80,28 @@ class FakeCircuits:
 
     def hasten_probes(self, accounts: Sequence[str]) -> None:
         self._call("hasten_probes", list(accounts))
+
+    def news(self) -> Sequence[Limit] | None:
+        news, self.limits = self.limits, None
+        return news
+
+    def take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:
+        self._call("take", {limit.name: want for limit, want in wants.items()})
+        self._refuse("take", [])
+        grants = {}
+        for limit, want in wants.items():
+            granted = min(want, self.left[limit.name])
+            self.left[limit.name] -= granted
+            grants[limit] = Grant(granted, limit.every if granted < want else None)
+        return grants
+
+    def reopen(self, accounts: Sequence[str]) -> None:
+        self._call("reopen", list(accounts))
+
+    def slow_down(self, limit: Limit, hold: float) -> float | None:
+        self._call("slow_down", (limit.name, hold))
+        self._refuse("slow_down", [])
+        return 0.5
 
     def asked(self, name: str) -> list[Any]:
         return [what for call, what in self.calls if call == name]

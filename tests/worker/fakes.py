@@ -9,6 +9,7 @@ from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Notification, Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Wake
+from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
 from noti_worker.worker.outage import Outage
@@ -57,7 +58,8 @@ def context(clock: DatabaseClock, observer: Witness, pace: Pace = PACE, worker_i
     """What a part of a worker is given; its dice throw the middle."""
     outage = Outage(clock, observer, lambda: 0.5)
     refusals = Refusals(clock, observer)
-    return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, refusals, worker_id)
+    allowance = Allowance(clock, FakeStore(clock), refusals, observer)
+    return Context(pace, clock, outage, observer, lambda: 0.5, lambda name: None, refusals, allowance, worker_id)
 
 
 def doors(store: FakeStore, wake: Wake) -> Doors:

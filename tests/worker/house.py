@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from noti_worker.domain.notification import Channel
+from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.heartbeat import Heartbeat
 from noti_worker.worker.inflight import Claim, InFlight
@@ -53,6 +54,8 @@ class House:
         self.in_flight = InFlight(self.clock, timedelta(minutes=2), self.witness)
         shared = replace(context(self.clock, self.witness), dice=lambda: self.dice)
         self.outage, self.refusals = shared.outage, shared.refusals
+        self.allowance = Allowance(self.clock, self.store, self.refusals, self.witness)
+        shared = replace(shared, allowance=self.allowance)
         self.recorder = Recorder(shared, self.store, self.in_flight, lambda results: None)
         routes = Routes(self.store, tuple, self.witness)
         self.heartbeat = Heartbeat(shared, self.store, self.store, self.in_flight, dict, routes)

@@ -26,7 +26,7 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
                            WHEN 'weight' THEN 'asked because the message falls into its share of the route'
                            WHEN 'failover' THEN 'asked because the account of the last try did not send it'
                            WHEN 'witness' THEN 'asked because only it can tell whether it took the message already'
-                           WHEN 'closed' THEN 'asked because those before it on the route are paused or in trouble'
+                           WHEN 'closed' THEN 'asked because those before it on the route are closed just now'
                            WHEN 'probe' THEN 'asked to see whether it works again' END) AS answer
       FROM said t),
   decisions AS (

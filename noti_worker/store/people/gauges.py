@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.closures import CIRCUIT, PAUSE, Closed, Closure, Closures
+from noti_worker.domain.closures import CIRCUIT, PAUSE, QUOTA, Closed, Closure, Closures
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Row
 from noti_worker.store.people.source import Source, by_index, rows
@@ -17,7 +17,7 @@ from noti_worker.store.statements import statement
 STATES = ("due", "in_flight", "paused", "waiting", "scheduled", "held")
 """What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person.
 
-One that is due is `paused` while a pause keeps it back.
+One that is due is `paused` while a pause or a spent quota keeps it back.
 """
 
 BOUND = 100_000
@@ -32,8 +32,8 @@ class Gauges:
     """`depth` by (channel, state of STATES), `oldest` due wait in seconds by (channel, priority).
 
     `pauses` in force by scope: how many, and the age of the oldest in seconds; `circuits` the seconds since the
-    circuit of an account is open. Combinations without rows are
-    missing. Counts of a channel in `bounded` are lower bounds.
+    circuit of an account is open; `paces` the part of its rate that a limited account has; `quotas` how many are nearly
+    and wholly spent. Combinations without rows are missing. Counts of a channel in `bounded` are lower bounds.
     """
 
     depth: Mapping[tuple[str, str], int]
@@ -41,6 +41,8 @@ class Gauges:
     bounded: frozenset[str] = frozenset()
     pauses: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     circuits: Mapping[str, float] = field(default_factory=dict)
+    paces: Mapping[str, float] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,15 @@ def gauges(source: Source, bound: int = BOUND) -> Gauges:
         lane = (row["channel"], row["priority"], row["state"] == "held")
         per_lane[lane] = per_lane.get(lane, 0) + row["rows"]
     closures = rows(source, statement("count_closures"), {})
+    limits = rows(source, statement("count_limits"), {})
     return Gauges(
         depth=by_state,
         oldest={(row["channel"], row["priority"]): row["seconds"] for row in ages},
         bounded=frozenset(channel for (channel, _, _), count in per_lane.items() if count >= bound),
         pauses={row["scope"]: (row["closures"], row["seconds"]) for row in closures if row["cause"] == PAUSE},
         circuits={row["name"]: row["seconds"] for row in closures if row["cause"] == CIRCUIT},
+        paces={row["name"]: row["value"] for row in limits if row["what"] == "pace"},
+        quotas={row["name"]: int(row["value"]) for row in limits if row["what"] == "quotas"},
     )
 
 
@@ -120,14 +125,14 @@ def depth(source: Source, closed: Closed, bound: int = BOUND) -> list[Row]:
 
 
 def kept_back(source: Source) -> Closed:
-    """What the pauses in force keep back, by the routes of all living workers.
+    """What pauses and spent quotas keep back, by the routes of all living workers.
 
     What waits for an account in trouble is late all the same.
     """
     closures = Closures(
         Closure(row["scope"], row["name"], row["tenant_id"])
         for row in rows(source, statement("closures"), {})
-        if row["cause"] == PAUSE
+        if row["cause"] in {PAUSE, QUOTA}
     )
     return closures.closed(routes(source)) if closures else Closed()
 

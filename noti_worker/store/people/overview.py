@@ -10,6 +10,7 @@ from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import translated
 from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
+from noti_worker.store.people.limits import LimitLine, limits
 from noti_worker.store.people.obstacles import Obstacle, obstacles
 from noti_worker.store.people.pausing import CircuitLine, PauseLine, closed
 from noti_worker.store.people.source import Source, by_index, rows
@@ -117,7 +118,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that `status` and `top` show, as it was `at` that instant. The lanes are those that wait longest."""
+    """Everything that `status` and `top` show, as it was `at` that instant.
+
+    The lanes are those that wait longest, the limits those that are felt.
+    """
 
     at: datetime
     channels: tuple[ChannelLine, ...]
@@ -131,6 +135,7 @@ class Overview:
     standby: bool
     pauses: tuple[PauseLine, ...]
     circuits: tuple[CircuitLine, ...]
+    limits: tuple[LimitLine, ...]
 
 
 def overview(people: Connection) -> Overview:
@@ -153,6 +158,7 @@ def overview(people: Connection) -> Overview:
             standby=now.standby,
             pauses=tuple(pauses),
             circuits=tuple(circuits),
+            limits=tuple(line for line in limits(people) if line.felt),
         )
 
 

@@ -51,7 +51,7 @@ class PostgresQueue:
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._database = database
-        self._claims = database.session("claims")
+        self.claims = self._claims = database.session("claims")
         self._portion = Portion()
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)

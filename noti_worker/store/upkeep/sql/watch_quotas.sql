@@ -1,0 +1,2 @@
+-- Write down which quotas will be used up by what waits.
+SELECT noti.watch_quotas() AS "full";

@@ -1,0 +1,323 @@
+"""How many this worker may send now: tokens are taken for a claim, spent as its sends begin, and given back unused."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from noti_worker.domain.closures import Route
+from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
+from noti_worker.domain.facts import QuotaUsed, Result, Slowed
+from noti_worker.domain.limits import ACCOUNT, Limit, Limits
+from noti_worker.domain.notification import Channel, Notification, Status
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.ports import Clock, Grant, LimitStore, Observer
+from noti_worker.worker.inflight import Claim
+from noti_worker.worker.refusals import ALLOW, Refusals
+
+FRESH = 0.1
+"""Seconds for which a token is good: what goes out in any time is the rate and the burst, and what this brings."""
+
+AGAIN = 1.0
+"""Seconds after which a database that gave no answer is asked again."""
+
+Hand = Callable[[], Sequence[Claim]]
+"""Tells which rows are in hand."""
+
+
+class _Purse:
+    """The tokens of one limit that are in hand, the oldest first, each with the time it is good until."""
+
+    __slots__ = ("_good", "_tokens", "again")
+
+    def __init__(self, limit: Limit) -> None:
+        self._good = max(FRESH, limit.every / limit.amount) if limit.is_rate else float("inf")
+        self._tokens: deque[float] = deque()
+        self.again = float("-inf")  # nothing is there to be had before
+
+    def count(self, now: float) -> int:
+        """How many there are; those that are too old are lost."""
+        while self._tokens and self._tokens[0] < now:
+            self._tokens.popleft()
+        return len(self._tokens)
+
+    def put(self, tokens: int, now: float) -> None:
+        self._tokens.extend([now + self._good] * tokens)
+
+    def pop(self, tokens: int = 1) -> None:
+        for _ in range(tokens):
+            self._tokens.popleft()
+
+    def lose(self) -> None:
+        self._tokens.clear()
+
+
+class Allowance:
+    """What is left of rates to this worker. The loop takes and gives back; the sender threads spend."""
+
+    def __init__(self, clock: Clock, store: LimitStore, refusals: Refusals, observer: Observer) -> None:
+        """Nothing is limited yet."""
+        self._clock = clock
+        self._store = store
+        self._refusals = refusals
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._configured: tuple[Limit, ...] = ()
+        self._rows: Sequence[Limit] = ()
+        self._limits = Limits()
+        self._purses: dict[Limit, _Purse] = {}
+        self._begun: set[tuple[int, int]] = set()  # rows in hand that have spent what they need
+        self._next = float("inf")  # when a claim that was cut short may go on
+        self._slow: dict[Limit, float] = {}  # to be written: seconds in which nothing is to be sent
+        self._back: Counter[Limit] = Counter()  # to be given back
+        self._reopen: set[str] = set()  # accounts whose quotas may be others than before
+
+    def configure(self, limits: Iterable[Limit]) -> None:
+        """Take over what the configuration says; limits of the same in the database go before it."""
+        before, self._configured = set(self._configured), tuple(limits)
+        self._combine()
+        self._reopen = {limit.name for limit in before ^ set(self._configured) if not limit.is_rate}
+
+    def learn(self) -> None:
+        """Read what the database says, if that is news. Raises DatabaseAway, DatabaseRefused."""
+        rows = self._store.news()
+        if rows is not None:
+            self._rows = rows
+            self._combine()
+
+    def heard(self, result: Result) -> bool:
+        """Take note of an account that found us too fast; True when there is something to write at once.
+
+        A message that comes again counts once by its quotas.
+        """
+        if not self._limits or result.outcome is None or result.account is None:
+            return False
+        if result.verdict.status is Status.RETRYING:
+            quotas = [one for one in self._limits.of(result.notification, result.account) if not one.is_rate]
+            with self._lock:
+                self._back.update(quotas)
+        limit = slowed_by(result.outcome, result.account, self._limits)
+        if limit is None:
+            return False
+        with self._lock:
+            self._slow[limit] = max(self._slow.get(limit, 0.0), result.outcome.retry_after or 0.0)
+        return True
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._slow or self._reopen)
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything is."""
+        return bool(self._limits)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether some quota has refused what is inserted too much."""
+        return any(limit.refuses for limit in self._limits.by_key.values())
+
+    def write(self) -> None:
+        """Slow what was found too fast. Raises DatabaseAway, DatabaseRefused; what is not written stays to be."""
+        if self._reopen:
+            self._store.reopen(sorted(self._reopen))
+            self._reopen = set()
+        for limit, seconds in list(self._slow.items()):
+            pace = self._store.slow_down(limit, seconds)
+            with self._lock:
+                self._slow.pop(limit, None)
+                self._purse(limit).lose()
+            if pace is not None:
+                self._observer.on(Slowed(limit.scope, limit.name, pace, seconds))
+
+    def begin(self) -> None:
+        """A round begins: so far nothing in it was cut short."""
+        self._next = float("inf")
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds until claims that were cut short may go on; None when none was."""
+        return None if self._next == float("inf") else max(self._next - self._clock.monotonic(), 0.001)
+
+    def most(
+        self,
+        channel: Channel,
+        want: int,
+        routes: Mapping[Channel, Route],
+        closed: AbstractSet[str],
+        hand: Hand,
+    ) -> int:
+        """How many of `want` rows of a channel its accounts may send; takes what is missing. Raises DatabaseAway."""
+        accounts = [account for account in routes.get(channel, ()) if account not in closed]
+        limits = [self._limits.of_account(account) for account in accounts]
+        if not limits or not all(limits):
+            return want
+        rows = self._waiting(hand)
+        room = -sum(count for (_, other), count in rows.items() if other == channel)
+        for account, of_account in zip(accounts, limits, strict=True):
+            if room >= want:
+                break
+            # Rows of other channels go through the same account.
+            others = sum(
+                count for (_, other), count in rows.items() if other != channel and account in routes.get(other, ())
+            )
+            room += self._have(of_account, want - room + others) - others
+        return max(0, min(want, room))
+
+    def room(
+        self, channel: Channel, tenants: AbstractSet[str], rooms: Mapping[str, int], want: int, hand: Hand
+    ) -> Mapping[str, int]:
+        """As `rooms`, how many more rows tenants may have in hand, where the channel of a tenant is limited."""
+        limits = {tenant: self._limits.of_lane(tenant, channel) for tenant in tenants} if self._limits else {}
+        if not any(limits.values()):
+            return rooms
+        rows, less = self._waiting(hand), {}
+        for tenant, of_lane in limits.items():
+            wanted = min(want, rooms.get(tenant, want))
+            if of_lane and wanted > 0:
+                queued = rows.get((tenant, channel), 0)
+                less[tenant] = max(0, min(wanted, self._have(of_lane, wanted + queued) - queued))
+        return {**rooms, **less}
+
+    def settle(self, routes: Mapping[Channel, Route], hand: Hand) -> None:
+        """Give back what no row in hand needs. Raises DatabaseAway."""
+        now = self._clock.monotonic()
+        with self._lock:
+            in_hand = [limit for limit, purse in self._purses.items() if purse.count(now) > 0]
+            given, self._back = self._back, Counter()
+        if not in_hand and not given:
+            return
+        back = {limit: -count for limit, count in given.items()}
+        rows = self._waiting(hand)
+        with self._lock:
+            for limit in in_hand:
+                needed = sum(count for lane, count in rows.items() if _concerns(limit, *lane, routes))
+                surplus = self._purses[limit].count(now) - needed
+                if surplus > 0:
+                    self._purses[limit].pop(surplus)
+                    back[limit] = back.get(limit, 0) - surplus
+        if back:
+            try:
+                self._take(back)
+            except DatabaseAway:
+                with self._lock:  # of a rate it would come too late
+                    self._back.update({limit: -count for limit, count in back.items() if not limit.is_rate})
+                raise
+
+    def spend(self, row: Notification, account: str) -> bool:
+        """Take what this message needs to go out through the account now; False when there is none."""
+        limits = self._limits.of(row, account) if self._limits else ()
+        if not limits:
+            return True
+        with self._lock:
+            now = self._clock.monotonic()
+            missing = [limit for limit in limits if not self._purse(limit).count(now)]
+            if any(self._purse(limit).again > now for limit in missing):
+                return False
+            taken = [limit for limit in limits if limit not in missing]
+            for limit in taken:
+                self._purse(limit).pop()
+            if not missing:
+                self._begun.add((row.notification_id, row.claim_count))
+        if not missing:
+            return True
+        try:
+            grants = self._take(dict.fromkeys(missing, 1))
+        except DatabaseAway:
+            grants = {}
+        got = [limit for limit in missing if limit in grants and grants[limit].granted]
+        with self._lock:
+            if len(got) == len(missing):
+                self._begun.add((row.notification_id, row.claim_count))
+                return True
+            for limit in (*taken, *got):
+                self._purse(limit).put(1, now)
+        return False
+
+    def spent(self, account: str) -> bool:
+        """Tell whether the account has nothing left just now."""
+        if not self._limits:
+            return False
+        now = self._clock.monotonic()
+        with self._lock:
+            purses = [self._purse(limit) for limit in self._limits.of_account(account)]
+            return any(not purse.count(now) and purse.again > now for purse in purses)
+
+    def _have(self, limits: Sequence[Limit], want: int) -> int:
+        """How many tokens of all these limits are in hand, after taking what is missing of `want`."""
+        with self._lock:
+            now = self._clock.monotonic()
+            have = {limit: self._purse(limit).count(now) for limit in limits}
+            missing = {limit: want - have[limit] for limit in limits if have[limit] < want}
+            asked = {limit: count for limit, count in missing.items() if self._purse(limit).again <= now}
+        if asked:
+            for limit, grant in self._take(asked).items():
+                have[limit] += grant.granted
+                with self._lock:
+                    self._purse(limit).put(grant.granted, now)
+        for limit in missing:
+            if have[limit] < want:
+                self._next = min(self._next, self._purse(limit).again)
+        return min(have.values())
+
+    def _take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:
+        """Ask the database; what is short is asked for again when it says. Nothing is granted where it refuses."""
+        try:
+            grants = self._store.take(wants)
+        except DatabaseError as error:
+            grants = {limit: Grant(0, AGAIN) for limit in wants}
+            self._note(grants)
+            if not isinstance(error, DatabaseRefused):
+                raise
+            self._refusals.cannot(ALLOW, str(error))
+            return grants
+        self._refusals.can(ALLOW)
+        self._note(grants)
+        return grants
+
+    def _note(self, grants: Mapping[Limit, Grant]) -> None:
+        now = self._clock.monotonic()
+        with self._lock:
+            for limit, grant in grants.items():
+                if grant.again_in is not None:
+                    self._purse(limit).again = now + grant.again_in
+        for limit, grant in grants.items():
+            if grant.told is not None:
+                self._observer.on(QuotaUsed(limit, grant.told == "spent"))
+
+    def _waiting(self, hand: Hand) -> Mapping[tuple[str, Channel], int]:
+        """How many rows in hand have spent nothing yet, by tenant and channel."""
+        claims = hand()
+        with self._lock:
+            self._begun.intersection_update(claim.token for claim in claims)
+            rows = [claim.notification for claim in claims if not claim.reported and claim.token not in self._begun]
+        return Counter((row.tenant_id, row.channel) for row in rows)
+
+    def _purse(self, limit: Limit) -> _Purse:
+        return self._purses.get(limit) or self._purses.setdefault(limit, _Purse(limit))
+
+    def _combine(self) -> None:
+        limits = Limits(self._configured, self._rows)
+        with self._lock:
+            self._limits = limits
+            current = set(limits.by_key.values())
+            self._purses = {limit: purse for limit, purse in self._purses.items() if limit in current}
+
+
+def slowed_by(outcome: Outcome, account: str, limits: Limits) -> Limit | None:
+    """The rate that an answer found too fast, if there is one."""
+    if outcome.kind is not Kind.THROTTLED or outcome.scope not in _OURS:
+        return None
+    return next((limit for limit in limits.of_account(account) if limit.is_rate), None)
+
+
+_OURS = frozenset({Scope.ACCOUNT, Scope.PROVIDER, Scope.SENDER, Scope.DOMAIN})
+"""Not the one recipient: what concerns more messages than this one."""
+
+
+def _concerns(limit: Limit, tenant_id: str, channel: Channel, routes: Mapping[Channel, Route]) -> bool:
+    """Whether rows of this tenant and channel may count by the limit."""
+    if limit.scope == ACCOUNT:
+        return limit.name in routes.get(channel, ())
+    return (limit.tenant_id, limit.name) == (tenant_id, channel)
