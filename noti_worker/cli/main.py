@@ -24,6 +24,7 @@ from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.watching import status, top
+from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, NotFound, NotiError
 
@@ -110,6 +111,7 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None, embe
 _ORDER = (
     demo,
     run,
+    web,
     migrate,
     send,
     status,

@@ -14,7 +14,8 @@ class Account:
     """`provider` is a name, `mode` says how far its messages go, `channels` which it serves.
 
     `rules` judge what it answers, the first that matches. `options` are what its provider declares for
-    `notifications_log.options`. Another `version` has other settings and needs another sender.
+    `notifications_log.options`. Another `version` has other settings and needs another sender. With `references` the
+    ids that the provider gives to messages are kept: its receipts know nothing else of them.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Account:
     rules: tuple[Rule, ...] = ()
     options: tuple[Option, ...] = ()
     version: int = 1
+    references: bool = False
 
 
 ConfiguredRoute = tuple[str, ...] | Mapping[str, int]

@@ -245,6 +245,32 @@ class CircuitClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptTaken:
+    """A provider posted something for an account, and it is kept."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRefused:
+    """Somebody posted for an account what is not the provider's, or is too much, or too often: `why` is a word."""
+
+    account: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptsRead:
+    """What providers told was taken over: how many by (provider, kind, fate), and `unread` requests by provider.
+
+    Fates are matched, parked, given up, known and heard.
+    """
+
+    counts: Mapping[tuple[str, str, str], int]
+    unread: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -277,5 +303,8 @@ Fact = (
     | Steered
     | CircuitOpened
     | CircuitClosed
+    | ReceiptTaken
+    | ReceiptRefused
+    | ReceiptsRead
     | Trouble
 )

@@ -1,6 +1,5 @@
 """The sections of the configuration as frozen dataclasses, with defaults, bounds and meaning."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -17,6 +16,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.settings.coercion import written
+from noti_worker.settings.listening import HttpSettings, WebSettings
 
 CONCURRENCY = {
     Channel.EMAIL: 5,
@@ -215,25 +215,6 @@ class DeliverySettings:
     redirect_to: RedirectSettings = field(default_factory=RedirectSettings)
 
 
-def _check_listen(listen: str) -> None:
-    host, _, port = listen.rpartition(":")
-    if not host or re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65535:
-        raise ValueError("write host:port, such as 127.0.0.1:9464 or [::1]:0")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """Where metrics and health are served; `configured` tells whether `listen` was set by somebody."""
-
-    listen: str = field(
-        default="127.0.0.1:9464",
-        metadata=about(
-            "host:port of /metrics, /health/live and /health/ready; port 0 takes any free one", check=_check_listen
-        ),
-    )
-    configured: bool = field(default=False, metadata={"derived": True})
-
-
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is logged, and how; always to standard error."""
@@ -316,7 +297,8 @@ class AccountSettings:
     """A named account of a provider. `options` are the provider's own settings, not read yet.
 
     `channels` limits it to those that it names; empty: all that its provider serves. What goes over HTTP goes through
-    `proxy`, which with `proxy_guards` decides where it may go. `answers` judge before the provider's rules.
+    `proxy`, which with `proxy_guards` decides where it may go. `answers` judge before the provider's rules. With
+    `receipt_token` what the provider posts is taken.
     """
 
     name: str
@@ -328,6 +310,7 @@ class AccountSettings:
     proxy: Secret | None = None
     proxy_guards: bool = False
     answers: tuple[Rule, ...] = ()
+    receipt_token: Secret | None = None
 
     @property
     def where(self) -> str:
@@ -351,6 +334,7 @@ class Settings:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

@@ -33,7 +33,7 @@ class Gauges:
 
     `pauses` in force by scope: how many, and the age of the oldest in seconds; `circuits` the seconds since the
     circuit of an account is open. Combinations without rows are
-    missing. Counts of a channel in `bounded` are lower bounds.
+    missing. Counts of a channel in `bounded` are lower bounds. `receipts`: see `store.receipts.waiting`.
     """
 
     depth: Mapping[tuple[str, str], int]
@@ -41,6 +41,7 @@ class Gauges:
     bounded: frozenset[str] = frozenset()
     pauses: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     circuits: Mapping[str, float] = field(default_factory=dict)
+    receipts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
