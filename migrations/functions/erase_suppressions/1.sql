@@ -1,0 +1,21 @@
+-- Take an address out of the suppression list, and what is said of it; its hash stays, and goes on to keep messages from it.
+CREATE OR REPLACE FUNCTION noti.erase_suppressions(who text, tenant text, dry_run boolean) RETURNS int
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  hits int;
+BEGIN
+  IF dry_run THEN
+    RETURN (SELECT count(*) FROM noti.suppressions s
+             WHERE (tenant IS NULL OR s.tenant_id = tenant) AND s.address = noti.normal_address(s.channel, who));
+  END IF;
+  UPDATE noti.suppressions s
+     SET address = CASE WHEN s.address = noti.normal_address(s.channel, who) THEN NULL ELSE s.address END,
+         note = CASE WHEN s.address = noti.normal_address(s.channel, who) THEN NULL ELSE noti.unnamed(s.note, who, false, '[erased]') END,
+         requested_by = noti.unnamed(s.requested_by, who, false, '[erased]')
+   WHERE (tenant IS NULL OR s.tenant_id = tenant)
+     AND (s.address = noti.normal_address(s.channel, who) OR s.note <> noti.unnamed(s.note, who, false, '[erased]')
+          OR s.requested_by <> noti.unnamed(s.requested_by, who, false, '[erased]'));
+  GET DIAGNOSTICS hits = ROW_COUNT;
+  RETURN hits;
+END $$;

@@ -1,0 +1,104 @@
+"""What recipients write back: STOP and START, and since when WhatsApp takes free text."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+Connection = psycopg.Connection[Any]
+
+PHONE = "+491512345678"
+
+
+def heard(
+    connection: Connection, words: str | None, *, channel: str = "sms", at: str | None = None, **more: object
+) -> str | None:
+    given = {
+        "tenant_id": "default",
+        "channel": channel,
+        "from_address": PHONE,
+        "to_address": "+4930123",
+        "words": words,
+        "at": at,
+    } | more
+    named = ", ".join(f"{name} => %({name})s" for name in given)
+    row = connection.execute(f"SELECT noti.heard({named})".encode(), given).fetchone()
+    assert row is not None
+    return None if row[0] is None else str(row[0])
+
+
+def live(connection: Connection) -> list[Any]:
+    return connection.execute(
+        "SELECT tenant_id, channel, address, reason, source, hits FROM noti.suppressions WHERE lifted_at IS NULL"
+    ).fetchall()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "STOP", "stop", " Stop.\n", "STOP!", "«stop»", "ARRET", "Arrêt", "ARRE\u0302T", "STOPP", "UNSUBSCRIBE", "StopAll", "Stop all",
+        "opt-out", "Abmelden", "BAJA", "PARAR", "FERMA", "afmelden", "SAIR", "AVSLUTA", "td",
+    ],
+)  # fmt: skip
+def test_a_word_of_the_carriers_is_an_optout(connection: Connection, words: str) -> None:
+    assert heard(connection, words) == "stop"
+    assert live(connection) == [("default", "sms", PHONE, "optout", "reply", 1)]
+
+
+@pytest.mark.parametrize("words", [
+    "please stop", "stop it", "nonstop", "stopped", "don't stop", "yes", "", None, "...", "STOP " * 30, "bus stop", "start again",
+])  # fmt: skip
+def test_a_sentence_is_no_optout(connection: Connection, words: str | None) -> None:
+    assert heard(connection, words) is None
+    assert live(connection) == []
+
+
+def test_start_takes_it_back_and_nothing_else(connection: Connection) -> None:
+    heard(connection, "STOP")
+    heard(connection, "STOP", channel="whatsapp")
+    heard(connection, "STOP", from_address="+491600000000")
+    heard(connection, "STOP", tenant_id="acme")
+    for reason, category in (("dead", None), ("complaint", None), ("optout", "news")):
+        connection.execute("SELECT noti.suppress('default', 'sms', %s, %s, %s)", (PHONE, reason, category))
+    assert heard(connection, "Start") == "start"
+    lifted = connection.execute(
+        "SELECT tenant_id, channel, address, reason, lifted_by, requested_by FROM noti.suppressions WHERE lifted_at IS NOT NULL"
+    ).fetchall()
+    assert lifted == [("default", "sms", PHONE, "optout", "reply", "the person, by a reply to +4930123")]
+    assert len(live(connection)) == 6
+
+
+def test_replies_count_in_the_order_in_which_they_were_written(connection: Connection) -> None:
+    heard(connection, "START", at="2026-01-01 10:05+00")
+    heard(connection, "STOP", at="2026-01-01 10:10+00")
+    heard(connection, "START", at="2026-01-01 10:07+00")  # told late
+    assert [line[5] for line in live(connection)] == [1]
+    heard(connection, "UNSTOP", at="2026-01-01 10:20+00")
+    heard(connection, "STOP", at="2026-01-01 10:15+00")  # told late
+    assert live(connection) == []
+
+
+def test_a_number_of_several_tenants_stops_for_all_of_them(connection: Connection) -> None:
+    heard(connection, "STOP", tenant_id=None)
+    assert live(connection) == [("", "sms", PHONE, "optout", "reply", 1)]
+    heard(connection, "START", tenant_id=None)
+    assert live(connection) == []
+
+
+def test_the_last_reply_is_kept_for_whatsapp_alone(connection: Connection) -> None:
+    hello = {"channel": "whatsapp", "account": "wa", "from_address": "whatsapp:" + PHONE}
+    heard(connection, "hello", at="2026-01-01 10:00+00", **hello)
+    heard(connection, "hello", at="2026-01-01 09:00+00", **hello)
+    heard(connection, "hello", at="2026-01-01 11:00+00", **hello | {"account": "other"})
+    heard(connection, "hello", channel="sms", account="wa")
+    heard(connection, "hello", channel="whatsapp")  # nobody knows of which account
+    found = connection.execute(
+        "SELECT account, heard_at::text, address_hash = noti.address_hash('whatsapp', %s) FROM noti.replies ORDER BY account",
+        (PHONE,),
+    ).fetchall()
+    assert found == [("other", "2026-01-01 11:00:00+00", True), ("wa", "2026-01-01 10:00:00+00", True)]
+
+
+def test_a_reply_from_nowhere_is_refused(connection: Connection) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="a reply comes from an address"):
+        heard(connection, "STOP", from_address="anonymous")
