@@ -14,19 +14,24 @@ SELECT role, privilege, object, g.columns::text[]
  CROSS JOIN LATERAL unnest(string_to_array(g.privileges, ',')) AS privilege
  CROSS JOIN LATERAL unnest(string_to_array(g.objects, ',')) AS object;
 
--- Roles of one's own: whoever may record tries may keep references, and whoever reads the story reads what was told afterwards. Our
--- own get theirs from the rows above.
+-- Roles of one's own: whoever may record a try may take over what is told afterwards, whoever reads the story reads that, too, and
+-- whoever may erase may do so here. Our own get theirs from the rows above.
 DO $$
 DECLARE
   one record;
 BEGIN
   FOR one IN
-    SELECT CASE a.privilege_type WHEN 'INSERT' THEN 'INSERT ON noti.provider_references' ELSE 'SELECT ON noti.receipts' END AS what, a.grantee
-      FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-     WHERE c.oid = 'noti.notification_attempts_log'::regclass AND a.privilege_type IN ('INSERT', 'SELECT') AND a.grantee <> c.relowner
+    SELECT given.what, a.grantee
+      FROM pg_class c
+     CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+     CROSS JOIN unnest(ARRAY[
+           'SELECT, INSERT, UPDATE, DELETE ON noti.receipts_raw, noti.receipts', 'SELECT, INSERT, DELETE ON noti.provider_references',
+           'UPDATE (receipt, receipt_at) ON noti.notifications_log', 'INSERT, UPDATE ON noti.replies',
+           'EXECUTE ON FUNCTION noti.receive, noti.receipt_rank, noti.heard, noti.reply_word, noti.lift']) AS given (what)
+     WHERE c.oid = 'noti.notification_attempts_log'::regclass AND a.privilege_type = 'INSERT' AND a.grantee NOT IN (0, c.relowner)
     UNION
     SELECT 'SELECT ON noti.receipts', a.grantee
-      FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid CROSS JOIN LATERAL aclexplode(t.attacl) AS a
+      FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid CROSS JOIN LATERAL aclexplode(c.relacl || t.attacl) AS a
      WHERE t.attrelid = 'noti.notification_attempts_log'::regclass AND t.attname = 'error_message' AND a.privilege_type = 'SELECT'
        AND a.grantee <> c.relowner
     UNION
@@ -34,6 +39,10 @@ BEGIN
       FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid CROSS JOIN LATERAL aclexplode(t.attacl) AS a
      WHERE t.attrelid = 'noti.notifications_log'::regclass AND t.attname = 'failed_at' AND a.privilege_type = 'SELECT'
        AND a.grantee NOT IN (0, c.relowner)
+    UNION
+    SELECT 'EXECUTE ON FUNCTION noti.erase_receipts', a.grantee
+      FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+     WHERE p.oid = 'noti.erase(text, text, bigint, int, boolean)'::regprocedure AND a.grantee <> p.proowner
   LOOP
     EXECUTE format('GRANT %s TO %s', one.what, CASE WHEN one.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END);
   END LOOP;

@@ -132,6 +132,7 @@ class Delivery:
             traceparent=message.traceparent,
             follows=rows,
             texts=texts,
+            referenced=account.references,
         )
 
     def _policy(self, row: Notification) -> Policy:

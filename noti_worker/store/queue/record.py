@@ -151,6 +151,8 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
         details["age_ms"] = milliseconds(now_monotonic - result.since, DURATION_AT_MOST)
         details["duration_ms"] = milliseconds(result.seconds, DURATION_AT_MOST)
+        if result.referenced:
+            details["referenced"] = True
         if outcome.response is not None:
             details["response"] = compact(outcome.response)
         if result.traceparent is not None:
