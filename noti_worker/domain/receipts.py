@@ -77,6 +77,10 @@ class NotGenuine(Exception):
         self.why = why
 
 
+class NotNow(Exception):
+    """A request that may be the provider's, and cannot be taken just now: it will post it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A request that is the provider's. `keep`: it tells something, and is stored. The rest is what is answered."""
@@ -90,7 +94,7 @@ class Receiver(Protocol):
     """One account's side towards its provider. Used by several threads at once."""
 
     def take(self, posted: Posted, now: datetime) -> Taken:
-        """See whether the provider sent it, by its signature. Raises NotGenuine."""
+        """See whether the provider sent it, by its signature. Raises NotGenuine, NotNow."""
         ...
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from noti_worker.domain.errors import ConfigurationError
@@ -57,11 +58,21 @@ def header_of(posted: Posted, name: str) -> str:
     return value
 
 
+def read_form(encoded: str) -> dict[str, str]:
+    """The fields of a form or a query; of those that stand twice the last."""
+    return dict(parse_qsl(encoded, keep_blank_values=True, errors="replace"))
+
+
 def check_same(given: str, ours: str | Iterable[str]) -> None:
     """Compare a signature with our own, in constant time; raises NotGenuine. Of several one must be the same."""
-    same = [hmac.compare_digest(given.encode(), one.encode()) for one in ([ours] if isinstance(ours, str) else ours)]
+    wanted = given.encode(errors="replace")
+    same = [hmac.compare_digest(wanted, one.encode(errors="replace")) for one in _several(ours)]
     if not any(same):
         raise NotGenuine("signature", "the signature is another")
+
+
+def _several(ours: str | Iterable[str]) -> Iterable[str]:
+    return [ours] if isinstance(ours, str) else ours
 
 
 def check_age(signed: str | float, now: datetime, most: timedelta) -> None:
@@ -74,9 +85,12 @@ def check_age(signed: str | float, now: datetime, most: timedelta) -> None:
         raise NotGenuine("old", "it was signed too long ago, or is yet to be")
 
 
-def read(posted: Posted) -> Any:
+def document_of(posted: Posted) -> Any:
     """The document of a request; raises ValueError."""
-    return json.loads(posted.body)
+    try:
+        return json.loads(posted.body)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def entries(found: object) -> Iterator[Mapping[str, Any]]:
@@ -86,7 +100,7 @@ def entries(found: object) -> Iterator[Mapping[str, Any]]:
             yield one
 
 
-def at(document: object, *path: str | int) -> Any:
+def value_at(document: object, *path: str | int) -> Any:
     """What stands at a path of names and numbers; None where it ends."""
     for step in path:
         if isinstance(document, Mapping):
@@ -98,14 +112,19 @@ def at(document: object, *path: str | int) -> Any:
     return document
 
 
-def text(value: object) -> str | None:
+def text_at(document: object, *path: str | int) -> str | None:
+    """The text that stands at a path, as `as_text` has it."""
+    return as_text(value_at(document, *path))
+
+
+def as_text(value: object) -> str | None:
     """A text on one line, or a number as one; None for anything else, and for nothing."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return " ".join(str(value).split()) or None
 
 
-def instant(value: object) -> datetime | None:
+def as_instant(value: object) -> datetime | None:
     """Seconds of the epoch, or what ISO 8601 says; None where that is no time."""
     with suppress(ValueError, OverflowError, OSError):
         if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\d{9,11}(\.\d+)?", value)):
@@ -116,15 +135,15 @@ def instant(value: object) -> datetime | None:
     return None
 
 
-def ours(echo: object) -> dict[str, Any]:
+def ids_of(echo: object) -> dict[str, Any]:
     """The ids of a message that came back by their names, as a Receipt has them; nothing where they are not ours."""
-    number, message = (text(at(echo, name)) for name in ECHO)
+    number, message = (text_at(echo, name) for name in ECHO)
     return _ids(number, message)
 
 
-def ours_in(echo: object) -> dict[str, Any]:
+def ids_in(echo: object) -> dict[str, Any]:
     """The same of the one text that `echo_of` made."""
-    number, _, message = (text(echo) or "").partition(".")
+    number, _, message = (as_text(echo) or "").partition(".")
     return _ids(number, message)
 
 
@@ -141,24 +160,25 @@ _REPLY = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
 _ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
 
-def hard_bounce(words: str | None, code: str | None = None) -> ReceiptKind:
-    """What a refusal means that the provider calls final, by what the mail server said.
+def by_refusal(words: str | None, code: str | None = None, otherwise: ReceiptKind = ReceiptKind.BOUNCED) -> ReceiptKind:
+    """What a mail server's last word means, by the rules of SMTP; `otherwise` where they do not know.
 
-    The rules of SMTP find what is not the address: our reputation, the content, a full mailbox.
+    They find what is not the address, whatever the provider calls it: our reputation, the content, a full mailbox.
     """
     said, enhanced = words or "", code if code and _ENHANCED.fullmatch(code) else None
     enhanced = enhanced or next(iter(_ENHANCED.findall(said)), "")
     status = next(iter(_REPLY.findall(said)), f"{enhanced[0]}50" if enhanced else "")
-    if not status:
-        return ReceiptKind.BOUNCED
-    rule = classify(_smtp_rules.RULES, Said("rcpt", status, enhanced, said))
-    if rule is None or rule.kind is Kind.DEAD:
+    rule = classify(_smtp_rules.RULES, Said("rcpt", status, enhanced, said)) if status else None
+    if rule is None:
+        return otherwise
+    if rule.kind is Kind.DEAD:
         return ReceiptKind.BOUNCED
     if rule.kind is Kind.TRANSIENT:
         return ReceiptKind.SOFT_BOUNCED
-    by_policy = enhanced[1:4] == ".7."
-    of_the_message = rule.kind is Kind.PERMANENT and rule.scope is Scope.MESSAGE and (rule.text or rule.code)
-    return ReceiptKind.FAILED if by_policy or of_the_message or rule.kind is not Kind.PERMANENT else ReceiptKind.BOUNCED
+    of_the_message = rule.scope is Scope.MESSAGE and (rule.text or rule.code)
+    if rule.kind is not Kind.PERMANENT or of_the_message or enhanced[1:4] == ".7.":
+        return ReceiptKind.FAILED
+    return otherwise
 
 
 def by_rules(rules: Sequence[Rule], code: str, words: str = "") -> ReceiptKind:

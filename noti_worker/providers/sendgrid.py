@@ -22,15 +22,15 @@ from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, p
 from noti_worker.providers._mime import File
 from noti_worker.providers._receipts import (
     Signed,
+    as_instant,
+    as_text,
+    by_refusal,
     check_age,
+    document_of,
     entries,
-    hard_bounce,
     header_of,
-    instant,
-    ours,
-    read,
+    ids_of,
     secret_of,
-    text,
 )
 from noti_worker.transport import Kit, Reply, Request
 
@@ -208,15 +208,15 @@ def receiver(settings: Settings, kit: Kit) -> Receiver:
 
 def receipts(posted: Posted) -> list[Receipt]:
     """What a list of events says; opens and clicks are left out."""
-    return [_receipt(event, kind) for event in entries(read(posted)) if (kind := _kind(event)) is not None]
+    return [_receipt(event, kind) for event in entries(document_of(posted)) if (kind := _kind(event)) is not None]
 
 
 def _kind(event: Mapping[str, Any]) -> ReceiptKind | None:
-    name, reason = event.get("event"), text(event.get("reason")) or ""
+    name, reason = event.get("event"), as_text(event.get("reason")) or ""
     if name == "bounce":
         # A block is not the address's fault.
         blocked = event.get("type") == "blocked"
-        return ReceiptKind.FAILED if blocked else hard_bounce(reason, text(event.get("status")))
+        return ReceiptKind.FAILED if blocked else by_refusal(reason, as_text(event.get("status")))
     if name == "dropped":
         return _DROPPED.get(reason.lower(), ReceiptKind.FAILED)
     return _KINDS.get(str(name))
@@ -225,10 +225,10 @@ def _kind(event: Mapping[str, Any]) -> ReceiptKind | None:
 def _receipt(event: Mapping[str, Any], kind: ReceiptKind) -> Receipt:
     return Receipt(
         kind,
-        text(event.get("sg_event_id")) or f"{event.get('sg_message_id')}:{event.get('event')}:{event.get('email')}",
-        instant(event.get("timestamp")),
-        **ours(event),
-        recipient=text(event.get("email")),
-        code=text(event.get("status")),
-        words=text(event.get("reason")) or text(event.get("response")),
+        as_text(event.get("sg_event_id")) or f"{event.get('sg_message_id')}:{event.get('event')}:{event.get('email')}",
+        as_instant(event.get("timestamp")),
+        **ids_of(event),
+        recipient=as_text(event.get("email")),
+        code=as_text(event.get("status")),
+        words=as_text(event.get("reason")) or as_text(event.get("response")),
     )

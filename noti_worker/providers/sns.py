@@ -16,11 +16,14 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PHONE_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver, Written
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, Veil, open_api, read_json
 from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
+from noti_worker.providers._receipts import as_instant, document_of, text_at, value_at
+from noti_worker.providers._sns_envelope import TOPIC, Envelopes, message_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -77,6 +80,7 @@ class Settings(AwsAccount):
     max_price_usd: str | None = field(
         default=None, metadata=about('the most that one message may cost, in US dollars as a text (`"0.50"`)')
     )
+    topic_arn: str | None = field(default=None, metadata=TOPIC)
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
@@ -159,3 +163,43 @@ def _element(xml: str, name: str) -> str:
     found = re.search(rf"<{name}>([^<]*)</{name}>", xml)
     text = unescape(found[1]) if found else ""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+# Receipts: SNS posts none of an SMS by itself. What can be published to a topic are the replies to a number of ours
+# (https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms.html) and, by a subscription of theirs, the
+# delivery logs of CloudWatch (https://docs.aws.amazon.com/sns/latest/dg/sms_stats_cloudwatch.html).
+
+REFERENCES = True
+_WORDS = (
+    (ReceiptKind.UNSUBSCRIBED, re.compile("opted out", re.IGNORECASE)),
+    (
+        ReceiptKind.BOUNCED,
+        re.compile("number is invalid|blocked SMS|blocked list|unknown (handset|user)", re.IGNORECASE),
+    ),
+    (ReceiptKind.SOFT_BOUNCED, re.compile("unreachable|unavailable", re.IGNORECASE)),
+)
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Takes what the topic says; raises ConfigurationError that names the key."""
+    return Envelopes(settings.topic_arn, kit)
+
+
+def receipts(posted: Posted) -> list[Receipt | Written]:
+    """What a delivery log or a reply says."""
+    told, envelope = message_of(posted), document_of(posted)
+    when = as_instant(text_at(envelope, "Timestamp"))
+    if (sender := text_at(told, "originationNumber")) is not None:
+        event = text_at(told, "inboundMessageId") or text_at(envelope, "MessageId") or ""
+        return [Written(Channel.SMS, event, sender, text_at(told, "messageBody") or "", when)]
+    reference, status = text_at(told, "notification", "messageId"), value_at(told, "status")
+    if reference is None or status not in {"SUCCESS", "FAILURE"}:
+        return []
+    words = text_at(told, "delivery", "providerResponse")
+    kind = ReceiptKind.DELIVERED if status == "SUCCESS" else _kind(words or "")
+    recipient = text_at(told, "delivery", "destination")
+    return [Receipt(kind, f"{reference}:{status}", when, reference=reference, recipient=recipient, words=words)]
+
+
+def _kind(words: str) -> ReceiptKind:
+    return next((kind for kind, pattern in _WORDS if pattern.search(words)), ReceiptKind.FAILED)

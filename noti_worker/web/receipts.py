@@ -15,7 +15,7 @@ from starlette.routing import Route
 from noti_worker.domain.errors import DatabaseAway, DatabaseError
 from noti_worker.domain.facts import DatabaseBack, DatabaseLost, ReceiptRefused, ReceiptTaken, Trouble
 from noti_worker.domain.ports import Observer
-from noti_worker.domain.receipts import Inlet, NotGenuine, Posted, Taken
+from noti_worker.domain.receipts import Inlet, NotGenuine, NotNow, Posted, Taken
 from noti_worker.web.strangers import Strangers
 
 LARGEST_BODY = 1024 * 1024
@@ -63,7 +63,9 @@ class Receipts:
     def app(self) -> Starlette:
         """The application, for one event loop."""
         path = "/receipts/{account}/{token}"
-        return Starlette(routes=[Route("/", _greet), Route(path, self._receive, methods=["GET", "POST"])])
+        app = Starlette(routes=[Route("/", _greet), Route(path, self._receive, methods=["GET", "POST"])])
+        app.router.redirect_slashes = False
+        return app
 
     async def _receive(self, request: Request) -> Response:
         inlet = self._inlet(request.path_params["account"], request.path_params["token"])
@@ -82,6 +84,9 @@ class Receipts:
         except NotGenuine as stranger:
             self._strangers.refused(client)
             return self._refuse(inlet, 403, stranger.why)
+        except NotNow as error:
+            self._observer.on(Trouble(f"receipts of {inlet.account}", str(error)))
+            return Response(status_code=503, headers={"retry-after": COME_AGAIN})
         except DatabaseError as error:
             self._tell(error)
             return Response(status_code=503, headers={"retry-after": COME_AGAIN})

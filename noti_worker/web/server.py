@@ -81,6 +81,7 @@ class _Bounded(H11Protocol):
         if len(self.connections) > MOST_CONNECTIONS:
             # Whoever has waited longest and not said all goes: half-open connections keep nobody out.
             oldest = min((one for one in self.connections if isinstance(one, _Bounded)), key=_Bounded._claim_to_stay)
+            self.connections.discard(oldest)  # it is lost a moment later, and others may come before that
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

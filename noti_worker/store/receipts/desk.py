@@ -30,12 +30,13 @@ _LONGEST_REPLY = 200
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A kept request."""
+    """A kept request, and when it came."""
 
     raw_id: int
     account: str
     provider: str
     posted: Posted
+    received_at: datetime
 
 
 Said = Sequence[Receipt | Written]
@@ -78,7 +79,13 @@ class ReceiptDesk:
 
 
 def _raw(row: Mapping[str, Any]) -> Raw:
-    return Raw(row["raw_id"], row["account"], row["provider"], Posted(row["body"], row["headers"], row["query"]))
+    return Raw(
+        row["raw_id"],
+        row["account"],
+        row["provider"],
+        Posted(row["body"], row["headers"], row["query"]),
+        row["received_at"],
+    )
 
 
 def _line(raw: Raw, said: Receipt | Written) -> dict[str, Any]:
@@ -88,7 +95,7 @@ def _line(raw: Raw, said: Receipt | Written) -> dict[str, Any]:
         "provider": raw.provider,
         "raw_id": raw.raw_id,
         "event": _event(said.event),
-        "at": said.at.isoformat() if said.at is not None else None,
+        "at": (said.at or raw.received_at).isoformat(),
     }
     if isinstance(said, Written):
         named: dict[str, object] = {"sender": said.sender}
