@@ -163,7 +163,7 @@ def receiver(settings: Settings, kit: Kit) -> Receiver:
     """Checks the signature; raises ConfigurationError that names the key."""
     secret_of("signing_secret", settings.signing_secret)
     assert settings.signing_secret is not None
-    key = read_key("signing_secret", settings.signing_secret)
+    key = read_key("signing_secret", settings.signing_secret, at_least=16)
 
     def check(posted: Posted, now: datetime) -> None:
         id_, signed_at, given = (header_of(posted, f"svix-{name}") for name in ("id", "timestamp", "signature"))

@@ -328,7 +328,7 @@ def receipts(posted: Posted) -> list[Receipt | Written]:
     kind = by_rules(RULES, code, words) if status in _FAILED else _STATUS.get(status)
     if kind is None:
         return []
-    said = words or (f"the call ended: {status}" if "CallSid" in fields else None)
+    said = words or (f"the call ended: {status}" if "CallSid" in fields and status in _FAILED else None)
     recipient = as_text(fields.get("To"))
     return [Receipt(kind, f"{sid}:{status}", **ids_of(echo), recipient=recipient, code=as_text(code), words=said)]
 

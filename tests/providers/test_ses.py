@@ -173,7 +173,10 @@ def test_a_mail_goes_out_whole_with_our_id_as_a_tag(server: ApiServer) -> None:
     assert asked == {
         "FromEmailAddress": "no-reply@example.com",
         "Destination": {"ToAddresses": ["ada@example.com"]},
-        "EmailTags": [{"Name": "message_id", "Value": "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"}],
+        "EmailTags": [
+            {"Name": "notification_id", "Value": "17"},
+            {"Name": "message_id", "Value": "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"},
+        ],
         "ConfigurationSetName": "mails",
         "TenantName": "acme",
     }
