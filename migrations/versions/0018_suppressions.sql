@@ -32,7 +32,8 @@ CREATE TABLE noti.suppressions (
     lifted_at IS NULL OR reason NOT IN ('optout', 'complaint') OR coalesce(octet_length(requested_by), 0) > 0)
 );
 -- Each reason is an entry of its own: that an address is dead passes, that its owner wants nothing does not.
-CREATE UNIQUE INDEX suppressions_live ON noti.suppressions (tenant_id, channel, address_hash, category, reason) WHERE lifted_at IS NULL;
+-- The hash comes first: it alone finds the few entries of an address, whoever asks.
+CREATE UNIQUE INDEX suppressions_live ON noti.suppressions (address_hash, tenant_id, channel, category, reason) WHERE lifted_at IS NULL;
 
 -- What messages are about. One that is not here is neither mandatory nor can it be left.
 CREATE TABLE noti.categories (

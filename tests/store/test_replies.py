@@ -36,8 +36,8 @@ def live(connection: Connection) -> list[Any]:
 @pytest.mark.parametrize(
     "words",
     [
-        "STOP", "stop", " Stop.\n", "STOP!", "«stop»", "ARRET", "Arrêt", "ARRE\u0302T", "STOPP", "UNSUBSCRIBE", "StopAll", "Stop all",
-        "opt-out", "Abmelden", "BAJA", "PARAR", "FERMA", "afmelden", "SAIR", "AVSLUTA", "td",
+        "STOP", "stop", " Stop.\n", "STOP!", "«stop»", "ARRET", "Arrêt", "ARRE\u0302T", "STOPP", "UNSUBSCRIBE",
+        "StopAll", "Stop all", "opt-out", "Abmelden", "BAJA", "PARAR", "FERMA", "afmelden", "SAIR", "AVSLUTA", "td",
     ],
 )  # fmt: skip
 def test_a_word_of_the_carriers_is_an_optout(connection: Connection, words: str) -> None:
@@ -46,7 +46,8 @@ def test_a_word_of_the_carriers_is_an_optout(connection: Connection, words: str)
 
 
 @pytest.mark.parametrize("words", [
-    "please stop", "stop it", "nonstop", "stopped", "don't stop", "yes", "", None, "...", "STOP " * 30, "bus stop", "start again",
+    "please stop", "stop it", "nonstop", "stopped", "don't stop", "yes", "", None, "...", "STOP " * 30, "bus stop",
+    "start again",
 ])  # fmt: skip
 def test_a_sentence_is_no_optout(connection: Connection, words: str | None) -> None:
     assert heard(connection, words) is None
@@ -62,7 +63,8 @@ def test_start_takes_it_back_and_nothing_else(connection: Connection) -> None:
         connection.execute("SELECT noti.suppress('default', 'sms', %s, %s, %s)", (PHONE, reason, category))
     assert heard(connection, "Start") == "start"
     lifted = connection.execute(
-        "SELECT tenant_id, channel, address, reason, lifted_by, requested_by FROM noti.suppressions WHERE lifted_at IS NOT NULL"
+        "SELECT tenant_id, channel, address, reason, lifted_by, requested_by"
+        " FROM noti.suppressions WHERE lifted_at IS NOT NULL"
     ).fetchall()
     assert lifted == [("default", "sms", PHONE, "optout", "reply", "the person, by a reply to +4930123")]
     assert len(live(connection)) == 6
@@ -93,7 +95,8 @@ def test_the_last_reply_is_kept_for_whatsapp_alone(connection: Connection) -> No
     heard(connection, "hello", channel="sms", account="wa")
     heard(connection, "hello", channel="whatsapp")  # nobody knows of which account
     found = connection.execute(
-        "SELECT account, heard_at::text, address_hash = noti.address_hash('whatsapp', %s) FROM noti.replies ORDER BY account",
+        "SELECT account, heard_at::text, address_hash = noti.address_hash('whatsapp', %s)"
+        " FROM noti.replies ORDER BY account",
         (PHONE,),
     ).fetchall()
     assert found == [("other", "2026-01-01 11:00:00+00", True), ("wa", "2026-01-01 10:00:00+00", True)]

@@ -95,7 +95,8 @@ def test_an_entry_that_is_there_is_counted(connection: Connection) -> None:
     }
     assert len(others | {first}) == 6
     lines = connection.execute(
-        "SELECT action, metadata FROM noti.audit_log WHERE entity_type = 'suppression' AND entity_id = %s ORDER BY audit_id",
+        "SELECT action, metadata FROM noti.audit_log"
+        " WHERE entity_type = 'suppression' AND entity_id = %s ORDER BY audit_id",
         (str(first),),
     ).fetchall()
     assert [line[0] for line in lines] == ["suppression_added", "suppression_reported"]

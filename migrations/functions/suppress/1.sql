@@ -45,7 +45,7 @@ BEGIN
   VALUES (suppress.tenant_id, suppress.channel, hash, noti.normal_address(suppress.channel, suppress.address), coalesce(suppress.category, ''), suppress.reason,
           coalesce(nullif(suppress.source, ''), 'application'), suppress.notification_id, nullif(suppress.note, ''), said, ends,
           coalesce(nullif(suppress.added_by, ''), noti.actor()))
-  ON CONFLICT (tenant_id, channel, address_hash, category, reason) WHERE lifted_at IS NULL DO UPDATE
+  ON CONFLICT (address_hash, tenant_id, channel, category, reason) WHERE lifted_at IS NULL DO UPDATE
      SET hits = s.hits + 1,
          source = EXCLUDED.source,
          notification_id = coalesce(EXCLUDED.notification_id, s.notification_id),

@@ -14,7 +14,7 @@ BEGIN
            SELECT l.tenant_id, l.channel, l.recipient, l.notification_id, l.category, noti.address_hash(l.channel, l.recipient) AS hash
              FROM noti.notifications_log l WHERE l.notification_id = answer.id LIMIT 1) AS n
      WHERE n.hash IS NOT NULL AND (n.channel <> 'email' OR answer.code !~ '(^|[^0-9.])[45][.]7[.]')
-     ORDER BY n.tenant_id, n.channel, n.hash, coalesce(CASE WHEN answer.scope = 'message' THEN n.category END, '') COLLATE "C", answer.kind COLLATE "C"
+     ORDER BY n.hash, n.tenant_id, n.channel, coalesce(CASE WHEN answer.scope = 'message' THEN n.category END, '') COLLATE "C", answer.kind COLLATE "C"
   LOOP
     PERFORM noti.suppress(one.tenant_id, one.channel, one.recipient, one.kind, one.category, 'answer', one.notification_id);
   END LOOP;

@@ -206,7 +206,7 @@ class PostgresQueue:
             fates: dict[int, str] = {}
             with self._recording() as session:
                 rows = session.tuples(_RECORD, {"worker_id": worker_id, "document": document})
-            for notification_id, fate, _ in rows:
+            for notification_id, fate, *_ in rows:
                 # Two claims of one row may end in one flush (we lost it and took it again): busy must be seen.
                 if fates.get(notification_id) != "busy":
                     fates[notification_id] = fate
