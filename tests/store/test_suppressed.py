@@ -22,7 +22,7 @@ OPTOUT = Outcome(Kind.OPTOUT, Scope.RECIPIENT, code="400 21610", error="STOP")
 def entries(connection: Connection) -> list[Any]:
     return connection.execute(
         "SELECT tenant_id, channel, address, category, reason, source, hits"
-        " FROM noti.suppressions ORDER BY channel, category"
+        " FROM noti.suppressions ORDER BY channel, category, address"
     ).fetchall()
 
 
@@ -93,6 +93,26 @@ def test_a_decision_without_a_try_teaches_nothing(queue: PostgresQueue, connecti
     [n] = claim(queue)
     queue.record(1, [decided(n, Status.SUPPRESSED, kind="optout")])
     assert entries(connection) == []
+
+
+def test_the_answer_and_its_entry_are_recorded_together_or_not_at_all(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    insert(connection, 2, channel="sms", recipient="+4915112345", subject=None)
+    insert(connection, channel="sms", recipient="+4915167890", subject=None)
+    rows = claim(queue, lanes=[SMS])
+    refuse = "ADD CONSTRAINT not_this_one CHECK (address <> '+4915112345') NOT VALID"
+    connection.execute(f"ALTER TABLE noti.suppressions {refuse}".encode())
+    fates = queue.record(1, [tried(n, Status.FAILED, outcome=OPTOUT) for n in rows])
+    assert [fates[n.notification_id] == "applied" for n in rows] == [False, False, True]
+    assert [row(connection, n.notification_id)["status"] for n in rows] == ["sending", "sending", "failed"]
+    connection.execute("ALTER TABLE noti.suppressions DROP CONSTRAINT not_this_one")
+    fates = queue.record(1, [tried(n, Status.FAILED, outcome=OPTOUT) for n in rows])
+    assert [fates[n.notification_id] for n in rows] == ["applied", "applied", "again"]
+    assert [(address, hits) for _, _, address, _, _, _, hits in entries(connection)] == [
+        ("+4915112345", 2),
+        ("+4915167890", 1),
+    ]
 
 
 def test_an_optout_from_the_message_is_one_from_its_category(queue: PostgresQueue, connection: Connection) -> None:

@@ -129,10 +129,5 @@ audit AS (
 )
 SELECT id, fate,
        CASE WHEN fate = 'applied' AND status = 'sent' AND follows IS NOT NULL
-            THEN noti.defer_copies(id, cast(:worker_id AS bigint), wish, follows) END AS copies,
-       -- once for the statement, and a call only when there is something to learn
-       (SELECT noti.suppress_answers(array_agg(id), array_agg(kind), array_agg(scope), array_agg(code))
-          FROM judged
-         WHERE fate = 'applied' AND tried AND kind IN ('dead', 'optout')
-        HAVING count(*) > 0) AS suppressed
+            THEN noti.defer_copies(id, cast(:worker_id AS bigint), wish, follows) END AS copies
   FROM judged;
