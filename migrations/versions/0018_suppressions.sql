@@ -57,4 +57,4 @@ CREATE TABLE noti.replies (
   CONSTRAINT replies_sane CHECK (octet_length(address_hash) = 32 AND octet_length(account) >= 1 AND octet_length(account) <= 256
     AND octet_length(tenant_id) <= 128 AND octet_length(channel) <= 64)
 );
-CREATE INDEX replies_heard ON noti.replies (heard_at);
+CREATE INDEX replies_heard ON noti.replies (tenant_id, account, heard_at);

@@ -128,7 +128,8 @@ class Briefing:
     attachments: it is looked up when the send begins (`Queue.complete`). `attachments` stand in the order of
     `options.attachments`; an id that does not exist is in `missing`. `unreadable` says why the content cannot be had
     at all. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
-    `suppression` is what the suppression list says of the address.
+    `suppression` is what the suppression list says of the address; `replies` are the accounts that hear
+    what recipients write to them, and when this one last did.
     """
 
     template: Template | None = None
@@ -142,6 +143,7 @@ class Briefing:
     last_account: str | None = None
     last_kind: str | None = None
     suppression: Suppression | None = None
+    replies: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -1,9 +1,15 @@
 """What recipients write back: STOP and START, and since when WhatsApp takes free text."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+
+from noti_worker.domain.lanes import Lane
+from noti_worker.domain.notification import Channel, Priority
+from noti_worker.store.queue import PostgresQueue
+from tests.store.rows import claim, insert
 
 Connection = psycopg.Connection[Any]
 
@@ -11,7 +17,7 @@ PHONE = "+491512345678"
 
 
 def heard(
-    connection: Connection, words: str | None, *, channel: str = "sms", at: str | None = None, **more: object
+    connection: Connection, words: str | None, *, channel: str = "sms", at: object = None, **more: object
 ) -> str | None:
     given = {
         "tenant_id": "default",
@@ -105,3 +111,50 @@ def test_the_last_reply_is_kept_for_whatsapp_alone(connection: Connection) -> No
 def test_a_reply_from_nowhere_is_refused(connection: Connection) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="a reply comes from an address"):
         heard(connection, "STOP", from_address="anonymous")
+
+
+WHATSAPP = Lane(Channel.WHATSAPP, Priority.NORMAL, "default")
+
+
+def wrote(
+    connection: Connection, account: str, hours: float, phone: str = PHONE, tenant: str | None = "default"
+) -> datetime:
+    row = connection.execute("SELECT now() - %s", [timedelta(hours=hours)]).fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    more = {"account": account, "from_address": phone, "tenant_id": tenant}
+    heard(connection, "hello", channel="whatsapp", at=at, **more)
+    return at
+
+
+def replies(queue: PostgresQueue, connection: Connection) -> dict[str, datetime | None]:
+    """What the briefing of a message to PHONE says."""
+    [id_] = insert(connection, channel="whatsapp", recipient=PHONE, subject=None)
+    briefings = queue.brief(claim(queue, lanes=[WHATSAPP]))
+    return dict(briefings[id_].replies) if id_ in briefings else {}
+
+
+def test_an_account_that_surely_hears_tells_the_last_reply(queue: PostgresQueue, connection: Connection) -> None:
+    assert replies(queue, connection) == {}
+    mine = wrote(connection, "wa", 1)
+    assert replies(queue, connection) == {}  # whoever wrote before it could hear is not known
+    wrote(connection, "wa", 25, "+491600000000")
+    assert replies(queue, connection) == {"wa": mine}
+    wrote(connection, "quiet", 25)  # perhaps it hears no more
+    assert replies(queue, connection) == {"wa": mine}
+
+
+def test_somebody_who_never_wrote_is_told_apart(queue: PostgresQueue, connection: Connection) -> None:
+    for hours in (1, 25):
+        wrote(connection, "wa", hours, f"+49160000000{hours}")
+    assert replies(queue, connection) == {"wa": None}
+
+
+def test_accounts_are_those_of_the_tenant_and_of_everybody(queue: PostgresQueue, connection: Connection) -> None:
+    for tenant, account in ((None, "ours"), ("acme", "theirs"), ("default", "a"), ("default", "b")):
+        for hours in (2, 26):
+            wrote(connection, account, hours, f"+4916000000{hours}", tenant)
+    latest = wrote(connection, "ours", 3, tenant=None)
+    wrote(connection, "ours", 4, tenant="default")
+    wrote(connection, "ours", 27, "+491600000099", tenant="default")
+    assert replies(queue, connection) == {"ours": latest, "a": None, "b": None}
