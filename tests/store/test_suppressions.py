@@ -126,7 +126,7 @@ def test_a_dead_address_is_let_go_and_an_optout_is_not(connection: Connection) -
         ({"reason": "planet"}, "the reason is unknown"),
         ({"tenant_id": None}, "the tenant is missing"),
         ({"address": "ann"}, "not one e-mail address"),
-        ({"address": None}, "not one e-mail address"),
+        ({"address": None}, "the address is missing"),
         ({"channel": "sms", "address": "0151"}, "not a phone number"),
         ({"channel": "push", "address": " "}, "the address is missing"),
         ({"channel": "push", "address": "x" * 4097}, "too long"),
