@@ -265,6 +265,9 @@ class RetentionSettings:
     attachments: timedelta | None = field(
         default=None, metadata=_age("delete attachments of this age that no notification names any more")
     )
+    suppressions: timedelta | None = field(
+        default=None, metadata=_age("delete entries of the suppression list so long after they were lifted or expired")
+    )
     under_a_day: bool = field(
         default=False, metadata=about("say it together with an age of less than a day; else such an age is refused")
     )
@@ -289,7 +292,7 @@ class RetentionSettings:
             Status.SUPPRESSED: self.suppressed,
         }
         finished = {status.value: age for status, age in by_status.items() if age is not None}
-        return Ages(finished, self.logs, self.inbox, self.attachments)
+        return Ages(finished, self.logs, self.inbox, self.attachments, self.suppressions)
 
 
 @dataclass(frozen=True, slots=True)
