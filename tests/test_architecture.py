@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chores": {DOMAIN, "noti_worker.store", "noti_worker.chores", "apscheduler"},
     "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client", "opentelemetry"},
     "secrets": {DOMAIN, "noti_worker.secrets"},
-    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets"},
+    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets", "phonenumbers"},
     "embedded": {"noti_worker.domain.errors", "noti_worker.embedded", "psycopg"},
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
@@ -38,6 +38,7 @@ SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
+    "apprise": {"apprise"},
     "fcm": {"cryptography"},
     "webpush": {"cryptography"},
 }
