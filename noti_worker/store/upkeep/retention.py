@@ -57,8 +57,8 @@ class Done:
     `deleted` counts rows by status, `inbox`, `attachments` and `suppressions`. `made`, `settled` and `dropped` name
     partitions; `postponed` those things that somebody else's lock prevented. `referenced` notifications stay because a
     foreign key of an application points at them. `stray` counts the lines in default partitions by log, those there
-    after the run. `refusal` says what has to be done and this role may not do; partitions that it may not make (not `ours`) are
-    no matter as long as somebody else sees to them. Not `complete`: the time was over.
+    after the run. `refusal` says what has to be done and this role may not do; partitions that it may not make (not
+    `ours`) are no matter as long as somebody else sees to them. Not `complete`: the time was over.
     """
 
     deleted: Mapping[str, int] = field(default_factory=dict)
