@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields
 
 from noti_worker import __version__
-from noti_worker.accounts import Accounts, open_accounts
+from noti_worker.accounts import Accounts, open_accounts, open_inlets
 from noti_worker.chores.departed import EVERY as DEPARTED_EVERY
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import EVERY as GAUGES_EVERY
@@ -36,17 +36,22 @@ from noti_worker.observe.health import Health
 from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.receipts import ReceiptLog, ReceiptMetrics
 from noti_worker.observe.trace import TraceObserver
 from noti_worker.observe.trace import start as start_traces
-from noti_worker.settings import Settings
+from noti_worker.settings import Settings, WorkerSettings
 from noti_worker.store.connect import ANSWER_WITHIN, Database
+from noti_worker.store.people.gauges import Gauges
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.circuits import PostgresCircuits
 from noti_worker.store.queue.limits import PostgresLimits
 from noti_worker.store.queue.wake import PostgresWake
 from noti_worker.store.queue.workers import PostgresWorkers
+from noti_worker.store.receipts import ReceiptDesk
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
+from noti_worker.tasks.receipts import ReadReceipts
+from noti_worker.tasks.rota import Rota
 from noti_worker.transport import Kit
 from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.clock import DatabaseClock
@@ -62,11 +67,15 @@ from noti_worker.worker.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reading of the configuration gives, of what can change while the worker runs."""
+    """What one reading of the configuration gives, of what can change while the worker runs.
+
+    `reporting` are the accounts that take receipts, with their providers.
+    """
 
     accounts: Accounts
     modes: DeliveryModes
     plan: Plan
+    reporting: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Reader:
     steering: Steering
     allowance: Allowance
     metrics: MetricsObserver
+    receipts: ReceiptMetrics
 
     def read(self, settings: Settings) -> Reading:
         """Build all that the settings name; closes what it has opened and raises ConfigurationError if one is wrong."""
@@ -87,6 +97,7 @@ class Reader:
         with ExitStack() as stack:
             accounts = open_accounts(settings, self.kit)
             stack.callback(accounts.close)
+            inlets = open_inlets(settings, self.kit)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
             routing, safety = Routing(accounts, self.steering, self.allowance), Safety(redirect_to)
             preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random)
@@ -96,7 +107,8 @@ class Reader:
                 for channel, policy in policies.items()
             }
             plan = Plan(channels, accounts.close, accounts.lines())
-            reading = Reading(accounts, _told(accounts, redirect_to), plan)
+            reporting = {inlet.account: inlet.provider for inlet in inlets.values()}
+            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting)
             stack.pop_all()
         return reading
 
@@ -109,6 +121,7 @@ class Reader:
         }
         self.allowance.configure(limit for account in accounts.accounts.values() for limit in account.limits)
         self.metrics.expect(accounts.routes, providers)
+        self.receipts.expect(reading.reporting)
         return reading
 
 
@@ -132,15 +145,15 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         kit = Kit(clock.now)
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         systemd = stack.enter_context(closing(Systemd(settings.worker.drain_deadline.total_seconds())))
-        traces = _traces(log)
-        observers = Observers(log, metrics, health, systemd, *((traces,) if traces else ()))
+        traces, receipts = _traces(log), ReceiptMetrics(metrics.registry)
+        observers = Observers(log, metrics, ReceiptLog(), receipts, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
         database = Database(settings.database.url, settings.database.pgbouncer)
         queue = stack.enter_context(closing(PostgresQueue(database)))
         limits = stack.enter_context(closing(PostgresLimits(database, queue.claims)))
         refusals = Refusals(clock, observers)
         steering, allowance = Steering({}), Allowance(clock, limits, refusals, observers)
-        reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, allowance, metrics)
+        reader = Reader(kit, renderer, clock, traces.begin if traces else None, steering, allowance, metrics, receipts)
         reading = reader.commit(reader.read(settings))
         server = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(server.close)
@@ -155,8 +168,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         def begun(worker_id: int) -> None:
             tell = TellModes(lambda: reading.modes, observers)
             stack.enter_context(
-                _chores(worker_id, settings, database, tell, allowance, observers, metrics, worker.stop)
+                _chores(worker_id, settings, database, tell, allowance, observers, metrics, receipts, worker.stop)
             )
+            stack.enter_context(_tasks(settings, database, clock, observers))
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
             nonlocal reading
@@ -172,18 +186,10 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             health.tick(loop)
             systemd.tick(loop)
 
-        pace = Pace(
-            settings.worker.poll_interval.total_seconds(),
-            settings.worker.batch_size,
-            settings.worker.lease,
-            settings.worker.drain_deadline.total_seconds(),
-            Waits(settings.worker.circuit_wait, LONGEST_FAILED),
-            Waits(settings.worker.circuit_wait_refused, LONGEST_REFUSED),
-        )
         worker = Worker(
             __version__,
             Context(
-                pace,
+                _pace(settings.worker),
                 clock,
                 Outage(clock, observers, random.random),
                 observers,
@@ -216,6 +222,17 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         return worker.run()
 
 
+def _pace(worker: WorkerSettings) -> Pace:
+    return Pace(
+        worker.poll_interval.total_seconds(),
+        worker.batch_size,
+        worker.lease,
+        worker.drain_deadline.total_seconds(),
+        Waits(worker.circuit_wait, LONGEST_FAILED),
+        Waits(worker.circuit_wait_refused, LONGEST_REFUSED),
+    )
+
+
 @contextmanager
 def _chores(
     worker_id: int,
@@ -225,16 +242,22 @@ def _chores(
     allowance: Allowance,
     observers: Observers,
     metrics: MetricsObserver,
+    receipts: ReceiptMetrics,
     stop: Stop,
 ) -> Iterator[None]:
     """Have what recurs done beside the deliveries."""
+
+    def show(gauges: Gauges) -> None:
+        metrics.show(gauges)
+        receipts.show(gauges.receipts)
+
     session = database.session("chores")
     cleaning = database.session("retention")
     duties = Duties(session, worker_id)
     retention = Retention(duties, cleaning, settings.retention.ages, observers, metrics.show_stray)
     timetable = Timetable(
         {
-            "gauges": (CountQueue(duties, session, metrics.show), GAUGES_EVERY),
+            "gauges": (CountQueue(duties, session, show), GAUGES_EVERY),
             "quotas": (WatchQuotas(duties, session, lambda: allowance.refuses), QUOTAS_EVERY),
             "departed": (ForgetDeparted(duties, session), DEPARTED_EVERY),
             "modes": (tell, MODES_EVERY),
@@ -253,11 +276,27 @@ def _chores(
         cleaning.close()
 
 
+@contextmanager
+def _tasks(settings: Settings, database: Database, clock: DatabaseClock, observers: Observers) -> Iterator[None]:
+    """Have what is due and needs no provider done beside the deliveries."""
+    if settings.web.url is None:
+        yield
+        return
+    session = database.session("tasks")
+    rota = Rota({"receipts": ReadReceipts(ReceiptDesk(session), observers)}, clock, observers)
+    rota.start()
+    try:
+        yield
+    finally:
+        rota.stop(ANSWER_WITHIN)
+        session.close()
+
+
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
     """The settings outside the plan that are no longer as the worker was started with them."""
     return tuple(
         f"{section}.{field.name}"
-        for section in ("database", "worker", "retention", "http", "metrics")
+        for section in ("database", "worker", "retention", "http", "web", "metrics")
         for field in fields(getattr(running, section))
         if field.metadata.get("derived") is None
         and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)

@@ -17,6 +17,7 @@ from noti_worker.domain.options import ALL_OPTIONS, MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.said import Said
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.receipts import ReceiptMetrics
 from noti_worker.providers import sandbox
 from noti_worker.settings import load
 from noti_worker.transport import Kit, tls
@@ -147,7 +148,10 @@ class Desk(House):
         self.opened.callback(renderer.close)
         clock = DatabaseClock()
         self.allowance = Allowance(clock, FakeStore(clock), Refusals(clock, self.metrics), self.metrics)
-        self.reader = Reader(Kit(lambda: NOW), renderer, clock, None, self.steering, self.allowance, self.metrics)
+        receipts = ReceiptMetrics(self.metrics.registry)
+        self.reader = Reader(
+            Kit(lambda: NOW), renderer, clock, None, self.steering, self.allowance, self.metrics, receipts
+        )
         monkeypatch.setattr(sandbox, "build", self._build)
 
     def _build(self, settings: object, kit: Kit) -> Sender:

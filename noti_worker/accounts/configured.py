@@ -16,6 +16,7 @@ from noti_worker.domain.mode import stricter
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets, Sender
 from noti_worker.domain.replay import Table
+from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, AccountSettings, Settings, parse
 from noti_worker.settings.coercion import nearest, written
@@ -56,10 +57,21 @@ def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
         of = ready[account.name]
         with _named(configured[account.name].where):
             at_once = sum(settings.channels[channel].concurrency for channel in account.channels)
-            of_this = configured[account.name]
-            return of.module.build(of.options, kit.of(at_once, of_this.proxy, proxy_guards=of_this.proxy_guards))
+            return of.module.build(of.options, kit_of(kit, settings, configured[account.name], at_once))
 
     return Accounts(accounts, complete(settings.routes, accounts), build)
+
+
+def kit_of(kit: Kit, settings: Settings, given: AccountSettings, at_once: int = 1) -> Kit:
+    """The kit of one account, through which so many messages go at once."""
+    return kit.of(at_once, given.proxy, proxy_guards=given.proxy_guards, receipts_url=receipts_url(settings, given))
+
+
+def receipts_url(settings: Settings, given: AccountSettings) -> Secret | None:
+    """Where the provider of an account posts receipts to; None when it has no token."""
+    if given.receipt_token is None or settings.web.url is None:
+        return None
+    return Secret(f"{settings.web.url.rstrip('/')}/receipts/{given.name}/{given.receipt_token.reveal()}")
 
 
 def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Ready:
@@ -68,6 +80,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
         channels = _channels(given, module.CHANNELS)
         options = parse(module.Settings, given.options, given.where, secrets)
         _check_longest(settings, options, channels)
+        reporting = module if given.receipt_token is not None and isinstance(module, providers.Reporting) else None
     account = Account(
         given.name,
         given.provider,
@@ -76,6 +89,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
         rules=(*given.answers, *module.RULES),
         options=tuple(module.OPTIONS),
         limits=given.limits.of(given.name),
+        references=reporting is not None and reporting.REFERENCES,
     )
     return _Ready(account, module, options)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from noti_worker.store.connect import Session
 from noti_worker.store.people.gauges import Gauges, gauges
+from noti_worker.store.receipts import waiting
 from noti_worker.store.upkeep.duties import Duties
 
 EVERY = timedelta(seconds=15)
@@ -24,7 +25,7 @@ class CountQueue:
     def run_once(self) -> int:
         """Count if it is due; gives how many series are shown. Raises DatabaseAway, DatabaseRefused."""
         if self._duties.take(DUTY, EVERY):
-            self._duties.finish(DUTY, _written(gauges(self._session)))
+            self._duties.finish(DUTY, _written(gauges(self._session)) | {"receipts": waiting(self._session)})
         snapshot = _read(self._duties.state(DUTY))
         self._show(snapshot)
         return len(snapshot.depth) + len(snapshot.oldest)
@@ -52,4 +53,5 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         circuits=dict(state.get("circuits", ())),
         paces=dict(state.get("paces", ())),
         quotas=dict(state.get("quotas", ())),
+        receipts=state.get("receipts", {}),
     )

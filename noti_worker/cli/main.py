@@ -24,7 +24,9 @@ from noti_worker.cli.retention import retention
 from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
+from noti_worker.cli.suppression import suppression
 from noti_worker.cli.watching import status, top
+from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
 from noti_worker.domain.errors import ConfigurationError, DatabaseAway, NotFound, NotiError
 
@@ -111,6 +113,7 @@ def main(ctx: click.Context, config: Path | None, database_url: str | None, embe
 _ORDER = (
     demo,
     run,
+    web,
     migrate,
     send,
     status,
@@ -126,6 +129,7 @@ _ORDER = (
     resume,
     circuits,
     limit,
+    suppression,
     retention,
     erase,
     doctor,

@@ -136,6 +136,7 @@ class Delivery:
             follows=rows,
             texts=texts,
             choice=message.choice,
+            referenced=account.references,
         )
 
     def _policy(self, row: Notification) -> Policy:

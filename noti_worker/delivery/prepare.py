@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol
 
 from noti_worker.delivery.attachments import attachments, shown_inside
+from noti_worker.delivery.free_text import check_window
 from noti_worker.delivery.plain_text import plain_text
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
@@ -76,6 +77,7 @@ class Preparation:
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
+            check_window(row, briefing, options, account, now)
             content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
             wanted = options.pop("attachments", ())

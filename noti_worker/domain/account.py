@@ -16,7 +16,8 @@ class Account:
 
     `rules` judge what it answers, the first that matches. `options` are what its provider declares for
     `notifications_log.options`, `limits` say how many it may send. Another `version` has other settings and needs
-    another sender.
+    another sender. With `references` the ids that the provider gives to messages are kept: its receipts know nothing
+    else of them.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Account:
     options: tuple[Option, ...] = ()
     version: int = 1
     limits: tuple[Limit, ...] = ()
+    references: bool = False
 
 
 class OrderByWeight(tuple[str, ...]):

@@ -21,6 +21,7 @@ class Result:
     monotonic instant at which it began. `follows` are rows that are written together with the result.
     `kind` is the kind of a decision without a try. `traceparent` is the trace context that the try carried on.
     `texts` are further words of the row that a provider may have quoted; `choice` says why this account was asked.
+    `referenced`: receipts will know the message by the provider's id of it alone.
     """
 
     notification: Notification
@@ -35,6 +36,7 @@ class Result:
     traceparent: str | None = None
     texts: tuple[str, ...] = field(default=(), repr=False)
     choice: str | None = None
+    referenced: bool = False
 
     @property
     def size(self) -> int:
@@ -265,6 +267,32 @@ class QuotaUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptTaken:
+    """A provider posted something for an account, and it is kept."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRefused:
+    """Somebody posted for an account what is not the provider's, or is too much, or too often: `why` is a word."""
+
+    account: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptsRead:
+    """What providers told was taken over: how many by (provider, kind, fate), and `unread` requests by provider.
+
+    Fates are matched, parked, given up, known and heard.
+    """
+
+    counts: Mapping[tuple[str, str, str], int]
+    unread: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -299,5 +327,8 @@ Fact = (
     | CircuitClosed
     | Slowed
     | QuotaUsed
+    | ReceiptTaken
+    | ReceiptRefused
+    | ReceiptsRead
     | Trouble
 )

@@ -39,6 +39,12 @@ NOT_SENT = Metric(
     ("channel", "status"),
     "Notifications parked or ended without a failure: held, unknown, expired, cancelled, suppressed.",
 )
+SUPPRESSED = Metric(
+    "notifications_suppressed_total",
+    "counter",
+    ("channel", "reason"),
+    "Notifications that the suppression list stopped, by the reason of the entry; safe mode's are not among them.",
+)
 DEPTH = Metric(
     "notifications_queue_depth",
     "gauge",
@@ -155,6 +161,34 @@ STRAY = Metric(
     ("log",),
     "Lines of a log without a month of its own: in the default partition. Told by one worker at a time: use max.",
 )
+RECEIPT_REQUESTS = Metric(
+    "noti_receipt_requests_total",
+    "counter",
+    ("account", "answer"),
+    "Requests to the URL of an account: taken, or why not: signature, unsigned, old, topic, method, size, often.",
+)
+RECEIPTS = Metric(
+    "noti_receipts_total",
+    "counter",
+    ("provider", "kind"),
+    "What providers told of messages afterwards, each thing once; replies of people are `replied`.",
+)
+UNREADABLE = Metric("noti_receipts_unreadable_total", "counter", ("provider",), "Kept requests that could not be read.")
+UNMATCHED = Metric(
+    "noti_receipts_unmatched_total", "counter", ("provider",), "Receipts whose notification was not found in a day."
+)
+RECEIPTS_WAITING = Metric(
+    "noti_receipts_waiting",
+    "gauge",
+    ("state",),
+    "Requests that are unread, and receipts that are parked. Told by one worker at a time: use max.",
+)
+OLDEST_UNREAD = Metric(
+    "noti_receipts_oldest_unread_seconds",
+    "gauge",
+    (),
+    "Age of the oldest request that is unread. Told by one worker at a time: use max.",
+)
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
 IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
 UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
@@ -165,6 +199,7 @@ METRICS: tuple[Metric, ...] = (
     FAILED,
     RETRIED,
     NOT_SENT,
+    SUPPRESSED,
     DEPTH,
     OLDEST,
     PAUSES,
@@ -194,6 +229,12 @@ METRICS: tuple[Metric, ...] = (
     RENDERER_KILLS,
     RETENTION,
     STRAY,
+    RECEIPT_REQUESTS,
+    RECEIPTS,
+    UNREADABLE,
+    UNMATCHED,
+    RECEIPTS_WAITING,
+    OLDEST_UNREAD,
     TROUBLES,
     IN_FLIGHT,
     UNRECORDED,

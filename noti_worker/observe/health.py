@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from noti_worker.domain.facts import (
     Able,
@@ -23,6 +24,18 @@ REACHABLE_WITHIN = 5.0
 
 BEAT_EVERY = 2.0
 """The loop `leases` ticks at least this often, just before it asks the database."""
+
+
+class Vitals(Protocol):
+    """What is wrong with a process; nothing when all is well."""
+
+    def live(self) -> list[str]:
+        """Why it should be started anew."""
+        ...
+
+    def ready(self) -> list[str]:
+        """Why it does not work now."""
+        ...
 
 
 class Health:
@@ -93,3 +106,30 @@ class Health:
         # A call that hangs is not reported before its time limit; the loop that makes it does not tick meanwhile.
         beat = self._ticks.get("leases")
         return beat is None or self._draining or now - beat < BEAT_EVERY + REACHABLE_WITHIN
+
+
+class WebHealth:
+    """The same of the process that strangers reach. Thread-safe."""
+
+    def __init__(self, serves: Callable[[], bool]) -> None:
+        """`serves` tells whether it answers."""
+        self._serves = serves
+        self._away = False
+
+    def on(self, fact: Fact) -> None:
+        """Take note of what changes the answers."""
+        match fact:
+            case DatabaseLost():
+                self._away = True
+            case DatabaseBack():
+                self._away = False
+            case _:
+                pass
+
+    def live(self) -> list[str]:
+        """Whether it has stopped to serve. A database that is away is no reason to be restarted."""
+        return [] if self._serves() else ["it does not serve"]
+
+    def ready(self) -> list[str]:
+        """Why what is posted is not kept."""
+        return self.live() + (["the database does not answer"] if self._away else [])

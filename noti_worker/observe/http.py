@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from noti_worker.domain.errors import ConfigurationError
-from noti_worker.observe.health import Health
+from noti_worker.observe.health import Vitals
+from noti_worker.observe.listener import address_of, listen_on
 from noti_worker.observe.metrics import CONTENT_TYPE
 
 LARGEST_REQUEST = 4096
@@ -48,7 +48,7 @@ class Server:
     def __init__(
         self,
         listen: str,
-        health: Health,
+        health: Vitals,
         metrics: Callable[[], bytes],
         *,
         configured: bool,
@@ -64,7 +64,7 @@ class Server:
             "/health/ready": lambda: _state(health.ready()),
         }
         self._monotonic = monotonic
-        self._socket = _listen(listen, configured=configured)
+        self._socket = listen_on("http.listen", listen, configured=configured)
         self._socket.setblocking(False)
         self._connections: dict[socket.socket, _Connection] = {}
         self._selector = selectors.DefaultSelector()
@@ -75,8 +75,7 @@ class Server:
     @property
     def address(self) -> str:
         """host:port that really listens."""
-        host, port = self._socket.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address_of(self._socket)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -205,32 +204,3 @@ def _response(status: HTTPStatus, kind: str = _PLAIN, body: bytes | None = None,
         f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n{extra}\r\n"
     )
     return head.encode() + body
-
-
-def _listen(listen: str, *, configured: bool) -> socket.socket:
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        try:
-            return _bound(host, int(port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or configured:
-                raise
-            return _bound(host, 0)
-    except OSError as error:
-        hint = "set it to a free port, or to port 0 for any" if error.errno == errno.EADDRINUSE else "set another one"
-        raise ConfigurationError(f"http.listen: {listen} cannot be used ({error.strerror}); {hint}") from None
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        # A restart need not wait for the last connections of the one before to fade away.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    return listener

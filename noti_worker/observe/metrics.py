@@ -40,6 +40,7 @@ from noti_worker.domain.facts import (
 )
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
+from noti_worker.domain.suppression import Reason
 from noti_worker.observe.catalogue import (
     ASIDE,
     BUILD,
@@ -67,6 +68,7 @@ from noti_worker.observe.catalogue import (
     SEND_DURATION,
     SENT,
     STRAY,
+    SUPPRESSED,
     TRIES,
     TROUBLES,
     UNABLE,
@@ -88,6 +90,7 @@ DEFAULT_TENANT = "default"
 _ERROR_TYPES = frozenset(kind.value for kind in Kind) | {LOST}
 _REPEATED = (Kind.TRANSIENT, Kind.THROTTLED, Kind.CONFIG, Kind.UNCERTAIN)
 _NOT_SENT = (Status.HELD, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED, Status.SUPPRESSED)
+_REASONS = frozenset(Reason)
 _FATES = frozenset({"applied", "busy", "again", "stale", "refused"})
 
 
@@ -108,6 +111,7 @@ class MetricsObserver:
         self._failed = cache(self._counter(FAILED).labels)
         self._retried = cache(self._counter(RETRIED).labels)
         self._not_sent = cache(self._counter(NOT_SENT).labels)
+        self._suppressed = cache(self._counter(SUPPRESSED).labels)
         self._tries = cache(self._counter(TRIES).labels)
         self._unclassified = Unclassified()
         self._unclassified_answers = cache(self._counter(UNCLASSIFIED).labels)
@@ -172,6 +176,8 @@ class MetricsObserver:
             self._failed(channel, "none", LOST)
             for status in _NOT_SENT:
                 self._not_sent(channel, status)
+            for reason in Reason:
+                self._suppressed(channel, reason)
             for account in accounts:
                 provider = label(providers[account])
                 self._sent(channel, provider, DEFAULT_TENANT)
@@ -294,6 +300,8 @@ class MetricsObserver:
                 self._retried(channel, provider, error_type).inc(count)
             case _:
                 self._not_sent(channel, status).inc(count)
+                if status is Status.SUPPRESSED and kind is not None:
+                    self._suppressed(channel, kind if kind in _REASONS else OTHER).inc(count)
 
     def _tenant(self, tenant: str) -> str:
         known = self._tenants.get(tenant)

@@ -2,7 +2,7 @@
 
 A provider is a module (or an object) with `CHANNELS`, `Settings`, `OPTIONS`, `RULES` and `build`; a file of this
 package, or an entry point of the group `noti_worker.providers` in any installed distribution. Its page of the
-documentation is made from it.
+documentation is made from it. One that tells afterwards what became of messages has `receiver` and `receipts` besides.
 
 Of an SDK it uses what that does best, and loads it only there: of Amazon's the search for credentials, the regions'
 addresses and the signatures, of Twilio's the XML of calls. The request itself goes over our own transport: the client
@@ -14,12 +14,13 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import Option
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import Posted, Receipt, Receiver, Written
 from noti_worker.domain.rules import Rule
 from noti_worker.transport import Kit
 
@@ -47,6 +48,22 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Reporting(Protocol):
+    """What the module of a provider holds besides that posts receipts."""
+
+    REFERENCES: bool
+    """Whether some receipts know a message by nothing but the id that the provider gave it."""
+
+    def receiver(self, settings: Any, kit: Kit) -> Receiver:
+        """Make the receiver of one account; raises ConfigurationError that names the setting."""
+        ...
+
+    def receipts(self, posted: Posted) -> Sequence[Receipt | Written]:
+        """What a request says, which is known to be the provider's; what is of no interest is left out."""
+        ...
+
+
 def find(name: str) -> Provider:
     """The provider of that name; a file of this package wins over an entry point.
 
@@ -57,6 +74,12 @@ def find(name: str) -> Provider:
     for point in entry_points(group=GROUP, name=name):
         return _checked(name, _load(point))
     raise ConfigurationError(f"provider {name!r} does not exist: known are {', '.join(known())}")
+
+
+def reporting(name: str) -> Reporting | None:
+    """The provider of that name, if it posts receipts; raises ConfigurationError as `find`."""
+    found = find(name)
+    return found if isinstance(found, Reporting) else None
 
 
 def known() -> tuple[str, ...]:

@@ -26,15 +26,15 @@ def read_token(name: str, secret: Secret) -> str:
     return token
 
 
-def read_key(name: str, secret: Secret) -> bytes:
+def read_key(name: str, secret: Secret, at_least: int = 24) -> bytes:
     """The bytes of `whsec_…`; raises ConfigurationError that names the setting `name`."""
     prefix, _, encoded = secret.reveal().strip().partition("whsec_")
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if prefix or not 24 <= len(key) <= 64:
-        raise ConfigurationError(f"{name} must be whsec_ and the base64 of 24 to 64 random bytes")
+    if prefix or not at_least <= len(key) <= 64:
+        raise ConfigurationError(f"{name} must be whsec_ and the base64 of {at_least} to 64 random bytes")
     return key
 
 

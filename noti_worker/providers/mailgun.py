@@ -1,8 +1,10 @@
 """E-mail through Mailgun: the same bytes as over SMTP, by its API for messages in MIME format."""
 
 import base64
+import hmac
 import re
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
@@ -10,6 +12,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import NotGenuine, Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
@@ -18,6 +21,18 @@ from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail import compose
 from noti_worker.providers._mail_parts import FROM, read_senders, refuse_larger
+from noti_worker.providers._receipts import (
+    Signed,
+    as_instant,
+    by_refusal,
+    check_age,
+    check_same,
+    document_of,
+    ids_of,
+    secret_of,
+    text_at,
+    value_at,
+)
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.EMAIL})
@@ -50,6 +65,9 @@ class Settings:
     api_key: Secret = field(metadata=about("a reference to a sending key of the domain, or to the account's key"))
     domain: str = field(metadata=about("the sending domain, as it is verified at Mailgun: `mg.example.com`"))
     from_: tuple[str, ...] = field(metadata=FROM)
+    webhook_signing_key: Secret | None = field(
+        default=None, metadata=about("for receipts: the HTTP webhook signing key, from the page of the API keys")
+    )
     api_url: str = field(
         default="https://api.mailgun.net",
         metadata=about("`https://api.eu.mailgun.net` for a domain of the EU region"),
@@ -78,7 +96,7 @@ class _Mailgun:
                 " programs cannot read: send it through an account of smtp whose server has SMTPUTF8"
             )
         refuse_larger(mail.content, "Mailgun", _MOST_MEGABYTES)
-        fields = [*(("to", address) for _, address in mail.recipients), ("v:message_id", str(message.message_id))]
+        fields = [*(("to", address) for _, address in mail.recipients), *_echo(message)]
         boundary = f"noti_{message.message_id.hex}"
         while boundary.encode() in mail.content:
             boundary += "_"
@@ -97,6 +115,10 @@ class _Mailgun:
         return replace(said, hint=max(wait, said.hint or 0.0, 1.0))
 
 
+def _echo(message: Message) -> list[tuple[str, str]]:
+    return [("v:notification_id", str(message.notification_id)), ("v:message_id", str(message.message_id))]
+
+
 def _form(fields: list[tuple[str, str]], content: bytes, boundary: str) -> bytes:
     """A form with the mail as its file; none of the fields holds a line break."""
     heads = [
@@ -107,3 +129,79 @@ def _form(fields: list[tuple[str, str]], content: bytes, boundary: str) -> bytes
         "Content-Type: application/octet-stream\r\n\r\n"
     )
     return b"".join([*map(str.encode, heads), file.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
+
+
+# Receipts: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks and …/webhook-payloads
+
+REFERENCES = False
+_RETRIED_FOR = timedelta(hours=12)  # it posts again for 8 hours
+_KINDS = {
+    "delivered": ReceiptKind.DELIVERED,
+    "rejected": ReceiptKind.FAILED,
+    "complained": ReceiptKind.COMPLAINED,
+    "unsubscribed": ReceiptKind.UNSUBSCRIBED,
+}
+_FAILED = {
+    "suppress-bounce": ReceiptKind.BOUNCED,
+    "suppress-complaint": ReceiptKind.COMPLAINED,
+    "suppress-unsubscribe": ReceiptKind.UNSUBSCRIBED,
+    "espblock": ReceiptKind.FAILED,
+    "old": ReceiptKind.SOFT_BOUNCED,  # refused for now for as long as it tries
+}
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Checks the signature, which covers a time and a token but not what is said; raises ConfigurationError.
+
+    The token is the id of the event: with another text it comes too late.
+    """
+    key = secret_of("webhook_signing_key", settings.webhook_signing_key).encode()
+
+    def check(posted: Posted, now: datetime) -> None:
+        try:
+            signature = value_at(document_of(posted), "signature")
+        except ValueError:
+            signature = None
+        signed_at, token, given = (text_at(signature, name) or "" for name in ("timestamp", "token", "signature"))
+        if not signed_at or not token or not given:
+            raise NotGenuine("unsigned", "the document has no signature")
+        check_same(given, hmac.digest(key, f"{signed_at}{token}".encode(errors="replace"), "sha256").hex())
+        check_age(signed_at, now, _RETRIED_FOR)
+
+    return Signed(check)
+
+
+def receipts(posted: Posted) -> list[Receipt]:
+    """What an event says; opens and clicks are left out."""
+    document = document_of(posted)
+    event, token = value_at(document, "event-data"), text_at(document, "signature", "token")
+    kind = _kind(event)
+    if kind is None or token is None:
+        return []
+    status = value_at(event, "delivery-status")
+    return [
+        Receipt(
+            kind,
+            token,
+            as_instant(value_at(event, "timestamp")),
+            **ids_of(value_at(event, "user-variables")),
+            recipient=text_at(event, "recipient"),
+            code=text_at(status, "enhanced-code") or text_at(status, "code"),
+            words=text_at(status, "message") or text_at(status, "description") or text_at(event, "reject", "reason"),
+        )
+    ]
+
+
+def _kind(event: object) -> ReceiptKind | None:
+    name, status = value_at(event, "event"), value_at(event, "delivery-status")
+    if name != "failed":
+        return _KINDS.get(str(name))
+    if value_at(event, "severity") == "temporary":
+        return ReceiptKind.DEFERRED
+    reason = str(value_at(event, "reason"))
+    refused = by_refusal(
+        text_at(status, "message"),
+        text_at(status, "enhanced-code"),
+        ReceiptKind.BOUNCED if reason == "bounce" else ReceiptKind.FAILED,
+    )
+    return _FAILED.get(reason, refused)

@@ -10,6 +10,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
@@ -19,6 +20,15 @@ from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail_parts import FROM, base64_of, json_of, parts_of, read_senders, written
 from noti_worker.providers._mime import File
+from noti_worker.providers._receipts import (
+    Signed,
+    as_instant,
+    by_refusal,
+    document_of,
+    ids_of,
+    text_at,
+    value_at,
+)
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.EMAIL})
@@ -96,7 +106,7 @@ class _Postmark:
             "TextBody": parts.text,
             "HtmlBody": parts.html,
             "Headers": [{"Name": name, "Value": text} for name, text in headers.items()],
-            "Metadata": {"message_id": str(message.message_id)},
+            "Metadata": {"notification_id": str(message.notification_id), "message_id": str(message.message_id)},
             "MessageStream": self._stream,
             "Attachments": [_attachment(file) for file in (*parts.invitations, *parts.images, *parts.files)],
         }
@@ -127,3 +137,84 @@ def _attachment(file: File) -> dict[str, str]:
     """An invitation is one by its type (postmarkapp.com/support/article/1101)."""
     shown = {"ContentID": f"cid:{file.content_id}"} if file.content_id else {}
     return {"Name": file.name, "Content": base64_of(file), "ContentType": str(file.media_type), **shown}
+
+
+# Receipts: https://postmarkapp.com/developer/webhooks/webhooks-overview and the pages of each
+
+REFERENCES = False
+_BOUNCES = {
+    "Transient": ReceiptKind.DEFERRED,
+    "SoftBounce": ReceiptKind.SOFT_BOUNCED,
+    "DnsError": ReceiptKind.SOFT_BOUNCED,
+    "Unknown": ReceiptKind.SOFT_BOUNCED,
+    "Unsubscribe": ReceiptKind.UNSUBSCRIBED,
+    "SpamComplaint": ReceiptKind.COMPLAINED,
+    **dict.fromkeys(
+        (
+            "Blocked",
+            "DMARCPolicy",
+            "ManuallyDeactivated",
+            "SMTPApiError",
+            "SpamNotification",
+            "TemplateRenderingFailed",
+            "Unconfirmed",
+            "VirusNotification",
+        ),
+        ReceiptKind.FAILED,
+    ),
+}
+_SUPPRESSED = {
+    "HardBounce": ReceiptKind.BOUNCED,
+    "SpamComplaint": ReceiptKind.COMPLAINED,
+    "ManualSuppression": ReceiptKind.UNSUBSCRIBED,
+}
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Takes everything: Postmark signs nothing, and what proves it is the token of the URL alone."""
+    return Signed(lambda posted, now: None)
+
+
+def receipts(posted: Posted) -> list[Receipt]:
+    """What a webhook says; opens, clicks and automatic answers are left out."""
+    told = document_of(posted)
+    kind = _kind(told)
+    if kind is None:
+        return []
+    when = next((found for name in _TIMES if (found := text_at(told, name))), None)
+    recipient = text_at(told, "Recipient") or text_at(told, "Email")
+    message = text_at(told, "MessageID")
+    return [
+        Receipt(
+            kind,
+            f"{value_at(told, 'RecordType')}:{value_at(told, 'ID') or message}:{recipient}:{when}",
+            as_instant(when),
+            **ids_of(value_at(told, "Metadata")),
+            recipient=recipient,
+            code=text_at(told, "Type") or text_at(told, "SuppressionReason"),
+            words=text_at(told, "Details") or text_at(told, "Description"),
+        )
+    ]
+
+
+_TIMES = ("DeliveredAt", "BouncedAt", "ChangedAt")
+
+
+def _kind(told: object) -> ReceiptKind | None:
+    type_ = str(value_at(told, "Type"))
+    match value_at(told, "RecordType"):
+        case "Delivery":
+            return ReceiptKind.DELIVERED
+        case "Bounce" if type_ in {"HardBounce", "BadEmailAddress"}:
+            return by_refusal(text_at(told, "Details"))
+        case "Bounce":
+            return _BOUNCES.get(type_)
+        case "SpamComplaint":
+            return ReceiptKind.COMPLAINED
+        case "SubscriptionChange" if value_at(told, "SuppressSending") is True:
+            reason = str(value_at(told, "SuppressionReason"))
+            # What we or Postmark's people put on the list no recipient asked for.
+            asked = reason != "ManualSuppression" or value_at(told, "Origin") == "Recipient"
+            return _SUPPRESSED.get(reason) if asked else None
+        case _:
+            return None

@@ -1,14 +1,18 @@
 """E-mail through Twilio SendGrid, by its Mail Send API (version 3)."""
 
+from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.mailbox import Mailbox
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import NotGenuine, Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
@@ -17,6 +21,18 @@ from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, re
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, parts_of, read_senders
 from noti_worker.providers._mime import File
+from noti_worker.providers._receipts import (
+    Signed,
+    as_instant,
+    as_text,
+    by_refusal,
+    check_age,
+    document_of,
+    entries,
+    header_of,
+    ids_of,
+    secret_of,
+)
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.EMAIL})
@@ -55,6 +71,9 @@ class Settings:
         default="https://api.sendgrid.com",
         metadata=about("`https://api.eu.sendgrid.com` for a subuser of the EU region"),
     )
+    verification_key: Secret | None = field(
+        default=None, metadata=about("for receipts: the Verification Key of the Event Webhook, with its signature on")
+    )
     sandbox_mode: bool = field(
         default=False, metadata=about("have each mail checked and accepted by SendGrid, and sent to nobody")
     )
@@ -83,7 +102,7 @@ class _SendGrid:
             "subject": parts.subject,
             "content": _content(parts),
             "headers": {"Message-ID": parts.mail_id} | parts.headers,
-            "custom_args": {"message_id": str(message.message_id)},
+            "custom_args": {"notification_id": str(message.notification_id), "message_id": str(message.message_id)},
         }
         if parts.reply_to is not None:
             document["reply_to"] = _person(parts.reply_to)
@@ -139,3 +158,78 @@ def _attachment(file: File) -> dict[str, str]:
     inline = {"disposition": "inline", "content_id": file.content_id} if file.content_id else {}
     named = {"content": base64_of(file), "type": file.media_type.name, "filename": file.name}
     return {**named, "disposition": "attachment", **inline}
+
+
+# Receipts: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
+
+REFERENCES = False
+_RETRIED_FOR = timedelta(hours=36)  # it posts again for 24 hours
+_KINDS = {
+    "deferred": ReceiptKind.DEFERRED,
+    "delivered": ReceiptKind.DELIVERED,
+    "spamreport": ReceiptKind.COMPLAINED,
+    "unsubscribe": ReceiptKind.UNSUBSCRIBED,
+    "group_unsubscribe": ReceiptKind.UNSUBSCRIBED,
+}
+_DROPPED = {
+    "bounced address": ReceiptKind.BOUNCED,
+    "invalid": ReceiptKind.BOUNCED,
+    "unsubscribed address": ReceiptKind.UNSUBSCRIBED,
+    "spam reporting address": ReceiptKind.COMPLAINED,
+}
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Checks the signature of the Event Webhook; raises ConfigurationError that names the key."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        key = load_der_public_key(b64decode(secret_of("verification_key", settings.verification_key), validate=True))
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise ConfigurationError(
+            "verification_key is no key: copy it from the Event Webhook's page, it begins with MFk"
+        )
+
+    def check(posted: Posted, now: datetime) -> None:
+        signed_at = header_of(posted, "x-twilio-email-event-webhook-timestamp")
+        signature = header_of(posted, "x-twilio-email-event-webhook-signature")
+        try:
+            key.verify(b64decode(signature), signed_at.encode() + posted.body, ECDSA(SHA256()))
+        except (InvalidSignature, ValueError):
+            raise NotGenuine("signature", "the signature is another") from None
+        check_age(signed_at, now, _RETRIED_FOR)
+
+    return Signed(check)
+
+
+def receipts(posted: Posted) -> list[Receipt]:
+    """What a list of events says; opens and clicks are left out."""
+    return [_receipt(event, kind) for event in entries(document_of(posted)) if (kind := _kind(event)) is not None]
+
+
+def _kind(event: Mapping[str, Any]) -> ReceiptKind | None:
+    name, reason = event.get("event"), as_text(event.get("reason")) or ""
+    if name == "bounce":
+        # A block is not the address's fault.
+        blocked = event.get("type") == "blocked"
+        return ReceiptKind.FAILED if blocked else by_refusal(reason, as_text(event.get("status")))
+    if name == "dropped":
+        return _DROPPED.get(reason.lower(), ReceiptKind.FAILED)
+    return _KINDS.get(str(name))
+
+
+def _receipt(event: Mapping[str, Any], kind: ReceiptKind) -> Receipt:
+    return Receipt(
+        kind,
+        as_text(event.get("sg_event_id")) or f"{event.get('sg_message_id')}:{event.get('event')}:{event.get('email')}",
+        as_instant(event.get("timestamp")),
+        **ids_of(event),
+        recipient=as_text(event.get("email")),
+        code=as_text(event.get("status")),
+        words=as_text(event.get("reason")) or as_text(event.get("response")),
+    )

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
@@ -23,6 +24,18 @@ from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
 from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
 from noti_worker.providers._mail import Mail, compose
 from noti_worker.providers._mail_parts import read_senders
+from noti_worker.providers._receipts import (
+    ECHO,
+    as_instant,
+    as_text,
+    by_refusal,
+    document_of,
+    entries,
+    ids_of,
+    text_at,
+    value_at,
+)
+from noti_worker.providers._sns_envelope import TOPIC, Envelopes, message_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -86,6 +99,7 @@ class Settings(AwsAccount):
     )
     configuration_set: str | None = field(default=None, metadata=about("the configuration set that mails go through"))
     tenant_name: str | None = field(default=None, metadata=about("the tenant of SES in whose name mails go out"))
+    topic_arn: str | None = field(default=None, metadata=TOPIC)
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
@@ -116,7 +130,10 @@ class _Ses:
             "FromEmailAddress": mail.sender,
             "Destination": _destination(mail),
             "Content": {"Raw": {"Data": raw}},
-            "EmailTags": [{"Name": "message_id", "Value": str(message.message_id)}],
+            "EmailTags": [
+                {"Name": "notification_id", "Value": str(message.notification_id)},
+                {"Name": "message_id", "Value": str(message.message_id)},
+            ],
             **self._fixed,
         }
         return self._aws.post("/v2/email/outbound-emails", "application/json", json.dumps(body).encode())
@@ -161,3 +178,90 @@ def _destination(mail: Mail) -> dict[str, list[str]]:
         for name, start in fields.items()
     }
     return {name: addresses for name, addresses in found.items() if addresses}
+
+
+# Receipts: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html of a configuration
+# set, and …/notification-contents.html of an identity, which has no tags.
+
+REFERENCES = True
+_TRANSIENT = {
+    "MessageTooLarge": ReceiptKind.FAILED,
+    "ContentRejected": ReceiptKind.FAILED,
+    "AttachmentRejected": ReceiptKind.FAILED,
+}
+_SUPPRESSED = frozenset({"Suppressed", "OnAccountSuppressionList"})
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Takes what the topic of SNS says; raises ConfigurationError that names the key."""
+    return Envelopes(settings.topic_arn, kit)
+
+
+def receipts(posted: Posted) -> list[Receipt]:
+    """What an event says, one for each recipient that it names; opens and clicks are left out."""
+    told, when = message_of(posted), text_at(document_of(posted), "Timestamp")
+    mail = value_at(told, "mail")
+    tags = value_at(mail, "tags")
+    event = text_at(document_of(posted), "MessageId") or ""
+    sent_to = value_at(mail, "destination")
+    return [
+        Receipt(
+            kind,
+            f"{event}:{recipient or ''}",
+            as_instant(at or when),
+            **ids_of({name: value_at(tags, name, 0) for name in ECHO}),
+            reference=text_at(mail, "messageId"),
+            # A bounce names where a mail was forwarded to; who was meant is known when it was one.
+            recipient=as_text(sent_to[0]) if isinstance(sent_to, list) and len(sent_to) == 1 else recipient,
+            code=code,
+            words=words,
+        )
+        for kind, recipient, at, code, words in _told(told)
+    ]
+
+
+_Line = tuple[ReceiptKind, str | None, str | None, str | None, str | None]
+
+
+def _told(told: object) -> Iterator[_Line]:
+    """Kind, recipient, time, code and words of each thing that is said."""
+    type_ = text_at(told, "eventType") or text_at(told, "notificationType")
+    match type_:
+        case "Bounce":
+            yield from _bounces(value_at(told, "bounce"))
+        case "Complaint" if text_at(told, "complaint", "complaintFeedbackType") != "not-spam":
+            complaint = value_at(told, "complaint")
+            for one in entries(value_at(complaint, "complainedRecipients")):
+                reason = text_at(complaint, "complaintFeedbackType") or text_at(complaint, "complaintSubType")
+                yield _line(ReceiptKind.COMPLAINED, one, complaint, reason, None)
+        case "Delivery":
+            delivery = value_at(told, "delivery")
+            for address in value_at(delivery, "recipients") or ():
+                one = {"emailAddress": address}
+                yield _line(ReceiptKind.DELIVERED, one, delivery, None, text_at(delivery, "smtpResponse"))
+        case "DeliveryDelay":
+            delay = value_at(told, "deliveryDelay")
+            for one in entries(value_at(delay, "delayedRecipients")):
+                words = text_at(one, "diagnosticCode")
+                yield _line(ReceiptKind.DEFERRED, one, delay, text_at(delay, "delayType"), words)
+        case "Reject":
+            yield _line(ReceiptKind.FAILED, None, None, None, text_at(told, "reject", "reason"))
+        case "Rendering Failure":
+            yield _line(ReceiptKind.FAILED, None, None, None, text_at(told, "failure", "errorMessage"))
+        case "Subscription" if value_at(told, "subscription", "newTopicPreferences", "unsubscribeAll") is True:
+            yield _line(ReceiptKind.UNSUBSCRIBED, None, value_at(told, "subscription"), None, None)
+
+
+def _bounces(bounce: object) -> Iterator[_Line]:
+    type_, sub_type = text_at(bounce, "bounceType"), text_at(bounce, "bounceSubType")
+    for one in entries(value_at(bounce, "bouncedRecipients")):
+        words, code = text_at(one, "diagnosticCode"), text_at(one, "status")
+        if type_ != "Permanent":  # an automatic answer looks like one that passes
+            kind = _TRANSIENT.get(sub_type or "", ReceiptKind.SOFT_BOUNCED)
+        else:
+            kind = ReceiptKind.BOUNCED if sub_type in _SUPPRESSED else by_refusal(words, code)
+        yield _line(kind, one, bounce, code, words or f"{type_} {sub_type}")
+
+
+def _line(kind: ReceiptKind, one: object, event: object, code: str | None, words: str | None) -> _Line:
+    return kind, text_at(one, "emailAddress"), text_at(event, "timestamp"), code, words

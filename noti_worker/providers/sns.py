@@ -15,6 +15,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PHONE_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver, Written
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
@@ -22,7 +23,9 @@ from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_found
 from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
 from noti_worker.providers._body import form
 from noti_worker.providers._chat import at_most
+from noti_worker.providers._receipts import as_instant, document_of, text_at, value_at
 from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted
+from noti_worker.providers._sns_envelope import TOPIC, Envelopes, message_of
 from noti_worker.transport import Kit, Reply
 from noti_worker.transport.http import Steps
 
@@ -82,6 +85,7 @@ class Settings(AwsAccount):
     )
     max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
+    topic_arn: str | None = field(default=None, metadata=TOPIC)
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
@@ -152,3 +156,43 @@ class _Sns:
 def _element(xml: str, name: str) -> str:
     found = re.search(rf"<{name}>([^<]*)</{name}>", xml)
     return unescape(found[1]) if found else ""
+
+
+# Receipts: SNS posts none of an SMS by itself. What can be published to a topic are the replies to a number of ours
+# (https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms.html) and, by a subscription of theirs, the
+# delivery logs of CloudWatch (https://docs.aws.amazon.com/sns/latest/dg/sms_stats_cloudwatch.html).
+
+REFERENCES = True
+_WORDS = (
+    (ReceiptKind.UNSUBSCRIBED, re.compile("opted out", re.IGNORECASE)),
+    (
+        ReceiptKind.BOUNCED,
+        re.compile("number is invalid|blocked SMS|blocked list|unknown (handset|user)", re.IGNORECASE),
+    ),
+    (ReceiptKind.SOFT_BOUNCED, re.compile("unreachable|unavailable", re.IGNORECASE)),
+)
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Takes what the topic says; raises ConfigurationError that names the key."""
+    return Envelopes(settings.topic_arn, kit)
+
+
+def receipts(posted: Posted) -> list[Receipt | Written]:
+    """What a delivery log or a reply says."""
+    told, envelope = message_of(posted), document_of(posted)
+    when = as_instant(text_at(envelope, "Timestamp"))
+    if (sender := text_at(told, "originationNumber")) is not None:
+        event = text_at(told, "inboundMessageId") or text_at(envelope, "MessageId") or ""
+        return [Written(Channel.SMS, event, sender, text_at(told, "messageBody") or "", when)]
+    reference, status = text_at(told, "notification", "messageId"), value_at(told, "status")
+    if reference is None or status not in {"SUCCESS", "FAILURE"}:
+        return []
+    words = text_at(told, "delivery", "providerResponse")
+    kind = ReceiptKind.DELIVERED if status == "SUCCESS" else _kind(words or "")
+    recipient = text_at(told, "delivery", "destination")
+    return [Receipt(kind, f"{reference}:{status}", when, reference=reference, recipient=recipient, words=words)]
+
+
+def _kind(words: str) -> ReceiptKind:
+    return next((kind for kind, pattern in _WORDS if pattern.search(words)), ReceiptKind.FAILED)

@@ -1,15 +1,20 @@
 """SMS, WhatsApp and calls through Twilio (twilio.com/docs/messaging/api, twilio.com/docs/voice/api)."""
 
+import hmac
 import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PHONE_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver, Taken, Written
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
@@ -17,6 +22,16 @@ from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json, url_parts
 from noti_worker.providers._body import form
 from noti_worker.providers._chat import at_most
+from noti_worker.providers._receipts import (
+    Signed,
+    as_text,
+    by_rules,
+    check_same,
+    header_of,
+    ids_of,
+    read_form,
+    secret_of,
+)
 from noti_worker.providers._sms import (
     MAX_SEGMENTS,
     PLAIN_CHARACTERS,
@@ -85,7 +100,9 @@ class Settings:
     """An account at Twilio."""
 
     account_sid: str = field(metadata=about("`AC…`, from the console"))
-    auth_token: Secret | None = field(default=None, metadata=about("a reference; or an API key instead"))
+    auth_token: Secret | None = field(
+        default=None, metadata=about("a reference; or an API key instead. Receipts are signed by it in either case")
+    )
     api_key_sid: str | None = field(default=None, metadata=about("`SK…`, an API key instead of `auth_token`"))
     api_key_secret: Secret | None = field(default=None, metadata=about("a reference; together with `api_key_sid`"))
     from_: tuple[str, ...] = field(
@@ -102,7 +119,8 @@ class Settings:
     voice: str | None = field(default=None, metadata=about("who reads a call, such as `Polly.Vicki`"))
     language: str | None = field(default=None, metadata=about("in which a call is read, such as `de-DE`"))
     status_callback: str | None = field(
-        default=None, metadata=about("a URL of yours that Twilio tells what became of each message")
+        default=None,
+        metadata=about("a URL of yours that Twilio tells what became of each message, instead of our own for receipts"),
     )
     max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
@@ -126,7 +144,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
         raise ConfigurationError("voice is empty or holds a control character: write it like Polly.Vicki")
     if settings.status_callback is not None and not url_parts(settings.status_callback).hostname:
         raise ConfigurationError("status_callback is no URL: write https://HOST/PATH, without user and password")
-    return open_api(kit, _Twilio(settings, _login(settings)), settings.api_url)
+    return open_api(kit, _Twilio(settings, _login(settings), kit.receipts_url), settings.api_url)
 
 
 def _check_sid(key: str, kind: str, sid: str | None) -> None:
@@ -137,13 +155,13 @@ def _check_sid(key: str, kind: str, sid: str | None) -> None:
 def _login(settings: Settings) -> tuple[str, str]:
     """Name and password, of the account or of an API key."""
     by_key = settings.api_key_sid is not None or settings.api_key_secret is not None
-    if by_key == (settings.auth_token is not None):
+    if not by_key and settings.auth_token is None:
         raise ConfigurationError("auth_token: give either it, or api_key_sid and api_key_secret")
     if by_key and settings.api_key_sid is None:
         raise ConfigurationError("api_key_sid is missing, and api_key_secret is there")
     if by_key and settings.api_key_secret is None:
         raise ConfigurationError("api_key_secret is missing, and api_key_sid is there")
-    secret = settings.api_key_secret or settings.auth_token
+    secret = settings.api_key_secret if by_key else settings.auth_token
     assert secret is not None
     if not secret.reveal():
         raise ConfigurationError(f"{'api_key_secret' if by_key else 'auth_token'} is empty")
@@ -151,8 +169,9 @@ def _login(settings: Settings) -> tuple[str, str]:
 
 
 class _Twilio:
-    def __init__(self, settings: Settings, login: tuple[str, str]) -> None:
+    def __init__(self, settings: Settings, login: tuple[str, str], receipts_url: Secret | None) -> None:
         self._settings = settings
+        self._receipts_url = receipts_url
         self._url = f"{settings.api_url.rstrip('/')}/2010-04-01/Accounts/{settings.account_sid}"
         self._headers = {
             "authorization": "Basic " + b64encode(":".join(login).encode()).decode(),
@@ -170,10 +189,19 @@ class _Twilio:
             sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
             what, fields = "Messages", {"Body": _body(sms.text)}
         fields = {**self._ends(message), **fields}
-        if self._settings.status_callback is not None:
-            fields["StatusCallback"] = self._settings.status_callback
+        callback = self._callback(message)
+        if callback is not None:
+            fields["StatusCallback"] = callback
         request = Request("POST", f"{self._url}/{what}.json", self._headers, form(fields))
         return request if sms is None else counted(sms, request, self.read)
+
+    def _callback(self, message: Message) -> str | None:
+        if self._settings.status_callback is not None:
+            return self._settings.status_callback
+        if self._receipts_url is None:
+            return None
+        ids = {"notification_id": str(message.notification_id), "message_id": str(message.message_id)}
+        return f"{self._receipts_url.reveal()}?{urlencode(ids)}"
 
     def read(self, reply: Reply) -> Said:
         return read_json(
@@ -239,3 +267,60 @@ def _whatsapp(message: Message) -> dict[str, str]:
     if not _SID["HX"].fullmatch(template):
         raise BadNotification("options.content_sid is HX and 32 digits of 0-9a-f: copy it from the console")
     return {"ContentSid": template, **({"ContentVariables": json.dumps(variables)} if variables else {})}
+
+
+# Receipts: twilio.com/docs/messaging/guides/track-outbound-message-status, …/docs/usage/security for the signature.
+
+REFERENCES = False  # the URL of each message names it
+_STATUS = {"delivered": ReceiptKind.DELIVERED, "completed": ReceiptKind.DELIVERED, "read": ReceiptKind.READ}
+_FAILED = frozenset({"failed", "undelivered", "busy", "no-answer", "canceled"})
+_NO_REPLY = Taken(body=b"<Response/>", media_type="text/xml")
+"""What is answered to a message that a person wrote: anything else is sent to them."""
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Checks the signature, which holds no time; raises ConfigurationError that names the key."""
+    key = secret_of("auth_token", settings.auth_token).encode()
+    if kit.receipts_url is None:
+        raise ConfigurationError("web.url is missing: Twilio signs the URL that it posts to")
+    urls = _spellings(kit.receipts_url.reveal())
+
+    def check(posted: Posted, now: datetime) -> None:
+        given = header_of(posted, "x-twilio-signature")
+        query, fields = f"?{posted.query}" if posted.query else "", ""
+        if "bodySHA256" in read_form(posted.query):
+            check_same(read_form(posted.query)["bodySHA256"], sha256(posted.body).hexdigest())
+        else:
+            pairs = parse_qsl(posted.body.decode(errors="replace"), keep_blank_values=True, errors="replace")
+            fields = "".join(f"{name}{value}" for name, value in sorted(set(pairs)))
+        check_same(
+            given, [b64encode(hmac.digest(key, f"{url}{query}{fields}".encode(), "sha1")).decode() for url in urls]
+        )
+
+    return Signed(check, _NO_REPLY)
+
+
+def receipts(posted: Posted) -> list[Receipt | Written]:
+    """What became of a message or a call, or what a person wrote."""
+    fields, echo = read_form(posted.body.decode(errors="replace")), read_form(posted.query)
+    sid = fields.get("MessageSid") or fields.get("CallSid") or ""
+    status = fields.get("MessageStatus") or fields.get("CallStatus") or fields.get("SmsStatus") or ""
+    if status == "received":
+        sender, asked = fields.get("From", ""), fields.get("OptOutType") or fields.get("Body", "")
+        channel = Channel.WHATSAPP if sender.startswith("whatsapp:") else Channel.SMS
+        return [Written(channel, sid, sender, asked)]
+    code, words = fields.get("ErrorCode", ""), fields.get("ErrorMessage", "")
+    kind = by_rules(RULES, code, words) if status in _FAILED else _STATUS.get(status)
+    if kind is None:
+        return []
+    said = words or (f"the call ended: {status}" if "CallSid" in fields and status in _FAILED else None)
+    recipient = as_text(fields.get("To"))
+    return [Receipt(kind, f"{sid}:{status}", **ids_of(echo), recipient=recipient, code=as_text(code), words=said)]
+
+
+def _spellings(url: str) -> list[str]:
+    """Our URL as Twilio may sign it: with the port and without, whichever of them it was told."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "") if ":" not in (parts.hostname or "") else f"[{parts.hostname}]"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return [parts._replace(netloc=netloc).geturl() for netloc in (parts.netloc, host, f"{host}:{port}")]

@@ -3,20 +3,39 @@
 It answers 200 to nearly everything, and says of each part of an SMS by itself whether it was taken.
 """
 
-from base64 import b64encode
+import hmac
+import re
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PHONE_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import NotGenuine, Posted, Receipt, ReceiptKind, Receiver, Taken, Written, echo_of
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
 from noti_worker.providers._body import form
+from noti_worker.providers._receipts import (
+    as_instant,
+    as_text,
+    by_rules,
+    check_age,
+    check_same,
+    document_of,
+    entries,
+    ids_in,
+    read_form,
+    secret_of,
+    text_at,
+)
 from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
@@ -60,6 +79,9 @@ class Settings:
     )
     max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
+    signature_secret: Secret | None = field(
+        default=None, metadata=about("for receipts: the signature secret, from the API settings of the dashboard")
+    )
     api_url: str = field(default="https://rest.nexmo.com", metadata=about("where it answers"))
 
 
@@ -73,12 +95,13 @@ def build(settings: Settings, kit: Kit) -> Sender:
     if not settings.from_:
         raise ConfigurationError("from is missing: name a sender")
     check_senders(settings.from_)
-    return open_api(kit, _Vonage(settings), settings.api_url)
+    return open_api(kit, _Vonage(settings, kit.receipts_url), settings.api_url)
 
 
 class _Vonage:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, receipts_url: Secret | None) -> None:
         self._settings = settings
+        self._receipts_url = receipts_url
         self._url = f"{settings.api_url.rstrip('/')}/sms/json"
         # In the header, as Vonage's own libraries do it, and not in the body: what answers repeat of it is veiled.
         login = f"{settings.api_key.reveal()}:{settings.api_secret.reveal()}"
@@ -98,8 +121,10 @@ class _Vonage:
             "from": sender.removeprefix("+"),
             "text": sms.text,
             "type": "text" if sms.encoding == "gsm7" else "unicode",
-            "client-ref": str(message.message_id),
+            "client-ref": echo_of(message.notification_id, message.message_id),
         }
+        if self._receipts_url is not None:
+            fields["callback"] = self._receipts_url.reveal()
         return counted(sms, Request("POST", self._url, self._headers, form(fields)), self.read)
 
     def read(self, reply: Reply) -> Said:
@@ -121,3 +146,116 @@ def _parts(body: bytes) -> list[str]:
     if not isinstance(messages, list):
         return []
     return [str(part.get("status", ""))[:4] if isinstance(part, dict) else "" for part in messages[:255]]
+
+
+# Receipts: developer.vonage.com/en/messaging/sms/guides/delivery-receipts, signed by a token
+# (…/getting-started/concepts/webhooks, "Decoding signed webhooks") or by a parameter (…/concepts/signing-messages).
+
+REFERENCES = False
+_RETRIED_FOR = timedelta(hours=25)  # it posts again for 24 hours
+_DIGESTS = {64: "sha256", 128: "sha512"}
+# help.nexmo.com/hc/en-us/articles/204014733: err-code
+_ERRORS = {
+    **dict.fromkeys(("2", "7", "8", "15"), ReceiptKind.SOFT_BOUNCED),
+    **dict.fromkeys(("3", "4", "12", "14"), ReceiptKind.BOUNCED),
+    "9": ReceiptKind.UNSUBSCRIBED,
+}
+_STATUS = {"delivered": ReceiptKind.DELIVERED, "read": ReceiptKind.READ, "buffered": ReceiptKind.DEFERRED}
+_NOT_DELIVERED = frozenset({"expired", "failed", "rejected", "undeliverable", "unknown"})
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Checks what signs a request; raises ConfigurationError that names the key."""
+    return _Signed(secret_of("signature_secret", settings.signature_secret).encode())
+
+
+class _Signed:
+    """By GET or POST, as the dashboard says; with a token in the header, or signed fields."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def take(self, posted: Posted, now: datetime) -> Taken:
+        scheme, _, token = posted.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            self._check_token(token.strip(), posted, now)
+        else:
+            self._check_fields(_fields(posted), now)
+        return Taken()
+
+    def _check_token(self, token: str, posted: Posted, now: datetime) -> None:
+        """A JSON Web Token by HS256, with a digest of the body."""
+        signed, _, given = token.rpartition(".")
+        head, _, claims = signed.partition(".")
+        own = urlsafe_b64encode(hmac.digest(self._key, signed.encode(errors="replace"), "sha256")).rstrip(b"=")
+        check_same(given, own.decode())
+        if text_at(_part(head), "alg") != "HS256":
+            raise NotGenuine("signature", "the token is not signed by HS256")
+        check_same(text_at(_part(claims), "payload_hash") or "", sha256(posted.body).hexdigest())
+        check_age(text_at(_part(claims), "iat") or "", now, _RETRIED_FOR)
+
+    def _check_fields(self, fields: Mapping[str, str], now: datetime) -> None:
+        """HMAC over the sorted fields; what signs by MD5 or SHA-1 is refused."""
+        given = fields.get("sig", "").lower()
+        if not given or "timestamp" not in fields:
+            raise NotGenuine("unsigned", "there is neither a token nor a sig")
+        digest = _DIGESTS.get(len(given))
+        if digest is None:
+            raise NotGenuine("signature", "choose SHA-256 HMAC or SHA-512 HMAC as the signature method")
+        pairs = sorted((name, re.sub("[&=]", "_", value)) for name, value in fields.items() if name != "sig")
+        signed = "".join(f"&{name}={value}" for name, value in pairs)
+        check_same(given, hmac.digest(self._key, signed.encode(errors="replace"), digest).hex())
+        check_age(fields["timestamp"], now, _RETRIED_FOR)
+
+
+def receipts(posted: Posted) -> list[Receipt | Written]:
+    """What became of an SMS, or what a person wrote; by the SMS API, or in the form of the Messages API."""
+    fields = _fields(posted)
+    id_ = fields.get("messageId") or fields.get("message_uuid") or ""
+    when = as_instant(fields.get("message-timestamp") or fields.get("timestamp"))
+    status = fields.get("status")
+    if status is None:
+        sender = fields.get("msisdn") or fields.get("from") or ""
+        return [Written(Channel.SMS, id_, f"+{sender.lstrip('+')}", fields.get("text", ""), when)] if id_ else []
+    code = fields.get("err-code") or fields.get("error.title") or ""
+    kind = _ERRORS.get(code, by_rules(RULES, code)) if status in _NOT_DELIVERED else _STATUS.get(status)
+    if kind is None:
+        return []
+    recipient = fields.get("msisdn") or fields.get("to") or ""
+    return [
+        Receipt(
+            kind,
+            f"{id_}:{status}",
+            when,
+            **ids_in(fields.get("client-ref") or fields.get("client_ref")),
+            recipient=f"+{recipient.lstrip('+')}" if recipient else None,
+            code=as_text(code),
+            words=as_text(fields.get("error.detail")) or (status if status in _NOT_DELIVERED else None),
+        )
+    ]
+
+
+def _fields(posted: Posted) -> dict[str, str]:
+    """The fields of the query, and of a form or a document; of a document within one `error.title`."""
+    fields = read_form(posted.query)
+    if posted.method == "GET" or not posted.body:
+        return fields
+    if not posted.headers.get("content-type", "").startswith("application/json"):
+        return fields | read_form(posted.body.decode(errors="replace"))
+    try:
+        found = document_of(posted)
+    except ValueError:
+        return fields
+    for one in entries(found):
+        fields |= {name: str(value) for name, value in one.items() if isinstance(value, str | int | float)}
+        for name in ("title", "detail"):
+            fields |= {f"error.{name}": said} if (said := text_at(one, "error", name)) is not None else {}
+    return fields
+
+
+def _part(encoded: str) -> object:
+    """One part of a token; None for what is none."""
+    try:
+        return document_of(Posted(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))))
+    except ValueError:
+        return None

@@ -1,8 +1,10 @@
 """WhatsApp by Meta's own Cloud API (developers.facebook.com/documentation/business-messaging/whatsapp)."""
 
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +13,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PHONE_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.receipts import NotGenuine, Posted, Receipt, ReceiptKind, Receiver, Taken, Written, echo_of
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
@@ -18,6 +21,19 @@ from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
 from noti_worker.providers._chat import at_most, post
 from noti_worker.providers._keys import read_token
+from noti_worker.providers._receipts import (
+    as_instant,
+    by_rules,
+    check_same,
+    document_of,
+    entries,
+    header_of,
+    ids_in,
+    read_form,
+    secret_of,
+    text_at,
+    value_at,
+)
 from noti_worker.providers._sms import media_url
 from noti_worker.transport import Kit, Reply, Request
 
@@ -44,7 +60,8 @@ RULES = (
     Rule("whatsapp_cloud.undeliverable", Kind.DEAD, Scope.RECIPIENT, code="131026"),
     Rule("whatsapp_cloud.outside_window", Kind.PERMANENT, code="131047"),
     Rule("whatsapp_cloud.too_much_marketing", Kind.PERMANENT, Scope.RECIPIENT, code="131049"),
-    Rule("whatsapp_cloud.optout", Kind.OPTOUT, Scope.RECIPIENT, code="131050"),
+    # From marketing alone: the opt-out is one from the message's category.
+    Rule("whatsapp_cloud.optout", Kind.OPTOUT, Scope.MESSAGE, code="131050"),
     Rule("whatsapp_cloud.to_itself", Kind.PERMANENT, code="131021"),
     Rule("whatsapp_cloud.test_list", Kind.CONFIG, Scope.ACCOUNT, code="131030"),
     # The one refusal that its code does not tell: a phone_number_id that is wrong, or that the token may not use.
@@ -83,6 +100,12 @@ class Settings:
     phone_number_id: str = field(
         metadata=about("the id of the number that sends, which is not the number, from WhatsApp's page “API Setup”")
     )
+    app_secret: Secret | None = field(
+        default=None, metadata=about("for receipts: the App secret, from the app's basic settings")
+    )
+    verify_token: Secret | None = field(
+        default=None, metadata=about("for receipts: the Verify token, which you choose when you enter our URL")
+    )
     version: str = field(default="v25.0", metadata=about("of the Graph API"))
     api_url: str = field(default="https://graph.facebook.com", metadata=about("the Graph API"))
 
@@ -109,7 +132,7 @@ class _WhatsApp:
             "recipient_type": "individual",
             "to": message.recipient,
             **_content(message),
-            "biz_opaque_callback_data": str(message.message_id),
+            "biz_opaque_callback_data": echo_of(message.notification_id, message.message_id),
         }
         return post(self._url, document, self._login)
 
@@ -196,3 +219,81 @@ def _regained_in(usage: str) -> float:
     uses = [use for account in accounts if isinstance(account, list) for use in account if isinstance(use, dict)]
     minutes = [use.get("estimated_time_to_regain_access") for use in uses]
     return max((60.0 * one for one in minutes if isinstance(one, int) and 0 < one < 100_000), default=0.0)
+
+
+# Receipts: …/webhooks/reference/messages/status and …/webhooks/reference/messages; they are retried for days and
+# signed without a time.
+
+REFERENCES = False
+_STATUS = {"delivered": ReceiptKind.DELIVERED, "read": ReceiptKind.READ}
+
+
+def receiver(settings: Settings, kit: Kit) -> Receiver:
+    """Checks the signature, and answers the challenge; raises ConfigurationError that names the key."""
+    verify_token = secret_of("verify_token", settings.verify_token)
+    return _Signed(secret_of("app_secret", settings.app_secret).encode(), verify_token)
+
+
+class _Signed:
+    def __init__(self, key: bytes, verify_token: str) -> None:
+        self._key = key
+        self._verify_token = verify_token
+
+    def take(self, posted: Posted, now: datetime) -> Taken:
+        if posted.method == "GET":
+            return self._challenged(read_form(posted.query))
+        given = header_of(posted, "x-hub-signature-256")
+        check_same(given, f"sha256={hmac.digest(self._key, posted.body, 'sha256').hex()}")
+        return Taken()
+
+    def _challenged(self, asked: Mapping[str, str]) -> Taken:
+        """Meta asks once, when our URL is entered, whether it is ours (…/graph-api/webhooks/getting-started)."""
+        if asked.get("hub.mode") != "subscribe" or not re.fullmatch(
+            r"[A-Za-z0-9_-]{1,200}", asked.get("hub.challenge", "")
+        ):
+            raise NotGenuine("unsigned", "it is no challenge")
+        check_same(asked.get("hub.verify_token", ""), self._verify_token)
+        return Taken(keep=False, body=asked["hub.challenge"].encode(), media_type="text/plain")
+
+
+def receipts(posted: Posted) -> list[Receipt | Written]:
+    """What became of messages, and what people wrote."""
+    values = [
+        value_at(change, "value")
+        for entry in entries(value_at(document_of(posted), "entry"))
+        for change in entries(value_at(entry, "changes"))
+    ]
+    told: list[Receipt | Written] = []
+    for value in values:
+        told += [found for status in entries(value_at(value, "statuses")) if (found := _receipt(status)) is not None]
+        told += [_written(message) for message in entries(value_at(value, "messages"))]
+    return told
+
+
+def _receipt(status: Mapping[str, Any]) -> Receipt | None:
+    name, error = text_at(status, "status"), value_at(status, "errors", 0)
+    code, words = text_at(error, "code"), text_at(error, "error_data", "details") or text_at(error, "title")
+    kind = by_rules(RULES, code or "", words or "") if name == "failed" else _STATUS.get(name or "")
+    if kind is None:
+        return None
+    return Receipt(
+        kind,
+        f"{text_at(status, 'id')}:{name}",
+        as_instant(status.get("timestamp")),
+        **ids_in(status.get("biz_opaque_callback_data")),
+        recipient=_number(status, "recipient_id"),
+        code=code,
+        words=words,
+    )
+
+
+def _written(message: Mapping[str, Any]) -> Written:
+    said = (("text", "body"), ("button", "text"), ("interactive", "button_reply", "title"))
+    words = next((found for path in said if (found := text_at(message, *path))), "")
+    sender = _number(message, "from") or ""
+    return Written(Channel.WHATSAPP, text_at(message, "id") or "", sender, words, as_instant(message.get("timestamp")))
+
+
+def _number(where: Mapping[str, Any], name: str) -> str | None:
+    digits = text_at(where, name)
+    return f"+{digits.lstrip('+')}" if digits else None

@@ -6,6 +6,7 @@ Every `NOTI_` name with a double underscore is a setting; an unknown one is an e
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,13 +24,13 @@ from noti_worker.settings import coercion
 from noti_worker.settings.answers import read_answers
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
 from noti_worker.settings.limits import LimitSettings
+from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.overrides import Table, near_miss, override
 from noti_worker.settings.sections import (
     AccountSettings,
     ChannelSettings,
     DatabaseSettings,
     DeliverySettings,
-    HttpSettings,
     LogSettings,
     MetricsSettings,
     RedirectSettings,
@@ -55,6 +56,7 @@ __all__ = [
     "RetrySettings",
     "SettingLine",
     "Settings",
+    "WebSettings",
     "WorkerSettings",
     "describe",
     "load",
@@ -72,12 +74,26 @@ HEAVIEST = 1000
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
 
-OF_EVERY_ACCOUNT = ("provider", "mode", "channels", "proxy", "proxy_guards", "answers")
+OF_EVERY_ACCOUNT = ("provider", "mode", "channels", "proxy", "proxy_guards", "answers", "receipt_token")
 """The keys of an account that are not its provider's own; and those of its limits."""
 
 OF_LIMITS = tuple(coercion.keys(LimitSettings))
 
-_SECTIONS = ("database", "accounts", "routes", "channels", "delivery", "worker", "http", "log", "metrics", "retention")
+_SECTIONS = (
+    "database",
+    "accounts",
+    "routes",
+    "channels",
+    "delivery",
+    "worker",
+    "http",
+    "web",
+    "log",
+    "metrics",
+    "retention",
+)
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
 def load(
@@ -107,7 +123,13 @@ def load(
             f"{place} is {written(worker.render_timeout)}: too long for worker.lease, {written(worker.lease)}"
         )
     http = table.get("http", {})
+    web = parse(WebSettings, table.get("web", {}), f"{source}web", secrets)
     accounts = _accounts(table.get("accounts", {}), source, secrets)
+    for account in accounts.values():
+        if account.receipt_token is not None and web.url is None:
+            raise ConfigurationError(
+                f"{account.where}.receipt_token asks for receipts, and web.url is missing: say where providers reach us"
+            )
     return Settings(
         database=parse(DatabaseSettings, table.get("database", {}), f"{source}database", secrets),
         accounts=accounts,
@@ -116,6 +138,7 @@ def load(
         delivery=parse(DeliverySettings, table.get("delivery", {}), f"{source}delivery", secrets),
         worker=worker,
         http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
+        web=web,
         log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
         retention=parse(RetentionSettings, table.get("retention", {}), f"{source}retention", secrets),
@@ -169,6 +192,11 @@ def describe() -> list[SettingLine]:
             "what answers mean here, before the provider's own rules: tables of `status`, `kind` and more, see above",
         ),
         *coercion.describe(LimitSettings, "accounts.NAME."),
+        SettingLine(
+            "accounts.NAME.receipt_token",
+            "none",
+            "a reference to what ends the URL that the provider posts receipts to; without it none are taken",
+        ),
         SettingLine("accounts.NAME.…", "", "the provider's own settings; its page lists them"),
         SettingLine(
             "routes.CHANNEL",
@@ -179,6 +207,7 @@ def describe() -> list[SettingLine]:
         *coercion.describe(DeliverySettings, "delivery."),
         *coercion.describe(WorkerSettings, "worker."),
         *coercion.describe(HttpSettings, "http."),
+        *coercion.describe(WebSettings, "web."),
         *coercion.describe(LogSettings, "log."),
         *coercion.describe(MetricsSettings, "metrics."),
         *coercion.describe(RetentionSettings, "retention."),
@@ -221,8 +250,9 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountS
         channels = _serves(value["channels"], f"{where}.channels", secrets) if "channels" in value else ()
         proxy, guards = _proxy(value, where, secrets)
         answers = read_answers(value.get("answers", []), f"{where}.answers", secrets)
+        token = _token(value["receipt_token"], f"{where}.receipt_token", secrets) if "receipt_token" in value else None
         accounts[name] = AccountSettings(
-            name, str(provider), options, source, mode, channels, proxy, guards, answers, limits
+            name, str(provider), options, source, mode, channels, proxy, guards, answers, limits, token
         )
     return accounts
 
@@ -242,6 +272,16 @@ def _proxy(table: Mapping[str, object], where: str, secrets: Secrets) -> tuple[S
     proxy = coerce(Secret, table["proxy"], f"{where}.proxy", secrets, {"plain": True})
     assert isinstance(proxy, Secret)
     return proxy, guards
+
+
+def _token(value: object, where: str, secrets: Secrets) -> Secret:
+    token = coerce(Secret, value, where, secrets, {})
+    assert isinstance(token, Secret)
+    if not _TOKEN.fullmatch(token.reveal()) and token.reveal() != "***":
+        raise ConfigurationError(
+            f"{named(where, value)}: it has 16 to 128 letters, digits, - and _; openssl rand -hex 16 prints one"
+        )
+    return token
 
 
 def _serves(value: object, where: str, secrets: Secrets) -> tuple[Channel, ...]:

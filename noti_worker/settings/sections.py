@@ -1,6 +1,5 @@
 """The sections of the configuration as frozen dataclasses, with defaults, bounds and meaning."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -18,6 +17,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.settings.coercion import written
 from noti_worker.settings.limits import LimitSettings
+from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.regions import Regions, check_region
 
 CONCURRENCY = {
@@ -226,25 +226,6 @@ class DeliverySettings:
     redirect_to: RedirectSettings = field(default_factory=RedirectSettings)
 
 
-def _check_listen(listen: str) -> None:
-    host, _, port = listen.rpartition(":")
-    if not host or re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65535:
-        raise ValueError("write host:port, such as 127.0.0.1:9464 or [::1]:0")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """Where metrics and health are served; `configured` tells whether `listen` was set by somebody."""
-
-    listen: str = field(
-        default="127.0.0.1:9464",
-        metadata=about(
-            "host:port of /metrics, /health/live and /health/ready; port 0 takes any free one", check=_check_listen
-        ),
-    )
-    configured: bool = field(default=False, metadata={"derived": True})
-
-
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is logged, and how; always to standard error."""
@@ -295,6 +276,9 @@ class RetentionSettings:
     attachments: timedelta | None = field(
         default=None, metadata=_age("delete attachments of this age that no notification names any more")
     )
+    suppressions: timedelta | None = field(
+        default=None, metadata=_age("delete entries of the suppression list so long after they were lifted or expired")
+    )
     under_a_day: bool = field(
         default=False, metadata=about("say it together with an age of less than a day; else such an age is refused")
     )
@@ -319,7 +303,7 @@ class RetentionSettings:
             Status.SUPPRESSED: self.suppressed,
         }
         finished = {status.value: age for status, age in by_status.items() if age is not None}
-        return Ages(finished, self.logs, self.inbox, self.attachments)
+        return Ages(finished, self.logs, self.inbox, self.attachments, self.suppressions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +312,7 @@ class AccountSettings:
 
     `channels` limits it to those that it names; empty: all that its provider serves. What goes over HTTP goes through
     `proxy`, which with `proxy_guards` decides where it may go. `answers` judge before the provider's rules, `limits`
-    say how many it may send.
+    say how many it may send. With `receipt_token` what the provider posts is taken.
     """
 
     name: str
@@ -341,6 +325,7 @@ class AccountSettings:
     proxy_guards: bool = False
     answers: tuple[Rule, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
+    receipt_token: Secret | None = None
 
     @property
     def where(self) -> str:
@@ -364,6 +349,7 @@ class Settings:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

@@ -67,7 +67,7 @@ def show(
             yield _shown(("routes", channel.value), route, where)
     for channel, chosen in settings.channels.items():
         yield from _walk(chosen, ("channels", channel.value), where)
-    for section in ("delivery", "worker", "retention", "http", "log", "metrics"):
+    for section in ("delivery", "worker", "retention", "http", "web", "log", "metrics"):
         yield from _walk(getattr(settings, section), (section,), where)
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -270,6 +270,12 @@ class Session:
         """Run one statement and take back what it did; raises as `run`."""
         with self._opened() as connection, connection.transaction(force_rollback=True):
             _rows(_execute(connection, statement, parameters, tuple_row))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Callable[[Statement, Mapping[str, object]], list[Row]]]:
+        """Give what runs statements in one transaction: all of them are done, or none."""
+        with self._opened() as connection, connection.transaction():
+            yield lambda statement, given: _rows(_execute(connection, statement, given, dict_row))
 
     def together(self, asked: Sequence[tuple[Statement, Mapping[str, object]]]) -> list[list[Row]]:
         """Run several statements in one round trip; gives the rows of each. The first error is raised."""

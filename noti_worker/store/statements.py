@@ -25,7 +25,7 @@ class Statement:
     parameters: frozenset[str]
 
 
-WINGS = ("queue", "briefing", "people", "upkeep")
+WINGS = ("queue", "briefing", "receipts", "people", "upkeep")
 
 
 @cache

@@ -16,6 +16,7 @@ from noti_worker.transport.lookup import Resolver
 from noti_worker.transport.tls import Trust
 
 if TYPE_CHECKING:  # requests and urllib3 cost 100 ms, and not every account needs them
+    from noti_worker.transport.client import Client
     from noti_worker.transport.http import HttpSender, Translation
     from noti_worker.transport.lines import Lines
     from noti_worker.transport.talk import Conversation
@@ -34,21 +35,31 @@ class Kit:
         trust: Trust | None = None,
         proxy: Secret | None = None,
         proxy_guards: bool = False,
+        receipts_url: Secret | None = None,
     ) -> None:
         """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts.
 
         `proxy` is the account's forward proxy for HTTP; with `proxy_guards` it decides where requests may go.
+        `receipts_url` is where the provider may post what becomes of messages, None: nowhere.
         """
         self.now = now
         self.concurrency = concurrency
+        self.receipts_url = receipts_url
         self._resolver = resolver or Resolver()
         self._trust = trust or Trust()
         self._proxy = proxy
         self._proxy_guards = proxy_guards
 
-    def of(self, concurrency: int, proxy: Secret | None = None, *, proxy_guards: bool = False) -> "Kit":
+    def of(
+        self,
+        concurrency: int,
+        proxy: Secret | None = None,
+        *,
+        proxy_guards: bool = False,
+        receipts_url: Secret | None = None,
+    ) -> "Kit":
         """The kit of an account through which `concurrency` messages go at once; resolver and trust are shared."""
-        return Kit(self.now, self._resolver, concurrency, self._trust, proxy, proxy_guards)
+        return Kit(self.now, self._resolver, concurrency, self._trust, proxy, proxy_guards, receipts_url)
 
     def anew(self) -> "Kit":
         """A kit that reads anew whom to trust: certificates may have changed since the last configuration."""
@@ -83,6 +94,14 @@ class Kit:
             proxy_guards=self._proxy_guards,
         )
         return HttpSender(translation, client)
+
+    def client(self) -> "Client":
+        """A client for single requests to public addresses, with connections of its own."""
+        from noti_worker.transport.client import open_client
+
+        return open_client(
+            self._resolver, self.now, 1, trust=self._trust, proxy=self._proxy, proxy_guards=self._proxy_guards
+        )
 
     def http2(self, translation: "Translation", host: str, port: int, *, ca_file: str | None = None) -> "HttpSender":
         """A sender over HTTP/2 and TLS to the one server that `host` names, which needs the package h2.

@@ -1,22 +1,27 @@
 """Mailgun: the requests that it gets, and its answers."""
 
 import base64
+import hmac
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from noti_worker.domain.mailbox import Mailbox
 from noti_worker.domain.notification import Attachment, Message
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import mailgun
 from noti_worker.providers._mail import compose
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, Judged
+from tests.providers.contract import LIMIT, NOW, Judged
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
+from tests.providers.receipts import ECHO, ReceiptContract, of
 
 KEY = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0"
 LOGIN = base64.b64encode(f"api:{KEY}".encode()).decode()
@@ -115,6 +120,7 @@ class TestMailgun(ApiContract):
             ("to", b"ann@example.net"),
             ("to", b"bo@example.net"),
             ("to", b"cy@example.net"),
+            ("v:notification_id", b"17"),
             ("v:message_id", MESSAGE_ID.encode()),
             ("message", compose(message, SENDERS).content),
         ]
@@ -123,7 +129,8 @@ class TestMailgun(ApiContract):
 
     def test_a_copy_goes_to_the_recipient_alone(self, sent: Callable[[Message], Fields]) -> None:
         *fields, (_, content) = sent(a_mail(options={"copy_of": "eve@example.net", "cc": ["bo@example.net"]}))
-        assert fields == [("to", b"ann@example.net"), ("v:message_id", MESSAGE_ID.encode())]
+        assert [name for name, _ in fields] == ["to", "v:notification_id", "v:message_id"]
+        assert fields[0] == ("to", b"ann@example.net")
         mail = message_from_bytes(content, policy=policy.default)
         assert (mail["To"], mail["Cc"]) == ("eve@example.net", "bo@example.net")
 
@@ -166,3 +173,86 @@ class TestMailgun(ApiContract):
         assert (outcome.kind, outcome.stage) == (Kind.PERMANENT, "compose")
         assert named in (outcome.error or "")
         assert not server.asked
+
+
+SIGNS = "key-of-the-webhooks-f00"
+
+
+def event(name: str, /, **more: Any) -> dict[str, Any]:
+    """One of the payloads of https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads."""
+    return {
+        "event": name,
+        "id": "G9Bn5sl1TC6nu79C8C0bwg",
+        "timestamp": 1521233195.375624,
+        "message": {
+            "headers": {"to": "Alice <alice@example.com>", "message-id": "20130503192659.13651.20287@mg.example"}
+        },
+        "recipient": "alice@example.com",
+        "user-variables": ECHO,
+        **more,
+    }
+
+
+def failed(severity: str, reason: str, message: str = "", **status: Any) -> dict[str, Any]:
+    return event("failed", severity=severity, reason=reason, **{"delivery-status": {"message": message, **status}})
+
+
+def told(kind: ReceiptKind, code: str | None = None, words: str | None = None) -> list[tuple[Any, ...]]:
+    return [of(kind, "alice@example.com", code, words)]
+
+
+BOUNCED = "Not delivering to previously bounced address"
+GONE = "5.1.1 The email account that you tried to reach does not exist"
+LISTED = "5.7.1 Service unavailable; blocked using zen.spamhaus.org"
+FULL = "5.2.2 The recipient's inbox is over quota"
+
+
+class TestReceipts(ReceiptContract):
+    provider = mailgun
+    settings = mailgun.Settings(Secret(KEY), "mg.example.com", ("a@example.com",), Secret(SIGNS))
+    needs = ("webhook_signing_key",)
+    other = ("webhook_signing_key", Secret("another"))
+    covers = False  # only its time and its token are signed
+    keeps_for = timedelta(hours=12)
+    said = (
+        (event("delivered", **{"delivery-status": {"code": 250, "message": "OK", "description": ""}}),
+         told(ReceiptKind.DELIVERED, "250", "OK")),
+        (failed("permanent", "suppress-bounce", code=605, description=BOUNCED),
+         told(ReceiptKind.BOUNCED, "605", BOUNCED)),
+        (failed("permanent", "suppress-complaint", code=607), told(ReceiptKind.COMPLAINED, "607")),
+        (failed("permanent", "suppress-unsubscribe", code=606), told(ReceiptKind.UNSUBSCRIBED, "606")),
+        (failed("permanent", "bounce", GONE, code=550, **{"enhanced-code": "5.1.1"}),
+         told(ReceiptKind.BOUNCED, "5.1.1", GONE)),
+        (failed("permanent", "generic", GONE, code=550), told(ReceiptKind.BOUNCED, "550", GONE)),
+        (failed("permanent", "generic", "No MX for example.com", code=498),
+         told(ReceiptKind.FAILED, "498", "No MX for example.com")),
+        (failed("permanent", "bounce", LISTED, code=550), told(ReceiptKind.FAILED, "550", LISTED)),
+        (failed("permanent", "espblock", "rate", code=550), told(ReceiptKind.FAILED, "550", "rate")),
+        (failed("permanent", "bounce", FULL, code=552), told(ReceiptKind.SOFT_BOUNCED, "552", FULL)),
+        (failed("permanent", "old", "Too old", code=602), told(ReceiptKind.SOFT_BOUNCED, "602", "Too old")),
+        (failed("temporary", "generic", "4.2.2 full", code=452), told(ReceiptKind.DEFERRED, "452", "4.2.2 full")),
+        (event("rejected", reject={"reason": "Sandbox subdomains are for test purposes only"}),
+         told(ReceiptKind.FAILED, None, "Sandbox subdomains are for test purposes only")),
+        (event("complained"), told(ReceiptKind.COMPLAINED)),
+        (event("unsubscribed"), told(ReceiptKind.UNSUBSCRIBED)),
+        *((event(name), []) for name in ("opened", "clicked", "accepted", "stored")),
+    )  # fmt: skip
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        """The token is one's own for each event."""
+        time = str(int(at.timestamp()))
+        token = hmac.digest(b"token", json.dumps(document).encode(), "sha256").hex()[:50]
+        signature = hmac.digest(SIGNS.encode(), f"{time}{token}".encode(), "sha256").hex()
+        signed = {"timestamp": time, "token": token, "signature": signature}
+        return Posted(json.dumps({"signature": signed, "event-data": document}).encode())
+
+    def test_another_text_with_a_token_that_was_used_is_the_same_event(self) -> None:
+        """Whoever sees a request can write another one, which comes too late."""
+        posted = self.sign(event("delivered"))
+        forged = json.loads(posted.body) | {"event-data": event("complained", recipient="eve@example.com")}
+        [seen], [late] = (mailgun.receipts(one) for one in (posted, Posted(json.dumps(forged).encode())))
+        assert seen.event == late.event
+
+    def test_it_says_when(self) -> None:
+        [receipt] = mailgun.receipts(self.sign(event("delivered")))
+        assert receipt.at == datetime(2018, 3, 16, 20, 46, 35, 375624, UTC)

@@ -1,19 +1,23 @@
 """Postmark: the requests that it gets, and its answers."""
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from noti_worker.domain.notification import Attachment, Message
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import postmark
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, Judged, opened
+from tests.providers.contract import LIMIT, NOW, Judged, opened
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
+from tests.providers.receipts import ECHO, ReceiptContract, of
 
 TOKEN = "7c1f0a52-9d3e-4b66-8a1b-0e5f2d3c4b5a"
 MESSAGE_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
@@ -107,7 +111,7 @@ class TestPostmark(ApiContract):
                 {"Name": "Message-ID", "Value": f"<{MESSAGE_ID}@example.com>"},
                 {"Name": "X-PM-KeepID", "Value": "true"},
             ],
-            "Metadata": {"message_id": MESSAGE_ID},
+            "Metadata": {"notification_id": "17", "message_id": MESSAGE_ID},
             "MessageStream": "outbound",
         }
         assert (server.last.method, server.last.path) == ("POST", "/email")
@@ -172,3 +176,83 @@ class TestPostmark(ApiContract):
         assert (outcome.kind, outcome.stage) == (Kind.PERMANENT, "compose")
         assert named in (outcome.error or "")
         assert not server.asked
+
+
+def record(type_: str, **more: Any) -> dict[str, Any]:
+    """One of the documents of https://postmarkapp.com/developer/webhooks/webhooks-overview."""
+    return {
+        "RecordType": type_,
+        "ServerID": 23,
+        "MessageStream": "outbound",
+        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
+        "Metadata": ECHO,
+        **more,
+    }
+
+
+def bounce(type_: str, details: str = "Test bounce details") -> dict[str, Any]:
+    return record(
+        "Bounce",
+        ID=f"{type_} {details}",
+        Type=type_,
+        Email="john@example.com",
+        Details=details,
+        BouncedAt="2019-11-05T16:33:54.9070259Z",
+    )
+
+
+def told(kind: ReceiptKind, code: str | None, words: str | None = "Test bounce details") -> list[tuple[Any, ...]]:
+    return [of(kind, "john@example.com", code, words)]
+
+
+def change(reason: str | None, origin: str = "Recipient", *, off: bool = True) -> dict[str, Any]:
+    return record(
+        "SubscriptionChange",
+        Recipient="john@example.com",
+        ChangedAt=f"2020-02-01T10:53:{len(reason or '') + len(origin)}.416071Z",
+        Origin=origin,
+        SuppressSending=off,
+        SuppressionReason=reason,
+    )
+
+
+DELIVERY = record(
+    "Delivery",
+    Recipient="john@example.com",
+    DeliveredAt="2019-11-05T16:33:54.9070259Z",
+    Details="Test delivery webhook details",
+)
+FULL = "smtp;552 5.2.2 mailbox full"
+
+
+class TestReceipts(ReceiptContract):
+    provider = postmark
+    settings = postmark.Settings(Secret(TOKEN), ("a@example.com",))
+    said = (
+        (DELIVERY, told(ReceiptKind.DELIVERED, None, "Test delivery webhook details")),
+        (bounce("HardBounce"), told(ReceiptKind.BOUNCED, "HardBounce")),
+        (bounce("HardBounce", FULL), told(ReceiptKind.SOFT_BOUNCED, "HardBounce", FULL)),
+        (bounce("BadEmailAddress"), told(ReceiptKind.BOUNCED, "BadEmailAddress")),
+        (bounce("SoftBounce"), told(ReceiptKind.SOFT_BOUNCED, "SoftBounce")),
+        (bounce("Transient"), told(ReceiptKind.DEFERRED, "Transient")),
+        (bounce("Blocked"), told(ReceiptKind.FAILED, "Blocked")),
+        (bounce("SpamNotification"), told(ReceiptKind.FAILED, "SpamNotification")),
+        (bounce("AutoResponder"), []),
+        (record("SpamComplaint", ID=42, Type="SpamComplaint", Email="john@example.com", Details="Test"),
+         told(ReceiptKind.COMPLAINED, "SpamComplaint", "Test")),
+        (change("ManualSuppression"), told(ReceiptKind.UNSUBSCRIBED, "ManualSuppression", None)),
+        (change("ManualSuppression", "Customer"), []),
+        (change("HardBounce"), told(ReceiptKind.BOUNCED, "HardBounce", None)),
+        (change("SpamComplaint"), told(ReceiptKind.COMPLAINED, "SpamComplaint", None)),
+        (change(None, off=False), []),
+        (record("Open", FirstOpen=True), []),
+        (record("Click"), []),
+    )  # fmt: skip
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        """It signs nothing."""
+        return Posted(json.dumps(document).encode())
+
+    def test_it_says_when(self) -> None:
+        [receipt] = postmark.receipts(self.sign(DELIVERY))
+        assert receipt.at == datetime(2019, 11, 5, 16, 33, 54, 907025, UTC)

@@ -1,18 +1,26 @@
 """Resend: the requests that it gets, and its answers."""
 
 import base64
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Attachment, Message
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import resend
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, Judged
+from tests.providers.contract import LIMIT, NOW, Judged
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
+from tests.providers.receipts import ECHO, ReceiptContract, of
 
 KEY = "re_8fK2pQ9s_NotARealKeyOfAnybody17"
 MESSAGE_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
@@ -102,6 +110,7 @@ class TestResend(ApiContract):
             "to": ["Ann <ann@example.net>"],
             "subject": "Your order",
             "text": "It is on its way.",
+            "tags": [{"name": "notification_id", "value": "17"}, {"name": "message_id", "value": MESSAGE_ID}],
         }
         assert (server.last.method, server.last.path) == ("POST", "/emails")
         assert server.last.headers["authorization"] == f"Bearer {KEY}"
@@ -160,3 +169,86 @@ class TestResend(ApiContract):
         assert (outcome.kind, outcome.stage) == (Kind.PERMANENT, "compose")
         assert named in (outcome.error or "")
         assert not server.asked
+
+
+SIGNS = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SUPPRESSED = "The recipient's email address is on the suppression list because it has a recent history of bounces."
+
+
+def event(name: str, **data: Any) -> dict[str, Any]:
+    """One of the events of https://resend.com/docs/webhooks/event-types."""
+    return {
+        "type": f"email.{name}",
+        "created_at": "2024-11-22T23:41:12.126Z",
+        "data": {
+            "created_at": "2024-11-22T23:41:11.894719+00:00",
+            "email_id": "56761188-7520-42d8-8898-ff6fc54ce618",
+            "from": "Acme <onboarding@resend.dev>",
+            "to": ["delivered@resend.dev"],
+            "subject": "Sending this example",
+            "tags": ECHO,
+            **data,
+        },
+    }
+
+
+def bounced(type_: str, sub_type: str, message: str) -> dict[str, Any]:
+    return event("bounced", bounce={"message": message, "subType": sub_type, "type": type_})
+
+
+def told(kind: ReceiptKind, code: str | None = None, words: str | None = None) -> list[tuple[Any, ...]]:
+    return [of(kind, None, code, words)]
+
+
+class TestReceipts(ReceiptContract):
+    provider = resend
+    settings = resend.Settings(Secret(KEY), ("a@example.com",), Secret(SIGNS))
+    needs = ("signing_secret",)
+    other = ("signing_secret", Secret("whsec_" + base64.b64encode(bytes(24)).decode()))
+    keeps_for = timedelta(minutes=5)
+    said = (
+        (event("delivered"), told(ReceiptKind.DELIVERED)),
+        (event("delivered", tags=[{"name": name, "value": value} for name, value in ECHO.items()]),
+         told(ReceiptKind.DELIVERED)),
+        (event("delivery_delayed"), told(ReceiptKind.DEFERRED)),
+        (bounced("Permanent", "Suppressed", SUPPRESSED), told(ReceiptKind.BOUNCED, "Suppressed", SUPPRESSED)),
+        (bounced("Permanent", "General", "550 5.7.1 blocked using rbl"),
+         told(ReceiptKind.FAILED, "General", "550 5.7.1 blocked using rbl")),
+        (bounced("Transient", "MailboxFull", "full"), told(ReceiptKind.SOFT_BOUNCED, "MailboxFull", "full")),
+        (bounced("Transient", "ContentRejected", "no"), told(ReceiptKind.FAILED, "ContentRejected", "no")),
+        (bounced("Undetermined", "Undetermined", "?"), told(ReceiptKind.SOFT_BOUNCED, "Undetermined", "?")),
+        (event("complained"), told(ReceiptKind.COMPLAINED)),
+        (event("failed", failed={"reason": "reached_daily_quota"}),
+         told(ReceiptKind.FAILED, None, "reached_daily_quota")),
+        (event("suppressed", suppressed={"message": "It was suppressed", "type": "OnAccountSuppressionList"}),
+         told(ReceiptKind.BOUNCED, None, "It was suppressed")),
+        (event("complained", cc=["bo@example.com"]), told(ReceiptKind.FAILED)),
+        (event("complained", to=["ann@example.com", "bo@example.com"]), told(ReceiptKind.FAILED)),
+        (event("delivered", bcc=["bo@example.com"]), told(ReceiptKind.DELIVERED)),
+        *((event(name), []) for name in ("sent", "opened", "clicked", "scheduled")),
+    )  # fmt: skip
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        """Signed by the library of the standard, which Svix follows."""
+        body = json.dumps(document)
+        id_ = f"msg_{sha256(body.encode()).hexdigest()}"
+        signature = Webhook(SIGNS).sign(id_, at, body)
+        time = str(int(at.timestamp()))
+        return Posted(body.encode(), {"svix-id": id_, "svix-timestamp": time, "svix-signature": f"v1,eA== {signature}"})
+
+    def test_a_request_of_svix_is_genuine(self) -> None:
+        """Of https://docs.svix.com/receiving/verifying-payloads/how-manual."""
+        receiver = self.made(replace(self.settings, signing_secret=Secret("whsec_plJ3nmyCDGBKInavdOK15jsl")))
+        posted = Posted(
+            b'{"event_type":"ping","data":{"success":true}}',
+            {
+                "svix-id": "msg_loFOjxBNrRLzqYUf",
+                "svix-timestamp": "1731705121",
+                "svix-signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+            },
+        )
+        assert receiver.take(posted, datetime.fromtimestamp(1731705121, UTC)).keep
+
+    def test_a_secret_that_is_none_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="signing_secret"):
+            self.made(replace(self.settings, signing_secret=Secret("whsec_x")))

@@ -1,21 +1,28 @@
 """SMS, WhatsApp and calls through Twilio: its requests, and the answers that its pages show."""
 
 import base64
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.receipts import Posted, ReceiptKind, Taken
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import twilio
+from noti_worker.transport import Kit
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, a_message, opened
+from tests.providers.contract import LIMIT, NOW, a_message, opened
+from tests.providers.receipts import ECHO, URL, ReceiptContract, a_kit, of, wrote
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 KEY = "SK0123456789abcdef0123456789abcdef"
@@ -93,7 +100,6 @@ class TestTwilio(ApiContract):
         ({"account_sid": KEY}, "account_sid"),
         ({"auth_token": None}, "auth_token"),
         ({"auth_token": Secret("")}, "auth_token"),
-        ({"api_key_sid": KEY, "api_key_secret": Secret("s3cret")}, "auth_token"),
         ({"auth_token": None, "api_key_sid": KEY}, "api_key_secret"),
         ({"auth_token": None, "api_key_secret": Secret("s3cret")}, "api_key_sid"),
         ({"auth_token": None, "api_key_sid": "SK1", "api_key_secret": Secret("s3cret")}, "api_key_sid"),
@@ -338,3 +344,130 @@ def test_a_wish_to_wait_is_heard(server: ApiServer) -> None:
     server.answers(429, refusal(20429, "Too Many Requests", 429), Retry_After="7")()
     outcome = send(server, to(Channel.SMS))
     assert (outcome.kind, outcome.retry_after, outcome.code) == (Kind.THROTTLED, 7.0, "429 20429")
+
+
+def test_each_message_names_itself_in_the_url_that_twilio_tells_of_it(server: ApiServer) -> None:
+    sender = opened(twilio, settings_at(server), a_kit())
+    sender.send(to(Channel.SMS), LIMIT)
+    sender.close()
+    ids = "notification_id=17&message_id=0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
+    assert server.last.form()["StatusCallback"] == f"{URL}?{ids}"
+
+
+def status(name: str, sid: str = MESSAGE_SID, **more: str) -> dict[str, str]:
+    """What twilio.com/docs/messaging/guides/track-outbound-message-status shows."""
+    return {
+        "SmsSid": sid,
+        "SmsStatus": name,
+        "MessageStatus": name,
+        "To": "+15558675310",
+        "MessageSid": sid,
+        "AccountSid": ACCOUNT,
+        "From": "+15017250604",
+        "ApiVersion": "2010-04-01",
+        **more,
+    }
+
+
+def call(name: str) -> dict[str, str]:
+    return {"CallSid": f"CA{name}", "AccountSid": ACCOUNT, "From": "+1", "To": "+15558675310", "CallStatus": name}
+
+
+def told(kind: ReceiptKind, code: str | None = None, words: str | None = None) -> list[tuple[Any, ...]]:
+    return [of(kind, "+15558675310", code, words)]
+
+
+INBOUND = {
+    "ToCountry": "US", "SmsMessageSid": "SM9", "NumMedia": "0", "SmsSid": "SM9", "SmsStatus": "received",
+    "Body": "Stop", "To": "+15017250604", "NumSegments": "1", "MessageSid": "SM9", "AccountSid": ACCOUNT,
+    "From": "+15558675310", "ApiVersion": "2010-04-01",
+}  # fmt: skip
+
+
+class TestReceipts(ReceiptContract):
+    provider = twilio
+    settings = twilio.Settings(account_sid=ACCOUNT, auth_token=Secret(TOKEN), from_=(NUMBER,))
+    needs = ("auth_token",)
+    other = ("auth_token", Secret("another"))
+    said = (
+        (status("delivered", RawDlrDoneDate="2404281218"), told(ReceiptKind.DELIVERED)),
+        (status("undelivered", ErrorCode="30003"), told(ReceiptKind.SOFT_BOUNCED, "30003")),
+        (status("undelivered", "SM2", ErrorCode="30005"), told(ReceiptKind.BOUNCED, "30005")),
+        (status("undelivered", "SM3", ErrorCode="30007"), told(ReceiptKind.FAILED, "30007")),
+        (status("failed", "SM4", ErrorCode="21610", ErrorMessage="unsubscribed"),
+         told(ReceiptKind.UNSUBSCRIBED, "21610", "unsubscribed")),
+        (status("failed", "SM5"), told(ReceiptKind.FAILED)),
+        (status("read", "SM6"), told(ReceiptKind.READ)),
+        *((status(name), []) for name in ("accepted", "queued", "sending", "sent")),
+        (call("completed"), told(ReceiptKind.DELIVERED)),
+        (call("busy"), told(ReceiptKind.FAILED, None, "the call ended: busy")),
+        (call("no-answer"), told(ReceiptKind.FAILED, None, "the call ended: no-answer")),
+        (INBOUND, [wrote("+15558675310", "Stop")]),
+        (INBOUND | {"MessageSid": "SM10", "OptOutType": "STOP", "Body": "Aufhören"}, [wrote("+15558675310", "STOP")]),
+        (INBOUND | {"MessageSid": "SM11", "From": "whatsapp:+15558675310"}, [wrote("whatsapp:+15558675310", "Stop")]),
+    )  # fmt: skip
+
+    def sign(self, document: Any, at: datetime = NOW, url: str = URL, query: str = urlencode(ECHO)) -> Posted:
+        fields = document if isinstance(document, dict) else {"junk": document}
+        pairs = {name: str(value).encode(errors="replace").decode() for name, value in fields.items()}
+        signed = f"{url}?{query}" if query else url
+        signed += "".join(f"{name}{value}" for name, value in sorted(pairs.items()))
+        signature = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(errors="replace"), "sha1")).decode()
+        body = urlencode(pairs, errors="replace").encode()
+        return Posted(body, {"x-twilio-signature": signature}, query)
+
+    @pytest.mark.parametrize(
+        ("url", "query", "body", "signature"),
+        [
+            (
+                "https://mycompany.com/myapp.php", "foo=1&bar=2",
+                b"CallSid=CA1234567890ABCDE&Digits=1234&From=%2B14158675309&To=%2B18005551212&Caller=%2B14158675309",
+                "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+            ),
+            (
+                "https://mycompany.com:1234/myapp.php", "foo=1&bar=2",
+                b"CallSid=CA1234567890ABCDE&Digits=1234&From=%2B14158675309&To=%2B18005551212&Caller=%2B14158675309",
+                "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+            ),
+            (
+                "https://mycompany.com/myapp.php", "foo=1&bar=2",
+                b"CallSid=CA1234567890ABCDE&Digits=1234&From=%2B14158675309&To=%2B18005551212&Caller=%2B14158675309",
+                "kvajT1Ptam85bY51eRf/AJRuM3w=",
+            ),
+            (
+                "https://mycompany.com/myapp.php", "foo=1&bar=2",
+                b"Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234&Digits=1234",
+                "IK+Dwps556ElfBT0I3Rgjkr1wJU=",
+            ),
+            (
+                "https://mycompany.com/myapp.php",
+                "foo=1&bar=2&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620",
+                b'{"property": "value", "boolean": true}',
+                "a9nBmqA0ju/hNViExpshrM61xv4=",
+            ),
+        ],
+    )  # fmt: skip
+    def test_requests_of_twilio_are_genuine(self, url: str, query: str, body: bytes, signature: str) -> None:
+        """Those of the tests of twilio-python (tests/unit/test_request_validator.py)."""
+        receiver = self.made(replace(self.settings, auth_token=Secret("12345")), a_kit(url))
+        posted = Posted(body, {"x-twilio-signature": signature}, query)
+        receiver.take(posted, NOW)
+        assert self.refused(receiver, replace(posted, body=body + b" ")) == "signature"
+        assert self.refused(receiver, replace(posted, query=query + "&a=1")) == "signature"
+
+    def test_an_api_key_sends_while_the_token_checks(self, server: ApiServer) -> None:
+        settings = settings_at(server, api_key_sid=KEY, api_key_secret=Secret("k3y-secret"))
+        sender = opened(twilio, settings)
+        assert sender.send(to(Channel.SMS), LIMIT).kind is Kind.OK
+        sender.close()
+        assert base64.b64decode(server.last.headers["authorization"][6:]) == f"{KEY}:k3y-secret".encode()
+        self.made(settings)
+
+    def test_nothing_is_sent_back_to_who_writes(self) -> None:
+        assert self.made(self.settings).take(self.sign(INBOUND), NOW) == Taken(
+            keep=True, body=b"<Response/>", media_type="text/xml"
+        )
+
+    def test_without_a_url_of_ours_nothing_can_be_checked(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"web\.url"):
+            twilio.receiver(self.settings, Kit(lambda: NOW))

@@ -1,20 +1,28 @@
 """SMS through Vonage: its requests, and the answers that its pages and libraries show."""
 
 import base64
+import hmac
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import vonage
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, a_message, opened
+from tests.providers.contract import LIMIT, NOW, a_message, opened
+from tests.providers.receipts import MESSAGE_ID, URL, ReceiptContract, a_kit, of, wrote
 
 KEY, SECRET = "abcd1234", "S3cretS3cretS3cr"
 LOGIN = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
@@ -132,7 +140,7 @@ def test_it_is_a_form_and_the_key_stands_in_the_header_only(server: ApiServer) -
         "from": "Shop",
         "text": "Grüße & {x}",
         "type": "text",
-        "client-ref": str(message.message_id),
+        "client-ref": f"17.{message.message_id}",
     }
 
 
@@ -210,3 +218,165 @@ def test_a_code_has_its_kind(code: str, kind: Kind) -> None:
     rule = classify(vonage.RULES, Said("answer", "200", code))
     assert rule is not None
     assert rule.kind is kind
+
+
+def test_it_is_told_where_to_post(server: ApiServer) -> None:
+    sender = opened(vonage, settings_at(server), a_kit())
+    sender.send(an_sms(), LIMIT)
+    sender.close()
+    assert server.last.form()["callback"] == URL
+
+
+SIGNS = "the signature secret of 32 bytes"
+
+
+def receipt(status: str, error: str = "0", **more: str) -> dict[str, str]:
+    """What developer.vonage.com/en/messaging/sms/guides/delivery-receipts shows."""
+    return {
+        "msisdn": "447700900000",
+        "to": "AcmeInc",
+        "network-code": "12345",
+        "messageId": f"0A00{status}{error}",
+        "price": "0.03330000",
+        "status": status,
+        "scts": "2001011400",
+        "err-code": error,
+        "api-key": "abcd1234",
+        "client-ref": f"17.{MESSAGE_ID}",
+        "message-timestamp": "2020-01-01 12:00:00 +0000",
+        **more,
+    }
+
+
+def of_messages_api(status: str, error: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What developer.vonage.com/en/api/messages shows of a status."""
+    told = {
+        "message_uuid": "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab",
+        "to": "447700900000",
+        "from": "447700900001",
+        "timestamp": "2025-02-03T12:14:25Z",
+        "status": status,
+        "client_ref": f"17.{MESSAGE_ID}",
+        "channel": "sms",
+    }
+    return told | ({"error": error} if error else {})
+
+
+INBOUND = {
+    "msisdn": "447700900001",
+    "to": "447700900000",
+    "messageId": "0A0000000123ABCD1",
+    "text": "Stop",
+    "type": "text",
+    "keyword": "STOP",
+    "message-timestamp": "2020-01-01T12:00:00.000+00:00",
+}
+
+
+def told(kind: ReceiptKind, code: str | None = None, words: str | None = None) -> list[tuple[Any, ...]]:
+    return [of(kind, "+447700900000", code, words)]
+
+
+def token(body: bytes, at: datetime, **claims: Any) -> str:
+    said = {"iat": int(at.timestamp()), "iss": "Vonage", "api_key": "a", "payload_hash": sha256(body).hexdigest()}
+    parts = ({"typ": "JWT", "alg": "HS256"}, said | claims)
+    signed = ".".join(urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
+    signature = urlsafe_b64encode(hmac.digest(SIGNS.encode(), signed.encode(), "sha256")).rstrip(b"=").decode()
+    return f"{signed}.{signature}"
+
+
+class TestReceipts(ReceiptContract):
+    """Those that are signed by a token."""
+
+    provider = vonage
+    settings = vonage.Settings(Secret("key"), Secret("secret"), ("Shop",), signature_secret=Secret(SIGNS))
+    needs = ("signature_secret",)
+    other = ("signature_secret", Secret("another"))
+    keeps_for = timedelta(hours=25)
+    said = (
+        (receipt("delivered"), told(ReceiptKind.DELIVERED, "0")),
+        (receipt("accepted"), []),
+        (receipt("buffered"), told(ReceiptKind.DEFERRED, "0")),
+        (receipt("failed", "3"), told(ReceiptKind.BOUNCED, "3", "failed")),
+        (receipt("rejected", "6"), told(ReceiptKind.FAILED, "6", "rejected")),
+        (receipt("rejected", "9"), told(ReceiptKind.UNSUBSCRIBED, "9", "rejected")),
+        (receipt("expired", "2"), told(ReceiptKind.SOFT_BOUNCED, "2", "expired")),
+        (receipt("unknown", "1"), told(ReceiptKind.FAILED, "1", "unknown")),
+        (of_messages_api("submitted"), []),
+        (of_messages_api("delivered"), told(ReceiptKind.DELIVERED)),
+        (of_messages_api("rejected", {"type": "https://developer.vonage.com/api-errors/messages#1050",
+                                      "title": "1050", "detail": "Message Blocked - The number is barred"}),
+         told(ReceiptKind.FAILED, "1050", "Message Blocked - The number is barred")),
+        (INBOUND, [wrote("+447700900001", "Stop")]),
+    )  # fmt: skip
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        body = json.dumps(document).encode()
+        return Posted(body, {"content-type": "application/json", "authorization": f"Bearer {token(body, at)}"})
+
+    def test_a_token_says_how_it_is_signed(self) -> None:
+        """One that says it is not signed at all is none, and neither is one of another body."""
+        receiver, posted = self.made(self.settings), self.sign(receipt("delivered"))
+        head, claims, _ = posted.headers["authorization"].removeprefix("Bearer ").split(".")
+        none = urlsafe_b64encode(b'{"typ":"JWT","alg":"none"}').rstrip(b"=").decode()
+        signature = urlsafe_b64encode(hmac.digest(SIGNS.encode(), f"{none}.{claims}".encode(), "sha256")).rstrip(b"=")
+        for wrong in ("", "a.b.c", f"{head}.{claims}.", f"{none}.{claims}.", f"{none}.{claims}.{signature.decode()}"):
+            headers = dict(posted.headers) | {"authorization": f"Bearer {wrong}"}
+            assert self.refused(receiver, replace(posted, headers=headers)) == "signature"
+
+    def test_it_says_when(self) -> None:
+        for document in (receipt("delivered"), INBOUND):
+            [said] = vonage.receipts(self.sign(document))
+            assert said.at == datetime(2020, 1, 1, 12, tzinfo=UTC)
+
+
+class TestSignedFields(ReceiptContract):
+    """Those of the SMS API, whose fields are signed; by GET or POST, as the dashboard says."""
+
+    provider = vonage
+    settings = TestReceipts.settings
+    other = TestReceipts.other
+    keeps_for = TestReceipts.keeps_for
+    said = tuple(case for case in TestReceipts.said if "message_uuid" not in case[0])
+
+    def signed(self, document: Any, at: datetime, method: str = "sha256") -> dict[str, str]:
+        fields = document if isinstance(document, dict) else {"junk": document}
+        pairs = {name: str(value).encode(errors="replace").decode() for name, value in fields.items()}
+        pairs |= {"timestamp": str(int(at.timestamp())), "nonce": "aaaaaaaa-bbbb"}
+        pairs.pop("sig", None)
+        text = "".join(f"&{name}={value.replace('&', '_').replace('=', '_')}" for name, value in sorted(pairs.items()))
+        return pairs | {"sig": hmac.new(SIGNS.encode(), text.encode(errors="replace"), method).hexdigest().upper()}
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        body = urlencode(self.signed(document, at), errors="replace").encode()
+        return Posted(body, {"content-type": "application/x-www-form-urlencoded"})
+
+    def test_by_get_and_as_a_document_it_is_the_same(self) -> None:
+        receiver, fields = self.made(self.settings), self.signed(receipt("delivered", text="a&b=c"), NOW)
+        as_json = {"content-type": "application/json"}
+        for posted in (
+            Posted(query=urlencode(fields), method="GET"),
+            Posted(json.dumps(fields).encode(), as_json),
+        ):
+            assert receiver.take(posted, NOW).keep
+            [told] = vonage.receipts(replace(posted, method="POST"))
+            assert isinstance(told, Receipt)
+            assert (told.kind, told.notification_id) == (ReceiptKind.DELIVERED, 17)
+
+    @pytest.mark.parametrize("method", ["md5", "sha1"])
+    def test_weak_methods_sign_nothing(self, method: str) -> None:
+        body = urlencode(self.signed(receipt("delivered"), NOW, method)).encode()
+        assert self.refused(self.made(self.settings), Posted(body)) == "signature"
+
+    @pytest.mark.parametrize(
+        "sig",
+        [
+            "a321e824b9b816be7c3f28859a31749a098713d39f613c80d455bbaffae1cd24",
+            "812a18f76680fa0fe1b8bd9ee1625466ceb1bd96242e4d050d2cfd9a7b40166c63ed26ec9702168781b6edcf1633db8ff95af9341701004eec3fcf9550572ee8",
+        ],
+    )
+    def test_fields_that_vonages_library_signed_are_genuine(self, sig: str) -> None:
+        """Those of the tests of vonage-python-sdk (tests/test_signature.py)."""
+        receiver = self.made(replace(self.settings, signature_secret=Secret("secret")))
+        posted = Posted(f"a=1&b=2&timestamp=1461605396&sig={sig}".encode())
+        assert receiver.take(posted, datetime.fromtimestamp(1461605396, UTC)).keep

@@ -1,19 +1,24 @@
 """WhatsApp by Meta's Cloud API: its requests, and the answers that its pages show."""
 
+import hmac
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
 
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.receipts import Posted, ReceiptKind, Taken
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import whatsapp_cloud
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
+from tests.providers.receipts import MESSAGE_ID, ReceiptContract, of, wrote
 
 TOKEN = "EAAJB1ZCfake5token9of0a7system3user"
 NUMBER_ID = "106540352242922"
@@ -128,7 +133,7 @@ class TestWhatsAppCloud(ApiContract):
             "to": "+16505551234",
             "type": "text",
             "text": {"preview_url": False, "body": "Grüße 😀"},
-            "biz_opaque_callback_data": "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50",
+            "biz_opaque_callback_data": "17.0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50",
         }
 
     def test_the_subject_stays_here(self, sender: Judged, server: ApiServer) -> None:
@@ -329,3 +334,94 @@ USAGE = '{"1040117786":[{"type":"whatsapp","call_count":100,"estimated_time_to_r
 def test_the_minutes_until_calls_are_taken_again_are_heard(server: ApiServer, usage: str, wait: float | None) -> None:
     server.answers(400, refusal(80007, "(#80007) Rate limit issues"), X_Business_Use_Case_Usage=usage)()
     assert send(server, to()).retry_after == wait
+
+
+APP_SECRET = "0123456789abcdef0123456789abcdef"
+VERIFY = "meatyhamhock"
+
+
+def posted(**value: Any) -> dict[str, Any]:
+    """What …/whatsapp/webhooks/reference/messages shows."""
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [
+            {
+                "id": "102290129340398",
+                "changes": [
+                    {
+                        "value": {
+                            "messaging_product": "whatsapp",
+                            "metadata": {"display_phone_number": "15550783881", "phone_number_id": NUMBER_ID},
+                            **value,
+                        },
+                        "field": "messages",
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def status(name: str, code: int | None = None, details: str = "") -> dict[str, Any]:
+    error = {"code": code, "title": "Message undeliverable", "error_data": {"details": details}}
+    said = {
+        "id": f"wamid.HBgLMTY1MDM4Nzk0MzkVAgARGBIyRDM1RTI{code or ''}",
+        "status": name,
+        "timestamp": "1750030073",
+        "recipient_id": "16505551234",
+        "biz_opaque_callback_data": f"17.{MESSAGE_ID}",
+    }
+    return posted(statuses=[said | ({"errors": [error]} if code else {})])
+
+
+def message(type_: str, content: dict[str, Any]) -> dict[str, Any]:
+    said = {"from": "16505551234", "id": f"wamid.{type_}", "timestamp": "1749416383", "type": type_, type_: content}
+    return posted(contacts=[{"profile": {"name": "Sheena"}, "wa_id": "16505551234"}], messages=[said])
+
+
+def told(kind: ReceiptKind, code: str | None = None, words: str | None = None) -> list[tuple[Any, ...]]:
+    return [of(kind, "+16505551234", code, words)]
+
+
+class TestReceipts(ReceiptContract):
+    provider = whatsapp_cloud
+    settings = whatsapp_cloud.Settings(
+        Secret(TOKEN), NUMBER_ID, app_secret=Secret(APP_SECRET), verify_token=Secret(VERIFY)
+    )
+    needs = ("app_secret", "verify_token")
+    other = ("app_secret", Secret("another"))
+    said = (
+        (status("delivered"), told(ReceiptKind.DELIVERED)),
+        (status("sent"), []),
+        (status("read"), told(ReceiptKind.READ)),
+        (status("failed", 131026, "incapable"), told(ReceiptKind.BOUNCED, "131026", "incapable")),
+        (status("failed", 131050, "stopped"), told(ReceiptKind.UNSUBSCRIBED, "131050", "stopped")),
+        (status("failed", 131049), told(ReceiptKind.FAILED, "131049", "Message undeliverable")),
+        (message("text", {"body": "STOP"}), [wrote("+16505551234", "STOP")]),
+        (message("button", {"text": "Stop", "payload": "x"}), [wrote("+16505551234", "Stop")]),
+        (message("interactive", {"type": "button_reply", "button_reply": {"id": "1", "title": "Yes"}}),
+         [wrote("+16505551234", "Yes")]),
+        (message("image", {"id": "1"}), [wrote("+16505551234", "")]),
+        (posted(errors=[{"code": 130429}]), []),
+    )  # fmt: skip
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        body = json.dumps(document).encode()
+        return Posted(body, {"x-hub-signature-256": f"sha256={hmac.digest(APP_SECRET.encode(), body, 'sha256').hex()}"})
+
+    def test_it_answers_the_challenge_of_who_knows_the_token(self) -> None:
+        receiver = self.made(self.settings)
+        asked = Posted(query=f"hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={VERIFY}", method="GET")
+        assert receiver.take(asked, NOW) == Taken(keep=False, body=b"1158201444", media_type="text/plain")
+        for query in (
+            "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=other",
+            "hub.mode=subscribe&hub.challenge=1158201444",
+            f"hub.mode=subscribe&hub.challenge=<script>&hub.verify_token={VERIFY}",
+            f"hub.challenge=1&hub.verify_token={VERIFY}",
+            "",
+        ):
+            assert self.refused(receiver, replace(asked, query=query)) in {"signature", "unsigned"}
+
+    def test_it_says_when(self) -> None:
+        [receipt] = whatsapp_cloud.receipts(self.sign(status("delivered")))
+        assert receipt.at == datetime(2025, 6, 15, 23, 27, 53, tzinfo=UTC)

@@ -34,6 +34,7 @@ class Gauges:
     `pauses` in force by scope: how many, and the age of the oldest in seconds; `circuits` the seconds since the
     circuit of an account is open; `paces` the part of its rate that a limited account has; `quotas` how many are nearly
     and wholly spent. Combinations without rows are missing. Counts of a channel in `bounded` are lower bounds.
+    `receipts`: see `store.receipts.waiting`.
     """
 
     depth: Mapping[tuple[str, str], int]
@@ -43,6 +44,7 @@ class Gauges:
     circuits: Mapping[str, float] = field(default_factory=dict)
     paces: Mapping[str, float] = field(default_factory=dict)
     quotas: Mapping[str, int] = field(default_factory=dict)
+    receipts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

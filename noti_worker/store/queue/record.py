@@ -84,6 +84,12 @@ def record(
     return fates
 
 
+def of_the_address(results: Sequence[Result]) -> list[int]:
+    """Those that were answered what keeps further messages from the same address."""
+    kinds = {Kind.DEAD, Kind.OPTOUT}
+    return [r.notification.notification_id for r in results if r.outcome is not None and r.outcome.kind in kinds]
+
+
 def documented(results: Sequence[Result], now_monotonic: float) -> str:
     """The results as the document of one statement."""
     return _DOCUMENT.encode([entry(result, now_monotonic) for result in results])
@@ -153,6 +159,8 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)
         details["age_ms"] = milliseconds(now_monotonic - result.since, DURATION_AT_MOST)
         details["duration_ms"] = milliseconds(result.seconds, DURATION_AT_MOST)
+        if result.referenced:
+            details["referenced"] = True
         if outcome.response is not None:
             details["response"] = compact(outcome.response)
         if result.traceparent is not None:

@@ -55,6 +55,7 @@ def columns(alike: Sequence[Result], now_monotonic: float) -> Columns:
     responses = [None if outcome.response is None else compact_json(outcome.response) for outcome in outcomes]
     return {
         **{name: storable(value, ERROR_AT_MOST) for name, value in zip(_COMMON, _common(alike[0]) or (), strict=True)},
+        "referenced": alike[0].referenced,
         "ids": array([result.notification.notification_id for result in ordered]),
         "claim_counts": array([result.notification.claim_count for result in ordered]),
         "ages_ms": array([milliseconds(now_monotonic - result.since, DURATION_AT_MOST) for result in ordered]),

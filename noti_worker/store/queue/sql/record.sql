@@ -15,12 +15,12 @@ WITH entry AS MATERIALIZED (
     -- What an entry leaves out is null or false. As json it is read once; as jsonb it would be built first.
     SELECT id, claim_count, status, reason, coalesce(charge, false) AS charge, coalesce(wait_ms, 0) AS wait_ms, error,
            coalesce(tried, false) AS tried, attempt, provider, account, kind, code, response, provider_message_id,
-           age_ms, duration_ms, traceparent, stage, scope, rule, choice, follows
+           age_ms, duration_ms, traceparent, stage, scope, rule, choice, follows, coalesce(referenced, false) AS referenced
       FROM json_to_recordset(cast(:document AS json)) AS entry (
            id bigint, claim_count int, status text, reason text, charge boolean, wait_ms bigint, error text,
            tried boolean, attempt int, provider text, account text, kind text, code text, response jsonb,
            provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text,
-           stage text, scope text, rule text, choice text, follows json)
+           stage text, scope text, rule text, choice text, follows json, referenced boolean)
 ),
 ours AS MATERIALIZED (
     SELECT entry.*,
@@ -103,6 +103,13 @@ attempts AS (
            claim_count, stage, scope, rule, choice
       FROM judged
      WHERE tried AND (fate = 'applied' OR fate = 'stale' AND exists)
+),
+reference AS (
+    -- What the provider calls it, where its receipts will know nothing else; of a late result, too: it went out.
+    INSERT INTO noti.provider_references (reference, account, notification_id)
+    SELECT provider_message_id, account, id
+      FROM judged
+     WHERE referenced AND provider_message_id IS NOT NULL AND (fate = 'applied' OR fate = 'stale' AND exists)
 ),
 inbox AS (
     -- A message that an earlier, lost claim already put there is not put there twice.

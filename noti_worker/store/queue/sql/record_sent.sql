@@ -18,6 +18,7 @@
 \set rule NULL
 \set choice NULL
 \set reason '''the provider accepted it'''
+\set referenced false
 WITH entry AS MATERIALIZED (
     -- An empty text is none, and no text holds the separator.
     SELECT *
@@ -71,6 +72,12 @@ attempts AS (
            claim_count, cast(:stage AS text), cast(:scope AS text), cast(:rule AS text),
            cast(:choice AS text)
       FROM applied
+),
+reference AS (
+    INSERT INTO noti.provider_references (reference, account, notification_id)
+    SELECT provider_message_id, cast(:account AS text), id
+      FROM applied
+     WHERE cast(:referenced AS boolean) AND provider_message_id IS NOT NULL
 ),
 audit AS (
     INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)

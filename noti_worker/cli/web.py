@@ -1,0 +1,100 @@
+"""`web`: the process that strangers reach, which takes what providers post."""
+
+import signal
+import sys
+import threading
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from noti_worker.cli.place import Place, database_url
+from noti_worker.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from noti_worker.settings import Settings
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether it still serves."""
+
+
+@click.command()
+@click.pass_obj
+def web(place: Place) -> None:
+    """Take what providers post afterwards (receipts) until SIGTERM or Ctrl-C; a worker reads it."""
+    with place.settings() as settings:
+        sys.exit(serve(settings))
+
+
+def serve(settings: "Settings") -> int:
+    """Serve until a signal; gives the exit code. Raises ConfigurationError before anything is taken."""
+    if settings.web.listen is None:
+        raise ConfigurationError("web.listen is missing: say where to listen, and in web.url how providers reach that")
+    try:
+        from noti_worker.web.receipts import Receipts
+        from noti_worker.web.server import WebServer
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"web needs {missing.name}, which the extra brings: pip install 'noti-worker[web]'"
+        ) from None
+    from noti_worker.accounts import open_inlets
+    from noti_worker.observe import Observers
+    from noti_worker.observe.health import WebHealth
+    from noti_worker.observe.http import Server as HttpServer
+    from noti_worker.observe.listener import address_of, listen_on
+    from noti_worker.observe.log import LogObserver, configure
+    from noti_worker.observe.metrics import MetricsObserver
+    from noti_worker.observe.receipts import ReceiptLog, ReceiptMetrics
+    from noti_worker.store.connect import Database
+    from noti_worker.store.receipts import Letterbox
+    from noti_worker.transport import Kit
+    from noti_worker.worker.systemd import Notifier
+
+    configure(settings.log)
+    inlets = open_inlets(settings, Kit(_now))
+    if not inlets:
+        raise ConfigurationError("no account takes receipts: give those whose providers post some a receipt_token")
+    with ExitStack() as stack:
+        log, metrics, health = ReceiptLog(), MetricsObserver(), WebHealth(lambda: server.alive)
+        receipts = ReceiptMetrics(metrics.registry)
+        receipts.expect({inlet.account: inlet.provider for inlet in inlets.values()})
+        observers = Observers(LogObserver(), metrics, log, receipts, health)
+        database = Database(database_url(settings), settings.database.pgbouncer)
+        letterbox = stack.enter_context(closing(Letterbox(database)))
+        listener = listen_on("web.listen", settings.web.listen)
+        app = Receipts(inlets, letterbox, _now, observers).app()
+        server = stack.enter_context(closing(WebServer(app, listener, settings.web.proxies)))
+        http = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
+        stack.callback(http.close)
+        notifier = stack.enter_context(closing(Notifier()))
+        asked = _Asked()
+        server.start()
+        http.start()
+        log.listening(address_of(listener), sorted(inlets))
+        LogObserver().http_listening(http.address, settings.http.listen)
+        notifier.tell(READY=1, STATUS=f"takes what providers post for {len(inlets)} accounts")
+        while not asked.wait(LOOK_EVERY):
+            if not server.alive:
+                raise RuntimeError("the server has died; its last words are in the log")
+        notifier.tell(STOPPING=1)
+        log.stopping(asked.why)
+    return 0
+
+
+class _Asked(threading.Event):
+    """Set by the signals that ask to stop; `why` is the name of the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why = ""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._heard)
+
+    def _heard(self, number: int, _: object) -> None:
+        self.why = signal.Signals(number).name
+        self.set()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - what was signed tells the time of the provider's clock, not the database's
