@@ -2,7 +2,8 @@
 
 A provider is a module (or an object) with `CHANNELS`, `Settings`, `OPTIONS`, `RULES` and `build`; a file of this
 package, or an entry point of the group `noti_worker.providers` in any installed distribution. Its page of the
-documentation is made from it.
+documentation is made from it. `EXTRA`, `IDEMPOTENCY`, `LIMITS` and `CHECK` say more of it (`domain.traits`) where there
+is more to say; where a service can be asked whether it knows us, the translation has a `check`, too.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import Option
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
+from noti_worker.domain.traits import Traits
 from noti_worker.transport import Kit
 
 GROUP = "noti_worker.providers"
@@ -40,6 +42,16 @@ class Provider(Protocol):
     def build(self, settings: Any, kit: Kit) -> Sender:
         """Make the sender of one account; raises ConfigurationError that names the setting."""
         ...
+
+
+def traits(provider: Provider) -> Traits:
+    """What a provider's module says of itself in `EXTRA`, `IDEMPOTENCY`, `LIMITS` and `CHECK`; each may be missing."""
+    return Traits(
+        extra=getattr(provider, "EXTRA", ""),
+        idempotency=getattr(provider, "IDEMPOTENCY", None),
+        limits=tuple(getattr(provider, "LIMITS", ())),
+        check=getattr(provider, "CHECK", ""),
+    )
 
 
 def find(name: str) -> Provider:

@@ -21,7 +21,7 @@ from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 if TYPE_CHECKING:
     from noti_worker.transport.http import Translation
@@ -63,6 +63,27 @@ def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str
     if parts.scheme == "http" and not here:
         raise ConfigurationError(f"{setting} would send the account's key unencrypted: write https://")
     return kit.http(translation, allow_networks=("0.0.0.0/0", "::/0"), allow_http=here)
+
+
+def asking(url: str, headers: Mapping[str, str], *, method: str = "GET") -> Request:
+    """A request that sends nothing: for a look at the account."""
+    return Request(method, url, headers, b"")
+
+
+def look(request: Request, read: Callable[[Reply], Said], *, holds: str = "") -> Steps:
+    """What the service says to a request that sends nothing, read by `read`.
+
+    A success that is no document in JSON, or does not hold the text `holds`, is the page of somebody in between.
+    """
+    reply = yield request
+    ours = holds.encode() in reply.body if holds else isinstance(_parsed(reply.body), Mapping)
+    if 200 <= reply.status < 300 and not ours:
+        return Said(
+            "check",
+            code="unreadable",
+            error=f"answered {reply.status}, but not as the service does: mend the URL, or what stands in between",
+        )
+    return read(reply)
 
 
 def read_json(

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.traits import Limit
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -29,6 +30,9 @@ _PLAIN = str.maketrans(
     | dict.fromkeys("\u00ad\u200b\u2060\ufeff")  # they are not seen: they go
     | {"\u2026": "..."}
 )
+
+SEGMENTS = Limit("SMS", 10, "parts (max_segments)")
+"""What an account allows that does not say otherwise."""
 
 Encoding = Literal["gsm7", "ucs2"]
 

@@ -18,6 +18,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import BY_STATUS, read_json
 from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token
 from noti_worker.transport import Kit, Reply, Request
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = PUSH_OPTIONS
+EXTRA = "apns"
+IDEMPOTENCY = Carries("header apns-id", "takes the place of what is shown")
 
 # https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
 RULES = (
@@ -49,6 +52,7 @@ RULES = (
 # https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
 _LARGEST = 4096
 _LONGEST_COLLAPSE_ID = 64
+LIMITS = (Limit("message", _LARGEST, "bytes"), Limit("options.collapse_key", _LONGEST_COLLAPSE_ID, "characters"))
 
 _HOSTS = {"production": "api.push.apple.com", "sandbox": "api.sandbox.push.apple.com"}
 
@@ -80,7 +84,7 @@ class Settings:
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key, or the package that is missing."""
     if find_spec("h2") is None:
-        raise ConfigurationError("apns needs HTTP/2: pip install 'noti-worker[apns]'")
+        raise ConfigurationError(f"apns needs HTTP/2: pip install 'noti-worker[{EXTRA}]'")
     for name in ("key_id", "team_id"):
         if not _ID.fullmatch(getattr(settings, name)):
             raise ConfigurationError(f"{name} is no ID of Apple's: it has 10 letters and digits")

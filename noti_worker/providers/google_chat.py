@@ -13,12 +13,14 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import BY_STATUS, read_json
 from noti_worker.providers._chat import at_most, open_webhook, path_of, post, written
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+IDEMPOTENCY = Carries("query requestId", "is not posted again")
 
 # https://developers.google.com/workspace/chat/limits; codes as in https://cloud.google.com/apis/design/errors
 RULES = (
@@ -33,6 +35,7 @@ RULES = (
 
 # https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create
 _LARGEST = 32_000
+LIMITS = (Limit("message", _LARGEST, "bytes"),)
 _PATH = re.compile(r"/v1/spaces/[^/]+/messages")
 
 

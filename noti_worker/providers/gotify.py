@@ -12,12 +12,15 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.domain.traits import Carries
+from noti_worker.providers._api import BY_STATUS, asking, look, open_api, read_json
 from noti_worker.providers._push import as_json
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = PUSH_OPTIONS
+CHECK = "the server answers; whether it knows the token, only a message tells"
+IDEMPOTENCY = Carries("json extras.noti::message.message_id", "is shown again")
 
 # https://gotify.net/api-docs: `errorCode` repeats the status.
 RULES = (
@@ -67,6 +70,10 @@ class _Gotify:
         if said.id is None:
             return replace(said, code="no_id")
         return replace(said, words="", response={"status": reply.status})  # it repeats the message
+
+    def check(self) -> Steps:
+        """The version, which everybody may ask for: a token of an application opens nothing but sending."""
+        return look(asking(f"{self._url}/version", {}), read_json, holds='"version"')
 
 
 def _written(message: Message) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, read_json
+from noti_worker.domain.traits import Carries
+from noti_worker.providers._api import BY_STATUS, asking, is_json, read_json
 from noti_worker.providers._templates import Template, Write, as_json, as_text, in_url
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.PUSH, Channel.VOICE, Channel.CHAT, Channel.EMAIL})
 # E-mail as text to one recipient: what else a mail may have needs more than a template.
@@ -32,6 +33,8 @@ OPTIONS = (
     *PUSH_OPTIONS,
     *(option for option in CHAT_OPTIONS if option not in PUSH_OPTIONS),
 )
+CHECK = "the URL of the key check is answered with success"
+IDEMPOTENCY = Carries("where its templates put {{ message_id }}", "is as the service has it")
 RULES = (
     # A success by its status that is none by `accepted`. Without a code it may be another's page: nobody knows.
     Rule("http.unclear", Kind.UNCERTAIN, Scope.MESSAGE, status="2..", code="", stage="unaccepted"),
@@ -84,6 +87,13 @@ class Settings:
         default=None,
         metadata=about("a regular expression for the whole `code` of a success; without it every 2xx is one"),
     )
+    check: str | None = field(
+        default=None,
+        metadata=about(
+            "a URL at the same host that sends nothing and tells by its status whether the login is right, for"
+            " `noti-worker provider check`: it is fetched with the same headers; a template of `keys`"
+        ),
+    )
     allow_http: bool = field(default=False, metadata=about("allow a `url` without TLS to another machine"))
     ca_file: str | None = field(
         default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")
@@ -125,6 +135,8 @@ def _checked_address(settings: Settings) -> bool:
 
 
 def _check(settings: Settings) -> None:
+    if settings.check is not None and _place(settings.check) != _place(settings.url):
+        raise ConfigurationError("check leads to another place than url, which would get the keys: write the same host")
     if settings.body is not None and settings.form:
         raise ConfigurationError("form and body are both given: remove one of them")
     if settings.method == "get" and (settings.body is not None or settings.form):
@@ -147,6 +159,11 @@ def _check(settings: Settings) -> None:
                 f"headers.{name}: a secret does not stand here itself; write env:NAME or file:PATH for the whole"
                 " value, or {{ keys.NAME }} for a part"
             )
+
+
+def _place(url: str) -> str | None:
+    found = _ADDRESS.match(url)
+    return found and found[0].lower()
 
 
 def _content_type(settings: Settings) -> tuple[str | None, Write]:
@@ -180,6 +197,9 @@ class _Http:
         self._keys = {name: key.reveal() for name, key in settings.keys.items()}
         known = self._values(_sample("the subject"))
         self._url = Template("url", settings.url, in_url, known)
+        self._check = (
+            None if settings.check is None else Template("check", settings.check, in_url, {"keys": self._keys})
+        )
         self._body = None if settings.body is None else Template("body", settings.body, write, known)
         self._form = {name: Template(f"form.{name}", one, as_text, known) for name, one in settings.form.items()}
         self._headers = {
@@ -223,12 +243,15 @@ class _Http:
             body = self._content(values)
         except UnicodeEncodeError:
             raise BadNotification("the message holds a character that UTF-8 cannot express") from None
-        headers = HTTP_HEADERS.read(
-            "headers", {name: one.fill(values) for name, one in self._headers.items()} | self._fixed
-        )
+        headers = self._filled_headers(values)
         if self._content_type is not None:
             headers["Content-Type"] = self._content_type
         return Request(self._settings.method.upper(), _whole(self._url.fill(values)), headers, body)
+
+    def _filled_headers(self, values: Mapping[str, Any]) -> dict[str, str]:
+        return HTTP_HEADERS.read(
+            "headers", {name: one.fill(values) for name, one in self._headers.items()} | self._fixed
+        )
 
     def _content(self, values: Mapping[str, Any]) -> bytes:
         if self._form:
@@ -268,6 +291,18 @@ class _Http:
         if self._accepted is not None and 200 <= reply.status < 300 and not self._accepted.fullmatch(said.code):
             return replace(said, stage="unaccepted")
         return said
+
+    def check(self) -> Steps | None:
+        """A GET of `check`, where the account has it; headers that name a message get those of a sample."""
+        if self._check is None:
+            return None
+        headers = self._filled_headers(self._values(_sample("the subject")))
+        return self._looked(asking(_whole(self._check.fill({"keys": self._keys})), headers))
+
+    def _looked(self, request: Request) -> Steps:
+        """By its status alone: what `accepted` says is said of a message."""
+        reply = yield request
+        return read_json(_veiled(reply, self._hidden), words=self._settings.words)
 
 
 def _whole(url: str) -> str:

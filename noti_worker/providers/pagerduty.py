@@ -13,6 +13,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._chat import at_most, post, written
 from noti_worker.providers._push import hidden
@@ -20,6 +21,7 @@ from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+IDEMPOTENCY = Carries("json dedup_key", "joins the alert that is open")
 
 # https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic
 RULES = (
@@ -33,6 +35,7 @@ RULES = (
 # https://developer.pagerduty.com/docs/send-alert-event#parameters and, of the whole event,
 # https://developer.pagerduty.com/docs/events-api-v2-overview#size-limits
 _LONGEST_SUMMARY, _LARGEST = 1024, 512_000
+LIMITS = (Limit("subject", _LONGEST_SUMMARY, "characters"), Limit("message", _LARGEST, "bytes"))
 _KEY = re.compile(r"[A-Za-z0-9]{32}")
 _SEVERITIES = {"info": "info", "success": "info", "warning": "warning", "error": "error", "critical": "critical"}
 _UNSAID = "error"

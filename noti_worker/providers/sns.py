@@ -19,15 +19,17 @@ from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, Veil, open_api, read_json
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, Veil, look, open_api, read_json
 from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
+CHECK = "the credentials are valid; whether they may send, only a message tells"
 
 _LONGEST = 1600
+LIMITS = (Limit("body", _LONGEST, "characters"),)
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _PARAMETER = "(InvalidParameter(Value)?|ParameterValueInvalid|Validation(Error)?)(Exception)?"
 
@@ -153,6 +155,12 @@ class _Sns:
             words=found["Message"][:2000] or said.words,
             id=found["MessageId"][:200] or None,
         )
+
+    def check(self) -> Request | Steps:
+        """https://docs.aws.amazon.com/sns/latest/api/API_GetSMSAttributes.html."""
+        body = b"Action=GetSMSAttributes&Version=2010-03-31"
+        asked = self._aws.signed(Request("POST", f"{self._aws.url}/", {"content-type": _FORM}, body))
+        return look(asked, self.read, holds="GetSMSAttributesResponse") if isinstance(asked, Request) else asked
 
 
 def _element(xml: str, name: str) -> str:

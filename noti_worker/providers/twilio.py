@@ -17,13 +17,14 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, media_url, sender_of
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asking, look, open_api, read_json
+from noti_worker.providers._sms import SEGMENTS, as_sms, check_senders, form, media_url, sender_of
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 OPTIONS = PHONE_OPTIONS
+CHECK = "the credentials are valid for the account"
 
 # twilio.com/docs/api/errors/CODE. The codes from 30000 on come with the later fate of a message, and rarely at once.
 RULES = (
@@ -63,6 +64,8 @@ LONGEST_BODY = 1600
 LONGEST_TWIML = 4000
 """Characters of a call's instructions (twilio.com/docs/api/errors/32018)."""
 
+LIMITS = (SEGMENTS, Limit("body", LONGEST_BODY, "characters"), Limit("call", LONGEST_TWIML, "characters of TwiML"))
+
 _SID = {
     kind: re.compile(rf"{kind}[0-9a-f]{{32}}")
     for kind in ("AC", "SK", "MG", "HX")  # account, key, messaging service, content template
@@ -96,7 +99,7 @@ class Settings:
         default=None, metadata=about("a URL of yours that Twilio tells what became of each message")
     )
     max_segments: int = field(
-        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
+        default=SEGMENTS.most, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
     )
     plain_characters: bool = field(
         default=False,
@@ -189,6 +192,10 @@ class _Twilio:
             words="message|error_message",
             keep=(*KEPT, "twilio-request-id"),
         )
+
+    def check(self) -> Steps:
+        """One of its numbers: the account itself no standard API key may see (twilio.com/docs/iam/api-keys)."""
+        return look(asking(f"{self._url}/IncomingPhoneNumbers.json?PageSize=1", self._headers), self.read)
 
     def _ends(self, message: Message) -> dict[str, str]:
         """From whom to whom."""

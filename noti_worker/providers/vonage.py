@@ -16,16 +16,20 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.domain.traits import Carries
+from noti_worker.providers._api import BY_STATUS, asking, is_json, look, open_api, read_json
+from noti_worker.providers._sms import SEGMENTS, as_sms, check_senders, form, sender_of
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
+LIMITS = (SEGMENTS,)
+CHECK = "key and secret are valid"
+IDEMPOTENCY = Carries("form client-ref", "is sent again")
 
 # developer.vonage.com/en/api-errors/sms. The code is what the parts say: `0`, `9`, or `0,9` when only some were taken.
 RULES = (
+    Rule("vonage.let_in", Kind.OK, status="2..", stage="check"),
     Rule("vonage.accepted", Kind.OK, status="2..", code="0"),
     Rule("vonage.partly_accepted", Kind.UNCERTAIN, code=".*,.*"),
     Rule("vonage.too_fast", Kind.THROTTLED, Scope.ACCOUNT, code="1|10"),
@@ -59,7 +63,7 @@ class Settings:
         )
     )
     max_segments: int = field(
-        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
+        default=SEGMENTS.most, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
     )
     plain_characters: bool = field(
         default=False,
@@ -84,7 +88,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
 class _Vonage:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._url = f"{settings.api_url.rstrip('/')}/sms/json"
+        self._api_url = settings.api_url.rstrip("/")
         # In the header, as Vonage's own libraries do it, and not in the body: what answers repeat of it is veiled.
         login = f"{settings.api_key.reveal()}:{settings.api_secret.reveal()}"
         self._headers = {
@@ -105,7 +109,7 @@ class _Vonage:
             "type": "text" if sms.encoding == "gsm7" else "unicode",
             "client-ref": str(message.message_id),
         }
-        return self._sent(Request("POST", self._url, self._headers, form(fields)), sms.told)
+        return self._sent(Request("POST", f"{self._api_url}/sms/json", self._headers, form(fields)), sms.told)
 
     def _sent(self, request: Request, told: dict[str, Any]) -> Steps:
         said = self.read((yield request))
@@ -118,10 +122,14 @@ class _Vonage:
             reply,
             id="messages.0.message-id|messages.1.message-id",
             code=f"messages.{worst}.status",
-            words=f"messages.{worst}.error-text|title|detail",
+            words=f"messages.{worst}.error-text|title|detail|error-code-label",
         )
         partly = "0" in parts and len(set(parts)) > 1
         return replace(said, code=",".join(dict.fromkeys(parts))) if partly else said
+
+    def check(self) -> Steps:
+        """The balance: developer.vonage.com/en/account/code-snippets/account-balance."""
+        return look(asking(f"{self._api_url}/account/get-balance", self._headers), self.read)
 
 
 def _parts(body: bytes) -> list[str]:

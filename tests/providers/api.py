@@ -6,6 +6,7 @@ show them; the checks below are inherited beside those of `contract`.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -15,8 +16,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from noti_worker.domain.notification import Message
-from noti_worker.domain.outcome import Kind
-from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened
+from noti_worker.domain.outcome import Kind, Outcome, Scope
+from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened, prompt
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,22 @@ class ApiServer:
         return next((answer for start, answer in self.by_path.items() if asked.path.startswith(start)), self.always)
 
 
+@dataclass(frozen=True)
+class Look:
+    """How an account is looked at, as the service's pages have it."""
+
+    asks: str
+    """Method and path."""
+    known: Any
+    """What the service says to an account that it knows."""
+    unknown: Any
+    """And to one that it does not."""
+    status: int = 200
+    refuses: int = 401
+    kept: str = ""
+    """What the service tells of the account, and nobody here may keep."""
+
+
 class ApiContract(ProviderContract):
     """Inherit this for a provider over HTTP. Give `settings` (at `server.url`), `message`, and the answers."""
 
@@ -145,6 +162,9 @@ class ApiContract(ProviderContract):
     def server(self) -> Iterator[ApiServer]:
         with ApiServer() as server:
             yield server
+
+    looks: ClassVar[Look | None] = None
+    """None: the service has no call that sends nothing."""
 
     @pytest.fixture
     def message(self) -> Message:
@@ -196,6 +216,63 @@ class ApiContract(ProviderContract):
         outcome = sender.send(message, LIMIT)
         sender.close()
         assert (outcome.kind, outcome.offered) == (Kind.TRANSIENT, False)
+
+    def look(self, sender: Judged, server: ApiServer, *answer: Any, **headers: str) -> Outcome:
+        """The outcome of a look that is answered so."""
+        server.answers(*answer, **headers)()
+        outcome = sender.check(LIMIT)
+        assert outcome.stage == "check"
+        assert outcome.kind is Kind.OK or not outcome.offered
+        return outcome
+
+    def test_a_look_is_one_request_that_sends_nothing(self, sender: Judged, server: ApiServer) -> None:
+        if self.looks is None:
+            assert sender.checked(LIMIT) is None
+            assert not server.asked
+            return
+        outcome = self.look(sender, server, self.looks.status, self.looks.known)
+        assert outcome.kind is Kind.OK, outcome
+        assert self.provider.CHECK
+        assert len(server.asked) == 1 + self.prepares
+        assert f"{server.last.method} {server.last.path}" == self.looks.asks
+        assert self.looks.kept not in repr(outcome) or not self.looks.kept
+
+    def test_who_is_unknown_to_the_service_is_told_so(self, sender: Judged, server: ApiServer) -> None:
+        if self.looks is None:
+            return
+        outcome = self.look(sender, server, self.looks.refuses, self.looks.unknown)
+        assert (outcome.kind, outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT), outcome
+        assert outcome.error
+        for status in (401, 403):
+            assert self.look(sender, server, status, {}).kind is Kind.CONFIG
+
+    def test_a_look_shows_no_secret(self, sender: Judged, server: ApiServer) -> None:
+        if self.looks is None:
+            return
+        self.look(sender, server, 500, b"")
+        for asked in tuple(server.asked):
+            said = f"{asked.path} {dict(asked.headers)} {asked.body!r}"
+            for status in (200, 400, 401, 503):
+                outcome = self.look(sender, server, status, said.encode())
+                self.assert_no_secret_in(repr(outcome), json.dumps(outcome.response), outcome.error or "")
+
+    def test_whoever_does_not_answer_a_look_is_away_for_now(
+        self, sender: Judged, settings: Any, server: ApiServer
+    ) -> None:
+        if self.looks is None:
+            return
+        for status, body in ((500, {}), (503, b""), (200, b"<html>Sign in to the hotel</html>")):
+            assert self.look(sender, server, status, body).kind is Kind.TRANSIENT, status
+        server.breaks("cut")()
+        cut = sender.check(LIMIT)
+        assert (cut.kind, cut.offered, cut.error) == (Kind.TRANSIENT, False, "the connection broke")
+        server.breaks("hang")()
+        slow = prompt(lambda: sender.check(1.0), 1.0)
+        assert (slow.kind, slow.error) == (Kind.TRANSIENT, "no answer in time")
+        server.__exit__()
+        with closing(opened(self.provider, settings)) as fresh:
+            away = fresh.check(LIMIT)
+        assert (away.kind, away.offered) == (Kind.TRANSIENT, False)
 
 
 def expected(status: int) -> Kind:

@@ -102,8 +102,12 @@ class Judged:
         return judge(said, self.rules, message)
 
     def check(self, limit: float) -> Outcome:
-        assert isinstance(self.sender, Checks)
-        return judge(self.sender.check(limit), self.rules, None)
+        said = self.checked(limit)
+        assert said is not None, "there is no such call"
+        return judge(said, self.rules, None)
+
+    def checked(self, limit: float) -> Said | None:
+        return self.sender.check(limit) if isinstance(self.sender, Checks) else None
 
     def close(self) -> None:
         self.sender.close()

@@ -14,7 +14,7 @@ from noti_worker.domain.outcome import Kind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import mailgun
 from noti_worker.providers._mail import compose
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 
@@ -55,6 +55,10 @@ class TestMailgun(ApiContract):
         ({"domain": "mg.example.com/x"}, "domain"),
         ({"domain": "https://mg.example.com"}, "domain"),
         ({"api_url": "api.mailgun.net"}, "api_url"),
+    )
+    # A send to nobody: what https://github.com/mailgun/mailgun.js/issues/92 got. The refusal: …/api-reference/responses
+    looks = Look(
+        "POST /v3/mg.example.com/messages.mime", {"message": "to parameter is missing"}, b"Forbidden", status=400
     )
     accepted = (200, QUEUED)
     by_status: ClassVar = {420: Kind.THROTTLED}

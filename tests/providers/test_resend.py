@@ -10,7 +10,7 @@ from noti_worker.domain.notification import Attachment, Message
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import resend
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 
@@ -31,6 +31,14 @@ class TestResend(ApiContract):
         ({"from_": ()}, "from"),
         ({"from_": ("a@localhost",)}, "from"),
         ({"api_url": "http://api.resend.com"}, "api_url"),
+    )
+    # https://resend.com/docs/api-reference/domains/list-domains and /errors
+    looks = Look(
+        "GET /domains",
+        {"data": [{"id": "d91cd9bd-1176-453e-8fc1-35364d380206", "name": "example.com", "status": "not_started"}]},
+        {"statusCode": 403, "name": "invalid_api_key", "message": "API key is invalid"},
+        refuses=403,
+        kept="example.com",
     )
     accepted = (200, TAKEN)
     golden = (

@@ -10,7 +10,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import slack
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy"
@@ -28,6 +28,14 @@ MESSAGE = a_message(Channel.CHAT, "C123456")
 class TestSlackBot(ApiContract):
     provider = slack
     secrets = (TOKEN, TOKEN.removeprefix("xoxb-"))
+    # https://docs.slack.dev/reference/methods/auth.test
+    looks = Look(
+        "POST /api/auth.test",
+        {"ok": True, "url": "https://subarachnoid.slack.com/", "team": "Subarachnoid Workspace", "user": "grace"},
+        {"ok": False, "error": "invalid_auth"},
+        refuses=200,
+        kept="grace",
+    )
     accepted = (200, ACCEPTED)
     golden = (
         (200, {"ok": False, "error": "invalid_auth"}, {}, Kind.CONFIG, "slack.login"),

@@ -12,7 +12,7 @@ from noti_worker.domain.options import read_options
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import sns
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.aws import (
     ACCESS_KEY_ID,
     REGION,
@@ -69,6 +69,15 @@ class TestSns(ApiContract):
         ({"max_price_usd": "free"}, "max_price_usd"),
         ({"max_price_usd": "0.00"}, "max_price_usd"),
         ({"api_url": "ftp://sns.example.com"}, "api_url"),
+    )
+    # https://docs.aws.amazon.com/sns/latest/api/API_GetSMSAttributes.html
+    looks = Look(
+        "POST /",
+        b"<GetSMSAttributesResponse><GetSMSAttributesResult><attributes><entry><key>MonthlySpendLimit</key>"
+        b"<value>1</value></entry></attributes></GetSMSAttributesResult></GetSMSAttributesResponse>",
+        refusal("InvalidClientTokenId", "The security token included in the request is invalid."),
+        refuses=403,
+        kept="MonthlySpendLimit",
     )
     accepted = (200, ACCEPTED)
     golden = (

@@ -14,7 +14,7 @@ from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import twilio
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, a_message, opened
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
@@ -106,6 +106,13 @@ class TestTwilio(ApiContract):
         ({"status_callback": "example.com/hook"}, "status_callback"),
         ({"status_callback": "https://user:pass@example.com/hook"}, "status_callback"),
         ({"api_url": "http://api.twilio.example"}, "api_url"),
+    )
+    # https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource, …/docs/api/errors/20003
+    looks = Look(
+        f"GET /2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json?PageSize=1",
+        {"incoming_phone_numbers": [{"phone_number": "+14155552344", "friendly_name": "(415) 555-2344"}]},
+        {"code": 20003, "message": "Authenticate", "more_info": "https://www.twilio.com/docs/errors/20003"},
+        kept="415",
     )
     accepted = (201, ACCEPTED)
     golden = (

@@ -13,7 +13,7 @@ from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import vonage
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, a_message, opened
 
 KEY, SECRET = "abcd1234", "S3cretS3cretS3cr"
@@ -67,6 +67,13 @@ class TestVonage(ApiContract):
         ({"from_": ()}, "from"),
         ({"from_": ("A name too long",)}, "from"),
         ({"api_url": "http://rest.nexmo.example"}, "api_url"),
+    )
+    # https://developer.vonage.com/en/api/account#getAccountBalance
+    looks = Look(
+        "GET /account/get-balance",
+        {"value": 10.28, "autoReload": False},
+        {"error-code": "401", "error-code-label": "authentication failed"},
+        kept="10.28",
     )
     accepted = (200, ACCEPTED)
     golden = (

@@ -12,7 +12,7 @@ from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import whatsapp_cloud
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "EAAJB1ZCfake5token9of0a7system3user"
@@ -40,6 +40,13 @@ def to(text: str | None = "It is on its way.", **options: Any) -> Message:
 class TestWhatsAppCloud(ApiContract):
     provider = whatsapp_cloud
     secrets = (TOKEN,)
+    # https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account-to-number-current-status
+    looks = Look(
+        f"GET /v25.0/{NUMBER_ID}?fields=id",
+        {"id": NUMBER_ID, "display_phone_number": "15550783881"},
+        {"error": {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}},
+        kept="15550783881",
+    )
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
         (
