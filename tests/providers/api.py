@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -146,6 +146,24 @@ class Look:
     """What the service tells of the account, and nobody here may keep."""
 
 
+def standing(asked: Asked, place: str) -> str:
+    """What stands at a place of a request (`domain.traits.Carries`); for any other word, all of it."""
+    kind, _, name = place.partition(" ")
+    match kind:
+        case "header":
+            return asked.headers[name]
+        case "query":
+            return dict(parse_qsl(urlsplit(asked.path).query))[name]
+        case "form":
+            return asked.form()[name]
+        case "json":
+            found = asked.json()
+            for step in name.split("."):
+                found = found[int(step) if isinstance(found, list) else step]
+            return str(found)
+    return f"{asked.path} {asked.headers} {asked.body!r}"
+
+
 class ApiContract(ProviderContract):
     """Inherit this for a provider over HTTP. Give `settings` (at `server.url`), `message`, and the answers."""
 
@@ -181,6 +199,10 @@ class ApiContract(ProviderContract):
             Situation("an error page", message, Kind.TRANSIENT, server.answers(502, b"<html>Bad Gateway</html>")),
             Situation("cut", message, Kind.UNCERTAIN, server.breaks("cut")),
         ]
+
+    @pytest.fixture
+    def outgoing(self, server: ApiServer) -> Callable[[str], str]:
+        return lambda place: standing(server.last, place)
 
     @pytest.fixture
     def hanging(self, server: ApiServer, message: Message) -> Situation:

@@ -132,6 +132,10 @@ class TestApns(ProviderContract):
         return account(server)
 
     @pytest.fixture
+    def outgoing(self, server: Http2Server) -> Callable[[str], str]:
+        return lambda place: server.last.headers[place.removeprefix("header ")]
+
+    @pytest.fixture
     def situations(self, server: Http2Server) -> Sequence[Situation]:
         def behave(way: Any) -> Callable[[], None]:
             return lambda: setattr(server, "way", way)

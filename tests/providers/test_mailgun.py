@@ -97,6 +97,14 @@ class TestMailgun(ApiContract):
         )
 
     @pytest.fixture
+    def outgoing(self, server: ApiServer) -> Callable[[str], str]:
+        def field(place: str) -> str:
+            fields = dict(fields_of(server.last.body, server.last.headers["content-type"]))
+            return fields[place.removeprefix("form ")].decode()
+
+        return field
+
+    @pytest.fixture
     def message(self) -> Message:
         return a_mail()
 

@@ -9,6 +9,7 @@ import pytest
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Traits
 from noti_worker.providers import slack
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
@@ -131,6 +132,9 @@ class TestSlackWebhook(ApiContract):
         ({"webhook_url": Secret("https://hooks.slack.com/triggers/T1/2/3")}, "webhook_url"),
         ({"token": Secret(TOKEN)}, "token"),
     )
+
+    def traits(self) -> Traits:
+        return replace(super().traits(), idempotency=None)
 
     @pytest.fixture
     def settings(self, server: ApiServer) -> slack.Settings:

@@ -13,6 +13,7 @@ from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Limit
 from noti_worker.providers import twilio
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, a_message, opened
@@ -147,6 +148,12 @@ class TestTwilio(ApiContract):
     @pytest.fixture
     def settings(self, server: ApiServer) -> twilio.Settings:
         return settings_at(server)
+
+    def beyond(self, limit: Limit, message: Message) -> Message:
+        if limit.of == "call":
+            return to(Channel.VOICE, "x" * limit.most)
+        # As an SMS it would be too many parts before.
+        return replace(super().beyond(limit, message), channel=Channel.WHATSAPP if limit.of == "body" else Channel.SMS)
 
     @pytest.fixture
     def message(self) -> Message:

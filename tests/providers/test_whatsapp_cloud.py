@@ -11,6 +11,7 @@ from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Limit
 from noti_worker.providers import whatsapp_cloud
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
@@ -117,6 +118,11 @@ class TestWhatsAppCloud(ApiContract):
     @pytest.fixture
     def settings(self, server: ApiServer) -> whatsapp_cloud.Settings:
         return settings_at(server)
+
+    def beyond(self, limit: Limit, message: Message) -> Message:
+        if limit.of == "caption":
+            return to("x" * (limit.most + 1), media_url=IMAGE, media_type="image")
+        return super().beyond(limit, message)
 
     @pytest.fixture
     def message(self) -> Message:
