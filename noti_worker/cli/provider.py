@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from noti_worker.cli.show import plain, show, show_finding, show_json, show_resp
 from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.traits import Traits
+from noti_worker.domain.words import without_recipient
 
 if TYPE_CHECKING:
     from noti_worker.domain.outcome import Outcome
@@ -163,7 +164,26 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
             click.echo(passed_by, err=True)
         limit = settings.channels[channel].send_timeout.total_seconds()
         outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
-        return safety.judge(message, account.mode, outcome)
+        outcome = safety.judge(message, account.mode, outcome)
+        # What is printed here is pasted into reports: it names nobody.
+        return unnamed(unnamed(outcome, recipient), safe.recipient)
+
+
+def unnamed(outcome: "Outcome", recipient: str) -> "Outcome":
+    """The outcome without the recipient, wherever the provider repeated it."""
+    error, response = (_without(part, recipient) for part in (outcome.error, outcome.response))
+    return replace(outcome, error=error, response=response)
+
+
+def _without(told: Any, recipient: str) -> Any:
+    match told:
+        case str():
+            return without_recipient(told, recipient)
+        case Mapping():
+            return {name: _without(part, recipient) for name, part in told.items()}
+        case list() | tuple():
+            return [_without(part, recipient) for part in told]
+    return told
 
 
 def _channel(account: str, serves: frozenset[Channel], wanted: str | None) -> Channel:

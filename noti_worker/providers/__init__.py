@@ -28,6 +28,7 @@ class Provider(Protocol):
 
     CHANNELS: frozenset[Channel]
     Settings: type[Any]
+    """`Settings.addressed` is False where the account decides who gets its messages, and no recipient of a row."""
 
     @property
     def OPTIONS(self) -> Sequence[Option]:  # noqa: N802 - a constant of the module

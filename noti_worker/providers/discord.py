@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
@@ -51,6 +51,9 @@ _PATH = re.compile(r"/api(/v[0-9]+)?/webhooks/[0-9]+/[A-Za-z0-9_-]+")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Discord webhook."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(
         metadata=about("a reference to the URL of the channel's webhook; `?thread_id=` names a thread")

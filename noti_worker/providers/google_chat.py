@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
@@ -42,6 +43,9 @@ _PATH = re.compile(r"/v1/spaces/[^/]+/messages")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Google Chat webhook."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(metadata=about("a reference to the URL of the space's webhook, with key and token"))
 

@@ -1,7 +1,7 @@
 """Gotify, a server of one's own: pushes to everybody who reads the messages of an application."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -39,6 +39,9 @@ _NOT_CARRIED = {
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of an application on a Gotify server."""
+
+    addressed: ClassVar[bool] = False
+    """Its messages go to whoever owns the application of the token: the recipient of a row is a label."""
 
     url: str = field(metadata=about("the server: `https://HOST`, with a path where it has one"))
     token: Secret = field(metadata=about("a reference to the application's token (`A…`), none of a client (`C…`)"))

@@ -45,6 +45,7 @@ RULES = (
 _FORM = "application/x-www-form-urlencoded"
 _ADDRESS = re.compile(r"(?P<scheme>https?)://[\w.:\[\]-]+(?=[/?]|$)")
 _CONFIDENTIAL = re.compile(r"(.*[-_])?(authorization|cookie|auth|(api)?-?(key|token|secret|password))", re.IGNORECASE)
+_NAMES_RECIPIENT = re.compile(r"\{[{%](?:(?![}%]\}).)*\brecipient\b", re.DOTALL)
 _SAMPLE_TEXT = 'She said "hi", \\ and then:\n{[,]} ☃'
 
 
@@ -98,6 +99,12 @@ class Settings:
     ca_file: str | None = field(
         default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")
     )
+
+    @property
+    def addressed(self) -> bool:
+        """Whether a template names the recipient: else all messages go where the account says."""
+        templates = (self.url, self.body, *self.form.values(), *self.headers.values())
+        return any(isinstance(one, str) and _NAMES_RECIPIENT.search(one) for one in templates)
 
 
 def build(settings: Settings, kit: Kit) -> Sender:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -47,6 +47,9 @@ _WAITS = ("retry-after", "x-ratelimit-period-in-sec")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of an API integration of Opsgenie."""
+
+    addressed: ClassVar[bool] = False
+    """The team that the key belongs to gets every alert, whomever else the recipient of a row names."""
 
     api_key: Secret = field(metadata=about("a reference to the key of an API integration that may create alerts"))
     api_url: str = field(

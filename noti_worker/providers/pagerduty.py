@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -44,6 +44,9 @@ _UNSAID = "error"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of an integration of a PagerDuty service."""
+
+    addressed: ClassVar[bool] = False
+    """Whom an alert wakes is a matter of the service that the key belongs to: the recipient of a row is a label."""
 
     routing_key: Secret = field(
         metadata=about("a reference to the integration key of the service, of the type Events API v2: 32 characters")

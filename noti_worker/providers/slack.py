@@ -92,6 +92,11 @@ class Settings:
     )
     api_url: str = field(default="https://slack.com/api", metadata=about("the Web API, which takes the token"))
 
+    @property
+    def addressed(self) -> bool:
+        """Whether the recipient of a row is a channel, and no label: a webhook has one of its own."""
+        return self.webhook_url is None
+
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -43,6 +43,9 @@ _REFUSED = re.compile(r"delivery failed with error(?:.*?HTTP error ([0-9]{3}))?"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Teams workflow."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(
         metadata=about("a reference to the URL of the workflow “when a Teams webhook request is received”")

@@ -243,3 +243,31 @@ def test_safe_mode_holds_here_too(noti_test: Invoke, inbox: Inbox, monkeypatch: 
     [mail] = inbox.mails
     assert mail.recipients == ("staging@example.com",)
     assert b"Subject: [to me@example.net] A test of noti-worker" in mail.content
+
+
+def test_what_a_test_prints_names_nobody(noti_test: Invoke, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox.behaviour.answers["RCPT"] = "550 5.1.1 <me@example.net>: nobody is called me@example.net here"
+    for options in ((), ("--json",)):
+        result = noti_test("test", "relay", "--to", "Me <me@example.net>", *options)
+        assert result.exit_code == 1
+        assert "nobody is called" in result.stdout
+        assert "me@example.net" not in result.output
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
+    monkeypatch.setenv("NOTI_DELIVERY__REDIRECT_TO__EMAIL", "staging@example.com")
+    inbox.behaviour.answers["RCPT"] = "550 5.1.1 <staging@example.com>: instead of me@example.net"
+    redirected = noti_test("test", "relay", "--to", "me@example.net")
+    assert "staging@example.com" not in redirected.output
+    assert "me@example.net" not in redirected.output
+
+
+def test_what_cannot_be_redirected_is_not_sent(bare: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ApiServer() as server:
+        monkeypatch.setenv("ROOM", f"{server.url}/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f")
+        (tmp_path / "noti.toml").write_text(
+            '[delivery]\nmode = "redirect"\nredirect_to = { chat = "#staging" }\n'
+            '[accounts.room]\nprovider = "discord"\nwebhook_url = "env:ROOM"\n'
+        )
+        result = bare("--config", str(tmp_path / "noti.toml"), "provider", "test", "room", "--to", "#orders")
+        assert result.exit_code == 78
+        assert "dry mode" in result.stderr
+        assert server.asked == []

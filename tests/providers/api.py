@@ -7,17 +7,20 @@ show them; the checks below are inherited beside those of `contract`.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 import pytest
 
-from noti_worker.domain.notification import Message
+from noti_worker.delivery.safety import Safety
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened, prompt
+from tests.providers.spellings import sees, spellings
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,14 @@ class Look:
     """What the service tells of the account, and nobody here may keep."""
 
 
+OTHERS: Mapping[Channel, str] = {
+    Channel.EMAIL: "staging@example.org",
+    **dict.fromkeys((Channel.SMS, Channel.WHATSAPP, Channel.VOICE), "+491590000017"),
+    Channel.PUSH: "staging-topic-17",
+    Channel.CHAT: "C0STAGING17",
+}
+
+
 def standing(asked: Asked, place: str) -> str:
     """What stands at a place of a request (`domain.traits.Carries`); for any other word, all of it."""
     kind, _, name = place.partition(" ")
@@ -205,6 +216,10 @@ class ApiContract(ProviderContract):
         return lambda place: standing(server.last, place)
 
     @pytest.fixture
+    def refusing(self, server: ApiServer) -> Callable[[str], None]:
+        return lambda words: server.answers(400, words.encode())()
+
+    @pytest.fixture
     def hanging(self, server: ApiServer, message: Message) -> Situation:
         return Situation("hangs", message, Kind.UNCERTAIN, server.breaks("hang"))
 
@@ -238,6 +253,28 @@ class ApiContract(ProviderContract):
         outcome = sender.send(message, LIMIT)
         sender.close()
         assert (outcome.kind, outcome.offered) == (Kind.TRANSIENT, False)
+
+    def test_a_redirected_message_reaches_another_or_nobody(
+        self, settings: Any, sender: Judged, server: ApiServer, message: Message
+    ) -> None:
+        """Where the recipient decides nothing, the account sends nothing (tests/accounts/test_accounts.py)."""
+        if not getattr(settings, "addressed", True):
+            return
+        other = self.another(message, server)
+        safe = Safety({message.channel: other}).apply(message, Mode.REDIRECT)
+        assert isinstance(safe, Message)
+        plain = replace(safe, subject="Hello", text="Hello")  # it tells whom it was for
+        options = {name: value for name, value in safe.options.items() if name != "headers"}
+        server.answers(*self.accepted)()
+        assert sender.send(replace(plain, options=options), LIMIT).kind is Kind.OK
+        went_out = f"{server.last.path} {server.last.headers} {unquote_plus(server.last.body.decode(errors='replace'))}"
+        for where, sought in (("there", other), ("gone", message.recipient)):
+            private = next(iter(spellings(sought).values()))
+            assert sees(went_out, private) is (where == "there"), (where, private, went_out[:2000])
+
+    def another(self, message: Message, server: ApiServer) -> str:
+        """A recipient that is not the message's."""
+        return OTHERS[message.channel]
 
     def look(self, sender: Judged, server: ApiServer, *answer: Any, **headers: str) -> Outcome:
         """The outcome of a look that is answered so."""

@@ -40,6 +40,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.traits import Limit, Traits
 from noti_worker.providers import traits
 from noti_worker.transport import Kit
+from tests.providers.spellings import Masked, sees, shown, spellings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
@@ -148,6 +149,11 @@ class ProviderContract:
         return None
 
     @pytest.fixture
+    def refusing(self) -> Callable[[str], None] | None:
+        """What makes the other side refuse a message in these words; None where it has none of its own."""
+        return None
+
+    @pytest.fixture
     def kit(self) -> Kit:
         return Kit(now=lambda: NOW)
 
@@ -241,6 +247,26 @@ class ProviderContract:
             outcome = sender.send(self.beyond(limit, fine.message), LIMIT)
             assert (outcome.kind, outcome.stage) == (Kind.PERMANENT, "compose"), limit
             assert str(limit.most) in (outcome.error or ""), outcome.error
+
+    def test_a_recipient_is_seen_nowhere_however_it_is_spelled(
+        self,
+        sender: Judged,
+        situations: Sequence[Situation],
+        refusing: Callable[[str], None] | None,
+        masked: Masked,
+    ) -> None:
+        if refusing is None:
+            return
+        message = next(situation.message for situation in situations if situation.kind is Kind.OK)
+        for spelling, private in spellings(message.recipient).items():
+            refusing(f"cannot reach {spelling} today")
+            outcome = sender.send(message, LIMIT)
+            assert outcome.error
+            for where, text in shown(message, outcome, masked).items():
+                assert "cannot reach" in text, (where, text)
+                assert not sees(text, private), f"{where} shows {spelling}: {text}"
+            if message.recipient in self.secrets:
+                assert not sees(f"{outcome.error} {outcome.response}", private), spelling
 
     def traits(self) -> Traits:
         """What it says of itself; a class that tests one way of several says what holds for that."""

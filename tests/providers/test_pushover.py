@@ -67,6 +67,9 @@ class TestPushover(ApiContract):
         ({"api_url": "api.pushover.net"}, "api_url"),
     )
 
+    def another(self, message: Message, server: ApiServer) -> str:
+        return "uSTAGING4DXghDmr9QzzfQu27cmVRs"
+
     @pytest.fixture
     def settings(self, server: ApiServer) -> pushover.Settings:
         return pushover.Settings(Secret(TOKEN), api_url=server.url)

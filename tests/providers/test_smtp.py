@@ -86,6 +86,10 @@ class TestSmtp(ProviderContract):
         return lambda place: str(parsed(starttls.mails[-1])[place.removeprefix("mail ")])
 
     @pytest.fixture
+    def refusing(self, starttls: Inbox) -> Callable[[str], None]:
+        return lambda words: starttls.behaviour.answers.update({"RCPT": f"550 5.1.1 {words}"})
+
+    @pytest.fixture
     def situations(self, starttls: Inbox) -> Sequence[Situation]:
         message = replace(MESSAGE, text="hunter2 in the body")
 

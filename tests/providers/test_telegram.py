@@ -73,6 +73,9 @@ class TestTelegram(ApiContract):
         ({"api_url": "http://api.telegram.org"}, "api_url"),
     )
 
+    def another(self, message: Message, server: ApiServer) -> str:
+        return "@staging_room"
+
     @pytest.fixture
     def settings(self, server: ApiServer) -> telegram.Settings:
         return telegram.Settings(token=Secret(TOKEN), api_url=server.url)
