@@ -1,6 +1,5 @@
 """E-mail through Twilio SendGrid, by its Mail Send API (version 3)."""
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +14,9 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.domain.traits import Carries, Limit
-from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, asking, look, open_api, read_json
-from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, parts_of, read_senders, read_token
+from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, asking, json_object, look, open_api, read_json
+from noti_worker.providers._keys import read_token
+from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, parts_of, read_senders
 from noti_worker.providers._mime import File
 from noti_worker.transport import Kit, Reply, Request, Steps
 
@@ -112,7 +112,7 @@ class _SendGrid:
 
     def _scopes(self, reply: Reply) -> Said:
         said = self.read(reply)
-        if not 200 <= reply.status < 300 or "mail.send" in (json.loads(reply.body).get("scopes") or ()):
+        if not 200 <= reply.status < 300 or "mail.send" in (json_object(reply.body).get("scopes") or ()):
             return said
         return replace(said, code="mail.send", error="the key has no permission to send: give it Mail Send (mail.send)")
 
