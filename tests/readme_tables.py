@@ -126,7 +126,7 @@ def _providers() -> str:
         return (
             f"[`{name}`](providers/{name}.md)",
             "all" if serves == order else ", ".join(map(_code, serves)),
-            _code(getattr(provider, "EXTRA", "")),
+            _code(providers.traits(provider).extra),
             title,
         )
 
@@ -163,6 +163,23 @@ def _answers_of(name: str) -> str:
     return _table(("rule", "when", "kind", "concerns"), [(_code(r.name), when(r), r.kind, r.scope) for r in rules])
 
 
+def _traits() -> str:
+    """What each says of itself beside its page."""
+    rows = [(name, providers.traits(providers.find(name))) for name in _real_providers()]
+    return _table(
+        ("provider", "where `message_id` goes out", "limits", "`provider check` proves"),
+        [
+            (
+                _code(name),
+                f"{_code(of.idempotency.place)}: a repeat {of.idempotency.repeat}" if of.idempotency else "-",
+                "; ".join(map(str, of.limits)) or "-",
+                of.check or "no such call",
+            )
+            for name, of in rows
+        ],
+    )
+
+
 def _real_providers() -> Iterable[str]:
     """Those that send: who serves every channel only pretends to."""
     return (name for name in own_providers() if not frozenset(Channel) <= providers.find(name).CHANNELS)
@@ -182,6 +199,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "events": lambda: _table(("event", "meaning"), [(_code(name), meaning) for name, meaning in EVENTS.items()]),
     "sandbox": _sandbox,
+    "traits": _traits,
     "benchmark": scaling_table,
     "rooms": drawing,
 } | {

@@ -1,17 +1,34 @@
 """The keys that every account has: its mode, the proxy that it goes out through, its own answers."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from noti_worker.accounts import open_accounts
 from noti_worker.domain.limits import Limit
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
+from noti_worker.transport import Kit
+from tests.domain.rows import NOW
 from tests.test_settings import read, refusal
+
+ONE_PLACE = {
+    "DISCORD": "https://discord.com/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f",
+    "TEAMS": "https://prod-00.westeurope.logic.azure.com/workflows/4f2d/triggers/manual?sig=x",
+    "GOOGLE_CHAT": "https://chat.googleapis.com/v1/spaces/AAAAMpdlehY/messages?key=x&token=y",
+    "MATTERMOST": "https://chat.example.com/hooks/1w4ma8ph33nt7jzqxcr5ydsu6e",
+    "SLACK": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+    "SLACK_BOT": "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy",
+    "PAGERDUTY": "e93facc04764012d7bfb002500d5d1a6",
+    "OPSGENIE": "eb243592-faa2-4ba2-a551-1afdf565c889",
+    "GOTIFY": "AWWfWyqd8xR0p1g",
+    "TELEGRAM": "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+}
 
 
 @pytest.fixture
@@ -40,6 +57,38 @@ def test_safe_mode_can_be_switched_on_by_the_environment(file: Path) -> None:
     assert settings.delivery.mode is Mode.DRY
     assert settings.delivery.redirect_to.by_channel == {Channel.SMS: "+491701234567"}
     assert settings.accounts["a"].mode is Mode.REDIRECT
+
+
+@pytest.mark.parametrize(
+    ("account", "mode"),
+    [
+        ('provider = "discord"\nwebhook_url = "env:DISCORD"', Mode.DRY),
+        ('provider = "teams"\nwebhook_url = "env:TEAMS"', Mode.DRY),
+        ('provider = "google_chat"\nwebhook_url = "env:GOOGLE_CHAT"', Mode.DRY),
+        ('provider = "mattermost"\nwebhook_url = "env:MATTERMOST"', Mode.DRY),
+        ('provider = "slack"\nwebhook_url = "env:SLACK"', Mode.DRY),
+        ('provider = "slack"\ntoken = "env:SLACK_BOT"', Mode.REDIRECT),
+        ('provider = "pagerduty"\nrouting_key = "env:PAGERDUTY"', Mode.DRY),
+        ('provider = "opsgenie"\napi_key = "env:OPSGENIE"', Mode.DRY),
+        ('provider = "gotify"\nurl = "https://push.example"\ntoken = "env:GOTIFY"', Mode.DRY),
+        ('provider = "telegram"\ntoken = "env:TELEGRAM"', Mode.REDIRECT),
+        ('provider = "http"\nurl = "https://x.example/{{ recipient }}"', Mode.REDIRECT),
+        (
+            """provider = "http"\nurl = "https://x.example/"\nbody = '{"to": {{ [recipient, "}"][0] | tojson }}}'""",
+            Mode.REDIRECT,
+        ),
+        ("""provider = "http"\nurl = "https://x.example/recipient"\nbody = '{"recipient": {{ text }}}'""", Mode.DRY),
+    ],
+)
+def test_an_account_that_sends_to_one_place_whatever_a_row_says_is_dry_where_others_are_redirected(
+    file: Path, account: str, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, secret in ONE_PLACE.items():
+        monkeypatch.setenv(name, secret)
+    text = f'[delivery]\nmode = "redirect"\n[accounts.a]\n{account}\n'
+    settings = read(file, text if '"http"' not in account else text + 'channels = ["chat"]\n')
+    with closing(open_accounts(settings, Kit(lambda: NOW))) as accounts:
+        assert accounts.account("a").mode is mode
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ class Accounts:
         """Whether the provider would let us send; None when it cannot be asked. Raises ConfigurationError."""
         account = self.accounts[name]
         with self._shelf.lend(account) as sender:
-            return judge(sender.check(limit), account.rules, None) if isinstance(sender, Checks) else None
+            said = sender.check(limit) if isinstance(sender, Checks) else None
+        return None if said is None else judge(said, account.rules, None)
 
     def proxied(self, name: str) -> bool | None:
         """Whether the account goes out through a proxy; None when it does not speak HTTP. Raises ConfigurationError."""

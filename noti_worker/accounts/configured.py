@@ -12,7 +12,7 @@ from noti_worker.accounts.routes import complete
 from noti_worker.domain.account import Account
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import LONGEST_SEND
-from noti_worker.domain.mode import stricter
+from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets, Sender
 from noti_worker.domain.replay import Table
@@ -84,7 +84,7 @@ def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Read
     account = Account(
         given.name,
         given.provider,
-        stricter(settings.delivery.mode, given.mode),
+        _mode(settings, given, options),
         channels,
         rules=(*given.answers, *module.RULES),
         options=tuple(module.OPTIONS),
@@ -129,6 +129,12 @@ def _channels(given: AccountSettings, serves: frozenset[Channel]) -> frozenset[C
                 f" {nearest(channel, serves)}"
             )
     return frozenset(given.channels) or serves
+
+
+def _mode(settings: Settings, given: AccountSettings, options: object) -> Mode:
+    """How far its messages go; those with a destination of the account's own cannot be redirected: nothing is sent."""
+    mode = stricter(settings.delivery.mode, given.mode)
+    return Mode.DRY if mode is Mode.REDIRECT and not getattr(options, "addressed", True) else mode
 
 
 def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:

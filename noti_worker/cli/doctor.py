@@ -1,28 +1,20 @@
 """`doctor`: looks at everything that delivery needs, and says what to do about what is wrong."""
 
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 import click
 
+from noti_worker.cli.checking import check_accounts, proxy_passed_by
 from noti_worker.cli.place import Heading, Place, database_url
-from noti_worker.cli.provider import proxy_passed_by
-from noti_worker.cli.show import plain, show_json
+from noti_worker.cli.show import plain, show_finding, show_json
 from noti_worker.domain.finding import Finding, Level, ok, problem, warning
 
 if TYPE_CHECKING:
-    from noti_worker.domain.outcome import Outcome
     from noti_worker.settings import Settings
     from noti_worker.store.connect import Connection
-
-LIMIT = 15.0
-"""Seconds that one account may take to let us in."""
-
-_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
 
 @click.command()
@@ -44,13 +36,13 @@ def doctor(place: Place, as_json: bool) -> None:
                 misconfigured |= finding.level is Level.PROBLEM and finding.area == "configuration"
                 findings.append(finding)
                 if not as_json:
-                    _show(finding)
+                    show_finding(finding)
     except ConfigurationError as error:
         misconfigured = True
         todo = "mend it; noti-worker docs configuration has all settings"
         findings.append(problem("configuration", str(error), todo))
         if not as_json:
-            _show(findings[-1])
+            show_finding(findings[-1])
     worst = max((finding.level for finding in findings), key=list(Level).index)
     if as_json:
         show_json(
@@ -66,17 +58,6 @@ def doctor(place: Place, as_json: bool) -> None:
     if misconfigured:
         sys.exit(78)
     sys.exit(1 if worst is Level.PROBLEM else 0)
-
-
-def _show(finding: Finding) -> None:
-    """Two lines at most of each kind, within the terminal: what it is, and what to do."""
-    width = get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 10_000
-    mark = click.style(f"{finding.level.value:<8}", fg=_COLOURS[finding.level])
-    for lead, text in ((f"{finding.area:<14}", finding.what), ("→ ", finding.todo)):
-        if text:
-            indent = " " * (22 if lead != "→ " else 24)
-            lines = textwrap.wrap(plain(text), max(20, width - len(indent) - 1), break_on_hyphens=False)
-            click.echo((mark + " " if lead != "→ " else " " * 22) + lead[:14] + f"\n{indent}".join(lines))
 
 
 def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
@@ -138,8 +119,6 @@ def _database(settings: "Settings") -> Iterator[Finding]:
 
 def _accounts(settings: "Settings") -> Iterator[Finding]:
     """The configuration as a worker reads it, and whether each account lets us in."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from noti_worker.accounts import open_accounts
     from noti_worker.cli.place import now
     from noti_worker.domain.errors import ConfigurationError
@@ -149,6 +128,7 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
     source = f"read from {settings.source}" if settings.source else "no file"
     try:
         accounts = open_accounts(settings, Kit(now))
+        accounts.close()
     except ConfigurationError as error:
         yield problem("configuration", f"{source}: {error}", "mend it; noti-worker docs providers has all keys")
         return
@@ -160,38 +140,7 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
                 f"safe mode: {mode.value} for {', '.join(careful)}; their messages do not reach the recipients",
                 "right for a staging system; else set delivery.mode and accounts.NAME.mode to live",
             )
-    try:
-        if passed_by := proxy_passed_by(accounts, accounts.accounts):
-            yield ok("account", passed_by)
-        with ThreadPoolExecutor() as pool:
-            asked = {
-                name: pool.submit(accounts.check, name, LIMIT)
-                for name in accounts.accounts
-                if name in settings.accounts
-            }
-            for name, answer in asked.items():
-                shown = f"{name} ({accounts.account(name).provider})"
-                if (outcome := answer.result()) is not None:
-                    yield _account(name, shown, outcome)
-                else:
-                    yield ok("account", f"{shown}: its settings are complete; only a message can tell more")
-    finally:
-        accounts.close()
-
-
-def _account(name: str, shown: str, outcome: "Outcome") -> Finding:
-    from noti_worker.domain.outcome import Kind
-
-    error = outcome.error or outcome.code or outcome.kind.value
-    whole = f"noti-worker provider test {name} --to ADDRESS shows the whole conversation"
-    match outcome.kind:
-        case Kind.OK:
-            return ok("account", f"{shown}: {outcome.error or 'it lets us in'}")
-        case Kind.THROTTLED:
-            return warning("account", f"{shown}: {error}", "wait, and use fewer connections at once")
-        case Kind.CONFIG:
-            todo = f"mend accounts.{name}, then: noti-worker release --account {name}; {whole}"
-            return problem("account", f"{shown}: {error}", todo)
-        case _:
-            todo = f"check host, port and network, or wait until the other side is back; {whole}"
-            return problem("account", f"{shown}: {error}", todo)
+    checked = check_accounts(settings, settings.accounts)
+    if passed_by := proxy_passed_by(one.account for one in checked if one.direct):
+        yield ok("account", passed_by)
+    yield from (one.finding for one in checked)

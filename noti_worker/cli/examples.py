@@ -101,8 +101,17 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker config show --origin",
         "noti-worker --config noti-worker.toml config show --json",
     ),
-    "provider": ("noti-worker provider list", "noti-worker provider test relay --to me@example.com"),
+    "provider": (
+        "noti-worker provider list",
+        "noti-worker provider check",
+        "noti-worker provider test relay --to me@example.com",
+    ),
     "provider list": ("noti-worker provider list", "noti-worker provider list --json"),
+    "provider check": (
+        "noti-worker provider check",
+        "noti-worker provider check relay",
+        "noti-worker provider check --json | jq '.[] | select(.outcome.kind == \"config\") | .account'",
+    ),
     "provider test": (
         "noti-worker provider test relay --to me@example.com",
         "noti-worker provider test hooks --to https://example.com/hooks --body '{}'",
@@ -133,6 +142,7 @@ EXITS: Mapping[str, str] = {
     "send": "0 queued; with --wait 0 when it was sent, 1 when it was not",
     "erase": "0 done, or nothing found; 1 something was in flight: call again; 2 --yes is missing, and nobody is asked",
     "doctor": "0 no problem (warnings alone are none), 1 problems, 78 wrong configuration",
+    "provider check": "0 none of those that can be asked is refused, 78 one is, or wrongly configured, 1 anything else",
     "provider test": "0 accepted, 78 the account is refused, 1 anything else",
 }
 """What the exit codes of a command mean, where it says more than the program's."""

@@ -1,9 +1,7 @@
-"""`provider list` and `provider test`: which there are, and one real message through one account."""
+"""`provider list`, `provider check` and `provider test`: which there are, whom they know, and one real message."""
 
-import os
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -11,22 +9,20 @@ from uuid import uuid4
 import click
 
 from noti_worker.cli import completion
+from noti_worker.cli.checking import Checked, alone, check_accounts, known_account, proxy_passed_by
 from noti_worker.cli.place import Place, now
-from noti_worker.cli.show import plain, show, show_json, show_response, table
+from noti_worker.cli.show import plain, show, show_finding, show_json, show_response, table
 from noti_worker.domain.errors import BadNotification, ConfigurationError, NotFound
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.traits import Traits
+from noti_worker.domain.words import without_recipient
 
 if TYPE_CHECKING:
-    from noti_worker.accounts import Accounts
     from noti_worker.domain.outcome import Outcome
     from noti_worker.settings import Settings
 
 _SUBJECT = "A test of noti-worker"
 _BODY = "This message was sent by noti-worker provider test. Nothing is wrong; there is nothing to do."
-
-
-PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-"""Variables that name a proxy to many programs."""
 
 
 @click.group()
@@ -35,10 +31,15 @@ def provider() -> None:
 
 
 @provider.command("list")
-@click.option("--json", "as_json", is_flag=True, help="JSON: an array of provider, channels, accounts and error.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON: an array of provider, channels, accounts, extra, idempotency, limits, check and error.",
+)
 @click.pass_obj
 def list_(place: Place, as_json: bool) -> None:
-    """List the providers, the channels that they serve, and the accounts that are configured."""
+    """List the providers, with what they need and take and where message_id goes, and the accounts of each."""
     from noti_worker import providers
 
     settings = place.configured()
@@ -46,29 +47,59 @@ def list_(place: Place, as_json: bool) -> None:
     for name in providers.known():
         accounts = [account.name for account in settings.accounts.values() if account.provider == name]
         try:
-            serves = providers.find(name).CHANNELS
-            error = None
+            provider = providers.find(name)
+            serves, traits, error = provider.CHANNELS, providers.traits(provider), None
         except ConfigurationError as broken:  # somebody else's, and no reason to hide the others
-            serves, error = frozenset(), str(broken)
+            serves, traits, error = frozenset(), Traits(), str(broken)
         channels = [channel.value for channel in Channel if channel in serves]
-        found.append({"provider": name, "channels": channels, "accounts": accounts, "error": error})
+        of = {"provider": name, "channels": channels, "accounts": accounts, **asdict(traits), "error": error}
+        found.append(of if as_json else of | {"traits": traits})
     if as_json:
         show_json(found)
         return
-    everything = len(Channel)
-    show(
-        table(
-            ("provider", "channels", "accounts"),
-            [
-                (
-                    line["provider"],
-                    line["error"] or ("all" if len(line["channels"]) == everything else " ".join(line["channels"])),
-                    " ".join(line["accounts"]),
-                )
-                for line in found
-            ],
-        )
+    show(table(("provider", "channels", "accounts", "extra", "idempotency", "limits"), map(_line, found)))
+
+
+def _line(found: Mapping[str, Any]) -> Sequence[object]:
+    channels = "all" if len(found["channels"]) == len(Channel) else " ".join(found["channels"])
+    traits: Traits = found["traits"]
+    return (
+        found["provider"],
+        found["error"] or channels,
+        " ".join(found["accounts"]),
+        traits.extra or "-",
+        traits.idempotency or "-",
+        "; ".join(map(str, traits.limits)) or "-",
     )
+
+
+@provider.command()
+@click.argument("account", required=False, metavar="[ACCOUNT]", shell_complete=completion.accounts)
+@click.option("--json", "as_json", is_flag=True, help="JSON: an array of account, provider, what, todo and outcome.")
+@click.pass_obj
+def check(place: Place, account: str | None, as_json: bool) -> None:
+    """Ask the provider whether it knows ACCOUNT (or all) without sending anything. No database is needed."""
+    settings = place.configured()
+    if account is None and not settings.accounts:
+        raise NotFound("no account is configured (noti-worker docs providers)")
+    names = list(settings.accounts) if account is None else [known_account(settings, account)]
+    checked = check_accounts(settings, names)
+    if passed_by := proxy_passed_by(one.account for one in checked if one.direct):
+        click.echo(passed_by, err=True)
+    if as_json:
+        show_json([_as_json(one) for one in checked])
+    else:
+        for one in checked:
+            if account is not None and one.outcome is not None and one.outcome.response:
+                show_response(one.outcome.response)
+            show_finding(one.finding)
+    sys.exit(max(one.exit_code for one in checked))
+
+
+def _as_json(checked: Checked) -> dict[str, Any]:
+    outcome = None if checked.outcome is None else asdict(checked.outcome)
+    what, todo = checked.finding.what, checked.finding.todo
+    return {"account": checked.account, "provider": checked.provider, "what": what, "todo": todo, "outcome": outcome}
 
 
 @provider.command()
@@ -98,32 +129,16 @@ def test(
     sys.exit({"ok": 0, "config": 78}.get(outcome.kind.value, 1))
 
 
-def proxy_passed_by(accounts: "Accounts", names: Iterable[str]) -> str | None:
-    """Say that the proxy of the environment is not used, where one is set and an account over HTTP has none."""
-    variable = next((name for name in PROXIES if os.environ.get(name)), None)
-    direct = [name for name in names if accounts.proxied(name) is False]
-    if variable is None or not direct:
-        return None
-    return f"{variable} is set and not used, {', '.join(direct)} goes out directly: accounts.NAME.proxy names a proxy"
-
-
 def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, subject: str, body: str) -> "Outcome":
     """One message through one account, checked as a row is."""
-    from noti_worker.accounts import open_accounts
     from noti_worker.delivery.attempt import attempt
     from noti_worker.delivery.recipients import check_recipient
     from noti_worker.delivery.safety import Safety
     from noti_worker.domain.notification import Drop, Message
     from noti_worker.domain.rules import judge
-    from noti_worker.settings.coercion import nearest
     from noti_worker.transport import Kit
 
-    if name not in settings.accounts:
-        hint = nearest(name, settings.accounts) if settings.accounts else "no account is configured"
-        raise NotFound(f"there is no account {name!r}: {hint} (noti-worker provider list)")
-    # Only this one: another account's missing secret is no reason not to try it.
-    alone = replace(settings, accounts={name: settings.accounts[name]}, routes={})
-    with closing(open_accounts(alone, Kit(now))) as accounts:
+    with alone(settings, known_account(settings, name), Kit(now)) as accounts:
         account = accounts.account(name)
         channel = _channel(name, account.channels, wanted)
         try:
@@ -145,14 +160,33 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         safety = Safety(settings.delivery.redirect_to.by_channel)
         safe = safety.apply(message, account.mode)
         if isinstance(safe, Drop):
-            raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
+            raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker provider check {name}")
         if number != recipient:
             click.echo(f"dialled: {number}", err=True)
-        if passed_by := proxy_passed_by(accounts, [name]):
+        if passed_by := proxy_passed_by([name] if accounts.proxied(name) is False else []):
             click.echo(passed_by, err=True)
         limit = settings.channels[channel].send_timeout.total_seconds()
         outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
-        return safety.judge(message, account.mode, outcome)
+        outcome = safety.judge(message, account.mode, outcome)
+        # What is printed here is pasted into reports: it names nobody.
+        return unnamed(unnamed(outcome, recipient), safe.recipient)
+
+
+def unnamed(outcome: "Outcome", recipient: str) -> "Outcome":
+    """The outcome without the recipient, wherever the provider repeated it."""
+    error, response = (_without(part, recipient) for part in (outcome.error, outcome.response))
+    return replace(outcome, error=error, response=response)
+
+
+def _without(told: Any, recipient: str) -> Any:
+    match told:
+        case str():
+            return without_recipient(told, recipient)
+        case Mapping():
+            return {name: _without(part, recipient) for name, part in told.items()}
+        case list() | tuple():
+            return [_without(part, recipient) for part in told]
+    return told
 
 
 def _channel(account: str, serves: frozenset[Channel], wanted: str | None) -> Channel:

@@ -2,12 +2,17 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from shutil import get_terminal_size
 from typing import Any
 
 import click
 
+from noti_worker.domain.finding import Finding, Level
+
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 _WIDEST = 40
 """No column of aligned text is wider; a longer cell stays whole and moves the rest of its line only."""
 
@@ -64,6 +69,17 @@ def show_response(response: Mapping[str, Any], indent: str = "") -> None:
         show(table((indent + "stage", "code", "answer", "time"), [(indent + row[0], *row[1:]) for row in rows]))
     for name, value in sorted(rest.items(), key=lambda part: part[0] == "body"):  # the long one at the end
         click.echo(indent + plain(f"{name}: {value if isinstance(value, str) else json.dumps(value)}"))
+
+
+def show_finding(finding: Finding) -> None:
+    """Print what was found and what to do, within the terminal."""
+    width = get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 10_000
+    mark = click.style(f"{finding.level.value:<8}", fg=_COLOURS[finding.level])
+    for lead, text in ((f"{finding.area:<14}", finding.what), ("→ ", finding.todo)):
+        if text:
+            indent = " " * (22 if lead != "→ " else 24)
+            lines = textwrap.wrap(plain(text), max(20, width - len(indent) - 1), break_on_hyphens=False)
+            click.echo((mark + " " if lead != "→ " else " " * 22) + lead[:14] + f"\n{indent}".join(lines))
 
 
 def show_json(value: Any, *, compact: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Safe mode: the last step before a send. What may not reach its recipient goes elsewhere, or nowhere."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,8 @@ from noti_worker.domain.outcome import Kind, Outcome
 _KEPT = {Channel.EMAIL: frozenset({"from"}), Channel.WEBHOOK: frozenset({"content_type"})}
 _MOST_SHOWN = 1900  # characters of a header: one that is longer than 2000 is refused
 _ADDRESSES = ("cc", "bcc", "reply_to")
+_LONGEST_TOPIC = 48  # of a push: what is longer is no name that somebody chose
+_HOST = re.compile(r'"endpoint"\s*:\s*"https?://([^/"]+)')
 
 
 class Safety:
@@ -74,13 +77,13 @@ def _redirected(message: Message, address: str) -> Message:
     options: dict[str, Any] = {
         name: value for name, value in message.options.items() if name in _KEPT.get(message.channel, ())
     }
-    mark = f"[to {message.recipient}]"
+    mark = f"[to {_told(message)}]"
     subject, text = message.subject, message.text
     match message.channel:
         case Channel.EMAIL:
             subject = f"{mark} {subject or ''}".strip()
             options["headers"] = {"X-Noti-Original-Recipient": message.recipient, **_addresses(message.options)}
-        case Channel.IN_APP:
+        case Channel.IN_APP | Channel.CHAT:  # a title is plain text, also where an account's chat has markup
             subject = f"{mark} {subject or ''}".strip()
         case Channel.WEBHOOK:
             # A header is ASCII; the body stays as it stands, because it is signed and has a form of its own.
@@ -89,6 +92,14 @@ def _redirected(message: Message, address: str) -> Message:
         case _:
             text = f"{mark}\n{text or ''}"
     return replace(message, recipient=address, subject=subject, text=text, options=options)
+
+
+def _told(message: Message) -> str:
+    """The recipient as a person is told of it: of a device's token or subscription only how it begins, or its host."""
+    if message.channel is not Channel.PUSH or len(message.recipient) <= _LONGEST_TOPIC:
+        return message.recipient
+    host = _HOST.search(message.recipient)
+    return f"a browser, by {host[1]}" if host else f"{message.recipient[:12]}…"
 
 
 def _addresses(options: Mapping[str, Any]) -> dict[str, str]:

@@ -47,10 +47,10 @@ class Sender(Protocol):
 class Checks(Protocol):
     """What a sender may do besides: tell whether the provider would let us send."""
 
-    def check(self, limit: float) -> Said:
-        """Reach the provider and log in within `limit` seconds, without sending anything.
+    def check(self, limit: float) -> Said | None:
+        """Reach the provider and log in within `limit` seconds, without sending anything; None: it has no such call.
 
-        Judged as OK, `error` holds what was found, in words for a person.
+        Judged as OK, `error` holds what was found, in words for a person, or nothing.
         """
         ...
 

@@ -6,6 +6,8 @@ no wait.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from urllib.parse import quote
 
 from noti_worker.domain.notification import Message
 
@@ -26,6 +28,10 @@ _HOST = re.compile(
 _WAIT = re.compile(r"\b(\d{1,6}) ?(second|sec|minute|min|hour)s?\b", re.IGNORECASE)
 _UNIT = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600}
 _A_LITTLE_MORE = 10.0
+_SHORTEST_NAME = 3
+_NUMBER = re.compile(r"[+-]?[0-9](?:[-. ()]*[0-9]){4,}")
+_BETWEEN = "[-. ()\u00a0]*"
+_VALUE = re.compile(r':\s*"([^"\\]{8,})"')
 
 
 def blanked(words: str, message: Message | None) -> str:
@@ -36,6 +42,34 @@ def blanked(words: str, message: Message | None) -> str:
     for pattern in (_URL, _ADDRESS, _HOST):
         words = pattern.sub(BLANK, words)
     return words
+
+
+def without_recipient(words: str, recipient: str, mark: str = "…") -> str:
+    """`words` with a mark wherever they name the recipient, in any spelling that a service may have made of it."""
+    named = _naming(recipient)
+    return words if named is None else named.sub(mark, words)
+
+
+@lru_cache(maxsize=256)
+def _naming(recipient: str) -> re.Pattern[str] | None:
+    """A number is found with and without + or 00 and with blanks in it, `@name` and `#room` without their sign too.
+
+    Of a URL also what stands behind its host, of a subscription (JSON) its endpoint and keys; all of it
+    percent-encoded as well, and in any case.
+    """
+    names = {recipient, address_of(recipient)}
+    if recipient[:1] in {"@", "#"}:
+        names.add(recipient[1:])
+    names.update(_VALUE.findall(recipient))
+    for url in [name for name in names if "://" in name]:
+        names.add(url.split("://", 1)[1].partition("/")[2])
+    names |= {quote(name, safe="") for name in names} | {quote(name) for name in names}
+    spelled = [rf"(?<!\w){re.escape(name)}(?!\w)" for name in names if len(name) >= _SHORTEST_NAME]
+    if _NUMBER.fullmatch(recipient):
+        digits = _BETWEEN.join(char for char in recipient if char.isdigit())
+        spelled.append(rf"(?<![0-9])(?:\+|%2B|00|-)?{digits}(?![0-9])")
+    longest_first = sorted(spelled, key=len, reverse=True)
+    return re.compile("|".join(longest_first), re.IGNORECASE) if longest_first else None
 
 
 def asked_wait(words: str, message: Message | None) -> float | None:

@@ -43,6 +43,7 @@ from noti_worker.domain.facts import (
 )
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.trace import trace_id
+from noti_worker.domain.words import without_recipient
 from noti_worker.observe import receipts
 from noti_worker.observe.lines import Lines, exception, in_order, thread_died
 from noti_worker.observe.redact import code, redact, words
@@ -352,7 +353,9 @@ class LogObserver:
             "try_failed",
             kind=str(outcome.kind),
             code=code(outcome.code, *personal, content=content) if outcome.code else None,
-            error=words(outcome.error, *personal, content=content) if outcome.error else None,
+            error=words(without_recipient(outcome.error, row.recipient, "[…]"), *personal, content=content)
+            if outcome.error
+            else None,
             reason=verdict.reason,
             wait_s=None if verdict.wait is None else round(verdict.wait.total_seconds(), 1),
         )

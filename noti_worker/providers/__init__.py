@@ -2,7 +2,9 @@
 
 A provider is a module (or an object) with `CHANNELS`, `Settings`, `OPTIONS`, `RULES` and `build`; a file of this
 package, or an entry point of the group `noti_worker.providers` in any installed distribution. Its page of the
-documentation is made from it. One that tells afterwards what became of messages has `receiver` and `receipts` besides.
+documentation is made from it. `EXTRA`, `IDEMPOTENCY`, `LIMITS` and `CHECK` say more of it (`domain.traits`) where there
+is more to say; where a service can be asked whether it knows us, the translation has a `check`, too. One that tells
+afterwards what became of messages has `receiver` and `receipts` besides.
 
 Of an SDK it uses what that does best, and loads it only there: of Amazon's the search for credentials, the regions'
 addresses and the signatures, of Twilio's the XML of calls. The request itself goes over our own transport: the client
@@ -22,6 +24,7 @@ from noti_worker.domain.options import Option
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.receipts import Posted, Receipt, Receiver, Written
 from noti_worker.domain.rules import Rule
+from noti_worker.domain.traits import Traits
 from noti_worker.transport import Kit
 
 GROUP = "noti_worker.providers"
@@ -32,6 +35,7 @@ class Provider(Protocol):
 
     CHANNELS: frozenset[Channel]
     Settings: type[Any]
+    """`Settings.addressed` is False where the account decides who gets its messages, and no recipient of a row."""
 
     @property
     def OPTIONS(self) -> Sequence[Option]:  # noqa: N802 - a constant of the module
@@ -62,6 +66,16 @@ class Reporting(Protocol):
     def receipts(self, posted: Posted) -> Sequence[Receipt | Written]:
         """What a request says, which is known to be the provider's; what is of no interest is left out."""
         ...
+
+
+def traits(provider: Provider) -> Traits:
+    """What a provider's module says of itself in `EXTRA`, `IDEMPOTENCY`, `LIMITS` and `CHECK`; each may be missing."""
+    return Traits(
+        extra=getattr(provider, "EXTRA", ""),
+        idempotency=getattr(provider, "IDEMPOTENCY", None),
+        limits=tuple(getattr(provider, "LIMITS", ())),
+        check=getattr(provider, "CHECK", ""),
+    )
 
 
 def find(name: str) -> Provider:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.providers._veil import Veil
-from noti_worker.transport import Kit, Reply
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 if TYPE_CHECKING:
     from noti_worker.transport.http import Translation
@@ -80,6 +80,27 @@ def url_parts(url: str) -> SplitResult:
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and "@" not in parts.netloc:
             return parts
     return urlsplit("")
+
+
+def asking(url: str, headers: Mapping[str, str], *, method: str = "GET") -> Request:
+    """A request that sends nothing: for a look at the account."""
+    return Request(method, url, headers, b"")
+
+
+def look(request: Request, read: Callable[[Reply], Said], *, holds: str = "") -> Steps:
+    """What the service says to a request that sends nothing, read by `read`.
+
+    A success that is no document in JSON, or does not hold the text `holds`, is the page of somebody in between.
+    """
+    reply = yield request
+    ours = holds.encode() in reply.body if holds else bool(json_object(reply.body))
+    if 200 <= reply.status < 300 and not ours:
+        return Said(
+            "check",
+            code="unreadable",
+            error=f"answered {reply.status}, but not as the service does: mend the URL, or what stands in between",
+        )
+    return read(reply)
 
 
 def read_json(

@@ -5,7 +5,7 @@ botocore finds credentials and addresses, and signs. It is loaded when an accoun
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
@@ -16,8 +16,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._keys import read_token
-from noti_worker.transport import Kit, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Request, Steps
 
 _TIMEOUT = 5  # seconds, for a request that gets credentials
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
@@ -51,6 +50,13 @@ def common_rules(name: str) -> tuple[Rule, ...]:
     https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
     """
     return (
+        # Whose request it is was known before it was refused.
+        Rule(
+            f"{name}.let_in",
+            Kind.OK,
+            code="(AccessDenied|NotAuthorized|AuthorizationError)(Exception)?",
+            stage="check",
+        ),
         Rule(
             f"{name}.clock",
             Kind.CONFIG,
@@ -108,14 +114,18 @@ class Aws:
         self._credentials = None if self._session else _given(account)
 
     def post(self, path: str, content_type: str, body: bytes) -> Request | Steps:
-        """A signed POST; without credentials nothing is sent, and that is said."""
+        """A signed POST that sends a message, as `signed`."""
+        return self.signed(Request("POST", self.url + path, {"content-type": content_type}, body))
+
+    def signed(self, request: Request) -> Request | Steps:
+        """The request with a signature; without credentials nothing is sent, and that is said."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             keys = self._keys()
         except (BotoCoreError, ClientError, OSError, RuntimeError, ValueError) as error:
             return _unsent(type(error).__name__)  # its words may be those of a program that prints credentials
-        return _unsent("NoCredentials") if keys is None else self._signed(keys, path, content_type, body)
+        return _unsent("NoCredentials") if keys is None else self._with(keys, request)
 
     def _keys(self) -> Any:
         with self._lock:
@@ -124,7 +134,7 @@ class Aws:
             credentials = self._credentials
         return None if credentials is None else credentials.get_frozen_credentials()
 
-    def _signed(self, keys: Any, path: str, content_type: str, body: bytes) -> Request:
+    def _with(self, keys: Any, request: Request) -> Request:
         """Signed at the database's time (Signature Version 4).
 
         Step by step, since botocore's `add_auth` takes this machine's time, and logs a session's token.
@@ -133,10 +143,10 @@ class Aws:
         from botocore.awsrequest import AWSRequest
 
         stamp = self._now().strftime("%Y%m%dT%H%M%SZ")
-        headers = {"content-type": content_type, "x-amz-date": stamp}
+        headers = {**request.headers, "x-amz-date": stamp}
         if keys.token:
             headers["x-amz-security-token"] = keys.token
-        asked = AWSRequest(method="POST", url=self.url + path, headers=headers, data=body)
+        asked = AWSRequest(method=request.method, url=request.url, headers=headers, data=request.body)
         asked.context["timestamp"] = stamp
         signer = SigV4Auth(keys, self._service, self._region)
         signature = signer.signature(signer.string_to_sign(asked, signer.canonical_request(asked)), asked)
@@ -144,7 +154,7 @@ class Aws:
             f"AWS4-HMAC-SHA256 Credential={signer.scope(asked)},"
             f" SignedHeaders={signer.signed_headers(signer.headers_to_sign(asked))}, Signature={signature}"
         )
-        return Request("POST", self.url + path, headers, body)
+        return replace(request, headers=headers)
 
 
 def access_key(request: Request) -> tuple[str, ...]:

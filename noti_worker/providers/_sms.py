@@ -14,9 +14,9 @@ from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Limit
 from noti_worker.providers._api import url_parts
-from noti_worker.transport import Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Reply, Request, Steps
 
 MAX_SEGMENTS = about("an SMS that takes more parts is refused", at_least=1, at_most=255)
 """Metadata of the setting `max_segments`."""
@@ -39,6 +39,9 @@ _PLAIN = str.maketrans(
     | dict.fromkeys("\u00ad\u200b\u2060\ufeff")  # they are not seen: they go
     | {"\u2026": "..."}
 )
+
+SEGMENTS = Limit("SMS", 10, "parts (max_segments)")
+"""What an account allows that does not say otherwise."""
 
 Encoding = Literal["gsm7", "ucs2"]
 

@@ -18,6 +18,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import BY_STATUS, read_json, read_url
 from noti_worker.providers._body import as_json
 from noti_worker.providers._push import es256, is_urgent, signed_token
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = PUSH_OPTIONS
 EXTRA = "apns"
+IDEMPOTENCY = Carries("header apns-id", "takes the place of what is shown")
 
 # https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
 RULES = (
@@ -53,6 +55,7 @@ RULES = (
 # https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
 _LARGEST = 4096
 _LONGEST_COLLAPSE_ID = 64
+LIMITS = (Limit("message", _LARGEST, "bytes"), Limit("options.collapse_key", _LONGEST_COLLAPSE_ID, "characters"))
 
 _HOSTS = {"production": "api.push.apple.com", "sandbox": "api.sandbox.push.apple.com"}
 

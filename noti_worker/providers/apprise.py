@@ -69,6 +69,11 @@ class Settings:
         default="plain", metadata=about("what bodies are written in; Apprise turns them into what the service takes")
     )
 
+    @property
+    def addressed(self) -> bool:
+        """Whether the recipient of a row stands in the URL: else all messages go to the one target that it names."""
+        return _PLACE in self.url.reveal()
+
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key, or the package that is missing."""

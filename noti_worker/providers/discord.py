@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
@@ -14,12 +14,14 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, read_json
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asking, look, read_json
 from noti_worker.providers._chat import at_most, literal, open_webhook, path_of, post, written
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+CHECK = "the webhook is there"
 
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
 RULES = (
@@ -38,12 +40,20 @@ RULES = (
 # https://discord.com/developers/docs/resources/webhook#execute-webhook and, of embeds,
 # https://discord.com/developers/docs/resources/message#embed-object-embed-limits
 _LONGEST_CONTENT, _LONGEST_TITLE, _LONGEST_DESCRIPTION = 2000, 256, 4096
+LIMITS = (
+    Limit("message", _LONGEST_CONTENT, "characters"),
+    Limit("subject with a severity", _LONGEST_TITLE, "characters"),
+    Limit("body with a severity", _LONGEST_DESCRIPTION, "characters"),
+)
 _PATH = re.compile(r"/api(/v[0-9]+)?/webhooks/[0-9]+/[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Discord webhook."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(
         metadata=about("a reference to the URL of the channel's webhook; `?thread_id=` names a thread")
@@ -82,6 +92,10 @@ class _Discord:
             keep=(*KEPT, "x-ratelimit-scope", "x-ratelimit-bucket", "x-ratelimit-remaining"),
             secret_path=True,
         )
+
+    def check(self) -> Steps:
+        """https://discord.com/developers/docs/resources/webhook#get-webhook-with-token."""
+        return look(asking(self._url.reveal().partition("?")[0], {}), self.read)
 
     def _document(self, message: Message) -> dict[str, Any]:
         said = written(message)

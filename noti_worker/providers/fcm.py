@@ -1,7 +1,7 @@
 """Firebase Cloud Messaging, HTTP v1: pushes to Android, Apple and web apps by their registration token."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -17,18 +17,19 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json, read_url
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, json_object, look, open_api, read_json, read_url
 from noti_worker.providers._body import as_json
 from noti_worker.providers._push import is_urgent, signed_token, topic
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from noti_worker.transport.http import Steps
-
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = PUSH_OPTIONS
+CHECK = "the service account is valid, and may send in the project"
+IDEMPOTENCY = Carries("json message.data.message_id", "takes the place of what is shown")
 
 # https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
 RULES = (
@@ -60,6 +61,8 @@ _LARGEST = 4096
 
 _LONGEST_COLLAPSE_ID = 64
 """Bytes of `apns-collapse-id`, as Apple has it (Sending notification requests to APNs)."""
+
+LIMITS = (Limit("message", _LARGEST, "bytes"), Limit("options.collapse_key", _LONGEST_COLLAPSE_ID, "bytes"))
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _BEFORE_ITS_END = timedelta(minutes=1)
@@ -139,7 +142,7 @@ class _Fcm:
         self._lock = Lock()  # held by the one send that fetches a token
         self._token: tuple[str, datetime] | None = None  # and until when it is used
 
-    def request(self, message: Message) -> "Steps":
+    def request(self, message: Message) -> Steps:
         return self._steps(as_json({"message": _written(message, self._now())}))
 
     def read(self, reply: Reply) -> Said:
@@ -150,17 +153,34 @@ class _Fcm:
         self._refused(reply)  # even a new one: the next try shall not begin with it
         return replace(said, id=said.id.rpartition("/")[2] if said.id else None)
 
+    def check(self) -> Steps:
+        """A message that is only looked at, and to nobody in particular (projects.messages/send, `validate_only`)."""
+        token = yield from self._fetched()
+        if isinstance(token, Said):
+            return token
+        body = as_json({"validate_only": True, "message": {"topic": "noti-worker"}})
+        said = yield from look(self._send(token, body), self.read)
+        return said
+
     def _send(self, token: str, body: bytes) -> Request:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         return Request("POST", self._url, headers, body)
 
-    def _steps(self, body: bytes) -> "Steps":
+    def _steps(self, body: bytes) -> Steps:
         """Send with the token that is held, else log in first; also when that token is not taken any more."""
         held = self._held()
         if held is not None:
             reply = yield self._send(held, body)
             if not self._refused(reply):
                 return None
+        token = yield from self._fetched()
+        if isinstance(token, Said):
+            return token
+        yield self._send(token, body)
+        return None
+
+    def _fetched(self) -> Generator[Request, Reply, str | Said]:
+        """A token, which another send may have fetched meanwhile; or what was said instead."""
         if not self._lock.acquire(timeout=_PATIENCE):
             return Said("auth", code="timeout", error="another send was still fetching the access token")
         try:
@@ -168,12 +188,9 @@ class _Fcm:
             if token is None:
                 reply = yield self._login()
                 token = self._keep(reply)
-                if token is None:
-                    return _login_said(reply)
+            return _login_said(reply) if token is None else token
         finally:
             self._lock.release()
-        yield self._send(token, body)
-        return None
 
     def _held(self) -> str | None:
         held = self._token
@@ -230,7 +247,7 @@ def _login_said(reply: Reply) -> Said:
 
 
 def _recipient(request: Request) -> str:
-    return str(json.loads(request.body)["message"]["token"])
+    return str(json.loads(request.body)["message"].get("token", ""))
 
 
 def _written(message: Message, now: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
@@ -13,12 +14,14 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import BY_STATUS, read_json
 from noti_worker.providers._chat import at_most, open_webhook, path_of, post, written
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+IDEMPOTENCY = Carries("query requestId", "is not posted again")
 
 # https://developers.google.com/workspace/chat/limits; codes as in https://cloud.google.com/apis/design/errors
 RULES = (
@@ -33,12 +36,16 @@ RULES = (
 
 # https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create
 _LARGEST = 32_000
+LIMITS = (Limit("message", _LARGEST, "bytes"),)
 _PATH = re.compile(r"/v1/spaces/[^/]+/messages")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Google Chat webhook."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(metadata=about("a reference to the URL of the space's webhook, with key and token"))
 

@@ -1,7 +1,7 @@
 """Gotify, a server of one's own: pushes to everybody who reads the messages of an application."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -12,14 +12,17 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.domain.traits import Carries
+from noti_worker.providers._api import BY_STATUS, asking, look, open_api, read_json
 from noti_worker.providers._body import as_json
 from noti_worker.providers._chat import written
 from noti_worker.providers._keys import read_token
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name not in {"ttl", "collapse_key"})
+CHECK = "the server answers; whether it knows the token, only a message tells"
+IDEMPOTENCY = Carries("json extras.noti::message.message_id", "is shown again")
 
 # https://gotify.net/api-docs: `errorCode` repeats the status.
 RULES = (
@@ -34,6 +37,9 @@ _PRIORITIES = {"critical": 10, "error": 8, "warning": 5, "info": 4, "success": 4
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of an application on a Gotify server."""
+
+    addressed: ClassVar[bool] = False
+    """Its messages go to whoever owns the application of the token: the recipient of a row is a label."""
 
     url: str = field(metadata=about("the server: `https://HOST`, with a path where it has one"))
     token: Secret = field(metadata=about("a reference to the application's token (`A…`), none of a client (`C…`)"))
@@ -63,6 +69,10 @@ class _Gotify:
         if said.id is None:
             return replace(said, code="no_id")
         return replace(said, words="", response={"status": reply.status})  # it repeats the message
+
+    def check(self) -> Steps:
+        """The version, which everybody may ask for: a token of an application opens nothing but sending."""
+        return look(asking(f"{self._url}/version", {}), read_json, holds='"version"')
 
 
 def _document(message: Message) -> dict[str, Any]:

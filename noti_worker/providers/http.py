@@ -20,11 +20,11 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import ANYWHERE, BY_STATUS, ON_THIS_MACHINE, is_json, read_json, url_parts
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted
+from noti_worker.domain.traits import Carries
+from noti_worker.providers._api import ANYWHERE, BY_STATUS, ON_THIS_MACHINE, asking, is_json, read_json, url_parts
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, SEGMENTS, as_sms, counted
 from noti_worker.providers._templates import Template, Write, as_json, as_text, in_url
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.PUSH, Channel.VOICE, Channel.CHAT, Channel.EMAIL})
 # E-mail as text to one recipient: what else a mail may have needs more than a template.
@@ -34,6 +34,9 @@ OPTIONS = (
     *PUSH_OPTIONS,
     *(option for option in CHAT_OPTIONS if option not in PUSH_OPTIONS),
 )
+CHECK = "the URL of the key check is answered with success"
+LIMITS = (SEGMENTS,)
+IDEMPOTENCY = Carries("where its templates put {{ message_id }}", "is as the service has it")
 RULES = (
     # A success by its status that is none by `accepted`. Without a code it may be another's page: nobody knows.
     Rule("http.unclear", Kind.UNCERTAIN, Scope.MESSAGE, status="2..", code="", stage="unaccepted"),
@@ -44,6 +47,7 @@ RULES = (
 _FORM = "application/x-www-form-urlencoded"
 _ADDRESS = re.compile(r"(?P<scheme>https?)://[\w.:\[\]-]+(?=[/?]|$)")
 _CONFIDENTIAL = re.compile(r"(.*[-_])?(authorization|cookie|auth|(api)?-?(key|token|secret|password))", re.IGNORECASE)
+_NAMES_RECIPIENT = re.compile(r"\{[{%](?:(?![}%]\}).)*\brecipient\b", re.DOTALL)
 _SAMPLE_TEXT = 'She said "hi", \\ and then:\n{[,]} ☃'
 
 
@@ -86,12 +90,25 @@ class Settings:
         default=None,
         metadata=about("a regular expression for the whole `code` of a success; without it every 2xx is one"),
     )
-    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    check: str | None = field(
+        default=None,
+        metadata=about(
+            "a URL at the same host that sends nothing and tells by its status whether the login is right, for"
+            " `noti-worker provider check`: it is fetched with the same headers; a template of `keys`"
+        ),
+    )
+    max_segments: int = field(default=SEGMENTS.most, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     allow_http: bool = field(default=False, metadata=about("allow a `url` without TLS to another machine"))
     ca_file: str | None = field(
         default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")
     )
+
+    @property
+    def addressed(self) -> bool:
+        """Whether a template names the recipient: else all messages go where the account says."""
+        templates = (self.url, self.body, *self.form.values(), *self.headers.values())
+        return any(isinstance(one, str) and _NAMES_RECIPIENT.search(one) for one in templates)
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
@@ -125,6 +142,8 @@ def _checked_address(settings: Settings) -> bool:
 
 
 def _check(settings: Settings) -> None:
+    if settings.check is not None and _place(settings.check) != _place(settings.url):
+        raise ConfigurationError("check leads to another place than url, which would get the keys: write the same host")
     if settings.body is not None and settings.form:
         raise ConfigurationError("form and body are both given: remove one of them")
     if settings.method == "get" and (settings.body is not None or settings.form):
@@ -147,6 +166,11 @@ def _check(settings: Settings) -> None:
                 f"headers.{name}: a secret does not stand here itself; write env:NAME or file:PATH for the whole"
                 " value, or {{ keys.NAME }} for a part"
             )
+
+
+def _place(url: str) -> str | None:
+    found = _ADDRESS.match(url)
+    return found and found[0].lower()
 
 
 def _content_type(settings: Settings) -> tuple[str | None, Write]:
@@ -180,6 +204,9 @@ class _Http:
         self._keys = {name: key.reveal() for name, key in settings.keys.items()}
         known = self._values(_sample("the subject"))
         self._url = Template("url", settings.url, in_url, known)
+        self._check = (
+            None if settings.check is None else Template("check", settings.check, in_url, {"keys": self._keys})
+        )
         self._body = None if settings.body is None else Template("body", settings.body, write, known)
         self._form = {name: Template(f"form.{name}", one, as_text, known) for name, one in settings.form.items()}
         self._headers = {
@@ -226,12 +253,15 @@ class _Http:
             body = self._content(values)
         except UnicodeEncodeError:
             raise BadNotification("the message holds a character that UTF-8 cannot express") from None
-        headers = HTTP_HEADERS.read(
-            "headers", {name: one.fill(values) for name, one in self._headers.items()} | self._fixed
-        )
+        headers = self._filled_headers(values)
         if self._content_type is not None:
             headers["Content-Type"] = self._content_type
         return Request(self._settings.method.upper(), _whole(self._url.fill(values)), headers, body)
+
+    def _filled_headers(self, values: Mapping[str, Any]) -> dict[str, str]:
+        return HTTP_HEADERS.read(
+            "headers", {name: one.fill(values) for name, one in self._headers.items()} | self._fixed
+        )
 
     def _content(self, values: Mapping[str, Any]) -> bytes:
         if self._form:
@@ -274,6 +304,19 @@ class _Http:
         if self._accepted is not None and 200 <= reply.status < 300 and not self._accepted.fullmatch(said.code):
             return replace(said, stage="unaccepted")
         return said
+
+    def check(self) -> Steps | None:
+        """A GET of `check`, where the account has it; headers that name a message get those of a sample."""
+        if self._check is None:
+            return None
+        headers = self._filled_headers(self._values(_sample("the subject")))
+        return self._looked(asking(_whole(self._check.fill({"keys": self._keys})), headers))
+
+    def _looked(self, request: Request) -> Steps:
+        """By its status alone: what `accepted` says is said of a message."""
+        reply = yield request
+        reply = replace(reply, request=replace(reply.request, headers={}))
+        return read_json(reply, words=self._settings.words, hidden=self._hidden)
 
 
 def _whole(url: str) -> str:

@@ -17,7 +17,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, look, open_api, read_json
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail import compose
 from noti_worker.providers._mail_parts import FROM, read_senders, refuse_larger
@@ -33,13 +34,16 @@ from noti_worker.providers._receipts import (
     text_at,
     value_at,
 )
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
+CHECK = "the key is valid for the domain"
+IDEMPOTENCY = Carries("form v:message_id", "is sent again")
 
 # https://documentation.mailgun.com/docs/mailgun/api-reference: no codes, the words tell.
 RULES = (
+    Rule("mailgun.let_in", Kind.OK, status="400", text="parameter is missing", stage="check"),
     # What the service answers wherever there is no API.
     Rule("mailgun.wrong_url", Kind.CONFIG, Scope.ACCOUNT, status="200", text="magnificent api"),
     # Also as 403: "is not allowed to send: recipient limit exceeded, try again after Mon, 25 Aug 2025 07:00:31 UTC".
@@ -53,7 +57,10 @@ RULES = (
     *BY_STATUS,
 )
 
+# A key that may only send is refused everywhere else, so the check is a send that has nobody to go to.
+_NOTHING = "application/x-www-form-urlencoded", b"o:testmode=yes"
 _MOST_MEGABYTES = 25  # https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/send-http
+LIMITS = (Limit("mail", _MOST_MEGABYTES, "MB"),)
 _DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _TRY_AGAIN = re.compile(r"try again after (?P<date>[A-Za-z0-9,: +-]{1,60})", re.IGNORECASE)
 
@@ -113,6 +120,11 @@ class _Mailgun:
         except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
             return said
         return replace(said, hint=max(wait, said.hint or 0.0, 1.0))
+
+    def check(self) -> Steps:
+        content_type, body = _NOTHING
+        headers = {"authorization": self._authorization, "content-type": content_type}
+        return look(Request("POST", self._url, headers, body), self.read)
 
 
 def _echo(message: Message) -> list[tuple[str, str]]:

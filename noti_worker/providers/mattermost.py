@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -45,6 +45,9 @@ _PATH = re.compile(r"(/.*)?/hooks/[A-Za-z0-9]{8,64}")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Mattermost webhook."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(metadata=about("a reference to the URL of the incoming webhook"))
     format: Literal["plain", "markdown"] = field(

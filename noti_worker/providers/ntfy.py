@@ -15,14 +15,16 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, asking, look, open_api, read_json
 from noti_worker.providers._body import as_json
 from noti_worker.providers._chat import at_most
 from noti_worker.providers._keys import read_token
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name in {"severity", "image", "click_url"})
+CHECK = "the server answers, and does not refuse the login"
 
 # The codes are those of ntfy's server/errors.go.
 RULES = (
@@ -35,6 +37,7 @@ RULES = (
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LARGEST = 4096
 """Bytes of a message; of a longer one ntfy makes a file (docs.ntfy.sh/publish/#limitations)."""
+LIMITS = (Limit("body", _LARGEST, "bytes"),)
 _PRIORITIES = {"critical": 5, "error": 4}
 
 
@@ -69,12 +72,10 @@ def build(settings: Settings, kit: Kit) -> Sender:
 class _Ntfy:
     def __init__(self, url: str, login: str) -> None:
         self._url = url.rstrip("/") + "/"
-        self._login = login
+        self._login = {"authorization": login} if login else {}
 
     def request(self, message: Message) -> Request:
-        headers = {"content-type": "application/json"}
-        if self._login:
-            headers["authorization"] = self._login
+        headers = {"content-type": "application/json", **self._login}
         return Request("POST", self._url, headers, as_json(_written(message)))
 
     def read(self, reply: Reply) -> Said:
@@ -84,6 +85,11 @@ class _Ntfy:
         if 200 <= reply.status < 300:  # it repeats the message
             return replace(said, words="", code="", response={"status": reply.status})
         return said
+
+    def check(self) -> Steps:
+        """Whom the server takes us for, and be it everybody (ntfy's server/server_account.go, handleAccountGet)."""
+        asked = asking(f"{self._url}v1/account", self._login)
+        return look(asked, lambda reply: read_json(reply, code="code", words="error"))
 
 
 def _written(message: Message) -> dict[str, Any]:

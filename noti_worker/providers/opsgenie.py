@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -13,15 +13,21 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, asking, look, open_api, read_json
 from noti_worker.providers._chat import at_most, post, written
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+CHECK = "the key is valid; whether it may create alerts, only a message tells"
+IDEMPOTENCY = Carries("json alias", "joins the alert that is open")
 
 # https://docs.opsgenie.com/docs/response
 RULES = (
+    Rule("opsgenie.let_in", Kind.OK, status="2..", stage="check"),
+    # "The apiKey is valid but the apiKey cannot do this operation": it may create alerts perhaps, and not count them.
+    Rule("opsgenie.may_not_look", Kind.OK, status="403", code="40301", stage="check"),
     Rule("opsgenie.accepted", Kind.OK, status="202"),
     Rule("opsgenie.unclear", Kind.UNCERTAIN, Scope.PROVIDER, status="2.."),  # a page of somebody else
     Rule("opsgenie.api_key", Kind.CONFIG, Scope.ACCOUNT, status="4..", text="key format is not valid"),
@@ -31,6 +37,7 @@ RULES = (
 
 # https://docs.opsgenie.com/docs/alert-api#create-alert
 _LONGEST_MESSAGE, _LONGEST_DESCRIPTION, _LONGEST_ENTITY = 130, 15_000, 512
+LIMITS = (Limit("body", _LONGEST_DESCRIPTION, "characters"), Limit("recipient", _LONGEST_ENTITY, "characters"))
 _KEY = re.compile(r"[!-~]{16,200}")
 _RESPONDER = re.compile(r"(team|user|schedule|escalation):(.*)", re.DOTALL)
 _PRIORITIES = {"critical": "P1", "error": "P2", "warning": "P3", "info": "P5", "success": "P5"}
@@ -40,6 +47,9 @@ _WAITS = ("retry-after", "x-ratelimit-period-in-sec")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of an API integration of Opsgenie."""
+
+    addressed: ClassVar[bool] = False
+    """The team that the key belongs to gets every alert, whomever else the recipient of a row names."""
 
     api_key: Secret = field(metadata=about("a reference to the key of an API integration that may create alerts"))
     api_url: str = field(
@@ -61,8 +71,7 @@ class _Opsgenie:
         self._api_url = api_url
 
     def request(self, message: Message) -> Request:
-        login = {"authorization": f"GenieKey {self._api_key.reveal()}"}
-        return post(f"{self._api_url}/v2/alerts", _alert(message), login)
+        return post(f"{self._api_url}/v2/alerts", _alert(message), self._login())
 
     def read(self, reply: Reply) -> Said:
         said = read_json(
@@ -74,6 +83,13 @@ class _Opsgenie:
         )
         # The period is told with each answer; it is a wish only when there were too many.
         return replace(said, hint=asked_wait(reply, after=_WAITS)) if reply.status == 429 else said
+
+    def check(self) -> Steps:
+        """How many alerts there are: https://docs.opsgenie.com/docs/alert-api-continued#count-alerts."""
+        return look(asking(f"{self._api_url}/v2/alerts/count", self._login()), self.read)
+
+    def _login(self) -> dict[str, str]:
+        return {"authorization": f"GenieKey {self._api_key.reveal()}"}
 
 
 def _alert(message: Message) -> dict[str, Any]:

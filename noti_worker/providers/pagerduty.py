@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -13,12 +13,14 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._chat import at_most, post, written
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+IDEMPOTENCY = Carries("json dedup_key", "joins the alert that is open")
 
 # https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic
 RULES = (
@@ -32,6 +34,7 @@ RULES = (
 # https://developer.pagerduty.com/docs/send-alert-event#parameters and, of the whole event,
 # https://developer.pagerduty.com/docs/events-api-v2-overview#size-limits
 _LONGEST_SUMMARY, _LARGEST = 1024, 512_000
+LIMITS = (Limit("subject", _LONGEST_SUMMARY, "characters"), Limit("message", _LARGEST, "bytes"))
 _KEY = re.compile(r"[A-Za-z0-9]{32}")
 _SEVERITIES = {"info": "info", "success": "info", "warning": "warning", "error": "error", "critical": "critical"}
 _UNSAID = "error"
@@ -40,6 +43,9 @@ _UNSAID = "error"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of an integration of a PagerDuty service."""
+
+    addressed: ClassVar[bool] = False
+    """Whom an alert wakes is a matter of the service that the key belongs to: the recipient of a row is a label."""
 
     routing_key: Secret = field(
         metadata=about("a reference to the integration key of the service, of the type Events API v2: 32 characters")

@@ -15,8 +15,9 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.domain.words import address_of
-from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, asking, look, open_api, read_json
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail_parts import FROM, base64_of, json_of, parts_of, read_senders, written
 from noti_worker.providers._mime import File
@@ -29,10 +30,12 @@ from noti_worker.providers._receipts import (
     text_at,
     value_at,
 )
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
+CHECK = "the server token is valid"
+IDEMPOTENCY = Carries("json Metadata.message_id", "is sent again")
 
 # https://postmarkapp.com/developer/api/overview#error-codes: what is wrong with a mail is a 422 with a code.
 RULES = (
@@ -55,6 +58,12 @@ RULES = (
 _MOST_MEGABYTES = 10
 _MOST_TEXT = 5 * 1024 * 1024
 _MOST_PEOPLE = 50  # https://postmarkapp.com/developer
+LIMITS = (
+    Limit("mail", _MOST_MEGABYTES, "MB"),
+    Limit("body", _MOST_TEXT // 1024**2, "MB"),
+    Limit("html", _MOST_TEXT // 1024**2, "MB"),
+    Limit("recipients", _MOST_PEOPLE, "with copies"),
+)
 _STREAM = re.compile(r"[a-z][a-z0-9_-]{0,29}")
 _INACTIVE = re.compile(r"inactive addresses:\s*(?P<list>.*?)\.?\s*(Inactive recipients|$)", re.DOTALL)
 
@@ -83,7 +92,7 @@ class _Postmark:
         self._token = read_token("server_token", settings.server_token)
         self._senders = read_senders(settings.from_)
         self._stream = settings.message_stream
-        self._url = f"{settings.api_url.rstrip('/')}/email"
+        self._api_url = settings.api_url.rstrip("/")
 
     def request(self, message: Message) -> Request:
         parts = parts_of(message, self._senders, "Postmark")
@@ -113,7 +122,7 @@ class _Postmark:
         kept = {name: held for name, held in document.items() if held or name == "Subject"}
         return Request(
             "POST",
-            self._url,
+            f"{self._api_url}/email",
             {"x-postmark-server-token": self._token, "content-type": "application/json", "accept": "application/json"},
             json_of(kept, "Postmark", _MOST_MEGABYTES),
         )
@@ -131,6 +140,11 @@ class _Postmark:
                 said, code="406", error="Postmark sends nothing to the recipient any more, only the copies went"
             )
         return replace(said, error=said.words[:500])
+
+    def check(self) -> Steps:
+        """https://postmarkapp.com/developer/api/server-api."""
+        headers = {"x-postmark-server-token": self._token, "accept": "application/json"}
+        return look(asking(f"{self._api_url}/server", headers), self.read)
 
 
 def _attachment(file: File) -> dict[str, str]:

@@ -13,14 +13,16 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, asking, look, open_api, read_json
 from noti_worker.providers._body import form
 from noti_worker.providers._chat import at_most, written
 from noti_worker.providers._push import is_urgent
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name in {"severity", "ttl", "click_url"})
+CHECK = "the application's token is valid"
 
 # https://pushover.net/api#response: `status` is 1 for what was taken, the words tell what is wrong.
 RULES = (
@@ -41,6 +43,11 @@ RULES = (
 )
 
 _LONGEST_MESSAGE, _LONGEST_TITLE, _LONGEST_URL = 1024, 250, 512  # https://pushover.net/api#limits
+LIMITS = (
+    Limit("body", _LONGEST_MESSAGE, "characters"),
+    Limit("subject", _LONGEST_TITLE, "characters"),
+    Limit("options.click_url", _LONGEST_URL, "characters"),
+)
 _KEY = re.compile(r"[A-Za-z0-9]{30}")
 _RESET, _REMAINING = "x-limit-app-reset", "x-limit-app-remaining"
 
@@ -86,6 +93,11 @@ class _Pushover:
         # The end of the month is told with each answer; it is a wish only when nothing remains until then.
         used_up = reply.status == 429 and reply.headers.get(_REMAINING, "0").strip() == "0"
         return replace(said, hint=asked_wait(reply, reset=(_RESET,))) if used_up else said
+
+    def check(self) -> Steps:
+        """How much is left of the month: https://pushover.net/api#limits."""
+        asked = asking(f"{self._api_url}/1/apps/limits.json?token={self._token.reveal()}", {})
+        return look(asked, lambda reply: read_json(reply, code="status", words="errors.0"))
 
 
 def _fields(message: Message) -> dict[str, str]:

@@ -17,7 +17,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, asking, look, open_api, read_json
 from noti_worker.providers._keys import read_key, read_token
 from noti_worker.providers._mail_parts import FROM, base64_of, json_of, parts_of, read_senders, written
 from noti_worker.providers._mime import File
@@ -34,13 +35,17 @@ from noti_worker.providers._receipts import (
     text_at,
     value_at,
 )
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
+CHECK = "the key is valid"
+IDEMPOTENCY = Carries("header idempotency-key", "within 24 hours is not sent again")
 
 # https://resend.com/docs/api-reference/errors
 RULES = (
+    # It is known, and may do nothing but send.
+    Rule("resend.let_in", Kind.OK, code="restricted_api_key", stage="check"),
     # An earlier try with this key is still being worked on; after it the answer of that one is given.
     Rule("resend.in_progress", Kind.TRANSIENT, status="409", code="concurrent_idempotent_requests", wait=10.0),
     # An earlier try with this key and other content was taken.
@@ -58,6 +63,7 @@ RULES = (
 )
 
 _MOST_MEGABYTES = 40  # https://resend.com/docs/dashboard/emails/attachments
+LIMITS = (Limit("mail", _MOST_MEGABYTES, "MB"),)
 # The types that every installation of Python knows, whatever the machine's own tables say.
 _TYPES = MimeTypes()
 
@@ -83,7 +89,7 @@ class _Resend:
     def __init__(self, settings: Settings) -> None:
         self._authorization = f"Bearer {read_token('api_key', settings.api_key)}"
         self._senders = read_senders(settings.from_)
-        self._url = f"{settings.api_url.rstrip('/')}/emails"
+        self._api_url = settings.api_url.rstrip("/")
 
     def request(self, message: Message) -> Request:
         parts = parts_of(message, self._senders, "Resend")
@@ -112,7 +118,7 @@ class _Resend:
         }
         return Request(
             "POST",
-            self._url,
+            f"{self._api_url}/emails",
             {
                 "authorization": self._authorization,
                 "content-type": "application/json",
@@ -123,6 +129,10 @@ class _Resend:
 
     def read(self, reply: Reply) -> Said:
         return read_json(reply, id="id", code="name", words="message")
+
+    def check(self) -> Steps:
+        """https://resend.com/docs/api-reference/domains/list-domains."""
+        return look(asking(f"{self._api_url}/domains", {"authorization": self._authorization}), self.read)
 
 
 def _attachment(file: File) -> dict[str, str]:

@@ -17,7 +17,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, asking, json_object, look, open_api, read_json
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, parts_of, read_senders
 from noti_worker.providers._mime import File
@@ -33,13 +34,16 @@ from noti_worker.providers._receipts import (
     ids_of,
     secret_of,
 )
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
+CHECK = "the key is valid and may send"
+IDEMPOTENCY = Carries("json custom_args.message_id", "is sent again")
 
 # https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors: no codes, but each error names its field.
 RULES = (
+    Rule("sendgrid.may_not_send", Kind.CONFIG, Scope.ACCOUNT, code="mail.send", stage="check"),
     Rule("sendgrid.credits", Kind.CONFIG, Scope.ACCOUNT, status="401|403", text="maximum credits exceeded"),
     Rule("sendgrid.sender", Kind.CONFIG, Scope.SENDER, status="403", text="verified sender identity"),
     Rule(
@@ -58,6 +62,7 @@ RULES = (
 )
 
 _MOST_MEGABYTES = 30  # https://www.twilio.com/docs/sendgrid/api-reference/mail-send/limitations
+LIMITS = (Limit("mail", _MOST_MEGABYTES, "MB"),)
 _KEPT = (*KEPT, "x-message-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
@@ -88,7 +93,7 @@ class _SendGrid:
     def __init__(self, settings: Settings) -> None:
         self._authorization = f"Bearer {read_token('api_key', settings.api_key)}"
         self._senders = read_senders(settings.from_)
-        self._url = f"{settings.api_url.rstrip('/')}/v3/mail/send"
+        self._url = f"{settings.api_url.rstrip('/')}/v3"
         self._sandbox = settings.sandbox_mode
 
     def request(self, message: Message) -> Request:
@@ -111,7 +116,7 @@ class _SendGrid:
         if self._sandbox:
             document["mail_settings"] = {"sandbox_mode": {"enable": True}}
         headers = {"authorization": self._authorization, "content-type": "application/json"}
-        return Request("POST", self._url, headers, json_of(document, "SendGrid", _MOST_MEGABYTES))
+        return Request("POST", f"{self._url}/mail/send", headers, json_of(document, "SendGrid", _MOST_MEGABYTES))
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, code="errors.0.field", words="errors.0.message", keep=_KEPT)
@@ -119,6 +124,16 @@ class _SendGrid:
             # It names the instant at which the next request is taken, in seconds of the epoch.
             return replace(said, hint=asked_wait(reply, reset=("x-ratelimit-reset",)))
         return replace(said, id=reply.headers.get("x-message-id", "")[:200] or None)
+
+    def check(self) -> Steps:
+        """…/api-key-permissions/retrieve-a-list-of-scopes-for-which-this-user-has-access."""
+        return look(asking(f"{self._url}/scopes", {"authorization": self._authorization}), self._scopes)
+
+    def _scopes(self, reply: Reply) -> Said:
+        said = self.read(reply)
+        if not 200 <= reply.status < 300 or "mail.send" in (json_object(reply.body).get("scopes") or ()):
+            return said
+        return replace(said, code="mail.send", error="the key has no permission to send: give it Mail Send (mail.send)")
 
 
 def _person(box: Mailbox) -> dict[str, str]:

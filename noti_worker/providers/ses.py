@@ -20,7 +20,8 @@ from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asking, json_object, look, open_api, read_json
 from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
 from noti_worker.providers._mail import Mail, compose
 from noti_worker.providers._mail_parts import read_senders
@@ -36,15 +37,17 @@ from noti_worker.providers._receipts import (
     value_at,
 )
 from noti_worker.providers._sns_envelope import TOPIC, Envelopes, message_of
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
+CHECK = "the credentials are valid; whether they may send, only a message tells"
+IDEMPOTENCY = Carries("json EmailTags.0.Value", "is sent again")
 
 # https://docs.aws.amazon.com/ses/latest/dg/quotas.html
 _MOST_RECIPIENTS = 50
 _LARGEST = 40_000_000  # bytes as base64
+LIMITS = (Limit("mail as base64", _LARGEST // 1_000_000, "MB"), Limit("recipients", _MOST_RECIPIENTS, "with copies"))
 
 _KEPT = (*KEPT, "x-amzn-requestid")
 _ERROR = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -151,6 +154,24 @@ class _Ses:
         told = reply.headers.get("x-amzn-errortype", "") or said.code
         name = _ERROR.match(told.partition(":")[0].rpartition("#")[2])
         return replace(said, code=name[0] if name else "")
+
+    def check(self) -> Request | Steps:
+        """…/APIReference-V2/API_GetAccount.html."""
+        asked = self._aws.signed(asking(f"{self._aws.url}/v2/email/account", {}))
+        return look(asked, self._account) if isinstance(asked, Request) else asked
+
+    def _account(self, reply: Reply) -> Said:
+        said = self.read(reply)
+        if not 200 <= reply.status < 300:
+            return said
+        account = json_object(reply.body)
+        if account.get("SendingEnabled") is False:
+            return replace(
+                said, code="AccountSendingPaused", error="sending is paused for the account: see its console"
+            )
+        if account.get("ProductionAccessEnabled") is False:
+            return replace(said, error=f"{CHECK}; in the sandbox it sends to verified addresses only")
+        return said
 
 
 def _check(mail: Mail, raw: str) -> None:

@@ -13,12 +13,15 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json, read_text
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, asking, json_object, look, open_api, read_json, read_text
 from noti_worker.providers._chat import at_most, open_webhook, path_of, post, written
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+CHECK = "the bot's token is valid"
+IDEMPOTENCY = Carries("json metadata.event_payload.message_id", "is posted again")
 
 # https://docs.slack.dev/reference/methods/chat.postMessage: the Web API says what is wrong in a 200.
 # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks: a webhook says it as text, with a status.
@@ -69,6 +72,7 @@ RULES = (
 
 # https://docs.slack.dev/changelog/2018-truncating-really-long-messages: what is longer is cut without a word.
 _LONGEST = 40_000
+LIMITS = (Limit("message", _LONGEST, "characters"),)
 _BOT_TOKEN = re.compile(r"(xoxe\.)?xoxb-[A-Za-z0-9-]+")
 _WEBHOOK_PATH = re.compile(r"/services/[^/]+/[^/]+/[^/]+")
 _CODE = re.compile(r"[a-z][a-z_]{1,60}")
@@ -86,6 +90,11 @@ class Settings:
         metadata=about("instead of `token`: a reference to the URL of an incoming webhook, which is of one channel"),
     )
     api_url: str = field(default="https://slack.com/api", metadata=about("the Web API, which takes the token"))
+
+    @property
+    def addressed(self) -> bool:
+        """Whether the recipient of a row is a channel, and no label: a webhook has one of its own."""
+        return self.webhook_url is None
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
@@ -108,7 +117,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
 class _Bot:
     def __init__(self, token: Secret, api_url: str) -> None:
         self._token = token
-        self._url = f"{api_url}/chat.postMessage"
+        self._api_url = api_url
 
     def request(self, message: Message) -> Request:
         document = {
@@ -116,13 +125,20 @@ class _Bot:
             **_content(message),
             "metadata": {"event_type": "notification", "event_payload": {"message_id": str(message.message_id)}},
         }
-        return post(self._url, document, {"authorization": f"Bearer {self._token.reveal()}"})
+        return post(f"{self._api_url}/chat.postMessage", document, self._login())
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="ts", code="error", words="response_metadata.messages.0|error", hint="retry_after")
         if 200 <= reply.status < 300 and not said.code and json_object(reply.body).get("ok") is not True:
             return replace(said, code="unreadable")
         return said
+
+    def check(self) -> Steps:
+        """https://docs.slack.dev/reference/methods/auth.test."""
+        return look(asking(f"{self._api_url}/auth.test", self._login(), method="POST"), self.read)
+
+    def _login(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._token.reveal()}"}
 
 
 class _Webhook:

@@ -17,6 +17,7 @@ from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries
 from noti_worker.providers._smtp_exchange import Account, Conversation
 from noti_worker.providers._smtp_login import Login
 from noti_worker.providers._smtp_rules import RULES
@@ -26,6 +27,8 @@ __all__ = ["CHANNELS", "OPTIONS", "RULES", "Settings", "build"]
 
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
+CHECK = "connects, with TLS where it is asked for, and logs in"
+IDEMPOTENCY = Carries("mail Message-ID", "is sent again, with the same Message-ID")
 
 _PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 _REFERENCE = "`env:NAME`, `file:PATH` or `exec:PROGRAM`"

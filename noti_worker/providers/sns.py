@@ -19,21 +19,23 @@ from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver, 
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_found
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, look, open_api, read_found
 from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
 from noti_worker.providers._body import form
 from noti_worker.providers._chat import at_most
 from noti_worker.providers._receipts import as_instant, document_of, text_at, value_at
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, SEGMENTS, as_sms, counted
 from noti_worker.providers._sns_envelope import TOPIC, Envelopes, message_of
-from noti_worker.transport import Kit, Reply
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
+CHECK = "the credentials are valid; whether they may send, only a message tells"
 
 _LONGEST = 1600
 """Characters of one publication (docs.aws.amazon.com/sns/latest/api/API_Publish.html, Message)."""
+LIMITS = (SEGMENTS, Limit("body", _LONGEST, "characters"))
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _PARAMETER = "(InvalidParameter(Value)?|ParameterValueInvalid|Validation(Error)?)(Exception)?"
 
@@ -83,7 +85,7 @@ class Settings(AwsAccount):
     max_price_usd: str | None = field(
         default=None, metadata=about('the most that one message may cost, in US dollars as a text (`"0.50"`)')
     )
-    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    max_segments: int = field(default=SEGMENTS.most, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     topic_arn: str | None = field(default=None, metadata=TOPIC)
 
@@ -151,6 +153,12 @@ class _Sns:
             keep=(*KEPT, "x-amzn-requestid"),
             hidden=access_key(reply.request),
         )
+
+    def check(self) -> Request | Steps:
+        """https://docs.aws.amazon.com/sns/latest/api/API_GetSMSAttributes.html."""
+        body = b"Action=GetSMSAttributes&Version=2010-03-31"
+        asked = self._aws.signed(Request("POST", f"{self._aws.url}/", {"content-type": _FORM}, body))
+        return look(asked, self.read, holds="GetSMSAttributesResponse") if isinstance(asked, Request) else asked
 
 
 def _element(xml: str, name: str) -> str:

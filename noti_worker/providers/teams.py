@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -13,6 +13,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Limit
 from noti_worker.providers._api import BY_STATUS, read_json
 from noti_worker.providers._chat import Colour, at_most, literal, open_webhook, path_of, post, written
 from noti_worker.transport import Kit, Reply, Request
@@ -35,12 +36,16 @@ RULES = (
 
 # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using: 28 KB a message
 _LARGEST = 28 * 1024
+LIMITS = (Limit("message", _LARGEST, "bytes as a card"),)
 _REFUSED = re.compile(r"delivery failed with error(?:.*?HTTP error ([0-9]{3}))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """An account of a Teams workflow."""
+
+    addressed: ClassVar[bool] = False
+    """Where its messages go is written in the account: the recipient of a row is a label."""
 
     webhook_url: Secret = field(
         metadata=about("a reference to the URL of the workflow “when a Teams webhook request is received”")

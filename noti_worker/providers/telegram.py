@@ -14,13 +14,14 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, asking, json_object, look, open_api, read_json
 from noti_worker.providers._chat import at_most, pinging_nobody, post, written
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.CHAT})
 OPTIONS = CHAT_OPTIONS
+CHECK = "the bot's token is valid"
 
 # https://core.telegram.org/bots/api#making-requests: `error_code` repeats the status, only the words tell more.
 RULES = (
@@ -48,6 +49,7 @@ RULES = (
 )
 
 _LONGEST = 4096  # https://core.telegram.org/bots/api#sendmessage; lengths there are UTF-16 code units
+LIMITS = (Limit("message", _LONGEST, "characters (UTF-16)"),)
 _TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z0-9_]{3,64}")
 _PARSE_MODES = {"plain": None, "html": "HTML", "markdown_v2": "MarkdownV2"}
@@ -97,6 +99,13 @@ class _Telegram:
             hint="parameters.retry_after",
         )
 
+    def check(self) -> Steps:
+        """https://core.telegram.org/bots/api#getme."""
+        return look(asking(f"{self._bot()}/getMe", {}), self.read)
+
+    def _bot(self) -> str:
+        return f"{self._api_url}/bot{self._token.reveal()}"
+
     def _steps(self, chat: str, document: Mapping[str, Any]) -> Steps:
         reply = yield self._post(chat, document)
         moved_to = _moved_to(reply)
@@ -109,7 +118,7 @@ class _Telegram:
         return replace(said, error=told) if 200 <= reply.status < 300 else said
 
     def _post(self, chat: str, document: Mapping[str, Any]) -> Request:
-        return post(f"{self._api_url}/bot{self._token.reveal()}/sendMessage", {"chat_id": chat, **document})
+        return post(f"{self._bot()}/sendMessage", {"chat_id": chat, **document})
 
     def _document(self, message: Message) -> dict[str, Any]:
         said = written(message)

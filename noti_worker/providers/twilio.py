@@ -19,7 +19,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json, url_parts
+from noti_worker.domain.traits import Limit
+from noti_worker.providers._api import BY_STATUS, KEPT, asking, look, open_api, read_json, url_parts
 from noti_worker.providers._body import form
 from noti_worker.providers._chat import at_most
 from noti_worker.providers._receipts import (
@@ -35,6 +36,7 @@ from noti_worker.providers._receipts import (
 from noti_worker.providers._sms import (
     MAX_SEGMENTS,
     PLAIN_CHARACTERS,
+    SEGMENTS,
     Sms,
     as_sms,
     check_senders,
@@ -42,12 +44,12 @@ from noti_worker.providers._sms import (
     media_url,
     sender_of,
 )
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 _OF_META = frozenset({"template", "template_language", "template_parameters", "location"})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.name not in _OF_META)
+CHECK = "the credentials are valid for the account"
 
 # twilio.com/docs/api/errors/CODE. The codes from 30000 on come with the later fate of a message, and rarely at once.
 RULES = (
@@ -87,6 +89,8 @@ LONGEST_BODY = 1600
 LONGEST_TWIML = 4000
 """Characters of a call's instructions (twilio.com/docs/api/errors/32018)."""
 
+LIMITS = (SEGMENTS, Limit("body", LONGEST_BODY, "characters"), Limit("call", LONGEST_TWIML, "characters of TwiML"))
+
 _SID = {
     kind: re.compile(rf"{kind}[0-9a-f]{{32}}")
     for kind in ("AC", "SK", "MG", "HX")  # account, key, messaging service, content template
@@ -122,7 +126,7 @@ class Settings:
         default=None,
         metadata=about("a URL of yours that Twilio tells what became of each message, instead of our own for receipts"),
     )
-    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    max_segments: int = field(default=SEGMENTS.most, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     api_url: str = field(
         default="https://api.twilio.com",
@@ -211,6 +215,10 @@ class _Twilio:
             words="message|error_message",
             keep=(*KEPT, "twilio-request-id"),
         )
+
+    def check(self) -> Steps:
+        """One of its numbers: the account itself no standard API key may see (twilio.com/docs/iam/api-keys)."""
+        return look(asking(f"{self._url}/IncomingPhoneNumbers.json?PageSize=1", self._headers), self.read)
 
     def _ends(self, message: Message) -> dict[str, str]:
         """From whom to whom."""

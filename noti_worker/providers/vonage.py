@@ -21,7 +21,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
+from noti_worker.domain.traits import Carries
+from noti_worker.providers._api import BY_STATUS, asking, json_object, look, open_api, read_json
 from noti_worker.providers._body import form
 from noti_worker.providers._receipts import (
     as_instant,
@@ -36,15 +37,26 @@ from noti_worker.providers._receipts import (
     secret_of,
     text_at,
 )
-from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, sender_of
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.providers._sms import (
+    MAX_SEGMENTS,
+    PLAIN_CHARACTERS,
+    SEGMENTS,
+    as_sms,
+    check_senders,
+    counted,
+    sender_of,
+)
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.SMS})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
+LIMITS = (SEGMENTS,)
+CHECK = "key and secret are valid"
+IDEMPOTENCY = Carries("form client-ref", "is sent again")
 
 # developer.vonage.com/en/api-errors/sms. The code is what the parts say: `0`, `9`, or `0,9` when only some were taken.
 RULES = (
+    Rule("vonage.let_in", Kind.OK, status="2..", stage="check"),
     Rule("vonage.accepted", Kind.OK, status="2..", code="0"),
     Rule("vonage.partly_accepted", Kind.UNCERTAIN, code=".*,.*"),
     Rule("vonage.too_fast", Kind.THROTTLED, Scope.ACCOUNT, code="1|10"),
@@ -77,7 +89,7 @@ class Settings:
             " One text or a list"
         )
     )
-    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    max_segments: int = field(default=SEGMENTS.most, metadata=MAX_SEGMENTS)
     plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     signature_secret: Secret | None = field(
         default=None, metadata=about("for receipts: the signature secret, from the API settings of the dashboard")
@@ -102,7 +114,7 @@ class _Vonage:
     def __init__(self, settings: Settings, receipts_url: Secret | None) -> None:
         self._settings = settings
         self._receipts_url = receipts_url
-        self._url = f"{settings.api_url.rstrip('/')}/sms/json"
+        self._api_url = settings.api_url.rstrip("/")
         # In the header, as Vonage's own libraries do it, and not in the body: what answers repeat of it is veiled.
         login = f"{settings.api_key.reveal()}:{settings.api_secret.reveal()}"
         self._headers = {
@@ -125,7 +137,7 @@ class _Vonage:
         }
         if self._receipts_url is not None:
             fields["callback"] = self._receipts_url.reveal()
-        return counted(sms, Request("POST", self._url, self._headers, form(fields)), self.read)
+        return counted(sms, Request("POST", f"{self._api_url}/sms/json", self._headers, form(fields)), self.read)
 
     def read(self, reply: Reply) -> Said:
         parts = _parts(reply.body)
@@ -134,10 +146,14 @@ class _Vonage:
             reply,
             id="messages.0.message-id|messages.1.message-id",
             code=f"messages.{worst}.status",
-            words=f"messages.{worst}.error-text|title|detail",
+            words=f"messages.{worst}.error-text|title|detail|error-code-label",
         )
         partly = "0" in parts and len(set(parts)) > 1
         return replace(said, code=",".join(dict.fromkeys(parts))) if partly else said
+
+    def check(self) -> Steps:
+        """The balance: developer.vonage.com/en/account/code-snippets/account-balance."""
+        return look(asking(f"{self._api_url}/account/get-balance", self._headers), self.read)
 
 
 def _parts(body: bytes) -> list[str]:

@@ -20,6 +20,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries
 from noti_worker.providers._api import is_json, read_text
 from noti_worker.providers._keys import endpoint_key, origin, read_key
 from noti_worker.transport import Kit, Reply, Request
@@ -27,6 +28,7 @@ from noti_worker.transport.guard import Refused
 
 CHANNELS = frozenset({Channel.WEBHOOK})
 OPTIONS = WEBHOOK_OPTIONS
+IDEMPOTENCY = Carries("header webhook-id", "is for the receiver to know")
 
 # A receiver deploys bugs and mends them, so most refusals are worth another try.
 RULES = (

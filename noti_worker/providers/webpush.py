@@ -16,6 +16,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
+from noti_worker.domain.traits import Carries, Limit
 from noti_worker.providers._api import json_object, read_json, url_parts
 from noti_worker.providers._body import as_json
 from noti_worker.providers._push import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = PUSH_OPTIONS
+IDEMPOTENCY = Carries("header topic", "takes the place of what is not delivered yet")
 
 # An endpoint is a stranger's URL: nothing that it answers may close the account for the others.
 RULES = (
@@ -55,6 +57,7 @@ _RECORD = 4096
 """Bytes of the body that every push service takes (RFC 8030, 7.2); of them the header, the tag and an end are ours."""
 _OVERHEAD = 16 + 4 + 1 + 65 + 1 + 16
 _LARGEST = _RECORD - _OVERHEAD
+LIMITS = (Limit("message", _LARGEST, "bytes"),)
 
 _LONGEST_TTL = 2_419_200  # four weeks: what is kept when the row does not say for how long
 _TOKEN_LASTS = 12 * 3600  # seconds; RFC 8292, 2 allows 24 hours

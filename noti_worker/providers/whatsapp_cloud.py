@@ -18,7 +18,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
+from noti_worker.domain.traits import Carries, Limit
+from noti_worker.providers._api import BY_STATUS, asking, json_object, look, open_api, read_json
 from noti_worker.providers._chat import at_most, post
 from noti_worker.providers._keys import read_token
 from noti_worker.providers._receipts import (
@@ -35,11 +36,13 @@ from noti_worker.providers._receipts import (
     value_at,
 )
 from noti_worker.providers._sms import media_url
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply, Request, Steps
 
 CHANNELS = frozenset({Channel.WHATSAPP})
 _OF_TWILIO = frozenset({"from", "content_sid", "content_variables"})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.WHATSAPP) and option.name not in _OF_TWILIO)
+CHECK = "the token is valid, and may use the phone number"
+IDEMPOTENCY = Carries("json biz_opaque_callback_data", "is sent again")
 
 # …/whatsapp/support/error-codes: the code counts, and not the status that it comes with. Most failures are told later,
 # by webhook, with the same codes.
@@ -65,7 +68,7 @@ RULES = (
     Rule("whatsapp_cloud.to_itself", Kind.PERMANENT, code="131021"),
     Rule("whatsapp_cloud.test_list", Kind.CONFIG, Scope.ACCOUNT, code="131030"),
     # The one refusal that its code does not tell: a phone_number_id that is wrong, or that the token may not use.
-    Rule("whatsapp_cloud.no_such_sender", Kind.CONFIG, Scope.ACCOUNT, code="100", text="unsupported post request"),
+    Rule("whatsapp_cloud.no_such_sender", Kind.CONFIG, Scope.ACCOUNT, code="100", text="unsupported (get|post)"),
     Rule("whatsapp_cloud.content", Kind.PERMANENT, code="100|131008|131009|131051|131062"),
     Rule("whatsapp_cloud.media", Kind.TRANSIENT, code="131052|131053"),
     Rule("whatsapp_cloud.template_parameters", Kind.PERMANENT, code="132000|132005|132008|132012|132018"),
@@ -83,6 +86,8 @@ LONGEST_BODY = 4096
 
 LONGEST_CAPTION = 1024
 """Characters of a caption (…/whatsapp/messages/image-messages, the same for videos and documents)."""
+
+LIMITS = (Limit("body", LONGEST_BODY, "characters"), Limit("caption", LONGEST_CAPTION, "characters"))
 
 _VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]")
 _ID = re.compile(r"[0-9]{5,25}")
@@ -117,13 +122,13 @@ def build(settings: Settings, kit: Kit) -> Sender:
         raise ConfigurationError("phone_number_id is no id: it is digits without +, beside the number in “API Setup”")
     if not _VERSION.fullmatch(settings.version):
         raise ConfigurationError("version is none of the Graph API: write it like v25.0")
-    url = f"{settings.api_url.rstrip('/')}/{settings.version}/{settings.phone_number_id}/messages"
-    return open_api(kit, _WhatsApp(url, token), settings.api_url)
+    number = f"{settings.api_url.rstrip('/')}/{settings.version}/{settings.phone_number_id}"
+    return open_api(kit, _WhatsApp(number, token), settings.api_url)
 
 
 class _WhatsApp:
-    def __init__(self, url: str, token: str) -> None:
-        self._url = url
+    def __init__(self, number: str, token: str) -> None:
+        self._number = number
         self._login = {"authorization": f"Bearer {token}"}
 
     def request(self, message: Message) -> Request:
@@ -134,12 +139,16 @@ class _WhatsApp:
             **_content(message),
             "biz_opaque_callback_data": echo_of(message.notification_id, message.message_id),
         }
-        return post(self._url, document, self._login)
+        return post(f"{self._number}/messages", document, self._login)
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="messages.0.id", code="error.code", words="error.error_data.details|error.message")
         usage = _regained_in(reply.headers.get("x-business-use-case-usage", ""))
         return replace(said, hint=max(said.hint or 0.0, usage)) if usage else said
+
+    def check(self) -> Steps:
+        """The number itself: …/whatsapp-business-phone-number."""
+        return look(asking(f"{self._number}?fields=id", self._login), self.read)
 
 
 def _content(message: Message) -> dict[str, Any]:

@@ -8,6 +8,6 @@ socket. For all: `lookup` resolves names within a limit, `dial` connects, `tls` 
 """
 
 from noti_worker.transport.kit import Kit
-from noti_worker.transport.messages import Reply, Request
+from noti_worker.transport.messages import Reply, Request, Steps
 
-__all__ = ["Kit", "Reply", "Request"]
+__all__ = ["Kit", "Reply", "Request", "Steps"]

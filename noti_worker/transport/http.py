@@ -1,19 +1,15 @@
 """A sender over HTTP, made of a translation that does no I/O."""
 
-from collections.abc import Generator
 from dataclasses import replace
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
 from noti_worker.domain.said import Said
 from noti_worker.transport.client import Client
 from noti_worker.transport.http2 import Http2Client
-from noti_worker.transport.messages import Reply, Request
-
-Steps = Generator[Request, Reply, Said | None]
-"""Several requests for one message; gives what was said, or None: then the last reply is read."""
+from noti_worker.transport.messages import Reply, Request, Steps
 
 
 class Translation(Protocol):
@@ -25,6 +21,18 @@ class Translation(Protocol):
 
     def read(self, reply: Reply) -> Said:
         """What the provider said."""
+        ...
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """What a translation may do besides, where the service has a call for it."""
+
+    def check(self) -> Request | Steps | None:
+        """A request that sends nothing, and whose answer tells whether the service knows us.
+
+        It is read and judged as that to a message, at the stage `check`. None: not with this account's settings.
+        """
         ...
 
 
@@ -43,17 +51,35 @@ class HttpSender:
     def send(self, message: Message, limit: float) -> Said:
         """One message, all its requests within `limit` seconds."""
         try:
-            asked = self._translation.request(message)
-            if not isinstance(asked, Request):
-                return self._steps(asked, limit)
+            return self._told(self._translation.request(message), limit)
         except BadNotification as bad:
             return Said("compose", error=str(bad))
-        reply = self._client.send(asked, limit)
-        return reply if isinstance(reply, Said) else self._translation.read(reply)
+
+    def check(self, limit: float) -> Said | None:
+        """Ask within `limit` seconds whether the service knows us; None when it has no call for that.
+
+        Of a success only the status is kept: services tell keys and addresses of the account in it.
+        """
+        asked = self._translation.check() if isinstance(self._translation, Asks) else None
+        if asked is None:
+            return None
+        said = self._told(asked, limit)
+        if said.status.startswith("2"):
+            said = replace(said, id=None, response={"status": int(said.status)})
+        if said.stage != "answer":
+            return said
+        lost = not said.status  # there was nothing to receive
+        return replace(said, stage="check", error=(said.error or "").partition(";")[0] if lost else said.error)
 
     def close(self) -> None:
         """Give back connections."""
         self._client.close()
+
+    def _told(self, asked: Request | Steps, limit: float) -> Said:
+        if not isinstance(asked, Request):
+            return self._steps(asked, limit)
+        reply = self._client.send(asked, limit)
+        return reply if isinstance(reply, Said) else self._translation.read(reply)
 
     def _steps(self, steps: Steps, limit: float) -> Said:
         ends_at = monotonic() + limit

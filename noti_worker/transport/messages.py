@@ -1,8 +1,10 @@
 """What goes out and what comes back, as plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from noti_worker.domain.said import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,7 @@ class Reply:
     request: Request
     at: datetime
     truncated: bool = False
+
+
+Steps = Generator[Request, Reply, Said | None]
+"""Several requests for one message; gives what was said, or None: then the last reply is read."""

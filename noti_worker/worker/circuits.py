@@ -10,6 +10,7 @@ from noti_worker.domain.closures import CIRCUIT, Scope
 from noti_worker.domain.facts import CircuitClosed, CircuitOpened, Result
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.ports import CircuitStore
+from noti_worker.domain.words import without_recipient
 from noti_worker.worker.context import Context
 from noti_worker.worker.steering import Steering
 
@@ -65,7 +66,7 @@ class Circuits:
                 if result.since < self._probes[account]:
                     return False  # begun before the probe
                 del self._probes[account]
-                self._probed[account] = _answer(read, outcome)
+                self._probed[account] = _answer(read, result, outcome)
                 return True
             if account in self._openings or account in self._steering.closed_accounts(""):
                 return False
@@ -73,7 +74,7 @@ class Circuits:
             if not tally.heard(read, self._context.clock.monotonic()):
                 return False
             del self._tallies[account]
-            self._openings[account] = _answer(read, outcome)
+            self._openings[account] = _answer(read, result, outcome)
         self._steering.open(account)
         return True
 
@@ -142,5 +143,7 @@ class Circuits:
         return pace.refused if read is Sign.REFUSED else pace.failed
 
 
-def _answer(read: Sign, outcome: Outcome) -> _Answer:
-    return _Answer(read, (outcome.error or outcome.code or outcome.kind.value)[:_LONGEST_REASON])
+def _answer(read: Sign, result: Result, outcome: Outcome) -> _Answer:
+    """The reason is told in the stories of other rows: it names nobody."""
+    reason = without_recipient(outcome.error or outcome.code or outcome.kind.value, result.notification.recipient)
+    return _Answer(read, reason[:_LONGEST_REASON])

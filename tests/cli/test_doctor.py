@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from noti_worker import __version__
-from noti_worker.cli.provider import PROXIES
+from noti_worker.cli.checking import PROXIES
 from noti_worker.embedded import Server
 from noti_worker.store import migrate
 from noti_worker.store.people.doctor import PATIENCE, server, stuck, upkeep
@@ -437,7 +437,7 @@ def test_an_account_that_is_refused_is_a_problem(
     [refused] = told(doctor("--config", config, exits=1), "account", "problem")
     assert "the server refused the login" in refused
     assert "noti-worker release --account relay" in refused
-    assert "noti-worker provider test relay" in refused
+    assert "noti-worker provider check relay shows all that was said" in refused
 
 
 def test_an_account_that_does_not_answer_is_a_problem(

@@ -95,6 +95,7 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "config show",
         "provider",
         "provider list",
+        "provider check",
         "provider test",
         "rules",
         "rules replay",

@@ -1,4 +1,4 @@
-"""`provider list` and `provider test`: real messages to real servers on this machine."""
+"""`provider list`, `provider check` and `provider test`: real messages and looks at real servers on this machine."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from noti_worker import providers
-from noti_worker.cli.provider import PROXIES
+from noti_worker.cli.checking import PROXIES
 from noti_worker.domain.notification import Channel
 from tests.certificates import Authority
 from tests.cli.conftest import Invoke, read
 from tests.forward_proxy import ForwardProxy
+from tests.providers.api import ApiServer
 from tests.providers.misbehaving_http import MisbehavingServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.conftest import SECRET
@@ -40,7 +41,9 @@ def test_list_shows_every_provider_with_channels_and_accounts(noti_test: Invoke)
     assert found["smtp"]["channels"] == ["email"]
     assert found["sandbox"]["channels"] == [channel.value for channel in Channel]
     assert found["console"]["accounts"] == []
-    assert ["smtp", "email", "relay", "broken"] in [line.split() for line in noti_test("list").stdout.splitlines()]
+    assert ["smtp", "email", "relay", "broken", "-"] in [
+        line.split()[:5] for line in noti_test("list").stdout.splitlines()
+    ]
 
 
 def test_a_provider_that_does_not_load_is_told_and_hides_no_other(
@@ -52,6 +55,85 @@ def test_a_provider_that_does_not_load_is_told_and_hides_no_other(
     assert shown.exit_code == 0
     assert "'gone' does not exist" in shown.stdout
     assert "webhook" in shown.stdout
+
+
+def test_list_says_what_each_needs_and_takes(noti_test: Invoke) -> None:
+    found = {line["provider"]: line for line in read(noti_test("list", "--json"))}
+    assert found["apns"]["extra"] == "apns"
+    assert found["resend"]["idempotency"]["place"] == "header idempotency-key"
+    assert found["discord"]["idempotency"] is None
+    assert {"of": "body", "most": 1024, "unit": "characters"} in found["pushover"]["limits"]
+    assert found["webhook"]["check"] == ""
+    [line] = [line for line in noti_test("list").stdout.splitlines() if line.startswith("ntfy ")]
+    assert line.endswith("body 4,096 bytes")
+
+
+def test_a_check_logs_in_and_sends_nothing(noti_test: Invoke, inbox: Inbox) -> None:
+    result = noti_test("check", "relay")
+    assert result.exit_code == 0, result.output
+    stages = [line.split()[0] for line in result.stdout.splitlines() if " ms" in line]
+    assert stages == ["connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "auth"]
+    assert f"relay (smtp): 127.0.0.1 port {inbox.port}, TLSv1.3, logged in as {USERNAME}" in result.stdout
+    assert PASSWORD not in result.output
+    assert inbox.mails == []
+
+
+def test_all_accounts_are_checked_whatever_is_wrong_with_one(noti_test: Invoke, inbox: Inbox) -> None:
+    result = noti_test("check", "--json")
+    assert result.exit_code == 78
+    found = {line["account"]: line for line in json.loads(result.stdout)}
+    assert list(found) == ["relay", "hooks", "trial", "broken"]
+    assert found["relay"]["outcome"]["kind"] == "ok"
+    assert found["hooks"]["outcome"] is None
+    assert found["hooks"]["what"].endswith("only a message tells more: noti-worker provider test hooks --to ADDRESS")
+    assert found["broken"]["outcome"]["kind"] == "config"
+    assert "NOT_SET" in found["broken"]["what"]
+    assert found["broken"]["todo"].startswith("mend accounts.broken")
+    assert inbox.mails == []
+    assert noti_test("check", "hooks").exit_code == 0
+
+
+def test_the_exit_code_of_a_check_tells_a_refusal_from_an_absence(
+    noti_test: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text("not this one")
+    refused = noti_test("check", "relay")
+    assert refused.exit_code == 78
+    assert "the server refused the login" in refused.stdout
+    assert "not this one" not in refused.output
+    monkeypatch.setenv("NOTI_ACCOUNTS__RELAY__PORT", "1")
+    away = noti_test("check", "relay")
+    assert (away.exit_code, "cannot connect" in away.stdout) == (1, True)
+    unknown = noti_test("check", "realy")
+    assert (unknown.exit_code, 'did you mean "relay"?' in unknown.stderr) == (1, True)
+
+
+def test_without_accounts_there_is_nothing_to_check(bare: Invoke) -> None:
+    result = bare("provider", "check")
+    assert (result.exit_code, "no account is configured" in result.stderr) == (1, True)
+
+
+def test_an_account_over_http_is_checked_at_a_real_server(bare: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("SG.a-key-that-is-shown-nowhere")
+    with ApiServer() as server:
+        (tmp_path / "noti.toml").write_text(
+            f'[accounts.mail]\nprovider = "sendgrid"\napi_key = "file:{tmp_path}/key"\nfrom = "a@example.com"\n'
+            f'api_url = "{server.url}"\n'
+        )
+        config = ("--config", str(tmp_path / "noti.toml"))
+        server.answers(200, {"scopes": ["mail.send"]})()
+        fine = bare(*config, "provider", "check")
+        assert (fine.exit_code, "mail (sendgrid): the key is valid and may send" in fine.stdout) == (0, True)
+        server.answers(401, {"errors": [{"message": "The provided authorization grant is invalid"}]})()
+        refused = bare(*config, "provider", "check", "mail")
+        assert refused.exit_code == 78
+        assert (
+            "mail (sendgrid): the provider answered 401: The provided authorization grant is invalid" in refused.stdout
+        )
+        assert "SG.a-key" not in refused.output
+        assert [(asked.method, asked.path) for asked in server.asked] == [("GET", "/v3/scopes")] * 2
+    away = bare(*config, "provider", "check", "mail")
+    assert away.exit_code == 1
 
 
 def test_a_mail_goes_out_and_the_conversation_is_printed_without_secrets(noti_test: Invoke, inbox: Inbox) -> None:
@@ -167,6 +249,8 @@ def test_safe_mode_holds_here_too(noti_test: Invoke, inbox: Inbox, monkeypatch: 
     dry = noti_test("test", "relay", "--to", "me@example.net")
     assert dry.exit_code == 78
     assert "dry mode" in dry.stderr
+    assert "noti-worker provider check relay" in dry.stderr
+    assert noti_test("check", "relay").exit_code == 0
     assert inbox.mails == []
     monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
     monkeypatch.setenv("NOTI_DELIVERY__REDIRECT_TO__EMAIL", "staging@example.com")
@@ -176,3 +260,31 @@ def test_safe_mode_holds_here_too(noti_test: Invoke, inbox: Inbox, monkeypatch: 
     [mail] = inbox.mails
     assert mail.recipients == ("staging@example.com",)
     assert b"Subject: [to me@example.net] A test of noti-worker" in mail.content
+
+
+def test_what_a_test_prints_names_nobody(noti_test: Invoke, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox.behaviour.answers["RCPT"] = "550 5.1.1 <me@example.net>: nobody is called me@example.net here"
+    for options in ((), ("--json",)):
+        result = noti_test("test", "relay", "--to", "Me <me@example.net>", *options)
+        assert result.exit_code == 1
+        assert "nobody is called" in result.stdout
+        assert "me@example.net" not in result.output
+    monkeypatch.setenv("NOTI_DELIVERY__MODE", "redirect")
+    monkeypatch.setenv("NOTI_DELIVERY__REDIRECT_TO__EMAIL", "staging@example.com")
+    inbox.behaviour.answers["RCPT"] = "550 5.1.1 <staging@example.com>: instead of me@example.net"
+    redirected = noti_test("test", "relay", "--to", "me@example.net")
+    assert "staging@example.com" not in redirected.output
+    assert "me@example.net" not in redirected.output
+
+
+def test_what_cannot_be_redirected_is_not_sent(bare: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ApiServer() as server:
+        monkeypatch.setenv("ROOM", f"{server.url}/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f")
+        (tmp_path / "noti.toml").write_text(
+            '[delivery]\nmode = "redirect"\nredirect_to = { chat = "#staging" }\n'
+            '[accounts.room]\nprovider = "discord"\nwebhook_url = "env:ROOM"\n'
+        )
+        result = bare("--config", str(tmp_path / "noti.toml"), "provider", "test", "room", "--to", "#orders")
+        assert result.exit_code == 78
+        assert "dry mode" in result.stderr
+        assert server.asked == []

@@ -108,11 +108,32 @@ def test_a_redirected_mail_without_subject_has_one() -> None:
     assert redirected(EMAIL, subject=None).subject == "[to ada@example.com]"
 
 
-@pytest.mark.parametrize("channel", [Channel.SMS, Channel.WHATSAPP, Channel.VOICE, Channel.CHAT, Channel.PUSH])
+@pytest.mark.parametrize("channel", [Channel.SMS, Channel.WHATSAPP, Channel.VOICE, Channel.PUSH])
 def test_a_redirected_text_begins_with_whom_it_was_for(channel: Channel) -> None:
     message = redirected({channel: "+4915112345678"}, channel=channel, recipient="+491701234567")
     assert message.recipient == "+4915112345678"
     assert message.text == "[to +491701234567]\nHello Ada"
+
+
+def test_a_redirected_chat_tells_it_in_the_title_which_is_plain_text_in_every_chat() -> None:
+    message = redirected({Channel.CHAT: "#staging"}, channel=Channel.CHAT, recipient="-1001234567890", subject=None)
+    assert (message.recipient, message.subject, message.text) == ("#staging", "[to -1001234567890]", "Hello Ada")
+
+
+@pytest.mark.parametrize(
+    ("recipient", "told"),
+    [
+        ("alerts", "alerts"),
+        ("a3f1" * 16, "a3f1a3f1a3f1…"),
+        (
+            '{"endpoint": "https://push.example/s/AbCdEf", "keys": {"auth": "dGhlIGF1dGg", "p256dh": "BCV"}}',
+            "a browser, by push.example",
+        ),
+    ],
+)
+def test_a_redirected_push_does_not_give_a_device_away(recipient: str, told: str) -> None:
+    message = redirected({Channel.PUSH: "staging"}, channel=Channel.PUSH, recipient=recipient)
+    assert (message.recipient, message.text) == ("staging", f"[to {told}]\nHello Ada")
 
 
 def test_a_redirected_webhook_keeps_its_body_and_names_its_url_in_a_header() -> None:

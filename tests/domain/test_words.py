@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noti_worker.domain.notification import Channel
-from noti_worker.domain.words import asked_wait, blanked
+from noti_worker.domain.words import asked_wait, blanked, without_recipient
 from tests.providers.contract import a_message
 
 MAIL = a_message(
@@ -79,3 +79,34 @@ def test_hostile_words_cost_no_more_than_others(hostile: str) -> None:
     began = perf_counter()
     blanked(hostile, MAIL)
     assert perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("recipient", "words", "left"),
+    [
+        ("+491511234567", "to 491511234567, 00491511234567 and +49 151 1234567", "to …, … and …"),
+        ("+491511234567", "(49) 1511-234-567 or %2B491511234567", "(… or …"),
+        ("+491511234567", "message 4915112345670 is another", "message 4915112345670 is another"),
+        ("-1001234567890", "chat -1001234567890 or 1001234567890", "chat … or …"),
+        ("@shop_news", "no @shop_news, no SHOP_NEWS", "no …, no …"),
+        (
+            "#orders",
+            "#orders: the channel orders is archived, reorders not",
+            "…: the channel … is archived, reorders not",
+        ),
+        ("Ada <ada@example.com>", "ada@example.com, ADA@EXAMPLE.COM, ada%40example.com", "…, …, …"),
+        ("https://x.example/T0/se-cret?k=1", "POST /T0/se-cret?k=1 gave 410", "POST /… gave 410"),
+        ("user:17", "user:17 is not user:170", "… is not user:170"),
+        ('{"endpoint": "https://p.example/s/AbCdEf", "keys": {"auth": "dGhlIGF1dGg"}}', "s/AbCdEf dGhlIGF1dGg", "… …"),
+        ("ab", "ab is too short to be looked for", "ab is too short to be looked for"),
+    ],
+)
+def test_a_recipient_is_found_in_every_spelling(recipient: str, words: str, left: str) -> None:
+    assert without_recipient(words, recipient) == left
+
+
+def test_no_recipient_makes_reading_slow() -> None:
+    began = perf_counter()
+    without_recipient("1 " * 20_000, "+" + "1" * 15)
+    without_recipient("x" * 50_000, "https://" + "x/" * 1_000)
+    assert perf_counter() - began < 20

@@ -7,20 +7,24 @@ show them; the checks below are inherited beside those of `contract`.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 import pytest
 
+from noti_worker.delivery.safety import Safety
 from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.notification import Message
-from noti_worker.domain.outcome import Kind
+from noti_worker.domain.mode import Mode
+from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.transport import Kit
-from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened
+from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened, prompt
+from tests.providers.spellings import sees, spellings
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,48 @@ class ApiServer:
         return next((answer for start, answer in self.by_path.items() if asked.path.startswith(start)), self.always)
 
 
+@dataclass(frozen=True)
+class Look:
+    """How an account is looked at, as the service's pages have it."""
+
+    asks: str
+    """Method and path."""
+    known: Any
+    """What the service says to an account that it knows."""
+    unknown: Any
+    """And to one that it does not."""
+    status: int = 200
+    refuses: int = 401
+    kept: str = ""
+    """What the service tells of the account, and nobody here may keep."""
+
+
+OTHERS: Mapping[Channel, str] = {
+    Channel.EMAIL: "staging@example.org",
+    **dict.fromkeys((Channel.SMS, Channel.WHATSAPP, Channel.VOICE), "+491590000017"),
+    Channel.PUSH: "staging-topic-17",
+    Channel.CHAT: "C0STAGING17",
+}
+
+
+def standing(asked: Asked, place: str) -> str:
+    """What stands at a place of a request (`domain.traits.Carries`); for any other word, all of it."""
+    kind, _, name = place.partition(" ")
+    match kind:
+        case "header":
+            return asked.headers[name]
+        case "query":
+            return dict(parse_qsl(urlsplit(asked.path).query))[name]
+        case "form":
+            return asked.form()[name]
+        case "json":
+            found = asked.json()
+            for step in name.split("."):
+                found = found[int(step) if isinstance(found, list) else step]
+            return str(found)
+    return f"{asked.path} {asked.headers} {asked.body!r}"
+
+
 class ApiContract(ProviderContract):
     """Inherit this for a provider over HTTP. Give `settings` (at `server.url`), `message`, and the answers."""
 
@@ -150,6 +196,9 @@ class ApiContract(ProviderContract):
         with ApiServer() as server:
             yield server
 
+    looks: ClassVar[Look | None] = None
+    """None: the service has no call that sends nothing."""
+
     @pytest.fixture
     def message(self) -> Message:
         raise NotImplementedError("give a message that this provider sends")
@@ -165,6 +214,14 @@ class ApiContract(ProviderContract):
             Situation("an error page", message, Kind.TRANSIENT, server.answers(502, b"<html>Bad Gateway</html>")),
             Situation("cut", message, Kind.UNCERTAIN, server.breaks("cut")),
         ]
+
+    @pytest.fixture
+    def outgoing(self, server: ApiServer) -> Callable[[str], str]:
+        return lambda place: standing(server.last, place)
+
+    @pytest.fixture
+    def refusing(self, server: ApiServer) -> Callable[[str], None]:
+        return lambda words: server.answers(400, words.encode())()
 
     @pytest.fixture
     def hanging(self, server: ApiServer, message: Message) -> Situation:
@@ -211,6 +268,85 @@ class ApiContract(ProviderContract):
         outcome = sender.send(message, LIMIT)
         sender.close()
         assert (outcome.kind, outcome.offered) == (Kind.TRANSIENT, False)
+
+    def test_a_redirected_message_reaches_another_or_nobody(
+        self, settings: Any, sender: Judged, server: ApiServer, message: Message
+    ) -> None:
+        """Where the recipient decides nothing, the account sends nothing (tests/accounts/test_accounts.py)."""
+        if not getattr(settings, "addressed", True):
+            return
+        other = self.another(message, server)
+        safe = Safety({message.channel: other}).apply(message, Mode.REDIRECT)
+        assert isinstance(safe, Message)
+        plain = replace(safe, subject="Hello", text="Hello")  # it tells whom it was for
+        options = {name: value for name, value in safe.options.items() if name != "headers"}
+        server.answers(*self.accepted)()
+        assert sender.send(replace(plain, options=options), LIMIT).kind is Kind.OK
+        went_out = f"{server.last.path} {server.last.headers} {unquote_plus(server.last.body.decode(errors='replace'))}"
+        for where, sought in (("there", other), ("gone", message.recipient)):
+            private = next(iter(spellings(sought).values()))
+            assert sees(went_out, private) is (where == "there"), (where, private, went_out[:2000])
+
+    def another(self, message: Message, server: ApiServer) -> str:
+        """A recipient that is not the message's."""
+        return OTHERS[message.channel]
+
+    def look(self, sender: Judged, server: ApiServer, *answer: Any, **headers: str) -> Outcome:
+        """The outcome of a look that is answered so."""
+        server.answers(*answer, **headers)()
+        outcome = sender.check(LIMIT)
+        assert outcome.stage == "check"
+        assert outcome.kind is Kind.OK or not outcome.offered
+        return outcome
+
+    def test_a_look_is_one_request_that_sends_nothing(self, sender: Judged, server: ApiServer) -> None:
+        if self.looks is None:
+            assert sender.checked(LIMIT) is None
+            assert not server.asked
+            return
+        outcome = self.look(sender, server, self.looks.status, self.looks.known)
+        assert outcome.kind is Kind.OK, outcome
+        assert self.provider.CHECK
+        assert len(server.asked) == 1 + self.prepares
+        assert f"{server.last.method} {server.last.path}" == self.looks.asks
+        assert self.looks.kept not in repr(outcome) or not self.looks.kept
+
+    def test_who_is_unknown_to_the_service_is_told_so(self, sender: Judged, server: ApiServer) -> None:
+        if self.looks is None:
+            return
+        outcome = self.look(sender, server, self.looks.refuses, self.looks.unknown)
+        assert (outcome.kind, outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT), outcome
+        assert outcome.error
+        for status in (401, 403):
+            assert self.look(sender, server, status, {}).kind is Kind.CONFIG
+
+    def test_a_look_shows_no_secret(self, sender: Judged, server: ApiServer) -> None:
+        if self.looks is None:
+            return
+        self.look(sender, server, 500, b"")
+        for asked in tuple(server.asked):
+            said = f"{asked.path} {dict(asked.headers)} {asked.body!r}"
+            for status in (200, 400, 401, 503):
+                outcome = self.look(sender, server, status, said.encode())
+                self.assert_no_secret_in(repr(outcome), json.dumps(outcome.response), outcome.error or "")
+
+    def test_whoever_does_not_answer_a_look_is_away_for_now(
+        self, sender: Judged, settings: Any, server: ApiServer
+    ) -> None:
+        if self.looks is None:
+            return
+        for status, body in ((500, {}), (503, b""), (200, b"<html>Sign in to the hotel</html>")):
+            assert self.look(sender, server, status, body).kind is Kind.TRANSIENT, status
+        server.breaks("cut")()
+        cut = sender.check(LIMIT)
+        assert (cut.kind, cut.offered, cut.error) == (Kind.TRANSIENT, False, "the connection broke")
+        server.breaks("hang")()
+        slow = prompt(lambda: sender.check(1.0), 1.0)
+        assert (slow.kind, slow.error) == (Kind.TRANSIENT, "no answer in time")
+        server.__exit__()
+        with closing(opened(self.provider, settings)) as fresh:
+            away = fresh.check(LIMIT)
+        assert (away.kind, away.offered) == (Kind.TRANSIENT, False)
 
 
 def expected(status: int) -> Kind:

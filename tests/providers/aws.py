@@ -50,7 +50,7 @@ def signed_by_botocore(asked: Asked, url: str, service: str, at: datetime, token
     same: Any = AWSRequest(
         method=asked.method,
         url=url + asked.path,
-        headers={"content-type": asked.headers["content-type"]},
+        headers={name: text for name, text in asked.headers.items() if name == "content-type"},
         data=asked.body,
     )
     with pytest.MonkeyPatch.context() as patch:

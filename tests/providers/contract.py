@@ -31,13 +31,16 @@ from uuid import UUID
 import pytest
 
 from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.notification import Attachment, Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.domain.ports import Checks, Sender
 from noti_worker.domain.rules import Rule, judge
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Limit, Traits
+from noti_worker.providers import traits
 from noti_worker.transport import Kit
+from tests.providers.spellings import Masked, sees, shown, spellings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
@@ -102,8 +105,12 @@ class Judged:
         return judge(said, self.rules, message)
 
     def check(self, limit: float) -> Outcome:
-        assert isinstance(self.sender, Checks)
-        return judge(self.sender.check(limit), self.rules, None)
+        said = self.checked(limit)
+        assert said is not None, "there is no such call"
+        return judge(said, self.rules, None)
+
+    def checked(self, limit: float) -> Said | None:
+        return self.sender.check(limit) if isinstance(self.sender, Checks) else None
 
     def close(self) -> None:
         self.sender.close()
@@ -134,6 +141,16 @@ class ProviderContract:
     @pytest.fixture
     def hanging(self) -> Situation | None:
         """A send that would last longer than its limit; None for what cannot hang."""
+        return None
+
+    @pytest.fixture
+    def outgoing(self) -> Callable[[str], str] | None:
+        """What stands at a place (`domain.traits.Carries`) of what went out last; at "", all of it."""
+        return None
+
+    @pytest.fixture
+    def refusing(self) -> Callable[[str], None] | None:
+        """What makes the other side refuse a message in these words; None where it has none of its own."""
         return None
 
     @pytest.fixture
@@ -208,6 +225,77 @@ class ProviderContract:
             outcome = self.send(sender, situation)
             kept = json.dumps(outcome.response, ensure_ascii=False, allow_nan=False)
             assert len(kept.encode()) <= 20_000, situation.name
+
+    def test_our_id_goes_out_where_the_provider_says(
+        self, sender: Judged, situations: Sequence[Situation], outgoing: Callable[[str], str] | None
+    ) -> None:
+        carries = self.traits().idempotency
+        if outgoing is None:
+            assert carries is None
+            return
+        fine = next(situation for situation in situations if situation.kind is Kind.OK)
+        self.send(sender, fine)
+        spellings = {str(fine.message.message_id), fine.message.message_id.hex}
+        found = outgoing("" if carries is None else carries.place)
+        assert any(spelling in found for spelling in spellings) is (carries is not None), found[:2000]
+
+    def test_more_than_its_limits_is_refused_before_anything_is_sent(
+        self, sender: Judged, situations: Sequence[Situation]
+    ) -> None:
+        fine = next(situation for situation in situations if situation.kind is Kind.OK)
+        for limit in self.traits().limits:
+            outcome = sender.send(self.beyond(limit, fine.message), LIMIT)
+            assert (outcome.kind, outcome.stage) == (Kind.PERMANENT, "compose"), limit
+            assert str(limit.most) in (outcome.error or ""), outcome.error
+
+    def test_a_recipient_is_seen_nowhere_however_it_is_spelled(
+        self,
+        sender: Judged,
+        situations: Sequence[Situation],
+        refusing: Callable[[str], None] | None,
+        masked: Masked,
+    ) -> None:
+        if refusing is None:
+            return
+        message = next(situation.message for situation in situations if situation.kind is Kind.OK)
+        for spelling, private in spellings(message.recipient).items():
+            refusing(f"cannot reach {spelling} today")
+            outcome = sender.send(message, LIMIT)
+            assert outcome.error
+            for where, text in shown(message, outcome, masked).items():
+                assert "cannot reach" in text, (where, text)
+                assert not sees(text, private), f"{where} shows {spelling}: {text}"
+            if message.recipient in self.secrets:
+                assert not sees(f"{outcome.error} {outcome.response}", private), spelling
+
+    def traits(self) -> Traits:
+        """What it says of itself; a class that tests one way of several says what holds for that."""
+        return traits(self.provider)
+
+    def beyond(self, limit: Limit, message: Message) -> Message:
+        """The message with one more than the limit allows."""
+        many = limit.most * (1024**2 if limit.unit == "MB" else 1) + 1
+        options = dict(message.options)
+        if limit.of.endswith("with a severity"):
+            options["severity"] = "error"
+        match limit.of.split(" ")[0]:
+            case "mail":
+                return replace(message, attachments=(Attachment("a.bin", "application/octet-stream", bytes(many)),))
+            case "recipients":
+                return replace(message, options={"cc": [f"u{number}@example.net" for number in range(limit.most)]})
+            case "recipient":
+                return replace(message, recipient="x" * many)
+            case "subject":
+                return replace(message, subject="x" * many, options=options)
+            case "html":
+                return replace(message, html="x" * many)
+            case "SMS":
+                return replace(message, text="x" * (153 * limit.most + 1))
+            case "body" | "message":
+                return replace(message, text="x" * many, options=options)
+            case of if of.startswith("options."):
+                return replace(message, options={of.removeprefix("options."): "x" * many})
+        raise NotImplementedError(f"say how a message has too much of {limit.of}")
 
     def test_a_send_obeys_its_limit(self, sender: Judged, hanging: Situation | None) -> None:
         if hanging is None:

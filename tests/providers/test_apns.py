@@ -133,6 +133,14 @@ class TestApns(ProviderContract):
         return account(server)
 
     @pytest.fixture
+    def outgoing(self, server: Http2Server) -> Callable[[str], str]:
+        return lambda place: server.last.headers[place.removeprefix("header ")]
+
+    @pytest.fixture
+    def refusing(self, server: Http2Server) -> Callable[[str], None]:
+        return lambda words: setattr(server, "way", answering(400, {"reason": words}))
+
+    @pytest.fixture
     def situations(self, server: Http2Server) -> Sequence[Situation]:
         def behave(way: Any) -> Callable[[], None]:
             return lambda: setattr(server, "way", way)

@@ -71,6 +71,10 @@ class TestApprise(ApiContract):
         return MESSAGE
 
     @pytest.fixture
+    def refusing(self) -> None:
+        """What a service says is lost in Apprise."""
+
+    @pytest.fixture
     def situations(self, server: ApiServer, message: Message) -> Sequence[Situation]:
         return [
             Situation("accepted", message, Kind.OK, server.answers(*self.accepted)),

@@ -10,7 +10,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import discord
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "3d89bb7572e0fb30d8128367b3b1b44fecd1726de135cbe28a41f8b2f777c372ba2939e72279b94526ff5d1bd4358d65cf11"
@@ -23,6 +23,14 @@ LIMITED = {"message": "You are being rate limited.", "retry_after": 64.57, "glob
 class TestDiscord(ApiContract):
     provider = discord
     secrets = (TOKEN, "223704706495545344")
+    # https://discord.com/developers/docs/resources/webhook#get-webhook-with-token
+    looks = Look(
+        f"GET {PATH}",
+        {"id": "223704706495545344", "name": "test webhook", "type": 1, "token": TOKEN},
+        {"message": "Unknown Webhook", "code": 10015},
+        refuses=404,
+        kept="test webhook",
+    )
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
         (204, b"", {}, Kind.OK, "discord.accepted"),

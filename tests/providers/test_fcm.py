@@ -21,7 +21,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import fcm
 from noti_worker.transport import Kit
 from tests.keys import pem
-from tests.providers.api import Answer, ApiContract, ApiServer, Asked
+from tests.providers.api import Answer, ApiContract, ApiServer, Asked, Look
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -130,6 +130,13 @@ class TestFcm(ApiContract):
         ({"service_account": service_account("http://127.0.0.1"), "api_url": "https://x.example"}, "service_account"),
         ({"service_account": service_account("http://127.0.0.1", project_id="")}, "project_id"),
         ({"api_url": "http://fcm.example.com"}, "api_url"),
+    )
+    # https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send
+    looks = Look(
+        "POST /v1/projects/shop-4711/messages:send",
+        {"name": "projects/shop-4711/messages/fake_message_id"},
+        error("UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        kept="fake_message_id",
     )
     accepted = (200, TAKEN)
     golden = (

@@ -11,7 +11,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import gotify
-from tests.providers.api import Answer, ApiContract, ApiServer
+from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "AWWfWyqd8xR0p1g"
@@ -37,6 +37,13 @@ def push(**options: Any) -> Message:
 class TestGotify(ApiContract):
     provider = gotify
     secrets = (TOKEN,)
+    # https://gotify.net/api-docs#/version/getVersion
+    looks = Look(
+        "GET /version",
+        {"version": "2.0.2", "commit": "1d73cd5", "buildDate": "2018-02-27T19:36:10Z"},
+        b"<html>401 Authorization Required</html>",
+        kept="1d73cd5",
+    )
     accepted = (200, TAKEN)
     golden = (
         (

@@ -108,6 +108,10 @@ class TestClickSend(ApiContract):
         ({"headers": {"Host": "example.com"}}, "Host"),
         ({"headers": {"A b": "x"}}, "headers"),
         ({"ca_file": "/no/such/file"}, "ca_file"),
+        ({"check": "https://elsewhere.example/balance"}, "check"),
+        ({"check": "{{ keys.key }}"}, "check"),
+        ({"url": "https://a.example/x", "check": "https://a.example.evil.example/"}, "check"),
+        ({"url": "https://a.example/x", "check": "https://a.example/{{ recipient }}"}, "check"),
     )
 
     @pytest.fixture

@@ -16,8 +16,7 @@ from noti_worker.domain.rules import judge
 from noti_worker.domain.said import Said
 from noti_worker.providers import smtp, webhook
 from noti_worker.providers._api import read_json
-from noti_worker.transport import Kit, Reply, Request
-from noti_worker.transport.http import Steps
+from noti_worker.transport import Kit, Reply, Request, Steps
 from noti_worker.transport.lookup import IDLE_AT_MOST, Addresses, Resolver
 from tests.providers.contract import BUSY, LIMIT, NOW, a_message, opened
 from tests.providers.misbehaving_http import MisbehavingServer, misbehaving

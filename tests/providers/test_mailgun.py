@@ -18,7 +18,7 @@ from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import mailgun
 from noti_worker.providers._mail import compose
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
@@ -61,6 +61,10 @@ class TestMailgun(ApiContract):
         ({"domain": "https://mg.example.com"}, "domain"),
         ({"api_url": "api.mailgun.net"}, "api_url"),
     )
+    # A send to nobody: what https://github.com/mailgun/mailgun.js/issues/92 got. The refusal: …/api-reference/responses
+    looks = Look(
+        "POST /v3/mg.example.com/messages.mime", {"message": "to parameter is missing"}, b"Forbidden", status=400
+    )
     accepted = (200, QUEUED)
     by_status: ClassVar = {420: Kind.THROTTLED}
     golden = (
@@ -96,6 +100,14 @@ class TestMailgun(ApiContract):
             ("Example <no-reply@example.com>", "billing@example.com"),
             api_url=server.url,
         )
+
+    @pytest.fixture
+    def outgoing(self, server: ApiServer) -> Callable[[str], str]:
+        def field(place: str) -> str:
+            fields = dict(fields_of(server.last.body, server.last.headers["content-type"]))
+            return fields[place.removeprefix("form ")].decode()
+
+        return field
 
     @pytest.fixture
     def message(self) -> Message:

@@ -12,7 +12,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import ntfy
-from tests.providers.api import Answer, ApiContract, ApiServer
+from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2"
@@ -61,6 +61,13 @@ class TestNtfy(ApiContract):
         ({"token": Secret("tk_line\n")}, "token"),
         ({"api_url": "http://ntfy.example.com"}, "api_url"),
         ({"api_url": "ntfy.sh"}, "api_url"),
+    )
+    # Its source, server/server_account.go and server/errors.go
+    looks = Look(
+        "GET /v1/account",
+        {"username": "phil", "role": "user", "sync_topic": "st_a-canary", "stats": {"messages": 7}},
+        failure(40101, "unauthorized"),
+        kept="a-canary",
     )
     accepted = (200, TAKEN)
     golden = (

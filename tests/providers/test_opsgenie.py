@@ -10,7 +10,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import opsgenie
-from tests.providers.api import Answer, ApiContract, ApiServer
+from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 KEY = "eb243592-faa2-4ba2-a551-1afdf565c889"
@@ -26,6 +26,13 @@ def failure(message: str, **more: Any) -> dict[str, Any]:
 class TestOpsgenie(ApiContract):
     provider = opsgenie
     secrets = (KEY,)
+    # https://docs.opsgenie.com/docs/alert-api-continued#count-alerts and /response
+    looks = Look(
+        "GET /v2/alerts/count",
+        {"data": {"count": 7}, "took": 0.051, "requestId": "9ae63dd7-ed00-4c81-86f0-c4ffd33142c9"},
+        failure("Could not authenticate"),
+        kept="9ae63dd7",
+    )
     accepted = (202, ACCEPTED)
     golden = (
         (400, failure("Request body is not a valid JSON"), {}, Kind.PERMANENT, "api.refused"),

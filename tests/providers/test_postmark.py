@@ -14,7 +14,7 @@ from noti_worker.domain.outcome import Kind
 from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import postmark
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged, opened
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
@@ -47,6 +47,13 @@ class TestPostmark(ApiContract):
         ({"message_stream": ""}, "message_stream"),
         ({"message_stream": "My Stream"}, "message_stream"),
         ({"api_url": "http://api.postmarkapp.com"}, "api_url"),
+    )
+    # https://postmarkapp.com/developer/api/server-api#server
+    looks = Look(
+        "GET /server",
+        {"ID": 1, "Name": "Staging Testing", "ApiTokens": ["another-token-of-the-server"], "Color": "red"},
+        refusal(10, "Request does not contain a valid Server token."),
+        kept="another-token",
     )
     accepted = (200, TAKEN)
     golden = (

@@ -11,7 +11,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import pushover
-from tests.providers.api import Answer, ApiContract, ApiServer
+from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "azGDORePK8gMaC0QOYAMyEEuzJnyUi"
@@ -32,6 +32,14 @@ def push(**options: Any) -> Message:
 class TestPushover(ApiContract):
     provider = pushover
     secrets = (TOKEN, USER)
+    # https://pushover.net/api#limits
+    looks = Look(
+        f"GET /1/apps/limits.json?token={TOKEN}",
+        {"limit": 10000, "remaining": 7496, "reset": 1393653600, "status": 1, "request": REQUEST_ID},
+        failure("application token is invalid", token="invalid"),
+        refuses=400,
+        kept="7496",
+    )
     accepted = (200, TAKEN)
     golden = (
         (400, failure("user identifier is invalid", user="invalid"), {}, Kind.DEAD, "pushover.no_such_user"),
@@ -58,6 +66,9 @@ class TestPushover(ApiContract):
         ({"api_url": "http://api.pushover.net"}, "api_url"),
         ({"api_url": "api.pushover.net"}, "api_url"),
     )
+
+    def another(self, message: Message, server: ApiServer) -> str:
+        return "uSTAGING4DXghDmr9QzzfQu27cmVRs"
 
     @pytest.fixture
     def settings(self, server: ApiServer) -> pushover.Settings:

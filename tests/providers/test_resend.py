@@ -17,7 +17,7 @@ from noti_worker.domain.outcome import Kind
 from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import resend
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
@@ -39,6 +39,14 @@ class TestResend(ApiContract):
         ({"from_": ()}, "from"),
         ({"from_": ("a@localhost",)}, "from"),
         ({"api_url": "http://api.resend.com"}, "api_url"),
+    )
+    # https://resend.com/docs/api-reference/domains/list-domains and /errors
+    looks = Look(
+        "GET /domains",
+        {"data": [{"id": "d91cd9bd-1176-453e-8fc1-35364d380206", "name": "example.com", "status": "not_started"}]},
+        {"statusCode": 403, "name": "invalid_api_key", "message": "API key is invalid"},
+        refuses=403,
+        kept="example.com",
     )
     accepted = (200, TAKEN)
     golden = (

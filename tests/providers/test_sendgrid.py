@@ -18,7 +18,7 @@ from noti_worker.domain.outcome import Kind
 from noti_worker.domain.receipts import Posted, ReceiptKind
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import sendgrid
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged, opened
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
@@ -40,6 +40,13 @@ class TestSendGrid(ApiContract):
         ({"from_": ()}, "from"),
         ({"from_": ("nobody",)}, "from"),
         ({"api_url": "http://api.sendgrid.com"}, "api_url"),
+    )
+    # https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions
+    looks = Look(
+        "GET /v3/scopes",
+        {"scopes": ["mail.send", "sender_verification_eligible", "2fa_required"]},
+        errors("The provided authorization grant is invalid, expired, or revoked"),
+        kept="2fa_required",
     )
     accepted = (202, b"")
     by_status = dict.fromkeys((406, 415, 451), Kind.CONFIG)

@@ -20,7 +20,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import ses
 from noti_worker.transport import Kit
 from tests.certificates import Authority
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.aws import (
     ACCESS_KEY_ID,
     REGION,
@@ -94,6 +94,14 @@ class TestSes(ApiContract):
         ({"configuration_set": "no name"}, "configuration_set"),
         ({"tenant_name": ""}, "tenant_name"),
         ({"api_url": "http://email.example.com"}, "api_url"),
+    )
+    # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html
+    looks = Look(
+        "GET /v2/email/account",
+        {"SendingEnabled": True, "ProductionAccessEnabled": True, "Details": {"ContactLanguage": "a-canary"}},
+        {"__type": "UnrecognizedClientException", "message": "The security token included in the request is invalid."},
+        refuses=403,
+        kept="a-canary",
     )
     accepted = (200, ACCEPTED)
     golden = (

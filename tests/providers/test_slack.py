@@ -9,8 +9,9 @@ import pytest
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Traits
 from noti_worker.providers import slack
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy"
@@ -28,6 +29,14 @@ MESSAGE = a_message(Channel.CHAT, "C123456")
 class TestSlackBot(ApiContract):
     provider = slack
     secrets = (TOKEN, TOKEN.removeprefix("xoxb-"))
+    # https://docs.slack.dev/reference/methods/auth.test
+    looks = Look(
+        "POST /api/auth.test",
+        {"ok": True, "url": "https://subarachnoid.slack.com/", "team": "Subarachnoid Workspace", "user": "grace"},
+        {"ok": False, "error": "invalid_auth"},
+        refuses=200,
+        kept="grace",
+    )
     accepted = (200, ACCEPTED)
     golden = (
         (200, {"ok": False, "error": "invalid_auth"}, {}, Kind.CONFIG, "slack.login"),
@@ -123,6 +132,9 @@ class TestSlackWebhook(ApiContract):
         ({"webhook_url": Secret("https://hooks.slack.com/triggers/T1/2/3")}, "webhook_url"),
         ({"token": Secret(TOKEN)}, "token"),
     )
+
+    def traits(self) -> Traits:
+        return replace(super().traits(), idempotency=None)
 
     @pytest.fixture
     def settings(self, server: ApiServer) -> slack.Settings:

@@ -1,6 +1,6 @@
 """E-mail over real SMTP: what arrives at the other end, with TLS and login."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -80,6 +80,14 @@ class TestSmtp(ProviderContract):
     @pytest.fixture
     def settings(self, starttls: Inbox, authority: Authority) -> smtp.Settings:
         return account(starttls, authority, dot_timeout=timedelta(seconds=0.5))
+
+    @pytest.fixture
+    def outgoing(self, starttls: Inbox) -> Callable[[str], str]:
+        return lambda place: str(parsed(starttls.mails[-1])[place.removeprefix("mail ")])
+
+    @pytest.fixture
+    def refusing(self, starttls: Inbox) -> Callable[[str], None]:
+        return lambda words: starttls.behaviour.answers.update({"RCPT": f"550 5.1.1 {words}"})
 
     @pytest.fixture
     def situations(self, starttls: Inbox) -> Sequence[Situation]:

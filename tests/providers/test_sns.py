@@ -14,10 +14,12 @@ from noti_worker.domain.options import read_options
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Traits
 from noti_worker.providers import sns
+from noti_worker.providers._sms import SEGMENTS
 from noti_worker.transport import Kit
 from tests.certificates import Authority
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.aws import (
     ACCESS_KEY_ID,
     REGION,
@@ -77,6 +79,15 @@ class TestSns(ApiContract):
         ({"max_price_usd": "0.00"}, "max_price_usd"),
         ({"api_url": "ftp://sns.example.com"}, "api_url"),
     )
+    # https://docs.aws.amazon.com/sns/latest/api/API_GetSMSAttributes.html
+    looks = Look(
+        "POST /",
+        b"<GetSMSAttributesResponse><GetSMSAttributesResult><attributes><entry><key>MonthlySpendLimit</key>"
+        b"<value>1</value></entry></attributes></GetSMSAttributesResult></GetSMSAttributesResponse>",
+        refusal("InvalidClientTokenId", "The security token included in the request is invalid."),
+        refuses=403,
+        kept="MonthlySpendLimit",
+    )
     accepted = (200, ACCEPTED)
     golden = (
         (
@@ -135,6 +146,10 @@ class TestSns(ApiContract):
         (403, refusal("ExpiredToken", "The security token is expired"), {}, Kind.CONFIG, "sns.expired"),
         (400, refusal("RequestExpired", "The request is too old"), {}, Kind.CONFIG, "sns.expired"),
     )
+
+    def traits(self) -> Traits:
+        """So many characters are too many parts before; below, an account allows more of them."""
+        return replace(super().traits(), limits=(SEGMENTS,))
 
     @pytest.fixture
     def settings(self, server: ApiServer) -> sns.Settings:

@@ -10,7 +10,7 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import telegram
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
 
 TOKEN = "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
@@ -27,6 +27,13 @@ def no(code: int, description: str, **parameters: int) -> tuple[int, Any]:
 class TestTelegram(ApiContract):
     provider = telegram
     secrets = (TOKEN, "ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
+    # https://core.telegram.org/bots/api#getme
+    looks = Look(
+        f"GET /bot{TOKEN}/getMe",
+        {"ok": True, "result": {"id": 123456789, "is_bot": True, "first_name": "Shop", "username": "a_canary_bot"}},
+        {"ok": False, "error_code": 401, "description": "Unauthorized"},
+        kept="a_canary_bot",
+    )
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
         (*no(403, "Forbidden: bot was blocked by the user"), {}, Kind.OPTOUT, "telegram.blocked"),
@@ -65,6 +72,9 @@ class TestTelegram(ApiContract):
         ({"token": Secret(TOKEN + "\n")}, "token"),
         ({"api_url": "http://api.telegram.org"}, "api_url"),
     )
+
+    def another(self, message: Message, server: ApiServer) -> str:
+        return "@staging_room"
 
     @pytest.fixture
     def settings(self, server: ApiServer) -> telegram.Settings:

@@ -18,9 +18,10 @@ from noti_worker.domain.receipts import Posted, ReceiptKind, Taken
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Limit
 from noti_worker.providers import twilio
 from noti_worker.transport import Kit
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, a_message, opened
 from tests.providers.receipts import ECHO, URL, ReceiptContract, a_kit, of, wrote
 
@@ -114,6 +115,13 @@ class TestTwilio(ApiContract):
         ({"status_callback": "https://user:pass@example.com/hook"}, "status_callback"),
         ({"api_url": "http://api.twilio.example"}, "api_url"),
     )
+    # https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource, …/docs/api/errors/20003
+    looks = Look(
+        f"GET /2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json?PageSize=1",
+        {"incoming_phone_numbers": [{"phone_number": "+14155552344", "friendly_name": "(415) 555-2344"}]},
+        {"code": 20003, "message": "Authenticate", "more_info": "https://www.twilio.com/docs/errors/20003"},
+        kept="415",
+    )
     accepted = (201, ACCEPTED)
     golden = (
         (
@@ -147,6 +155,12 @@ class TestTwilio(ApiContract):
     @pytest.fixture
     def settings(self, server: ApiServer) -> twilio.Settings:
         return settings_at(server)
+
+    def beyond(self, limit: Limit, message: Message) -> Message:
+        if limit.of == "call":
+            return to(Channel.VOICE, "x" * limit.most)
+        # As an SMS it would be too many parts before.
+        return replace(super().beyond(limit, message), channel=Channel.WHATSAPP if limit.of == "body" else Channel.SMS)
 
     @pytest.fixture
     def message(self) -> Message:

@@ -20,7 +20,7 @@ from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import vonage
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, a_message, opened
 from tests.providers.receipts import MESSAGE_ID, URL, ReceiptContract, a_kit, of, wrote
 
@@ -75,6 +75,13 @@ class TestVonage(ApiContract):
         ({"from_": ()}, "from"),
         ({"from_": ("A name too long",)}, "from"),
         ({"api_url": "http://rest.nexmo.example"}, "api_url"),
+    )
+    # https://developer.vonage.com/en/api/account#getAccountBalance
+    looks = Look(
+        "GET /account/get-balance",
+        {"value": 10.28, "autoReload": False},
+        {"error-code": "401", "error-code-label": "authentication failed"},
+        kept="10.28",
     )
     accepted = (200, ACCEPTED)
     golden = (

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -87,6 +87,10 @@ class TestWebhookContract(ProviderContract):
     @pytest.fixture
     def settings(self) -> webhook.Settings:
         return replace(SOUND, previous_secret=Secret(OLD_KEY))
+
+    @pytest.fixture
+    def outgoing(self, server: MisbehavingServer) -> Callable[[str], str]:
+        return lambda place: server.received[-1].headers[place.removeprefix("header ")]
 
     @pytest.fixture
     def situations(self, server: MisbehavingServer) -> Sequence[Situation]:

@@ -178,6 +178,9 @@ class TestWebPush(ApiContract):
         501: Kind.TRANSIENT,
     }
 
+    def another(self, message: Message, server: ApiServer) -> str:
+        return subscription(f"{server.url}/wpush/v2/staging-token-17")
+
     @pytest.fixture
     def settings(self) -> webpush.Settings:
         return settings_here()

@@ -15,8 +15,9 @@ from noti_worker.domain.receipts import Posted, ReceiptKind, Taken
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Limit
 from noti_worker.providers import whatsapp_cloud
-from tests.providers.api import ApiContract, ApiServer
+from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
 from tests.providers.receipts import MESSAGE_ID, ReceiptContract, of, wrote
 
@@ -45,6 +46,13 @@ def to(text: str | None = "It is on its way.", **options: Any) -> Message:
 class TestWhatsAppCloud(ApiContract):
     provider = whatsapp_cloud
     secrets = (TOKEN,)
+    # https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account-to-number-current-status
+    looks = Look(
+        f"GET /v25.0/{NUMBER_ID}?fields=id",
+        {"id": NUMBER_ID, "display_phone_number": "15550783881"},
+        {"error": {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}},
+        kept="15550783881",
+    )
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
         (
@@ -115,6 +123,11 @@ class TestWhatsAppCloud(ApiContract):
     @pytest.fixture
     def settings(self, server: ApiServer) -> whatsapp_cloud.Settings:
         return settings_at(server)
+
+    def beyond(self, limit: Limit, message: Message) -> Message:
+        if limit.of == "caption":
+            return to("x" * (limit.most + 1), media_url=IMAGE, media_type="image")
+        return super().beyond(limit, message)
 
     @pytest.fixture
     def message(self) -> Message:

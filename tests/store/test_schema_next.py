@@ -445,6 +445,25 @@ def test_addresses_are_masked(connection: Connection, words: str | None, masked:
     assert found.fetchone() == (masked, words is None)
 
 
+@pytest.mark.parametrize(
+    ("recipient", "words", "masked"),
+    [
+        ("+491511234567", "to 491511234567, 00491511234567 and +49 151 1234567", "to …, … and …"),
+        ("+491511234567", "message 4915112345670 is another", "message 4915112345670 is another"),
+        ("-1001234567890", "chat 1001234567890 not found", "chat … not found"),
+        ("@shop_news", "no @shop_news, no shop_news", "no …, no …"),
+        ("#orders", "the channel orders is archived, reorders not", "the channel … is archived, reorders not"),
+        ("ada@example.com", "ada%40example.com is unknown", "… is unknown"),
+        ("2026", "2026 is closed since 2026-11-30", "… is closed since 2026-11-30"),
+        ("[erased]", "to 491511234567", "to 491511234567"),
+    ],
+)
+def test_a_recipient_is_masked_in_every_spelling(
+    connection: Connection, recipient: str, words: str, masked: str
+) -> None:
+    assert connection.execute("SELECT noti.masked(%s, %s)", [words, recipient]).fetchone() == (masked,)
+
+
 def test_the_functions_do_not_hang_on_how_an_application_reads_strings(connection: Connection) -> None:
     connection.execute("SET standard_conforming_strings = off")
     words = connection.execute(

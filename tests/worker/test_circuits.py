@@ -49,6 +49,13 @@ def test_a_refusal_closes_the_account_here_at_once_and_everywhere_with_the_next_
     assert trial.witness.of(CircuitOpened) == [CircuitOpened("relay", "the server refused the login", 60.0)]
 
 
+def test_why_an_account_is_in_trouble_names_nobody() -> None:
+    trial = Trial()
+    trial.hear(Outcome(Kind.CONFIG, Scope.ACCOUNT, error=f"you may not write to {claimed().recipient}"))
+    trial.rounds.poll()
+    assert trial.witness.of(CircuitOpened) == [CircuitOpened("relay", "you may not write to …", 60.0)]
+
+
 def test_failures_close_it_by_their_share() -> None:
     trial = Trial()
     trial.hear(FAILED, LEAST - 1)
