@@ -21,8 +21,34 @@ from noti_worker.providers import apns
 from noti_worker.transport import Kit
 from tests.certificates import Authority
 from tests.keys import pem
-from tests.providers.contract import LIMIT, NOW, Judged, ProviderContract, Situation, a_message, opened
-from tests.providers.http2_server import Http2Server, answering, cutting, echoing, hanging, leaving, refusing
+from tests.providers.contract import (
+    ANSWERED,
+    LIMIT,
+    NOT_SENT,
+    NOW,
+    UNKNOWN,
+    Cut,
+    Judged,
+    ProviderContract,
+    Situation,
+    a_message,
+    nobody_listens,
+    opened,
+    without_names,
+)
+from tests.providers.http2_server import (
+    Http2Server,
+    Way,
+    answering,
+    babbling,
+    closing,
+    cutting,
+    echoing,
+    hanging,
+    leaving,
+    refusing,
+    resetting,
+)
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PEM = pem(KEY)
@@ -58,6 +84,13 @@ ANSWERS = (
     (429, "SomethingNew", Kind.THROTTLED, "api.too_fast", Scope.ACCOUNT),
     (502, "SomethingNew", Kind.TRANSIENT, "api.trouble", Scope.PROVIDER),
 )
+
+
+STATUSES = {
+    401: Kind.CONFIG, 402: Kind.CONFIG, 403: Kind.CONFIG, 404: Kind.CONFIG, 405: Kind.CONFIG, 501: Kind.CONFIG,
+    408: Kind.TRANSIENT, 425: Kind.TRANSIENT, 429: Kind.THROTTLED, 410: Kind.DEAD,
+}  # fmt: skip
+"""What a status means without a reason, where it is neither permanent (4xx) nor transient (5xx)."""
 
 
 @pytest.fixture
@@ -107,12 +140,18 @@ def push(**options: Any) -> Message:
     return a_message(Channel.PUSH, DEVICE, options=options)
 
 
+def behave(server: Http2Server, way: Way) -> Callable[[], None]:
+    return lambda: setattr(server, "way", way)
+
+
 def login(server: Http2Server) -> str:
     return server.last.headers["authorization"]
 
 
 class TestApns(ProviderContract):
     provider = apns
+    tried_against = "a server of ours that speaks HTTP/2 over TLS"
+    described_by = "Apple's page Sending notification requests to APNs"
     secrets = (PEM, PEM.splitlines()[1], DEVICE, "eyJhbGciOiJFUzI1NiIs")
     refused = (
         ({"key": Secret("no key")}, "key"),
@@ -133,26 +172,56 @@ class TestApns(ProviderContract):
 
     @pytest.fixture
     def situations(self, server: Http2Server) -> Sequence[Situation]:
-        def behave(way: Any) -> Callable[[], None]:
-            return lambda: setattr(server, "way", way)
-
         refused = [
-            Situation(reason, push(), kind, behave(answering(status, {"reason": reason})))
-            for status, reason, kind, _, _ in ANSWERS
+            Situation(reason, push(), kind, behave(server, answering(status, {"reason": reason})), rule)
+            for status, reason, kind, rule, _ in ANSWERS
         ]
         return [
-            Situation("accepted", push(), Kind.OK, behave(answering(200))),
-            Situation("an answer that repeats all", push(), Kind.PERMANENT, behave(echoing)),
-            Situation("not taken", push(), Kind.TRANSIENT, behave(refusing)),
-            Situation("goodbye", push(), Kind.TRANSIENT, behave(leaving)),
-            Situation("cut", push(), Kind.DEAD, behave(cutting)),
+            Situation("accepted", push(), Kind.OK, behave(server, answering(200))),
+            Situation("an answer that repeats all", push(), Kind.PERMANENT, behave(server, echoing)),
+            Situation("not taken", push(), Kind.TRANSIENT, behave(server, refusing)),
+            Situation("goodbye", push(), Kind.TRANSIENT, behave(server, leaving)),
+            Situation("cut", push(), Kind.DEAD, behave(server, cutting)),
             Situation("too large", push(data={"a": "b" * 4096}), Kind.PERMANENT),
             *refused,
         ]
 
     @pytest.fixture
+    def of_status(self, server: Http2Server) -> Callable[[int], Situation]:
+        def alone(status: int) -> Situation:
+            kind = STATUSES.get(status, Kind.PERMANENT if status < 500 else Kind.TRANSIENT)
+            return Situation(str(status), push(), kind, behave(server, answering(status, {})))
+
+        return alone
+
+    @pytest.fixture
+    def heard(self, server: Http2Server) -> Callable[[], int]:
+        return lambda: server.taken
+
+    @pytest.fixture
     def hanging(self, server: Http2Server) -> Situation:
-        return Situation("hangs", push(), Kind.UNCERTAIN, lambda: setattr(server, "way", hanging))
+        return Situation("hangs", push(), Kind.UNCERTAIN, behave(server, hanging))
+
+    @pytest.fixture
+    def cuts(self, server: Http2Server, settings: apns.Settings) -> Iterator[Sequence[Cut]]:
+        def at(stage: str, ends: Sequence[tuple[Kind, bool]], way: Way) -> Cut:
+            return Cut(stage, push(), ends, behave(server, way))
+
+        def elsewhere(stage: str, kit: Kit | None = None, **changes: Any) -> Cut:
+            return Cut(stage, push(), [NOT_SENT], settings=replace(settings, **changes), kit=kit)
+
+        with nobody_listens() as port:
+            yield [
+                elsewhere("its name is not found", without_names(), api_url="https://service.test"),
+                elsewhere("nobody listens", api_url=f"https://127.0.0.1:{port}"),
+                elsewhere("its certificate is not trusted", ca_file=None),
+                at("goodbye before the request was looked at", [ANSWERED, NOT_SENT], leaving),
+                at("the request is not taken", [ANSWERED, NOT_SENT], refusing),
+                at("closed after the request", [UNKNOWN], closing),
+                at("the request is broken off", [UNKNOWN], resetting),
+                at("an answer that is no HTTP/2", [UNKNOWN], babbling),
+                at("closed in the body of a no", [(Kind.DEAD, True)], cutting),
+            ]
 
 
 @pytest.mark.parametrize(("status", "reason", "kind", "rule", "scope"), ANSWERS, ids=str)

@@ -110,7 +110,6 @@ def sent(server: Service) -> Any:
 class TestFcm(ApiContract):
     provider = fcm
     secrets = (PEM, PEM.splitlines()[3], ACCESS, DEVICE)
-    prepares = 1
     refused = (
         ({"service_account": Secret("no json")}, "service_account"),
         ({"service_account": Secret("[]")}, "service_account"),
