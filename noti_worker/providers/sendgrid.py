@@ -77,12 +77,16 @@ class _SendGrid:
             raise BadNotification("subject is empty, and SendGrid sends no mail without one: give the row a subject")
         everyone = {"to": [_person(parts.to)], "cc": _people(parts.cc), "bcc": _people(parts.bcc)}
         document: dict[str, Any] = {
-            "personalizations": [{role: people for role, people in everyone.items() if people}],
+            "personalizations": [
+                {
+                    **{role: people for role, people in everyone.items() if people},
+                    "custom_args": {"message_id": str(message.message_id)},  # beside the mail they would be a text
+                }
+            ],
             "from": _person(parts.sender),
             "subject": parts.subject,
             "content": _content(parts),
             "headers": {"Message-ID": parts.mail_id} | parts.headers,
-            "custom_args": {"message_id": str(message.message_id)},
         }
         if parts.reply_to is not None:
             document["reply_to"] = _person(parts.reply_to)

@@ -157,7 +157,7 @@ def _template(options: Mapping[str, Any]) -> dict[str, Any]:
         raise BadNotification("options.template_language is missing: name the template's language, such as de")
     if not _LANGUAGE.fullmatch(language):
         raise BadNotification("options.template_language is no language: write it like de or en_US")
-    template = {"name": name, "language": {"code": language}}
+    template = {"name": name, "language": {"policy": "deterministic", "code": language}}
     parameters = _parameters(options.get("template_parameters", {}))
     return template | ({"components": [{"type": "body", "parameters": parameters}]} if parameters else {})
 

@@ -32,6 +32,7 @@ from tests.providers.contract import (
     nobody_listens,
     without_names,
 )
+from tests.providers.description import Describes, Description
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,16 @@ class Answer:
 
 
 class ApiServer:
-    """Listens on a free port of this machine while it is entered; answers `always`, or by `by_path`."""
+    """Listens on a free port of this machine while it is entered; answers `always`, or by `by_path`.
 
-    def __init__(self) -> None:
+    Every request is held against what `described` says of it; when it is left, one that did not conform is an
+    AssertionError.
+    """
+
+    def __init__(self, described: Describes | None = None) -> None:
         self.asked: list[Asked] = []
+        self._described = described
+        self._faults: dict[str, None] = {}
         self.always = Answer()
         self.by_path: dict[str, Answer] = {}
         """What is answered instead where the path begins so."""
@@ -132,11 +139,14 @@ class ApiServer:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object = None, *_: object) -> None:
         self._over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+        if self._faults and failed is None:
+            told = "\n".join(self._faults)
+            raise AssertionError(f"requests that are not as {getattr(self._described, 'source', '')} has them:\n{told}")
 
     def answers(self, status: int, body: Any = b"", /, **headers: str) -> Callable[[], None]:
         """What makes the server answer so from then on; an underscore in a header's name stands for a dash."""
@@ -160,8 +170,10 @@ class ApiServer:
         return self.asked[-1]
 
     def _heard(self, asked: Asked) -> Answer:
+        faults = self._described.faults(asked) if self._described is not None else ()
         with self._lock:
             self.asked.append(asked)
+            self._faults |= dict.fromkeys(faults)
         return next((answer for start, answer in self.by_path.items() if asked.path.startswith(start)), self.always)
 
 
@@ -174,11 +186,18 @@ class ApiContract(ProviderContract):
     """Real answers: status, document, headers, the kind, and the name of the rule that they must hit."""
     by_status: ClassVar[Mapping[int, Kind]] = {}
     """What a status means without any words, where it is not as `expected` has it."""
-    tried_against: ClassVar[str] = "an HTTP server of ours that speaks its API"
+    described: ClassVar[Describes | None]
+    """What requests may look like; None where the operator says it."""
+    tried_against: ClassVar[str] = "an HTTP server of ours"
+
+    def __init_subclass__(cls) -> None:
+        described: Describes | None = getattr(cls, "described", None)
+        if described is not None:
+            cls.described_by = described.source
 
     @pytest.fixture
     def server(self) -> Iterator[ApiServer]:
-        with ApiServer() as server:
+        with ApiServer(self.described) as server:
             yield server
 
     @pytest.fixture
@@ -239,6 +258,14 @@ class ApiContract(ProviderContract):
                 at("closed in the body of a yes", [TAKEN, UNKNOWN], "body", *taken),
                 at("closed in the body of a no", [ANSWERED], "body", 503, {"error": "busy"}),
             ]
+
+    def test_what_it_takes_for_a_success_is_described(
+        self, sender: Judged, server: ApiServer, message: Message
+    ) -> None:
+        server.answers(*self.accepted)()
+        assert sender.send(message, LIMIT).kind is Kind.OK
+        if isinstance(self.described, Description):
+            assert not list(self.described.unexpected(server.last, *self.accepted))
 
     def test_an_answer_that_repeats_the_request_shows_no_secret(
         self, sender: Judged, server: ApiServer, message: Message

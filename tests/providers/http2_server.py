@@ -31,6 +31,10 @@ class Asked:
     headers: dict[str, str]
     body: bytes = field(repr=False)
 
+    @property
+    def method(self) -> str:
+        return self.headers[":method"]
+
     def json(self) -> Any:
         return json.loads(self.body)
 

@@ -36,6 +36,7 @@ from tests.providers.contract import (
     opened,
     without_names,
 )
+from tests.providers.description import description
 from tests.providers.http2_server import (
     Http2Server,
     Way,
@@ -52,6 +53,7 @@ from tests.providers.http2_server import (
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PEM = pem(KEY)
+DESCRIBED = description("apns")
 DEVICE = "740f4707bebcf74f9b7c25d48e3358945f6aa01da5ddb387462c7eaf61bb78ad"
 OWN_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
 
@@ -97,6 +99,8 @@ STATUSES = {
 def server(authority: Authority) -> Iterator[Http2Server]:
     with Http2Server(authority) as server:
         yield server
+    faults = [fault for asked in server.asked for fault in DESCRIBED.faults(asked)]
+    assert not faults, faults
 
 
 def account(server: Http2Server, **changes: Any) -> apns.Settings:
@@ -151,7 +155,7 @@ def login(server: Http2Server) -> str:
 class TestApns(ProviderContract):
     provider = apns
     tried_against = "a server of ours that speaks HTTP/2 over TLS"
-    described_by = "Apple's page Sending notification requests to APNs"
+    described_by = DESCRIBED.source
     secrets = (PEM, PEM.splitlines()[1], DEVICE, "eyJhbGciOiJFUzI1NiIs")
     refused = (
         ({"key": Secret("no key")}, "key"),

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import discord
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "3d89bb7572e0fb30d8128367b3b1b44fecd1726de135cbe28a41f8b2f777c372ba2939e72279b94526ff5d1bd4358d65cf11"
 PATH = f"/api/webhooks/223704706495545344/{TOKEN}"
@@ -22,6 +23,7 @@ LIMITED = {"message": "You are being rate limited.", "retry_after": 64.57, "glob
 
 class TestDiscord(ApiContract):
     provider = discord
+    described = description("discord")
     secrets = (TOKEN, "223704706495545344")
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
@@ -94,7 +96,7 @@ class TestDiscord(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("discord")) as server:
         server.answers(200, ACCEPTED)()
         yield server
 

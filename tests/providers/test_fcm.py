@@ -23,6 +23,7 @@ from noti_worker.transport import Kit
 from tests.keys import pem
 from tests.providers.api import Answer, ApiContract, ApiServer
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = pem(KEY)
@@ -109,6 +110,7 @@ def sent(server: Service) -> Any:
 
 class TestFcm(ApiContract):
     provider = fcm
+    described = description("fcm")
     secrets = (PEM, PEM.splitlines()[3], ACCESS, DEVICE)
     refused = (
         ({"service_account": Secret("no json")}, "service_account"),

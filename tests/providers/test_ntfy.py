@@ -14,6 +14,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import ntfy
 from tests.providers.api import Answer, ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2"
 TOPIC = "alerts-Xk3vQ9z"
@@ -37,7 +38,7 @@ def push(**options: Any) -> Message:
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("ntfy")) as server:
         server.always = Answer(200, TAKEN)
         yield server
 
@@ -51,6 +52,7 @@ def sender(server: ApiServer) -> Iterator[Judged]:
 
 class TestNtfy(ApiContract):
     provider = ntfy
+    described = description("ntfy")
     secrets = (TOKEN, TOPIC)
     refused = (
         ({"username": "me"}, "username"),

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import opsgenie
 from tests.providers.api import Answer, ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY = "eb243592-faa2-4ba2-a551-1afdf565c889"
 REQUEST_ID = "43a29c5c-3dbf-4fa4-9c26-f4f71023e120"
@@ -25,6 +26,7 @@ def failure(message: str, **more: Any) -> dict[str, Any]:
 
 class TestOpsgenie(ApiContract):
     provider = opsgenie
+    described = description("opsgenie")
     secrets = (KEY,)
     accepted = (202, ACCEPTED)
     golden = (
@@ -66,7 +68,7 @@ class TestOpsgenie(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("opsgenie")) as server:
         server.always = Answer(202, ACCEPTED)
         yield server
 

@@ -13,6 +13,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import postmark
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, opened
+from tests.providers.description import description
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 
 TOKEN = "7c1f0a52-9d3e-4b66-8a1b-0e5f2d3c4b5a"
@@ -36,6 +37,7 @@ def refusal(code: int, message: str) -> dict[str, Any]:
 
 class TestPostmark(ApiContract):
     provider = postmark
+    described = description("postmark")
     secrets = (TOKEN,)
     refused = (
         ({"server_token": Secret("")}, "server_token"),

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import resend
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged
+from tests.providers.description import description
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 
 KEY = "re_8fK2pQ9s_NotARealKeyOfAnybody17"
@@ -25,6 +26,7 @@ def refusal(status: int, name: str, message: str) -> tuple[int, dict[str, Any], 
 
 class TestResend(ApiContract):
     provider = resend
+    described = description("resend")
     secrets = (KEY,)
     refused = (
         ({"api_key": Secret("")}, "api_key"),

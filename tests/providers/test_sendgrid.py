@@ -13,10 +13,12 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import sendgrid
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, NOW, Judged, opened
+from tests.providers.description import description
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 
 KEY = "SG.kV7bq2mXQ1yT0sZ9.notARealKeyOfAnybody"
 MESSAGE_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
+NAMED = {"custom_args": {"message_id": MESSAGE_ID}}
 
 
 def errors(message: str, field: str | None = None) -> dict[str, Any]:
@@ -25,6 +27,7 @@ def errors(message: str, field: str | None = None) -> dict[str, Any]:
 
 class TestSendGrid(ApiContract):
     provider = sendgrid
+    described = description("sendgrid")
     secrets = (KEY,)
     refused = (
         ({"api_key": Secret("")}, "api_key"),
@@ -79,12 +82,11 @@ class TestSendGrid(ApiContract):
 
     def test_a_plain_mail(self, sent: Callable[[Message], dict[str, Any]], server: ApiServer) -> None:
         assert sent(a_mail()) == {
-            "personalizations": [{"to": [{"email": "ann@example.net", "name": "Ann"}]}],
+            "personalizations": [{"to": [{"email": "ann@example.net", "name": "Ann"}], **NAMED}],
             "from": {"email": "no-reply@example.com", "name": "Example"},
             "subject": "Your order",
             "content": [{"type": "text/plain", "value": "It is on its way."}],
             "headers": {"Message-ID": f"<{MESSAGE_ID}@example.com>"},
-            "custom_args": {"message_id": MESSAGE_ID},
         }
         assert (server.last.method, server.last.path) == ("POST", "/v3/mail/send")
         assert server.last.headers["authorization"] == f"Bearer {KEY}"
@@ -96,6 +98,7 @@ class TestSendGrid(ApiContract):
                 "to": [{"email": "ann@example.net", "name": "Ann"}],
                 "cc": [{"email": "bo@example.net", "name": "Bo"}],
                 "bcc": [{"email": "cy@example.net"}],
+                **NAMED,
             }
         ], "SendGrid refuses a mail that names somebody twice"
         assert mail["from"] == {"email": "billing@example.com"}

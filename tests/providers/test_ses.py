@@ -23,12 +23,14 @@ from tests.providers.aws import (
     REGION,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
+    Model,
     local_aws,
     nobodys_account,
     signed_by_botocore,
 )
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
 
+MODEL = Model("sesv2", "SendEmail")
 ACCEPTED = {"MessageId": "0107018a1b2c3d4e-5f60718293a4-000000"}
 MAIL = a_message(Channel.EMAIL, "Ada <ada@example.com>")
 
@@ -68,6 +70,8 @@ def account(url: str, **changes: Any) -> ses.Settings:
 
 class TestSes(ApiContract):
     provider = ses
+    described = MODEL
+    tried_against = "an HTTP server of ours; the AWS of moto"
     secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN)
     refused = (
         ({"region": "Frankfurt"}, "region"),
@@ -145,7 +149,7 @@ class TestSes(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(MODEL) as server:
         server.always = replace(server.always, body=ACCEPTED)
         yield server
 

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import slack
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy"
 SECRET_PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
@@ -27,6 +28,7 @@ MESSAGE = a_message(Channel.CHAT, "C123456")
 
 class TestSlackBot(ApiContract):
     provider = slack
+    described = description("slack")
     secrets = (TOKEN, TOKEN.removeprefix("xoxb-"))
     accepted = (200, ACCEPTED)
     golden = (
@@ -96,6 +98,7 @@ class TestSlackBot(ApiContract):
 
 class TestSlackWebhook(ApiContract):
     provider = slack
+    described = description("slack")
     secrets = (SECRET_PATH, "XXXXXXXXXXXXXXXXXXXXXXXX", "T00000000", "B00000000")
     accepted = (200, b"ok")
     golden = (
@@ -141,7 +144,7 @@ class TestSlackWebhook(ApiContract):
 
 @pytest.fixture
 def server() -> Any:
-    with ApiServer() as server:
+    with ApiServer(description("slack")) as server:
         server.answers(200, b"ok")()
         yield server
 

@@ -18,12 +18,14 @@ from tests.providers.aws import (
     REGION,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
+    Model,
     local_aws,
     nobodys_account,
     signed_by_botocore,
 )
 from tests.providers.contract import LIMIT, NOW, a_message, opened
 
+MODEL = Model("sns", "Publish")
 ACCEPTED = b"""<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
   <PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult>
   <ResponseMetadata><RequestId>d74b8436-ae13-5ab4-a9ff-ce54dfea72a0</RequestId></ResponseMetadata>
@@ -58,6 +60,8 @@ def account(url: str, **changes: Any) -> sns.Settings:
 
 class TestSns(ApiContract):
     provider = sns
+    described = MODEL
+    tried_against = "an HTTP server of ours; the AWS of moto"
     secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN)
     refused = (
         ({"region": ""}, "region"),
@@ -140,7 +144,7 @@ class TestSns(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(MODEL) as server:
         server.always = replace(server.always, body=ACCEPTED)
         yield server
 

@@ -16,6 +16,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import twilio
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, a_message, opened
+from tests.providers.description import description
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 KEY = "SK0123456789abcdef0123456789abcdef"
@@ -62,7 +63,7 @@ def refusal(code: int, message: str, status: int = 400) -> dict[str, Any]:
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("twilio")) as server:
         server.always = replace(server.always, status=201, body=ACCEPTED)
         yield server
 
@@ -87,6 +88,7 @@ def to(channel: Channel, text: str | None = "It is on its way.", **options: Any)
 
 class TestTwilio(ApiContract):
     provider = twilio
+    described = description("twilio")
     secrets = (TOKEN, LOGIN)
     refused = (
         ({"account_sid": "AC123"}, "account_sid"),

@@ -15,6 +15,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import vonage
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, a_message, opened
+from tests.providers.description import description
 
 KEY, SECRET = "abcd1234", "S3cretS3cretS3cr"
 LOGIN = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
@@ -36,7 +37,7 @@ def refusal(status: str, words: str) -> dict[str, Any]:
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("vonage")) as server:
         server.answers(200, ACCEPTED)()
         yield server
 
@@ -59,6 +60,7 @@ def an_sms(text: str | None = "It is on its way.", **options: Any) -> Message:
 
 class TestVonage(ApiContract):
     provider = vonage
+    described = description("vonage")
     secrets = (KEY, SECRET, LOGIN)
     refused = (
         ({"api_key": Secret("")}, "api_key"),

@@ -14,6 +14,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import whatsapp_cloud
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "EAAJB1ZCfake5token9of0a7system3user"
 NUMBER_ID = "106540352242922"
@@ -39,6 +40,7 @@ def to(text: str | None = "It is on its way.", **options: Any) -> Message:
 
 class TestWhatsAppCloud(ApiContract):
     provider = whatsapp_cloud
+    described = description("whatsapp_cloud")
     secrets = (TOKEN,)
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
@@ -139,7 +141,7 @@ class TestWhatsAppCloud(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("whatsapp_cloud")) as server:
         server.answers(200, ACCEPTED)()
         yield server
 
@@ -168,14 +170,14 @@ def sent(server: ApiServer, message: Message) -> Any:
     [
         (
             to(template="order_sent", template_language="de"),
-            {"template": {"name": "order_sent", "language": {"code": "de"}}},
+            {"template": {"name": "order_sent", "language": {"policy": "deterministic", "code": "de"}}},
         ),
         (
             to(None, template="order_sent", template_language="en_US", template_parameters={"2": "17", "1": "Ada"}),
             {
                 "template": {
                     "name": "order_sent",
-                    "language": {"code": "en_US"},
+                    "language": {"policy": "deterministic", "code": "en_US"},
                     "components": [
                         {
                             "type": "body",
@@ -190,7 +192,7 @@ def sent(server: ApiServer, message: Message) -> Any:
             {
                 "template": {
                     "name": "order_sent",
-                    "language": {"code": "de"},
+                    "language": {"policy": "deterministic", "code": "de"},
                     "components": [
                         {
                             "type": "body",
