@@ -136,7 +136,8 @@ def _answers_of(name: str) -> str:
         return ", ".join([*told, *(["certain words"] if rule.text else [])])
 
     rules = providers.find(name).RULES
-    return _table(("rule", "when", "kind", "concerns"), [(_code(r.name), when(r), r.kind, r.scope) for r in rules])
+    heads = ("rule", "when", "kind", "concerns")
+    return _table(heads, [(_code(r.name), when(r), r.kind + " (unverified)" * r.unverified, r.scope) for r in rules])
 
 
 def _real_providers() -> Iterable[str]:

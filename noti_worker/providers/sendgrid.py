@@ -37,6 +37,7 @@ RULES = (
     Rule("sendgrid.recipient", Kind.DEAD, Scope.RECIPIENT, status="400", code=r"personalizations\.0\.to\.0\.email"),
     Rule("sendgrid.our_fault", Kind.CONFIG, Scope.ACCOUNT, status="406|415"),
     Rule("sendgrid.region", Kind.CONFIG, Scope.ACCOUNT, status="451"),
+    Rule("sendgrid.refused", Kind.PERMANENT, status="400"),
     *BY_STATUS,
 )
 

@@ -30,8 +30,11 @@ class TestDiscord(ApiContract):
         (204, b"", {}, Kind.OK, "discord.accepted"),
         (404, {"message": "Unknown Webhook", "code": 10015}, {}, Kind.CONFIG, "discord.webhook_gone"),
         (404, {"message": "Unknown Channel", "code": 10003}, {}, Kind.CONFIG, "discord.webhook_gone"),
+        (404, {"message": "Unknown Guild", "code": 10004}, {}, Kind.CONFIG, "discord.webhook_gone"),
+        (404, {"message": "Unknown User", "code": 10013}, {}, Kind.CONFIG, "discord.webhook_gone"),
+        (401, {"message": "Unauthorized", "code": 40001}, {}, Kind.CONFIG, "discord.not_allowed"),
         (401, {"message": "Invalid Webhook Token", "code": 50027}, {}, Kind.CONFIG, "discord.not_allowed"),
-        (401, {"message": "401: Unauthorized", "code": 0}, {}, Kind.CONFIG, "api.login"),
+        (401, {"message": "401: Unauthorized", "code": 0}, {}, Kind.CONFIG, "discord.login"),
         (403, {"message": "Missing Permissions", "code": 50013}, {}, Kind.CONFIG, "discord.not_allowed"),
         (403, {"message": "Missing Access", "code": 50001}, {}, Kind.CONFIG, "discord.not_allowed"),
         (
@@ -53,6 +56,11 @@ class TestDiscord(ApiContract):
         ),
         (429, LIMITED, {"Retry_After": "65"}, Kind.THROTTLED, "api.too_fast"),
         (429, {"message": "Slow mode", "code": 20016, "retry_after": 3}, {}, Kind.THROTTLED, "discord.too_fast"),
+        *(
+            (429, {"message": "Limit", "code": code, "retry_after": 3}, {}, Kind.THROTTLED, "discord.too_fast")
+            for code in (20028, 20029, 40003)
+        ),
+        (502, b"<html>Bad Gateway</html>", {}, Kind.TRANSIENT, "api.trouble"),
         (429, b"error code: 1015", {}, Kind.THROTTLED, "api.too_fast"),
         (503, {"message": "API resource is overloaded", "code": 130000}, {}, Kind.TRANSIENT, "discord.overloaded"),
         (404, f"nothing at {PATH}".encode(), {}, Kind.CONFIG, "api.wrong_url"),

@@ -50,7 +50,8 @@ class TestMailgun(ApiContract):
         (400, {"message": "Need at least one of 'text' or 'html' parameters specified"}, {}, Kind.PERMANENT,
          "api.refused"),
         (401, b"Forbidden", {}, Kind.CONFIG, "api.login"),
-        (402, {"message": "payment required"}, {}, Kind.CONFIG, "api.login"),
+        (402, {"message": "payment required"}, {}, Kind.CONFIG, "mailgun.payment"),
+        (400, {"message": "Message parameters of o:, h:, v: and t: exceed 16KB"}, {}, Kind.PERMANENT, "api.refused"),
         (403, {"message": "Domain mg.example.com is not allowed to send: The domain is unverified and requires DNS "
                           "configuration."}, {}, Kind.CONFIG, "api.login"),
         (403, {"message": "Domain sandbox1.mailgun.org is not allowed to send: Free accounts are for test purposes "

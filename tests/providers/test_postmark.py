@@ -61,7 +61,7 @@ class TestPostmark(ApiContract):
         (422, refusal(400, "The 'From' address you supplied is not a Sender Signature on your account."), {},
          Kind.CONFIG, "postmark.sender"),
         (422, refusal(401, "The sender signature is not confirmed."), {}, Kind.CONFIG, "postmark.sender"),
-        (422, refusal(402, "Invalid JSON"), {}, Kind.PERMANENT, "api.refused"),
+        (422, refusal(402, "Invalid JSON"), {}, Kind.PERMANENT, "postmark.json"),
         (422, refusal(405, "You ran out of credits."), {}, Kind.CONFIG, "postmark.not_allowed"),
         (422, refusal(406, "You tried to send to a recipient that has been marked as inactive.\nFound inactive "
                            "addresses: ann@example.net.\nInactive recipients are ones that have generated a hard "
