@@ -20,6 +20,7 @@ from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
 from noti_worker.settings import coercion
 from tests.bench.report import scaling_table
+from tests.providers import matrix
 from tests.test_architecture import drawing
 
 ROOT = Path(__file__).parent.parent
@@ -160,6 +161,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sandbox": _sandbox,
     "benchmark": scaling_table,
     "rooms": drawing,
+    "what was tried": matrix.markdown,
 } | {
     f"{what} of {name}": partial(table, name)
     for name in _real_providers()

@@ -56,16 +56,19 @@ SECRETS = "test_no_secret_leaks"
 class Tried:
     """What one provider was tried with, in all the classes of its tests.
 
-    `checks` are the inherited ones, by name, each with what came of it; `counts` is what they counted.
+    `checks` are the inherited ones, by name, each with what came of it; `counts` is what they counted, `stages` are
+    those at which they cut the line.
     """
 
     channels: list[str] = field(default_factory=list)
     against: list[str] = field(default_factory=list)
     described: list[str] = field(default_factory=list)
+    secrets: int = 0
     line: bool = True
     classes: int = 0
     checks: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    stages: list[str] = field(default_factory=list)
 
     def passed(self, *checks: str) -> bool:
         """Tell whether these were tried, and none failed."""
@@ -79,13 +82,13 @@ class Tried:
     def cells(self, name: str) -> tuple[str, ...]:
         """The line of the table."""
 
-        def shown(counted: int, text: str, *checks: str, line: bool = True) -> str:
+        def shown(counted: object, text: str, *checks: str, line: bool = True) -> str:
             if line and not self.line:
                 return "no line" if self.passed(*checks) else HOLE
             return text if self.passed(*checks) and counted else HOLE
 
         count = Counter(self.counts)
-        secrets = "none" if not (self.line or count["secrets"]) else f"{count['secrets']}, shown nowhere"
+        secrets = f"{self.secrets}, shown nowhere" if self.secrets else "none"
         passed = sum(outcome == "passed" for outcome in self.checks.values())
         return (
             f"`{name}`",
@@ -96,9 +99,9 @@ class Tried:
             shown(count["answers"], str(count["answers"]), ANSWERS),
             shown(count["statuses"] == STATUSES * self.classes, "400 to 599", STATUS),
             shown(count["tries"], "1", REQUESTS),
-            shown(count["stages"], f"{count['stages']} stages", *CUTS),
-            shown(count["secrets"] or not self.line, secrets, SECRETS, line=False),
-            f"{passed}" if passed and passed == len(self.checks) else HOLE,
+            shown(len(self.stages), f"{len(self.stages)} stages", *CUTS),
+            shown(self.secrets or not self.line, secrets, SECRETS, line=False),
+            str(passed) if passed and passed == len(self.checks) else HOLE,
         )
 
 
@@ -133,8 +136,11 @@ class _Listener:
         elif report.when == "teardown":
             if tried.checks[check] == "missing":
                 tried.checks[check] = "passed"
-            for counted, number in report.user_properties:
-                tried.counts[counted] = tried.counts.get(counted, 0) + int(str(number))
+            for counted, value in report.user_properties:
+                if isinstance(value, int):
+                    tried.counts[counted] = tried.counts.get(counted, 0) + value
+                elif counted == "stage" and value not in tried.stages:
+                    tried.stages.append(str(value))
 
 
 def _by_class(items: Iterable[pytest.Item]) -> Iterable[tuple[type[ProviderContract], list[pytest.Item]]]:
@@ -148,7 +154,7 @@ def _by_class(items: Iterable[pytest.Item]) -> Iterable[tuple[type[ProviderContr
 
 def name_of(case: type[ProviderContract]) -> str:
     """The name of the provider that a class tests; an entry point's name may differ from its module's."""
-    return next(name for name in providers.known() if vars(providers.find(name)) is vars(case.provider))
+    return next(name for name in providers.known() if providers.find(name) is case.provider)
 
 
 def inherited(case: type[ProviderContract]) -> list[str]:
@@ -164,6 +170,7 @@ def about(tried: Tried, case: type[ProviderContract]) -> None:
         (tried.described, [case.described_by]),
     ):
         said.extend(one for one in more if one not in said)
+    tried.secrets += len(case.secrets) if "secrets" in vars(case) else 0
     tried.line = case.line
     tried.classes += 1
     tried.checks |= dict.fromkeys(inherited(case), "missing")

@@ -193,6 +193,20 @@ class TestTwilio(ApiContract):
         return to(Channel.SMS)
 
 
+class TestTwilioWhatsapp(TestTwilio):
+    @pytest.fixture
+    def message(self) -> Message:
+        return to(Channel.WHATSAPP)
+
+
+class TestTwilioVoice(TestTwilio):
+    accepted = (201, {"sid": "CA1234567890abcdef1234567890abcdef", "status": "queued"})
+
+    @pytest.fixture
+    def message(self) -> Message:
+        return to(Channel.VOICE)
+
+
 class TestSms:
     def test_it_is_a_form_with_the_account_s_login(self, server: ApiServer) -> None:
         outcome = send(server, to(Channel.SMS, "Grüße & 😀"))
