@@ -5,6 +5,7 @@ show them; the checks below are inherited beside those of `contract`.
 """
 
 import json
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +17,11 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Message
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.secret import Secret
+from noti_worker.transport import Kit
 from tests.providers.contract import (
     ANSWERED,
     LIMIT,
@@ -258,6 +261,17 @@ class ApiContract(ProviderContract):
                 at("closed in the body of a yes", [TAKEN, UNKNOWN], "body", *taken),
                 at("closed in the body of a no", [ANSWERED], "body", 503, {"error": "busy"}),
             ]
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://[", "https://example.com:port", "https://:word@example.com", "https://", "ftp://example.com", "x"],
+    )
+    def test_what_is_no_url_is_refused_with_its_key(self, settings: Any, kit: Kit, url: str) -> None:
+        urls = [one for one in fields(settings) if re.fullmatch("(api_|webhook_)?url", one.name)]
+        for key in [one.name for one in urls if getattr(settings, one.name) != one.default]:
+            given = Secret(url) if isinstance(getattr(settings, key), Secret) else url
+            with pytest.raises(ConfigurationError, match=rf"\b{key}\b"):
+                self.provider.build(replace(settings, **{key: given}), kit)
 
     def test_what_it_takes_for_a_success_is_described(
         self, sender: Judged, server: ApiServer, message: Message

@@ -64,15 +64,15 @@ ANSWERS = (
     (400, "BadExpirationDate", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "BadMessageId", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "BadPriority", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
-    (400, "BadTopic", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "BadTopic", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
+    (400, "TopicDisallowed", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
     (400, "DeviceTokenNotForTopic", Kind.CONFIG, "apns.other_topic", Scope.RECIPIENT),
     (400, "DuplicateHeaders", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "InvalidPushType", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "MissingDeviceToken", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
-    (400, "MissingTopic", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "MissingTopic", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
     (400, "IdleTimeout", Kind.TRANSIENT, "apns.idle", Scope.MESSAGE),
     (400, "PayloadEmpty", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
-    (400, "TopicDisallowed", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (403, "BadCertificate", Kind.CONFIG, "apns.login_refused", Scope.ACCOUNT),
     (403, "BadCertificateEnvironment", Kind.CONFIG, "apns.login_refused", Scope.ACCOUNT),
     (403, "ExpiredProviderToken", Kind.TRANSIENT, "apns.expired_login", Scope.ACCOUNT),
@@ -164,7 +164,7 @@ class TestApns(ProviderContract):
     provider = apns
     tried_against = "a server of ours that speaks HTTP/2 over TLS"
     described_by = DESCRIBED.source
-    secrets = (PEM, PEM.splitlines()[1], DEVICE, "eyJhbGciOiJFUzI1NiIs")
+    secrets = (PEM, PEM.splitlines()[1], DEVICE, DEVICE.upper(), "eyJhbGciOiJFUzI1NiIs")
     refused = (
         ({"key": Secret("no key")}, "key"),
         ({"key": Secret(pem(rsa.generate_private_key(65537, 2048)))}, "key"),
