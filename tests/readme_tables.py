@@ -20,6 +20,7 @@ from noti_worker.observe.log import EVENTS
 from noti_worker.providers import sandbox
 from noti_worker.settings import coercion
 from tests.bench.report import scaling_table
+from tests.providers import matrix
 from tests.test_architecture import drawing
 
 ROOT = Path(__file__).parent.parent
@@ -160,7 +161,8 @@ def _answers_of(name: str) -> str:
         return ", ".join([*told, *(["certain words"] if rule.text else [])])
 
     rules = providers.find(name).RULES
-    return _table(("rule", "when", "kind", "concerns"), [(_code(r.name), when(r), r.kind, r.scope) for r in rules])
+    heads = ("rule", "when", "kind", "concerns")
+    return _table(heads, [(_code(r.name), when(r), r.kind + " (unverified)" * r.unverified, r.scope) for r in rules])
 
 
 def _traits() -> str:
@@ -202,6 +204,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "traits": _traits,
     "benchmark": scaling_table,
     "rooms": drawing,
+    "what was tried": matrix.markdown,
 } | {
     f"{what} of {name}": partial(table, name)
     for name in _real_providers()

@@ -49,7 +49,7 @@ class Outcome:
     `stage` is how far the try went (see `Said`), `rule` names the rule that judged it. `offered` is False when
     the failure came before the message was offered (connection, TLS, greeting, login, or no socket
     for it here): it says nothing of the message. `unclassified` is an answer with a code that no rule names, judged by
-    its status alone, or one of which no rule of the account has an opinion.
+    its status alone, one of which no rule of the account has an opinion, or whose rule is a guess.
     """
 
     kind: Kind

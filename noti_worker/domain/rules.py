@@ -25,7 +25,8 @@ class Rule:
     `name` is stable and unique among the rules of a provider ("smtp.greylisted"): it is recorded with the try.
     `status`, `code` and `stage` are regular expressions for the whole value, `text` is searched in the
     words, case ignored. `wait` is a floor for the next try in seconds. A `last_resort` goes by the status where a code
-    would say more, and is the sign of a code that no rule names (`Outcome.unclassified`).
+    would say more, and is the sign of a code that no rule names. What an `unverified` rule says was not found in its
+    service's own words. Hits of both are counted and logged (`Outcome.unclassified`).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Rule:
     stage: str | None = None
     wait: float | None = None
     last_resort: bool = False
+    unverified: bool = False
 
     def fits(self, said: Said) -> bool:
         """Tell whether every pattern that this rule names fits, but for the words."""
@@ -128,7 +130,7 @@ def judge(said: Said, rules: Sequence[Rule], message: Message | None) -> Outcome
         rule=rule.name,
         offered=said.stage not in _NOT_OFFERED and not (said.stage in _BEGUN and not said.status),
         asked=said.hint is not None and said.hint >= (rule.wait or 0.0),
-        unclassified=rule.last_resort and (bool(said.code) or rule is HOUSE[-1]),
+        unclassified=rule.unverified or (rule.last_resort and (bool(said.code) or rule is HOUSE[-1])),
     )
 
 

@@ -94,7 +94,7 @@ UNCLASSIFIED = Metric(
     "noti_unclassified_answers_total",
     "counter",
     ("provider", "code"),
-    "Answers that no rule names, by status and code; judged by the status alone. Of 100 codes, all others are other.",
+    "Answers that no rule names, judged by the status alone, or an unverified one. Of 100 codes, all others are other.",
 )
 SEND_DURATION = Metric(
     "notification_send_duration_seconds", "histogram", ("channel", "provider"), "Time of one try.", _SEND

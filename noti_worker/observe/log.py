@@ -62,8 +62,8 @@ EVENTS: dict[str, str] = {
     "http_listening": "/metrics and /health are served at `listen`; `wanted` was in use (info, warning)",
     "traces": "spans are exported over OTLP, or `why` not although OTEL_… variables ask for it (info, warning)",
     "try_failed": "a try did not succeed; `verdict` is what becomes of the row, `wait_s` when it comes again (warning)",
-    "unclassified_answer": "no rule names the answer: `rule` went by its status alone. `code` is status and code; once"
-    " an hour for each provider and code (warning)",
+    "unclassified_answer": "no rule names the answer, `rule` went by its status alone; or it names it, and nobody has"
+    " verified what it means. `code` is status and code; once an hour for each provider and code (warning)",
     "not_sent": "a row was not sent by decision: expired, cancelled, held, …; `reason` says why (info)",
     "sent": "a message was accepted by its provider (debug)",
     "claimed": "rows were taken (debug)",

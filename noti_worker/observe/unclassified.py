@@ -1,4 +1,4 @@
-"""Answers that no rule names: their codes, bounded in length and number, and without anything personal."""
+"""Answers that no verified rule names: their codes, bounded in length and number, and without anything personal."""
 
 from noti_worker.domain.facts import Result
 from noti_worker.observe.redact import code as plain_code

@@ -71,7 +71,9 @@ _WORDS = (
         text=r"message (size|too (large|big))|size (limit )?exceed|exceeds? (the )?(maximum|size|fixed)",
     ),
     # Google's daily sending limit.
-    Rule("smtp.daily_limit", Kind.THROTTLED, Scope.ACCOUNT, status=_HARD, code=r".\.4\.5", wait=3600.0),
+    Rule(
+        "smtp.daily_limit", Kind.THROTTLED, Scope.ACCOUNT, status=_HARD, code=r".\.4\.5", wait=3600.0, unverified=True
+    ),
     Rule("smtp.recipient_too_fast", Kind.THROTTLED, Scope.RECIPIENT, status=_SOFT, code=r".\.2\.1", text=_RATE),
     Rule("smtp.too_fast", Kind.THROTTLED, Scope.DOMAIN, status=_ANY, text=_RATE),
     Rule(
@@ -154,7 +156,8 @@ _ENHANCED = tuple(
 
 _BASIC = (
     Rule("smtp.closing", Kind.THROTTLED, Scope.DOMAIN, status="421", stage="mail"),
-    Rule("smtp.server_trouble", Kind.TRANSIENT, Scope.DOMAIN, status="421|451|455|458|459"),
+    Rule("smtp.server_trouble", Kind.TRANSIENT, Scope.DOMAIN, status="421|451"),
+    Rule("smtp.rare_trouble", Kind.TRANSIENT, Scope.DOMAIN, status="455|458|459", unverified=True),
     Rule("smtp.mailbox_busy", Kind.TRANSIENT, Scope.RECIPIENT, status="450|452"),
     Rule("smtp.login_trouble", Kind.TRANSIENT, Scope.ACCOUNT, status="454"),
     Rule("smtp.refused_for_now", Kind.TRANSIENT, Scope.MESSAGE, status=_SOFT),

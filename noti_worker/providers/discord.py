@@ -31,6 +31,7 @@ RULES = (
     Rule("discord.closed_to_us", Kind.OPTOUT, Scope.RECIPIENT, code="50007"),
     Rule("discord.too_fast", Kind.THROTTLED, Scope.ACCOUNT, code="20016|20028|20029|40003", wait=1.0),
     Rule("discord.not_allowed", Kind.CONFIG, Scope.ACCOUNT, code="40001|50001|50013|50027"),
+    Rule("discord.login", Kind.CONFIG, Scope.ACCOUNT, status="401|403", code="0"),
     Rule("discord.forum_without_thread", Kind.CONFIG, Scope.ACCOUNT, code="220001"),
     Rule("discord.content", Kind.PERMANENT, code="40005|50006|50035"),
     Rule("discord.overloaded", Kind.TRANSIENT, Scope.PROVIDER, code="130000"),

@@ -53,6 +53,8 @@ RULES = (
     Rule("fcm.too_fast", Kind.THROTTLED, Scope.ACCOUNT, status="429", wait=60.0),
     Rule("fcm.unavailable", Kind.TRANSIENT, Scope.PROVIDER, code="UNAVAILABLE", wait=10.0),
     Rule("fcm.internal", Kind.TRANSIENT, Scope.PROVIDER, code="INTERNAL", wait=10.0),
+    Rule("fcm.not_allowed", Kind.CONFIG, Scope.ACCOUNT, code="UNAUTHENTICATED|PERMISSION_DENIED"),
+    Rule("fcm.no_such_project", Kind.CONFIG, Scope.ACCOUNT, code="NOT_FOUND"),
     *BY_STATUS,
 )
 

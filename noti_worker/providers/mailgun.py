@@ -54,6 +54,7 @@ RULES = (
         "mailgun.recipient", Kind.DEAD, Scope.RECIPIENT, status="400", text=r"(^|[^\w-])to'? parameter is not a valid"
     ),
     Rule("mailgun.sender", Kind.CONFIG, Scope.SENDER, status="400", text=r"(^|[^\w-])from'? parameter is not a valid"),
+    Rule("mailgun.payment", Kind.CONFIG, Scope.ACCOUNT, status="402", unverified=True),
     *BY_STATUS,
 )
 

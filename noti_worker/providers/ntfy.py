@@ -31,6 +31,8 @@ RULES = (
     Rule("ntfy.nobody_listens", Kind.DEAD, Scope.RECIPIENT, code="50701"),
     Rule("ntfy.login_failed_too_often", Kind.CONFIG, Scope.ACCOUNT, code="42909"),
     Rule("ntfy.daily_limit", Kind.THROTTLED, Scope.ACCOUNT, code="42905|42908|42910", wait=3600.0),
+    Rule("ntfy.refused", Kind.PERMANENT, code="400..|413.."),
+    Rule("ntfy.login", Kind.CONFIG, Scope.ACCOUNT, code="401..|403.."),
     *BY_STATUS,
 )
 

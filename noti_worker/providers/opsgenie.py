@@ -32,6 +32,7 @@ RULES = (
     Rule("opsgenie.unclear", Kind.UNCERTAIN, Scope.PROVIDER, status="2.."),  # a page of somebody else
     Rule("opsgenie.api_key", Kind.CONFIG, Scope.ACCOUNT, status="4..", text="key format is not valid"),
     Rule("opsgenie.feature_gone", Kind.CONFIG, Scope.ACCOUNT, status="410"),
+    Rule("opsgenie.not_allowed", Kind.CONFIG, Scope.ACCOUNT, code="40301|40302"),
     *BY_STATUS,
 )
 

@@ -51,6 +51,7 @@ RULES = (
     Rule("postmark.too_fast", Kind.THROTTLED, Scope.ACCOUNT, code="429"),
     Rule("postmark.stream", Kind.CONFIG, Scope.ACCOUNT, code="12.."),
     Rule("postmark.not_taken", Kind.PERMANENT, status="200", code="[1-9][0-9]*"),
+    Rule("postmark.json", Kind.PERMANENT, code="402|403"),
     *BY_STATUS,
 )
 

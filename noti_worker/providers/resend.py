@@ -59,6 +59,13 @@ RULES = (
     Rule("resend.recipient", Kind.DEAD, Scope.RECIPIENT, status="422", text="invalid .?to.? field"),
     Rule("resend.daily_quota", Kind.THROTTLED, Scope.ACCOUNT, status="429", code="daily_quota_exceeded", wait=3600.0),
     Rule("resend.monthly_quota", Kind.CONFIG, Scope.ACCOUNT, status="429", code="monthly_quota_exceeded"),
+    Rule(
+        "resend.content",
+        Kind.PERMANENT,
+        status="400|422|451",
+        code="validation_error|security_error|missing_required_field|invalid_(attachment|parameter|idempotency_key)",
+    ),
+    Rule("resend.wrong_url", Kind.CONFIG, Scope.ACCOUNT, code="not_found|method_not_allowed"),
     *BY_STATUS,
 )
 

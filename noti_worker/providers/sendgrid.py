@@ -39,7 +39,7 @@ from noti_worker.transport import Kit, Reply, Request, Steps
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
 CHECK = "the key is valid and may send"
-IDEMPOTENCY = Carries("json custom_args.message_id", "is sent again")
+IDEMPOTENCY = Carries("json personalizations.0.custom_args.message_id", "is sent again")
 
 # https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors: no codes, but each error names its field.
 RULES = (
@@ -58,6 +58,7 @@ RULES = (
     Rule("sendgrid.recipient", Kind.DEAD, Scope.RECIPIENT, status="400", code=r"personalizations\.0\.to\.0\.email"),
     Rule("sendgrid.our_fault", Kind.CONFIG, Scope.ACCOUNT, status="406|415"),
     Rule("sendgrid.region", Kind.CONFIG, Scope.ACCOUNT, status="451"),
+    Rule("sendgrid.refused", Kind.PERMANENT, status="400"),
     *BY_STATUS,
 )
 
@@ -102,12 +103,20 @@ class _SendGrid:
             raise BadNotification("subject is empty, and SendGrid sends no mail without one: give the row a subject")
         everyone = {"to": [_person(parts.to)], "cc": _people(parts.cc), "bcc": _people(parts.bcc)}
         document: dict[str, Any] = {
-            "personalizations": [{role: people for role, people in everyone.items() if people}],
+            "personalizations": [
+                {
+                    **{role: people for role, people in everyone.items() if people},
+                    # beside the mail they would be a text
+                    "custom_args": {
+                        "notification_id": str(message.notification_id),
+                        "message_id": str(message.message_id),
+                    },
+                }
+            ],
             "from": _person(parts.sender),
             "subject": parts.subject,
             "content": _content(parts),
             "headers": {"Message-ID": parts.mail_id} | parts.headers,
-            "custom_args": {"notification_id": str(message.notification_id), "message_id": str(message.message_id)},
         }
         if parts.reply_to is not None:
             document["reply_to"] = _person(parts.reply_to)

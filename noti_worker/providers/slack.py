@@ -29,7 +29,10 @@ RULES = (
     Rule("slack.accepted", Kind.OK, status="2..", code=""),
     Rule("slack.unreadable", Kind.UNCERTAIN, Scope.PROVIDER, status="2..", code="unreadable"),
     Rule("slack.half_done", Kind.UNCERTAIN, Scope.PROVIDER, code="internal_error|fatal_error"),
-    Rule("slack.too_fast", Kind.THROTTLED, Scope.RECIPIENT, code="rate_?limited|message_limit_exceeded", wait=1.0),
+    Rule("slack.too_fast", Kind.THROTTLED, Scope.RECIPIENT, code="rate_?limited", wait=1.0),
+    Rule(
+        "slack.message_limit", Kind.THROTTLED, Scope.RECIPIENT, code="message_limit_exceeded", wait=1.0, unverified=True
+    ),
     Rule("slack.too_fast.status", Kind.THROTTLED, Scope.RECIPIENT, status="429", wait=1.0),
     Rule(
         "slack.login",

@@ -31,6 +31,8 @@ RULES = (
     Rule("teams.workflow_off", Kind.CONFIG, Scope.ACCOUNT, code="WorkflowTriggerIsNotEnabled"),
     # The URL belongs to the account: that it is gone says nothing of the recipient, which is a label.
     Rule("teams.webhook_gone", Kind.CONFIG, Scope.ACCOUNT, status="404|410"),
+    Rule("teams.card", Kind.PERMANENT, code="TriggerInputSchemaMismatch"),
+    Rule("teams.signature", Kind.CONFIG, Scope.ACCOUNT, code="DirectApiAuthorizationRequired"),
     *BY_STATUS,
 )
 

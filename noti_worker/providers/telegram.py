@@ -94,7 +94,6 @@ class _Telegram:
         return read_json(
             reply,
             id="result.message_id",
-            code="error_code",
             words="description",
             hint="parameters.retry_after",
         )

@@ -71,11 +71,13 @@ RULES = (
     Rule("whatsapp_cloud.no_such_sender", Kind.CONFIG, Scope.ACCOUNT, code="100", text="unsupported (get|post)"),
     Rule("whatsapp_cloud.content", Kind.PERMANENT, code="100|131008|131009|131051|131062"),
     Rule("whatsapp_cloud.media", Kind.TRANSIENT, code="131052|131053"),
-    Rule("whatsapp_cloud.template_parameters", Kind.PERMANENT, code="132000|132005|132008|132012|132018"),
+    Rule("whatsapp_cloud.template_parameters", Kind.PERMANENT, code="132000|132005|132008|132012"),
+    Rule("whatsapp_cloud.template_format", Kind.PERMANENT, code="132018", unverified=True),
     Rule("whatsapp_cloud.template", Kind.CONFIG, Scope.SENDER, code="132001|132007|132015|132016|131063"),
     Rule("whatsapp_cloud.flow_blocked", Kind.CONFIG, Scope.SENDER, code="132068"),
     Rule("whatsapp_cloud.flow_rate", Kind.THROTTLED, Scope.SENDER, code="132069"),
-    Rule("whatsapp_cloud.registration", Kind.CONFIG, Scope.SENDER, code="33|1330(0[0-9]|10)"),
+    Rule("whatsapp_cloud.sender_gone", Kind.CONFIG, Scope.SENDER, code="33"),
+    Rule("whatsapp_cloud.registration", Kind.CONFIG, Scope.SENDER, code="1330(0[0-9]|10)", unverified=True),
     Rule("whatsapp_cloud.generic", Kind.TRANSIENT, code="135000"),
     Rule("whatsapp_cloud.identity_changed", Kind.PERMANENT, Scope.RECIPIENT, code="137000"),
     *BY_STATUS,
@@ -181,7 +183,7 @@ def _template(options: Mapping[str, Any]) -> dict[str, Any]:
         raise BadNotification("options.template_language is missing: name the template's language, such as de")
     if not _LANGUAGE.fullmatch(language):
         raise BadNotification("options.template_language is no language: write it like de or en_US")
-    template = {"name": name, "language": {"code": language}}
+    template = {"name": name, "language": {"policy": "deterministic", "code": language}}
     parameters = _parameters(options.get("template_parameters", {}))
     return template | ({"components": [{"type": "body", "parameters": parameters}]} if parameters else {})
 

@@ -58,6 +58,13 @@ def test_an_answer_is_unclassified_when_no_rule_names_its_code(said: Said, uncla
     assert judge(said, (*RULES[1:2], *BY_STATUS), MAIL).unclassified is unclassified
 
 
+@pytest.mark.parametrize(("unverified", "kind"), [(True, Kind.DEAD), (False, Kind.DEAD), (True, Kind.OK)])
+def test_an_answer_of_an_unverified_rule_is_unclassified_too(unverified: bool, kind: Kind) -> None:
+    rules = (Rule("guess", kind, code="E1", unverified=unverified),)
+    outcome = judge(Said("answer", "400", "E1"), rules, MAIL)
+    assert (outcome.kind, outcome.unclassified) == (kind, unverified and kind is not Kind.OK)
+
+
 def test_no_rule_is_no_opinion() -> None:
     assert name_of(Said("rcpt", "250")) is None
 

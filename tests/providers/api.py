@@ -6,6 +6,8 @@ show them; the checks below are inherited beside those of `contract`.
 
 import json
 import re
+import socket
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
@@ -23,7 +25,22 @@ from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.transport import Kit
-from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened, prompt
+from tests.providers.contract import (
+    ANSWERED,
+    LIMIT,
+    NOT_SENT,
+    TAKEN,
+    UNKNOWN,
+    Cut,
+    Judged,
+    ProviderContract,
+    Situation,
+    nobody_listens,
+    opened,
+    prompt,
+    without_names,
+)
+from tests.providers.description import Describes, Description
 from tests.providers.spellings import sees, spellings
 
 
@@ -43,10 +60,20 @@ class Asked:
         """The fields of a form; of those that stand twice the last."""
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
 
+    def as_text(self) -> str:
+        """All of it, as a page would show it that repeats what it was asked."""
+        heads = "".join(f"{name}: {value}\n" for name, value in self.headers.items())
+        return f"{self.method} {self.path}\n{heads}\n{self.body.decode(errors='replace')}"
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What the service says: a document as JSON, or bytes as they are. `then` is `hang` or `cut` instead of it."""
+    """What the service says: a document as JSON, or bytes as they are.
+
+    `then` is what it does instead: `shut` the line before it is asked (a new one: it says goodbye to those that are
+    kept), `cut` or `reset` it when it was asked, `hang`, talk `foreign`, end within the `head` of its answer, within
+    the `body`, or `echo` what it was asked.
+    """
 
     status: int = 200
     body: Any = b""
@@ -55,10 +82,16 @@ class Answer:
 
 
 class ApiServer:
-    """Listens on a free port of this machine while it is entered; answers `always`, or by `by_path`."""
+    """Listens on a free port of this machine while it is entered; answers `always`, or by `by_path`.
 
-    def __init__(self) -> None:
+    Every request is held against what `described` says of it; when it is left, one that did not conform is an
+    AssertionError.
+    """
+
+    def __init__(self, described: Describes | None = None) -> None:
         self.asked: list[Asked] = []
+        self._described = described
+        self._faults: dict[str, None] = {}
         self.always = Answer()
         self.by_path: dict[str, Answer] = {}
         """What is answered instead where the path begins so."""
@@ -73,23 +106,34 @@ class ApiServer:
             disable_nagle_algorithm = True  # else each answer waits 40 ms for the client to acknowledge its head
             wbufsize = -1
 
+            def handle(self) -> None:
+                if service.always.then != "shut":
+                    super().handle()
+
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = service._heard(Asked(self.command, self.path, headers, body))
+                asked = Asked(self.command, self.path, headers, body)
+                answer = service._heard(asked)
                 if answer.then == "hang":
                     service._over.wait(60)
-                if answer.then:
-                    self.close_connection = True
-                    return
-                content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+                if answer.then == "reset":
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if answer.then in {"foreign", "head"}:
+                    self.wfile.write({"foreign": b"SSH-2.0-OpenSSH_9.2p1\r\n", "head": b"HTTP/1.1 2"}[answer.then])
+                self.close_connection = answer.then not in {"", "echo"}
+                if answer.then in {"", "echo", "body"}:
+                    self.say(answer, {"message": asked.as_text()} if answer.then == "echo" else answer.body)
+
+            def say(self, answer: Answer, body: Any) -> None:
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(content) + 7 * (answer.then == "body")))
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(content)
+                    self.wfile.write(content[: len(content) // 2] if answer.then == "body" else content)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
@@ -104,11 +148,14 @@ class ApiServer:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object = None, *_: object) -> None:
         self._over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+        if self._faults and failed is None:
+            told = "\n".join(self._faults)
+            raise AssertionError(f"requests that are not as {getattr(self._described, 'source', '')} has them:\n{told}")
 
     def answers(self, status: int, body: Any = b"", /, **headers: str) -> Callable[[], None]:
         """What makes the server answer so from then on; an underscore in a header's name stands for a dash."""
@@ -119,11 +166,11 @@ class ApiServer:
 
         return ready
 
-    def breaks(self, then: str) -> Callable[[], None]:
-        """What makes it take the request and say nothing: `hang`, or `cut` the line."""
+    def breaks(self, then: str, status: int = 200, body: Any = b"") -> Callable[[], None]:
+        """What makes it do that instead of an answer, or in the midst of this one."""
 
         def ready() -> None:
-            self.always = Answer(then=then)
+            self.always = Answer(status, body, then=then)
 
         return ready
 
@@ -132,8 +179,10 @@ class ApiServer:
         return self.asked[-1]
 
     def _heard(self, asked: Asked) -> Answer:
+        faults = self._described.faults(asked) if self._described is not None else ()
         with self._lock:
             self.asked.append(asked)
+            self._faults |= dict.fromkeys(faults)
         return next((answer for start, answer in self.by_path.items() if asked.path.startswith(start)), self.always)
 
 
@@ -188,12 +237,18 @@ class ApiContract(ProviderContract):
     """Real answers: status, document, headers, the kind, and the name of the rule that they must hit."""
     by_status: ClassVar[Mapping[int, Kind]] = {}
     """What a status means without any words, where it is not as `expected` has it."""
-    prepares: ClassVar[int] = 0
-    """Requests that only prepare the first send (a token); they are not counted."""
+    described: ClassVar[Describes | None]
+    """What requests may look like; None where the operator says it."""
+    tried_against: ClassVar[str] = "an HTTP server of ours"
+
+    def __init_subclass__(cls) -> None:
+        described: Describes | None = getattr(cls, "described", None)
+        if described is not None:
+            cls.described_by = described.source
 
     @pytest.fixture
     def server(self) -> Iterator[ApiServer]:
-        with ApiServer() as server:
+        with ApiServer(self.described) as server:
             yield server
 
     looks: ClassVar[Look | None] = None
@@ -208,10 +263,11 @@ class ApiContract(ProviderContract):
         return [
             Situation("accepted", message, Kind.OK, server.answers(*self.accepted)),
             *(
-                Situation(f"{status} {rule}", message, kind, server.answers(status, body, **headers))
+                Situation(f"{status} {body}", message, kind, server.answers(status, body, **headers), rule)
                 for status, body, headers, kind, rule in self.golden
             ),
             Situation("an error page", message, Kind.TRANSIENT, server.answers(502, b"<html>Bad Gateway</html>")),
+            Situation("too fast", message, Kind.THROTTLED, server.answers(429, {})),
             Situation("cut", message, Kind.UNCERTAIN, server.breaks("cut")),
         ]
 
@@ -224,8 +280,46 @@ class ApiContract(ProviderContract):
         return lambda words: server.answers(400, words.encode())()
 
     @pytest.fixture
+    def of_status(self, server: ApiServer, message: Message) -> Callable[[int], Situation]:
+        def alone(status: int) -> Situation:
+            kind = self.by_status.get(status, expected(status))
+            return Situation(str(status), message, kind, server.answers(status, {}))
+
+        return alone
+
+    @pytest.fixture
+    def heard(self, server: ApiServer) -> Callable[[], int]:
+        """What only prepares a send (a token) is asked by paths of its own, and not counted."""
+        return lambda: sum(not asked.path.startswith(tuple(server.by_path)) for asked in server.asked)
+
+    @pytest.fixture
     def hanging(self, server: ApiServer, message: Message) -> Situation:
         return Situation("hangs", message, Kind.UNCERTAIN, server.breaks("hang"))
+
+    @pytest.fixture
+    def cuts(self, server: ApiServer, settings: Any, message: Message) -> Iterator[Sequence[Cut]]:
+        def at(stage: str, ends: Sequence[tuple[Kind, bool]], *how: Any) -> Cut:
+            return Cut(stage, message, ends, server.breaks(*how))
+
+        def elsewhere(stage: str, url: str, **changes: Any) -> Cut:
+            there = replace(message, recipient=message.recipient.replace(server.url, url))
+            return Cut(stage, there, [NOT_SENT], settings=moved(settings, server.url, url), **changes)
+
+        taken = self.accepted[0], self.accepted[1] or b"{}"
+        with nobody_listens() as port:
+            yield [
+                elsewhere("its name is not found", "https://service.test", kit=without_names()),
+                elsewhere("nobody listens", f"http://127.0.0.1:{port}"),
+                elsewhere("it speaks no TLS", server.url.replace("http:", "https:")),
+                # Nothing was sent when the end of the line was there before our first byte.
+                *([] if server.by_path else [at("closed before the request", [UNKNOWN, NOT_SENT], "shut")]),
+                at("closed after the request", [UNKNOWN], "cut"),
+                at("reset after the request", [UNKNOWN], "reset"),
+                at("an answer that is no HTTP", [UNKNOWN], "foreign"),
+                at("closed in the head of the answer", [UNKNOWN], "head"),
+                at("closed in the body of a yes", [TAKEN, UNKNOWN], "body", *taken),
+                at("closed in the body of a no", [ANSWERED], "body", 503, {"error": "busy"}),
+            ]
 
     @pytest.mark.parametrize(
         "url",
@@ -238,36 +332,25 @@ class ApiContract(ProviderContract):
             with pytest.raises(ConfigurationError, match=rf"\b{key}\b"):
                 self.provider.build(replace(settings, **{key: given}), kit)
 
-    def test_real_answers_hit_the_rules_that_were_made_for_them(
+    def test_what_it_takes_for_a_success_is_described(
         self, sender: Judged, server: ApiServer, message: Message
     ) -> None:
-        for status, body, headers, kind, rule in self.golden:
-            server.answers(status, body, **headers)()
-            outcome = sender.send(message, LIMIT)
-            assert (outcome.kind, outcome.rule) == (kind, rule), f"{status} {body}: {outcome}"
+        server.answers(*self.accepted)()
+        assert sender.send(message, LIMIT).kind is Kind.OK
+        if isinstance(self.described, Description):
+            assert not list(self.described.unexpected(server.last, *self.accepted))
 
-    def test_every_status_has_a_meaning(self, sender: Judged, server: ApiServer, message: Message) -> None:
-        for status in range(400, 600):
-            server.answers(status, {})()
-            kind = sender.send(message, LIMIT).kind
-            assert kind is self.by_status.get(status, expected(status)), f"{status}: {kind}"
-
-    def test_one_try_is_one_request(self, sender: Judged, server: ApiServer, message: Message) -> None:
-        for number, answer in enumerate(
-            [server.answers(*self.accepted), server.answers(500, {}), server.answers(429, {}), server.breaks("cut")], 1
-        ):
-            answer()
-            sender.send(message, LIMIT)
-            assert len(server.asked) == number + self.prepares
-
-    def test_nothing_was_sent_to_a_service_that_is_away(
-        self, settings: Any, server: ApiServer, message: Message
+    def test_an_answer_that_repeats_the_request_shows_no_secret(
+        self, sender: Judged, server: ApiServer, message: Message
     ) -> None:
-        sender = opened(self.provider, settings)
-        server.__exit__()
-        outcome = sender.send(message, LIMIT)
-        sender.close()
-        assert (outcome.kind, outcome.offered) == (Kind.TRANSIENT, False)
+        carried = False
+        for status in (200, 400, 401, 500):
+            server.breaks("echo", status)()
+            outcome = sender.send(message, LIMIT)
+            carried = carried or any(secret in server.last.as_text() for secret in self.secrets)
+            self.assert_no_secret_in(repr(outcome), outcome.error or "", outcome.code or "")
+            self.assert_no_secret_in(json.dumps(outcome.response), json.dumps(outcome.response, ensure_ascii=False))
+        assert carried, "none of the secrets goes out: they are none, or not those of the fixtures"
 
     def test_a_redirected_message_reaches_another_or_nobody(
         self, settings: Any, sender: Judged, server: ApiServer, message: Message
@@ -359,3 +442,15 @@ def expected(status: int) -> Kind:
         **dict.fromkeys((401, 402, 403, 404, 405), Kind.CONFIG),
     }
     return named.get(status, Kind.PERMANENT if status < 500 else Kind.TRANSIENT)
+
+
+def moved(settings: Any, url: str, to: str) -> Any:
+    """The settings of an account whose service is at another URL."""
+    changes: dict[str, Any] = {}
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if isinstance(value, Secret) and url in value.reveal():
+            changes[one.name] = Secret(value.reveal().replace(url, to))
+        elif isinstance(value, str) and url in value:
+            changes[one.name] = value.replace(url, to)
+    return replace(settings, **changes)

@@ -4,6 +4,8 @@ A provider's test file says how it is built and which answers it can get::
 
     class TestDiscord(ProviderContract):
         provider = discord
+        tried_against = "an HTTP server of ours"
+        described_by = "discord.com/developers/docs"
         secrets = (URL,)                              # must show up nowhere
         refused = (({"url": Secret("ftp://x")}, "url"),)
 
@@ -13,14 +15,29 @@ A provider's test file says how it is built and which answers it can get::
         @pytest.fixture
         def situations(self, server) -> Sequence[Situation]: ...
 
-`kit` may be overridden too; a provider that can hang gives `hanging`.
+        @pytest.fixture
+        def of_status(self, server) -> Callable[[int], Situation]: ...
+
+        @pytest.fixture
+        def heard(self, server) -> Callable[[], int]: ...
+
+        @pytest.fixture
+        def cuts(self, server) -> Sequence[Cut]: ...
+
+        @pytest.fixture
+        def hanging(self, server) -> Situation: ...
+
+`kit` may be overridden too; what sends nothing over a line says `line = False` and gives the first two alone. What each
+check counted goes into the table that `python -m tests.providers.matrix` prints.
 """
 
 import json
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -40,12 +57,16 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.traits import Limit, Traits
 from noti_worker.providers import traits
 from noti_worker.transport import Kit
+from noti_worker.transport.lookup import Addresses, Resolver
 from tests.providers.spellings import Masked, sees, shown, spellings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIMIT = 5.0
 BUSY = 3.0
 """Seconds by which a send may pass its limit on a busy machine; what disregards a limit does so for longer."""
+
+Record = Callable[[str, object], None]
+"""What was counted, for the matrix: numbers of one name are added, of texts each counts once."""
 
 _T = TypeVar("_T")
 
@@ -68,13 +89,53 @@ def _nothing() -> None:
 class Situation:
     """One foreseeable answer: what is sent, and the kind that must come of it.
 
-    `before` makes the other side ready, just before the send.
+    `before` makes the other side ready, just before the send. `rule` is the one that an answer as the service gives
+    it must hit.
     """
 
     name: str
     message: Message
     kind: Kind
     before: Callable[[], None] = field(default=_nothing)
+    rule: str | None = None
+
+
+NOT_SENT = (Kind.TRANSIENT, False)
+UNKNOWN = (Kind.UNCERTAIN, True)
+ANSWERED = (Kind.TRANSIENT, True)
+TAKEN = (Kind.OK, True)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The line cut at a stage of a send: `ends` are the kinds that may come of it, each with `Outcome.offered`.
+
+    `settings` and `kit` are those of an account for which it is so, where it is not the fixtures' one.
+    """
+
+    stage: str
+    message: Message
+    ends: Sequence[tuple[Kind, bool]]
+    before: Callable[[], None] = field(default=_nothing)
+    settings: Any = None
+    kit: Kit | None = None
+
+
+def _no_such_name(host: str, port: int) -> Addresses:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def without_names() -> Kit:
+    """A kit for which no name resolves."""
+    return Kit(now=lambda: NOW, resolver=Resolver(_no_such_name))
+
+
+@contextmanager
+def nobody_listens() -> Iterator[int]:
+    """A port of this machine that refuses connections, and that nobody else takes meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def a_message(channel: Channel, recipient: str, **changes: Any) -> Message:
@@ -125,6 +186,12 @@ class ProviderContract:
     """Inherit this, name the provider and give the fixtures."""
 
     provider: ModuleType
+    tried_against: ClassVar[str]
+    """What stands at the other end."""
+    described_by: ClassVar[str]
+    """Where it is written down what a request may hold."""
+    line: ClassVar[bool] = True
+    """Whether it sends over a line, which can be cut."""
     secrets: ClassVar[Sequence[str]] = ()
     """Texts in the settings and messages of the fixtures that must never be shown."""
     refused: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
@@ -139,8 +206,27 @@ class ProviderContract:
         raise NotImplementedError("give the answers that this provider can get, at least one of them ok")
 
     @pytest.fixture
+    def of_status(self) -> Callable[[int], Situation] | None:
+        """What a status from 400 to 599 means without any words; None for what knows no statuses."""
+        self._of_a_line("say what a status means")
+        return None
+
+    @pytest.fixture
+    def heard(self) -> Callable[[], int] | None:
+        """How many messages the other side was offered so far."""
+        self._of_a_line("count what the other side is asked")
+        return None
+
+    @pytest.fixture
+    def cuts(self) -> Sequence[Cut]:
+        """The line cut at each stage."""
+        self._of_a_line("cut the line at each stage")
+        return ()
+
+    @pytest.fixture
     def hanging(self) -> Situation | None:
         """A send that would last longer than its limit; None for what cannot hang."""
+        self._of_a_line("keep silent when asked")
         return None
 
     @pytest.fixture
@@ -196,19 +282,70 @@ class ProviderContract:
             assert not any(value and value in str(refusal.value) for value in shown)
             self.assert_no_secret_in(repr(refusal.value))
 
-    def test_every_foreseeable_answer_is_an_outcome(self, sender: Judged, situations: Sequence[Situation]) -> None:
+    def test_every_foreseeable_answer_is_an_outcome(
+        self, sender: Judged, situations: Sequence[Situation], record_property: Record
+    ) -> None:
         assert Kind.OK in {situation.kind for situation in situations}
         for situation in situations:
             outcome = self.send(sender, situation)
             assert outcome.kind is situation.kind, f"{situation.name}: {outcome}"
+            assert situation.rule in {None, outcome.rule}, f"{situation.name}: {outcome}"
             if outcome.kind is not Kind.OK:
                 assert outcome.error, f"{situation.name}: no word of what is wrong"
                 assert "\n" not in outcome.error
                 assert len(outcome.error) <= 500
             assert outcome.retry_after is None or outcome.retry_after > 0
+        record_property("answers", sum(situation.rule is not None for situation in situations))
+
+    def test_every_status_has_a_meaning(
+        self, sender: Judged, of_status: Callable[[int], Situation] | None, record_property: Record
+    ) -> None:
+        for status in range(400, 600) if of_status else ():
+            assert of_status is not None
+            situation = of_status(status)
+            outcome = self.send(sender, situation)
+            assert outcome.kind is situation.kind, f"{status}: {outcome}"
+            record_property("statuses", 1)
+
+    def test_one_try_is_one_request(
+        self,
+        sender: Judged,
+        situations: Sequence[Situation],
+        heard: Callable[[], int] | None,
+        record_property: Record,
+    ) -> None:
+        for situation in situations if heard else ():
+            assert heard is not None
+            before = heard()
+            outcome = self.send(sender, situation)
+            requests = heard() - before
+            assert requests == 1 or (requests == 0 and outcome.kind is not Kind.OK), f"{situation.name}: {requests}"
+            record_property("tries", 1)
+
+    def test_a_line_that_is_cut_is_told_by_its_stage(
+        self,
+        settings: Any,
+        kit: Kit,
+        cuts: Sequence[Cut],
+        heard: Callable[[], int] | None,
+        record_property: Record,
+    ) -> None:
+        for cut in cuts:
+            assert heard is not None
+            sender = opened(self.provider, cut.settings or settings, cut.kit or kit)
+            cut.before()
+            before = heard()
+            outcome = sender.send(cut.message, LIMIT)
+            sender.close()
+            assert (outcome.kind, outcome.offered) in cut.ends, f"{cut.stage}: {outcome}"
+            assert heard() - before <= 1, f"{cut.stage}: it was tried twice"
+            record_property("stage", cut.stage)
 
     def test_no_secret_leaks(
-        self, sender: Judged, situations: Sequence[Situation], caplog: pytest.LogCaptureFixture
+        self,
+        sender: Judged,
+        situations: Sequence[Situation],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         self.assert_no_secret_in(repr(sender.sender), str(sender.sender))
         with caplog.at_level(logging.DEBUG):
@@ -297,7 +434,7 @@ class ProviderContract:
                 return replace(message, options={of.removeprefix("options."): "x" * many})
         raise NotImplementedError(f"say how a message has too much of {limit.of}")
 
-    def test_a_send_obeys_its_limit(self, sender: Judged, hanging: Situation | None) -> None:
+    def test_a_send_obeys_its_limit(self, sender: Judged, hanging: Situation | None, record_property: Record) -> None:
         if hanging is None:
             return
 
@@ -306,13 +443,17 @@ class ProviderContract:
             return sender.send(hanging.message, 1.0)
 
         assert prompt(send, 1.0).kind is hanging.kind
+        record_property("stage", "no answer")
 
-    def test_several_threads_send_at_once(self, sender: Judged, situations: Sequence[Situation]) -> None:
+    def test_several_threads_send_at_once(
+        self, sender: Judged, situations: Sequence[Situation], record_property: Record
+    ) -> None:
         fine = next(situation for situation in situations if situation.kind is Kind.OK)
         fine.before()
         with ThreadPoolExecutor(4) as threads:
             outcomes = list(threads.map(lambda _: sender.send(fine.message, LIMIT), range(20)))
         assert {outcome.kind for outcome in outcomes} == {Kind.OK}, [outcome.error for outcome in outcomes]
+        record_property("sent", len(outcomes))
 
     def test_closing_twice_does_no_harm(self, settings: Any, kit: Kit, situations: Sequence[Situation]) -> None:
         unused = opened(self.provider, settings, kit)
@@ -322,6 +463,10 @@ class ProviderContract:
         self.send(used, situations[0])
         used.close()
         used.close()
+
+    def _of_a_line(self, what: str) -> None:
+        if self.line:
+            raise NotImplementedError(f"{what}, or say that there is no line")
 
     def send(self, sender: Judged, situation: Situation) -> Outcome:
         situation.before()

@@ -31,6 +31,10 @@ class Asked:
     headers: dict[str, str]
     body: bytes = field(repr=False)
 
+    @property
+    def method(self) -> str:
+        return self.headers[":method"]
+
     def json(self) -> Any:
         return json.loads(self.body)
 
@@ -147,6 +151,8 @@ class Http2Server:
     def __init__(self, authority: Authority, window: int = 65_535, protocol: str = "h2", host: str = HOST) -> None:
         self.ca_file = str(authority.ca_file)
         self.asked: list[Asked] = []
+        self.taken = 0
+        """How many requests it did not give back as not looked at, which may be asked again."""
         self.connections = 0
         self.way: Way = answering(200)
         self.greeting: Callable[[ssl.SSLSocket, Event], None] | None = None
@@ -230,6 +236,7 @@ class Http2Server:
                     head = heads.pop(event.stream_id)
                     asked = Asked(number, head[":path"], head, bodies.pop(event.stream_id))
                     self.asked.append(asked)
+                    self.taken += self.way not in {refusing, leaving}
                     line.flush()
                     self.way(line, event.stream_id, asked)
             line.flush()

@@ -21,11 +21,39 @@ from noti_worker.providers import apns
 from noti_worker.transport import Kit
 from tests.certificates import Authority
 from tests.keys import pem
-from tests.providers.contract import LIMIT, NOW, Judged, ProviderContract, Situation, a_message, opened
-from tests.providers.http2_server import Http2Server, answering, cutting, echoing, hanging, leaving, refusing
+from tests.providers.contract import (
+    ANSWERED,
+    LIMIT,
+    NOT_SENT,
+    NOW,
+    UNKNOWN,
+    Cut,
+    Judged,
+    ProviderContract,
+    Situation,
+    a_message,
+    nobody_listens,
+    opened,
+    without_names,
+)
+from tests.providers.description import description
+from tests.providers.http2_server import (
+    Http2Server,
+    Way,
+    answering,
+    babbling,
+    closing,
+    cutting,
+    echoing,
+    hanging,
+    leaving,
+    refusing,
+    resetting,
+)
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PEM = pem(KEY)
+DESCRIBED = description("apns")
 DEVICE = "740f4707bebcf74f9b7c25d48e3358945f6aa01da5ddb387462c7eaf61bb78ad"
 OWN_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
 
@@ -34,11 +62,18 @@ ANSWERS = (
     (400, "BadCollapseId", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "BadDeviceToken", Kind.DEAD, "apns.bad_token", Scope.RECIPIENT),
     (400, "BadExpirationDate", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "BadMessageId", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "BadPriority", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "BadTopic", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
     (400, "TopicDisallowed", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
     (400, "DeviceTokenNotForTopic", Kind.CONFIG, "apns.other_topic", Scope.RECIPIENT),
+    (400, "DuplicateHeaders", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "InvalidPushType", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "MissingDeviceToken", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "MissingTopic", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
     (400, "IdleTimeout", Kind.TRANSIENT, "apns.idle", Scope.MESSAGE),
     (400, "PayloadEmpty", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (403, "BadCertificate", Kind.CONFIG, "apns.login_refused", Scope.ACCOUNT),
     (403, "BadCertificateEnvironment", Kind.CONFIG, "apns.login_refused", Scope.ACCOUNT),
     (403, "ExpiredProviderToken", Kind.TRANSIENT, "apns.expired_login", Scope.ACCOUNT),
     (403, "Forbidden", Kind.CONFIG, "apns.login_refused", Scope.ACCOUNT),
@@ -61,10 +96,19 @@ ANSWERS = (
 )
 
 
+STATUSES = {
+    401: Kind.CONFIG, 402: Kind.CONFIG, 403: Kind.CONFIG, 404: Kind.CONFIG, 405: Kind.CONFIG, 501: Kind.CONFIG,
+    408: Kind.TRANSIENT, 425: Kind.TRANSIENT, 429: Kind.THROTTLED, 410: Kind.DEAD,
+}  # fmt: skip
+"""What a status means without a reason, where it is neither permanent (4xx) nor transient (5xx)."""
+
+
 @pytest.fixture
 def server(authority: Authority) -> Iterator[Http2Server]:
     with Http2Server(authority) as server:
         yield server
+    faults = [fault for asked in server.asked for fault in DESCRIBED.faults(asked)]
+    assert not faults, faults
 
 
 def account(server: Http2Server, **changes: Any) -> apns.Settings:
@@ -108,12 +152,18 @@ def push(**options: Any) -> Message:
     return a_message(Channel.PUSH, DEVICE, options=options)
 
 
+def behave(server: Http2Server, way: Way) -> Callable[[], None]:
+    return lambda: setattr(server, "way", way)
+
+
 def login(server: Http2Server) -> str:
     return server.last.headers["authorization"]
 
 
 class TestApns(ProviderContract):
     provider = apns
+    tried_against = "a server of ours that speaks HTTP/2 over TLS"
+    described_by = DESCRIBED.source
     secrets = (PEM, PEM.splitlines()[1], DEVICE, DEVICE.upper(), "eyJhbGciOiJFUzI1NiIs")
     refused = (
         ({"key": Secret("no key")}, "key"),
@@ -142,26 +192,56 @@ class TestApns(ProviderContract):
 
     @pytest.fixture
     def situations(self, server: Http2Server) -> Sequence[Situation]:
-        def behave(way: Any) -> Callable[[], None]:
-            return lambda: setattr(server, "way", way)
-
         refused = [
-            Situation(reason, push(), kind, behave(answering(status, {"reason": reason})))
-            for status, reason, kind, _, _ in ANSWERS
+            Situation(reason, push(), kind, behave(server, answering(status, {"reason": reason})), rule)
+            for status, reason, kind, rule, _ in ANSWERS
         ]
         return [
-            Situation("accepted", push(), Kind.OK, behave(answering(200))),
-            Situation("an answer that repeats all", push(), Kind.PERMANENT, behave(echoing)),
-            Situation("not taken", push(), Kind.TRANSIENT, behave(refusing)),
-            Situation("goodbye", push(), Kind.TRANSIENT, behave(leaving)),
-            Situation("cut", push(), Kind.DEAD, behave(cutting)),
+            Situation("accepted", push(), Kind.OK, behave(server, answering(200))),
+            Situation("an answer that repeats all", push(), Kind.PERMANENT, behave(server, echoing)),
+            Situation("not taken", push(), Kind.TRANSIENT, behave(server, refusing)),
+            Situation("goodbye", push(), Kind.TRANSIENT, behave(server, leaving)),
+            Situation("cut", push(), Kind.DEAD, behave(server, cutting)),
             Situation("too large", push(data={"a": "b" * 4096}), Kind.PERMANENT),
             *refused,
         ]
 
     @pytest.fixture
+    def of_status(self, server: Http2Server) -> Callable[[int], Situation]:
+        def alone(status: int) -> Situation:
+            kind = STATUSES.get(status, Kind.PERMANENT if status < 500 else Kind.TRANSIENT)
+            return Situation(str(status), push(), kind, behave(server, answering(status, {})))
+
+        return alone
+
+    @pytest.fixture
+    def heard(self, server: Http2Server) -> Callable[[], int]:
+        return lambda: server.taken
+
+    @pytest.fixture
     def hanging(self, server: Http2Server) -> Situation:
-        return Situation("hangs", push(), Kind.UNCERTAIN, lambda: setattr(server, "way", hanging))
+        return Situation("hangs", push(), Kind.UNCERTAIN, behave(server, hanging))
+
+    @pytest.fixture
+    def cuts(self, server: Http2Server, settings: apns.Settings) -> Iterator[Sequence[Cut]]:
+        def at(stage: str, ends: Sequence[tuple[Kind, bool]], way: Way) -> Cut:
+            return Cut(stage, push(), ends, behave(server, way))
+
+        def elsewhere(stage: str, kit: Kit | None = None, **changes: Any) -> Cut:
+            return Cut(stage, push(), [NOT_SENT], settings=replace(settings, **changes), kit=kit)
+
+        with nobody_listens() as port:
+            yield [
+                elsewhere("its name is not found", without_names(), api_url="https://service.test"),
+                elsewhere("nobody listens", api_url=f"https://127.0.0.1:{port}"),
+                elsewhere("its certificate is not trusted", ca_file=None),
+                at("goodbye before the request was looked at", [ANSWERED, NOT_SENT], leaving),
+                at("the request is not taken", [ANSWERED, NOT_SENT], refusing),
+                at("closed after the request", [UNKNOWN], closing),
+                at("the request is broken off", [UNKNOWN], resetting),
+                at("an answer that is no HTTP/2", [UNKNOWN], babbling),
+                at("closed in the body of a no", [(Kind.DEAD, True)], cutting),
+            ]
 
 
 @pytest.mark.parametrize(("status", "reason", "kind", "rule", "scope"), ANSWERS, ids=str)

@@ -18,6 +18,9 @@ MAIL = a_message(Channel.EMAIL, "ada@example.com")
 
 class TestConsole(ProviderContract):
     provider = console
+    tried_against = "standard output"
+    described_by = "its own page"
+    line = False
 
     @pytest.fixture
     def settings(self) -> console.Settings:

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import discord
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "3d89bb7572e0fb30d8128367b3b1b44fecd1726de135cbe28a41f8b2f777c372ba2939e72279b94526ff5d1bd4358d65cf11"
 PATH = f"/api/webhooks/223704706495545344/{TOKEN}"
@@ -22,6 +23,7 @@ LIMITED = {"message": "You are being rate limited.", "retry_after": 64.57, "glob
 
 class TestDiscord(ApiContract):
     provider = discord
+    described = description("discord")
     secrets = (TOKEN, "223704706495545344")
     # https://discord.com/developers/docs/resources/webhook#get-webhook-with-token
     looks = Look(
@@ -36,8 +38,11 @@ class TestDiscord(ApiContract):
         (204, b"", {}, Kind.OK, "discord.accepted"),
         (404, {"message": "Unknown Webhook", "code": 10015}, {}, Kind.CONFIG, "discord.webhook_gone"),
         (404, {"message": "Unknown Channel", "code": 10003}, {}, Kind.CONFIG, "discord.webhook_gone"),
+        (404, {"message": "Unknown Guild", "code": 10004}, {}, Kind.CONFIG, "discord.webhook_gone"),
+        (404, {"message": "Unknown User", "code": 10013}, {}, Kind.CONFIG, "discord.webhook_gone"),
+        (401, {"message": "Unauthorized", "code": 40001}, {}, Kind.CONFIG, "discord.not_allowed"),
         (401, {"message": "Invalid Webhook Token", "code": 50027}, {}, Kind.CONFIG, "discord.not_allowed"),
-        (401, {"message": "401: Unauthorized", "code": 0}, {}, Kind.CONFIG, "api.login"),
+        (401, {"message": "401: Unauthorized", "code": 0}, {}, Kind.CONFIG, "discord.login"),
         (403, {"message": "Missing Permissions", "code": 50013}, {}, Kind.CONFIG, "discord.not_allowed"),
         (403, {"message": "Missing Access", "code": 50001}, {}, Kind.CONFIG, "discord.not_allowed"),
         (
@@ -59,6 +64,11 @@ class TestDiscord(ApiContract):
         ),
         (429, LIMITED, {"Retry_After": "65"}, Kind.THROTTLED, "api.too_fast"),
         (429, {"message": "Slow mode", "code": 20016, "retry_after": 3}, {}, Kind.THROTTLED, "discord.too_fast"),
+        *(
+            (429, {"message": "Limit", "code": code, "retry_after": 3}, {}, Kind.THROTTLED, "discord.too_fast")
+            for code in (20028, 20029, 40003)
+        ),
+        (502, b"<html>Bad Gateway</html>", {}, Kind.TRANSIENT, "api.trouble"),
         (429, b"error code: 1015", {}, Kind.THROTTLED, "api.too_fast"),
         (503, {"message": "API resource is overloaded", "code": 130000}, {}, Kind.TRANSIENT, "discord.overloaded"),
         (404, f"nothing at {PATH}".encode(), {}, Kind.CONFIG, "api.wrong_url"),
@@ -102,7 +112,7 @@ class TestDiscord(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("discord")) as server:
         server.answers(200, ACCEPTED)()
         yield server
 

@@ -23,6 +23,7 @@ from noti_worker.transport import Kit
 from tests.keys import pem
 from tests.providers.api import Answer, ApiContract, ApiServer, Asked, Look
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = pem(KEY)
@@ -116,8 +117,8 @@ def sent(server: Service) -> Any:
 
 class TestFcm(ApiContract):
     provider = fcm
+    described = description("fcm")
     secrets = (PEM, PEM.splitlines()[3], ACCESS, DEVICE)
-    prepares = 1
     refused = (
         ({"service_account": Secret("no json")}, "service_account"),
         ({"service_account": Secret("[]")}, "service_account"),
@@ -141,16 +142,23 @@ class TestFcm(ApiContract):
     accepted = (200, TAKEN)
     golden = (
         (404, error("NOT_FOUND", "Requested entity was not found.", "UNREGISTERED"), {}, Kind.DEAD, "fcm.unregistered"),
-        (404, error("NOT_FOUND", "Requested entity was not found."), {}, Kind.CONFIG, "api.wrong_url"),
+        (404, error("NOT_FOUND", "Requested entity was not found."), {}, Kind.CONFIG, "fcm.no_such_project"),
         (404, b"<html>Not Found</html>", {}, Kind.CONFIG, "api.wrong_url"),
         (400, WRONG_TOKEN, {}, Kind.DEAD, "fcm.bad_token"),
         (400, error(INVALID, f"The registration token {NO_TOKEN}", INVALID), {}, Kind.DEAD, "fcm.not_a_token"),
         (400, UNKNOWN_FIELD, {}, Kind.PERMANENT, "fcm.invalid"),
         (400, error(INVALID, "Android message is too big", INVALID), {}, Kind.PERMANENT, "fcm.invalid"),
         (403, FOREIGN, {}, Kind.CONFIG, "fcm.other_sender"),
-        (403, error("PERMISSION_DENIED", "The caller does not have permission"), {}, Kind.CONFIG, "api.login"),
+        (403, error("PERMISSION_DENIED", "The caller does not have permission"), {}, Kind.CONFIG, "fcm.not_allowed"),
         (401, APPLE_KEY, {}, Kind.CONFIG, "fcm.apple_key"),
-        (401, error("UNAUTHENTICATED", f"Invalid credentials {ACCESS} for {DEVICE}."), {}, Kind.CONFIG, "api.login"),
+        (401, error("UNAUTHENTICATED", "Auth error from APNS", "APNS_AUTH_ERROR"), {}, Kind.CONFIG, "fcm.apple_key"),
+        (
+            401,
+            error("UNAUTHENTICATED", f"Invalid credentials {ACCESS} for {DEVICE}."),
+            {},
+            Kind.CONFIG,
+            "fcm.not_allowed",
+        ),
         (429, EXCEEDED, {"retry_after": "90"}, Kind.THROTTLED, "fcm.quota"),
         (429, {}, {}, Kind.THROTTLED, "fcm.too_fast"),
         (503, error("UNAVAILABLE", "Try again later.", "UNAVAILABLE"), {}, Kind.TRANSIENT, "fcm.unavailable"),

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import google_chat
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY, TOKEN = "AIzaSyDdI0hCZtE6vySjMm-WEfRq3CPzqKqqsHI", "0a1B2c3D4e5F6g7H8i9J0k_LmNoPqRsTuVwXyZ"
 PATH = f"/v1/spaces/AAAAMpdlehY/messages?key={KEY}&token={TOKEN}"
@@ -29,6 +30,7 @@ def no(status: int, name: str, message: str) -> tuple[int, Any]:
 
 class TestGoogleChat(ApiContract):
     provider = google_chat
+    described = description("google_chat")
     secrets = (KEY, TOKEN)
     accepted = (200, ACCEPTED)
     golden: ClassVar[Any] = (
@@ -68,7 +70,7 @@ class TestGoogleChat(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("google_chat")) as server:
         server.answers(200, ACCEPTED)()
         yield server
 

@@ -13,6 +13,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import gotify
 from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "AWWfWyqd8xR0p1g"
 TAKEN = {
@@ -36,6 +37,7 @@ def push(**options: Any) -> Message:
 
 class TestGotify(ApiContract):
     provider = gotify
+    described = description("gotify")
     secrets = (TOKEN,)
     # https://gotify.net/api-docs#/version/getVersion
     looks = Look(
@@ -91,7 +93,7 @@ class TestGotify(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("gotify")) as server:
         server.always = Answer(200, TAKEN)
         yield server
 

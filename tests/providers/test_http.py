@@ -58,6 +58,8 @@ def clicksend(url: str) -> http.Settings:
 
 class TestClickSend(ApiContract):
     provider = http
+    described = None
+    described_by = "the account's own template"
     secrets = (LOGIN, LOGIN.partition(":")[2], base64.b64encode(LOGIN.encode()).decode())
     accepted = (200, QUEUED)
     golden: ClassVar = [

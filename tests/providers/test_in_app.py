@@ -12,6 +12,9 @@ from tests.providers.contract import ProviderContract, Situation, a_message
 
 class TestInApp(ProviderContract):
     provider = in_app
+    tried_against = "nothing: the row itself becomes the message, in the record"
+    described_by = "its own page"
+    line = False
 
     @pytest.fixture
     def settings(self) -> in_app.Settings:

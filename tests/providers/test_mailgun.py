@@ -20,6 +20,7 @@ from noti_worker.providers import mailgun
 from noti_worker.providers._mail import compose
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged
+from tests.providers.description import Fields, description, fields_of
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
 
@@ -30,28 +31,10 @@ SENDERS = (Mailbox("no-reply@example.com", "Example"), Mailbox("billing@example.
 QUEUED = {"id": "<20160306015544.116301.25145@example.org>", "message": "Queued. Thank you."}
 LIMITED = "Domain mg.example.com is not allowed to send: recipient limit exceeded, try again after "
 
-Fields = list[tuple[str, bytes]]
-
-
-def fields_of(body: bytes, content_type: str) -> Fields:
-    """The fields of a form, read by the standard library."""
-    form = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=policy.HTTP)
-    boundary = form.get_boundary()
-    assert boundary
-    parts = body.split(f"--{boundary}".encode())
-    assert parts[0] == b""
-    assert parts[-1] == b"--\r\n"
-    read: Fields = []
-    for part in parts[1:-1]:
-        head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        name = message_from_bytes(head, policy=policy.HTTP).get_param("name", header="content-disposition")
-        assert isinstance(name, str)
-        read.append((name, content.removesuffix(b"\r\n")))
-    return read
-
 
 class TestMailgun(ApiContract):
     provider = mailgun
+    described = description("mailgun")
     secrets = (KEY, LOGIN)
     refused = (
         ({"api_key": Secret("")}, "api_key"),
@@ -76,7 +59,8 @@ class TestMailgun(ApiContract):
         (400, {"message": "Need at least one of 'text' or 'html' parameters specified"}, {}, Kind.PERMANENT,
          "api.refused"),
         (401, b"Forbidden", {}, Kind.CONFIG, "api.login"),
-        (402, {"message": "payment required"}, {}, Kind.CONFIG, "api.login"),
+        (402, {"message": "payment required"}, {}, Kind.CONFIG, "mailgun.payment"),
+        (400, {"message": "Message parameters of o:, h:, v: and t: exceed 16KB"}, {}, Kind.PERMANENT, "api.refused"),
         (403, {"message": "Domain mg.example.com is not allowed to send: The domain is unverified and requires DNS "
                           "configuration."}, {}, Kind.CONFIG, "api.login"),
         (403, {"message": "Domain sandbox1.mailgun.org is not allowed to send: Free accounts are for test purposes "

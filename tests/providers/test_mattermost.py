@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import mattermost
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY = "1w4ma8ph33nt7jzqxcr5ydsu6e"
 PATH = f"/chat/hooks/{KEY}"
@@ -24,6 +25,7 @@ def no(status: int, name: str, message: str = "No.") -> tuple[int, Any]:
 
 class TestMattermost(ApiContract):
     provider = mattermost
+    described = description("mattermost")
     secrets = (KEY,)
     accepted = (200, b"ok")
     golden: ClassVar[Any] = (
@@ -65,7 +67,7 @@ class TestMattermost(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("mattermost")) as server:
         server.answers(200, b"ok")()
         yield server
 

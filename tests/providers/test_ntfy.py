@@ -14,6 +14,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import ntfy
 from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2"
 TOPIC = "alerts-Xk3vQ9z"
@@ -37,7 +38,7 @@ def push(**options: Any) -> Message:
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("ntfy")) as server:
         server.always = Answer(200, TAKEN)
         yield server
 
@@ -51,6 +52,7 @@ def sender(server: ApiServer) -> Iterator[Judged]:
 
 class TestNtfy(ApiContract):
     provider = ntfy
+    described = description("ntfy")
     secrets = (TOKEN, TOPIC)
     refused = (
         ({"username": "me"}, "username"),
@@ -71,10 +73,13 @@ class TestNtfy(ApiContract):
     )
     accepted = (200, TAKEN)
     golden = (
-        (400, failure(40009, f"invalid request: topic invalid {TOPIC}"), {}, Kind.PERMANENT, "api.refused"),
-        (401, failure(40101, "unauthorized"), {}, Kind.CONFIG, "api.login"),
-        (403, failure(40301, "forbidden"), {}, Kind.CONFIG, "api.login"),
-        (413, failure(41303, "JSON body too large"), {}, Kind.PERMANENT, "api.refused"),
+        (400, failure(40009, f"invalid request: topic invalid {TOPIC}"), {}, Kind.PERMANENT, "ntfy.refused"),
+        (400, failure(40006, "invalid delay parameter: too small"), {}, Kind.PERMANENT, "ntfy.refused"),
+        (401, failure(40101, "unauthorized"), {}, Kind.CONFIG, "ntfy.login"),
+        (403, failure(40301, "forbidden"), {}, Kind.CONFIG, "ntfy.login"),
+        *((413, failure(code, "too large"), {}, Kind.PERMANENT, "ntfy.refused") for code in (41301, 41302, 41303)),
+        (429, failure(42902, "limit reached: too many emails"), {}, Kind.THROTTLED, "api.too_fast"),
+        *((429, failure(code, "limit reached"), {}, Kind.THROTTLED, "ntfy.daily_limit") for code in (42905, 42910)),
         (429, failure(42901, "limit reached: too many requests"), {}, Kind.THROTTLED, "api.too_fast"),
         (429, failure(42908, "limit reached: daily message quota reached"), {}, Kind.THROTTLED, "ntfy.daily_limit"),
         (

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import opsgenie
 from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY = "eb243592-faa2-4ba2-a551-1afdf565c889"
 REQUEST_ID = "43a29c5c-3dbf-4fa4-9c26-f4f71023e120"
@@ -25,6 +26,7 @@ def failure(message: str, **more: Any) -> dict[str, Any]:
 
 class TestOpsgenie(ApiContract):
     provider = opsgenie
+    described = description("opsgenie")
     secrets = (KEY,)
     # https://docs.opsgenie.com/docs/alert-api-continued#count-alerts and /response
     looks = Look(
@@ -38,7 +40,8 @@ class TestOpsgenie(ApiContract):
         (400, failure("Request body is not a valid JSON"), {}, Kind.PERMANENT, "api.refused"),
         (401, failure("Could not authenticate"), {}, Kind.CONFIG, "api.login"),
         (402, failure("Your plan does not allow this"), {}, Kind.CONFIG, "api.login"),
-        (403, failure(f"You are not authorized with {KEY}", code=40301), {}, Kind.CONFIG, "api.login"),
+        (403, failure(f"You are not authorized with {KEY}", code=40301), {}, Kind.CONFIG, "opsgenie.not_allowed"),
+        (403, failure("Not supported", code=40302), {}, Kind.CONFIG, "opsgenie.not_allowed"),
         (404, failure("Not found"), {}, Kind.CONFIG, "api.wrong_url"),
         (410, failure("Gone"), {}, Kind.CONFIG, "opsgenie.feature_gone"),
         (422, failure("Key format is not valid!"), {}, Kind.CONFIG, "opsgenie.api_key"),
@@ -73,7 +76,7 @@ class TestOpsgenie(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("opsgenie")) as server:
         server.always = Answer(202, ACCEPTED)
         yield server
 

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import pagerduty
 from tests.providers.api import Answer, ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 KEY = "e93facc04764012d7bfb002500d5d1a6"
 ACCEPTED = {
@@ -28,6 +29,7 @@ def invalid(error: str) -> dict[str, Any]:
 
 class TestPagerDuty(ApiContract):
     provider = pagerduty
+    described = description("pagerduty")
     secrets = (KEY,)
     accepted = (202, ACCEPTED)
     golden = (
@@ -58,7 +60,7 @@ class TestPagerDuty(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("pagerduty")) as server:
         server.always = Answer(202, ACCEPTED)
         yield server
 

@@ -16,6 +16,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import postmark
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged, opened
+from tests.providers.description import description
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
 
@@ -40,6 +41,7 @@ def refusal(code: int, message: str) -> dict[str, Any]:
 
 class TestPostmark(ApiContract):
     provider = postmark
+    described = description("postmark")
     secrets = (TOKEN,)
     refused = (
         ({"server_token": Secret("")}, "server_token"),
@@ -70,7 +72,7 @@ class TestPostmark(ApiContract):
         (422, refusal(400, "The 'From' address you supplied is not a Sender Signature on your account."), {},
          Kind.CONFIG, "postmark.sender"),
         (422, refusal(401, "The sender signature is not confirmed."), {}, Kind.CONFIG, "postmark.sender"),
-        (422, refusal(402, "Invalid JSON"), {}, Kind.PERMANENT, "api.refused"),
+        (422, refusal(402, "Invalid JSON"), {}, Kind.PERMANENT, "postmark.json"),
         (422, refusal(405, "You ran out of credits."), {}, Kind.CONFIG, "postmark.not_allowed"),
         (422, refusal(406, "You tried to send to a recipient that has been marked as inactive.\nFound inactive "
                            "addresses: ann@example.net.\nInactive recipients are ones that have generated a hard "

@@ -13,6 +13,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import pushover
 from tests.providers.api import Answer, ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "azGDORePK8gMaC0QOYAMyEEuzJnyUi"
 USER = "uQiRzpo4DXghDmr9QzzfQu27cmVRsG"
@@ -31,6 +32,7 @@ def push(**options: Any) -> Message:
 
 class TestPushover(ApiContract):
     provider = pushover
+    described = description("pushover")
     secrets = (TOKEN, USER)
     # https://pushover.net/api#limits
     looks = Look(
@@ -81,7 +83,7 @@ class TestPushover(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("pushover")) as server:
         server.always = Answer(200, TAKEN)
         yield server
 

@@ -19,6 +19,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import resend
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged
+from tests.providers.description import description
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
 
@@ -33,6 +34,7 @@ def refusal(status: int, name: str, message: str) -> tuple[int, dict[str, Any], 
 
 class TestResend(ApiContract):
     provider = resend
+    described = description("resend")
     secrets = (KEY,)
     refused = (
         ({"api_key": Secret("")}, "api_key"),
@@ -52,7 +54,7 @@ class TestResend(ApiContract):
     golden = (
         (*refusal(400, "validation_error", "API key is invalid"), Kind.CONFIG, "resend.key.words"),
         (*refusal(400, "invalid_idempotency_key", "The key must be between 1-256 chars."), Kind.PERMANENT,
-         "api.refused"),
+         "resend.content"),
         (*refusal(401, "missing_api_key", "Missing API Key"), Kind.CONFIG, "resend.key"),
         (*refusal(401, "restricted_api_key", "This API key is restricted to only send emails."), Kind.CONFIG,
          "resend.key"),
@@ -62,9 +64,9 @@ class TestResend(ApiContract):
                                            "(me@example.org)."), Kind.CONFIG, "resend.test_only"),
         (*refusal(403, "validation_error", "The example.com domain is not verified. Please, add and verify your "
                                            "domain on https://resend.com/domains"), Kind.CONFIG, "resend.domain"),
-        (*refusal(404, "not_found", "The requested endpoint does not exist."), Kind.CONFIG, "api.wrong_url"),
+        (*refusal(404, "not_found", "The requested endpoint does not exist."), Kind.CONFIG, "resend.wrong_url"),
         (*refusal(405, "method_not_allowed", "Method is not allowed for the requested path."), Kind.CONFIG,
-         "api.wrong_url"),
+         "resend.wrong_url"),
         (*refusal(409, "concurrent_idempotent_requests", "Same idempotency key used while original request is still "
                                                          "in progress."), Kind.TRANSIENT, "resend.in_progress"),
         (*refusal(409, "invalid_idempotent_request", "Same idempotency key used with a different request payload."),
@@ -76,11 +78,11 @@ class TestResend(ApiContract):
         (*refusal(422, "validation_error", "Invalid `to` field. The email address needs to follow the "
                                            "`email@example.com` or `Name <email@example.com>` format."), Kind.DEAD,
          "resend.recipient"),
-        (*refusal(422, "validation_error", "Invalid `reply_to` field."), Kind.PERMANENT, "api.refused"),
+        (*refusal(422, "validation_error", "Invalid `reply_to` field."), Kind.PERMANENT, "resend.content"),
         (*refusal(422, "invalid_attachment", "Attachment must have either a `content` or `path`."), Kind.PERMANENT,
-         "api.refused"),
+         "resend.content"),
         (*refusal(422, "missing_required_field", "The request body is missing one or more required fields."),
-         Kind.PERMANENT, "api.refused"),
+         Kind.PERMANENT, "resend.content"),
         (*refusal(429, "daily_quota_exceeded", "You have reached your daily email sending quota."), Kind.THROTTLED,
          "resend.daily_quota"),
         (*refusal(429, "monthly_quota_exceeded", "You have reached your monthly email sending quota."), Kind.CONFIG,
@@ -88,7 +90,7 @@ class TestResend(ApiContract):
         (*refusal(429, "rate_limit_exceeded", "Too many requests. You can only make 2 requests per second."),
          Kind.THROTTLED, "api.too_fast"),
         (*refusal(451, "security_error", "We may have found a security issue with the request."), Kind.PERMANENT,
-         "api.refused"),
+         "resend.content"),
         (*refusal(500, "application_error", "An unexpected error occurred."), Kind.TRANSIENT, "api.trouble"),
     )  # fmt: skip
 

@@ -20,11 +20,13 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import sendgrid
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, Judged, opened
+from tests.providers.description import description
 from tests.providers.mails import INVITATION, a_full_mail, a_mail
 from tests.providers.receipts import ECHO, ReceiptContract, of
 
 KEY = "SG.kV7bq2mXQ1yT0sZ9.notARealKeyOfAnybody"
 MESSAGE_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
+NAMED = {"custom_args": {"notification_id": "17", "message_id": MESSAGE_ID}}
 
 
 def errors(message: str, field: str | None = None) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def errors(message: str, field: str | None = None) -> dict[str, Any]:
 
 class TestSendGrid(ApiContract):
     provider = sendgrid
+    described = description("sendgrid")
     secrets = (KEY,)
     refused = (
         ({"api_key": Secret("")}, "api_key"),
@@ -54,10 +57,10 @@ class TestSendGrid(ApiContract):
         (400, errors("Does not contain a valid address.", "personalizations.0.to.0.email"), {}, Kind.DEAD,
          "sendgrid.recipient"),
         (400, errors("Does not contain a valid address.", "personalizations.0.cc.0.email"), {}, Kind.PERMANENT,
-         "api.refused"),
+         "sendgrid.refused"),
         (400, errors("The from email does not contain a valid address.", "from.email"), {}, Kind.CONFIG,
          "sendgrid.from"),
-        (400, errors("The subject is required.", "subject"), {}, Kind.PERMANENT, "api.refused"),
+        (400, errors("The subject is required.", "subject"), {}, Kind.PERMANENT, "sendgrid.refused"),
         (401, errors("The provided authorization grant is invalid, expired, or revoked"), {}, Kind.CONFIG,
          "api.login"),
         (401, errors("Maximum credits exceeded"), {}, Kind.CONFIG, "sendgrid.credits"),
@@ -65,6 +68,9 @@ class TestSendGrid(ApiContract):
                      "error is resolved.", "from"), {}, Kind.CONFIG, "sendgrid.sender"),
         (403, errors("You have been temporarily blocked"), {}, Kind.THROTTLED, "sendgrid.blocked"),
         (403, errors("access forbidden"), {}, Kind.CONFIG, "api.login"),
+        (404, errors("not found"), {}, Kind.CONFIG, "api.wrong_url"),
+        (405, errors("method not allowed"), {}, Kind.CONFIG, "api.wrong_url"),
+        (406, errors("missing Accept header"), {}, Kind.CONFIG, "sendgrid.our_fault"),
         (413, b"<html><title>413 Request Entity Too Large</title></html>", {}, Kind.PERMANENT, "api.refused"),
         (415, errors("Content-Type should be application/json."), {}, Kind.CONFIG, "sendgrid.our_fault"),
         (429, errors("too many requests"), {}, Kind.THROTTLED, "api.too_fast"),
@@ -94,12 +100,11 @@ class TestSendGrid(ApiContract):
 
     def test_a_plain_mail(self, sent: Callable[[Message], dict[str, Any]], server: ApiServer) -> None:
         assert sent(a_mail()) == {
-            "personalizations": [{"to": [{"email": "ann@example.net", "name": "Ann"}]}],
+            "personalizations": [{"to": [{"email": "ann@example.net", "name": "Ann"}], **NAMED}],
             "from": {"email": "no-reply@example.com", "name": "Example"},
             "subject": "Your order",
             "content": [{"type": "text/plain", "value": "It is on its way."}],
             "headers": {"Message-ID": f"<{MESSAGE_ID}@example.com>"},
-            "custom_args": {"notification_id": "17", "message_id": MESSAGE_ID},
         }
         assert (server.last.method, server.last.path) == ("POST", "/v3/mail/send")
         assert server.last.headers["authorization"] == f"Bearer {KEY}"
@@ -111,6 +116,7 @@ class TestSendGrid(ApiContract):
                 "to": [{"email": "ann@example.net", "name": "Ann"}],
                 "cc": [{"email": "bo@example.net", "name": "Bo"}],
                 "bcc": [{"email": "cy@example.net"}],
+                **NAMED,
             }
         ], "SendGrid refuses a mail that names somebody twice"
         assert mail["from"] == {"email": "billing@example.com"}

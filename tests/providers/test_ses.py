@@ -26,6 +26,7 @@ from tests.providers.aws import (
     REGION,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
+    Model,
     local_aws,
     nobodys_account,
     signed_by_botocore,
@@ -35,6 +36,7 @@ from tests.providers.receipts import ECHO as IDS_BACK
 from tests.providers.receipts import ReceiptContract, of
 from tests.providers.sns_topic import ARN, Topic, envelope, signed, topic
 
+MODEL = Model("sesv2", "SendEmail")
 ACCEPTED = {"MessageId": "0107018a1b2c3d4e-5f60718293a4-000000"}
 MAIL = a_message(Channel.EMAIL, "Ada <ada@example.com>")
 
@@ -74,6 +76,8 @@ def account(url: str, **changes: Any) -> ses.Settings:
 
 class TestSes(ApiContract):
     provider = ses
+    described = MODEL
+    tried_against = "an HTTP server of ours; the AWS of moto"
     secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN)
     refused = (
         ({"region": "Frankfurt"}, "region"),
@@ -130,6 +134,7 @@ class TestSes(ApiContract):
         (400, *error(f"MessageRejected:{SMITHY}", NOT_VERIFIED), Kind.CONFIG, "ses.not_verified"),
         (400, *error("MessageRejected", "Transaction failed: virus"), Kind.PERMANENT, "ses.rejected"),
         (404, *error("NotFoundException", "Configuration set <x> does not exist."), Kind.CONFIG, "ses.not_found"),
+        (400, *error("ConfigurationSetDoesNotExist", "It does not exist."), Kind.CONFIG, "ses.not_found"),
         (400, *error("BadRequestException", "Illegal address"), Kind.DEAD, "ses.no_address"),
         (400, *error("InvalidParameterValue", "Domain contains illegal character"), Kind.DEAD, "ses.no_address"),
         (400, *error("BadRequestException", "Invalid tag value."), Kind.PERMANENT, "ses.bad_request"),
@@ -138,11 +143,16 @@ class TestSes(ApiContract):
         (403, *error("InvalidClientTokenId", "The token is invalid."), Kind.CONFIG, "ses.login"),
         (403, *error("UnrecognizedClientException", "The token is invalid."), Kind.CONFIG, "ses.login"),
         (403, *error("InvalidSignatureException", ECHO), Kind.CONFIG, "ses.login"),
+        (403, *error("SignatureDoesNotMatch", ECHO), Kind.CONFIG, "ses.login"),
+        (403, *error("AccessDenied", "User is not authorized"), Kind.CONFIG, "ses.login"),
+        (403, *error("OptInRequired", "Needs a subscription"), Kind.CONFIG, "ses.login"),
+        (403, *error("MissingAuthenticationToken", "Missing"), Kind.CONFIG, "ses.login"),
         (403, *error("AccessDeniedException", "User is not authorized"), Kind.CONFIG, "ses.login"),
         (403, *error("InvalidSignatureException", EXPIRED), Kind.CONFIG, "ses.clock"),
         (403, *error("ExpiredTokenException", "The security token is expired"), Kind.CONFIG, "ses.expired"),
         (400, *error("RequestExpired", "Request has expired"), Kind.CONFIG, "ses.expired"),
         (400, *error("RequestTimeout", "Request timed out"), Kind.TRANSIENT, "ses.their_side"),
+        (500, *error("InternalServiceErrorException"), Kind.TRANSIENT, "ses.their_side"),
         (500, *error("InternalFailure"), Kind.TRANSIENT, "ses.their_side"),
         (503, *error("ServiceUnavailable"), Kind.TRANSIENT, "ses.their_side"),
         (503, b"<html>Service Unavailable</html>", {}, Kind.TRANSIENT, "api.trouble"),
@@ -159,7 +169,7 @@ class TestSes(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(MODEL) as server:
         server.always = replace(server.always, body=ACCEPTED)
         yield server
 

@@ -13,6 +13,7 @@ from noti_worker.domain.traits import Traits
 from noti_worker.providers import slack
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy"
 SECRET_PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
@@ -28,6 +29,7 @@ MESSAGE = a_message(Channel.CHAT, "C123456")
 
 class TestSlackBot(ApiContract):
     provider = slack
+    described = description("slack")
     secrets = (TOKEN, TOKEN.removeprefix("xoxb-"))
     # https://docs.slack.dev/reference/methods/auth.test
     looks = Look(
@@ -43,17 +45,30 @@ class TestSlackBot(ApiContract):
         (200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}, {}, Kind.CONFIG, "slack.login"),
         (200, {"ok": False, "error": "token_revoked"}, {}, Kind.CONFIG, "slack.login"),
         (200, {"ok": False, "error": "account_inactive"}, {}, Kind.CONFIG, "slack.login"),
+        *(
+            (200, {"ok": False, "error": code}, {}, Kind.CONFIG, "slack.login")
+            for code in ("not_authed", "token_expired", "org_login_required")
+        ),
         (200, {"ok": False, "error": "not_in_channel"}, {}, Kind.CONFIG, "slack.not_invited"),
         (200, {"ok": False, "error": "channel_not_found"}, {}, Kind.DEAD, "slack.no_such_recipient"),
         (200, {"ok": False, "error": "is_archived"}, {}, Kind.DEAD, "slack.no_such_recipient"),
+        (200, {"ok": False, "error": "user_not_found"}, {}, Kind.DEAD, "slack.no_such_recipient"),
+        (200, {"ok": False, "error": "cannot_dm_bot"}, {}, Kind.DEAD, "slack.no_such_recipient"),
+        *(
+            (200, {"ok": False, "error": code}, {}, Kind.PERMANENT, "slack.content")
+            for code in ("msg_blocks_too_long", "too_many_attachments", "invalid_blocks")
+        ),
         (200, {"ok": False, "error": "msg_too_long"}, {}, Kind.PERMANENT, "slack.content"),
         (200, {"ok": False, "error": "no_text"}, {}, Kind.PERMANENT, "slack.content"),
         (200, {"ok": False, "error": "ratelimited"}, {}, Kind.THROTTLED, "slack.too_fast"),
         (200, {"ok": False, "error": "rate_limited"}, {}, Kind.THROTTLED, "slack.too_fast"),
+        (200, {"ok": False, "error": "message_limit_exceeded"}, {}, Kind.THROTTLED, "slack.message_limit"),
+        (200, {"ok": False, "error": "internal_error"}, {}, Kind.UNCERTAIN, "slack.half_done"),
         (200, {"ok": False, "error": "fatal_error"}, {}, Kind.UNCERTAIN, "slack.half_done"),
         (500, {"ok": False, "error": "internal_error"}, {}, Kind.UNCERTAIN, "slack.half_done"),
         (200, {"ok": False, "error": "service_unavailable"}, {}, Kind.TRANSIENT, "slack.trouble"),
         (200, {"ok": False, "error": "request_timeout"}, {}, Kind.TRANSIENT, "slack.trouble"),
+        (200, {"ok": False, "error": "team_added_to_org"}, {}, Kind.TRANSIENT, "slack.trouble"),
         (200, {"ok": False, "error": "something_of_next_year"}, {}, Kind.TRANSIENT, "slack.unknown"),
         (200, b"<html>Sign in to the hotel</html>", {}, Kind.UNCERTAIN, "slack.unreadable"),
         (429, b"", {"Retry_After": "30"}, Kind.THROTTLED, "slack.too_fast.status"),
@@ -105,6 +120,7 @@ class TestSlackBot(ApiContract):
 
 class TestSlackWebhook(ApiContract):
     provider = slack
+    described = description("slack")
     secrets = (SECRET_PATH, "XXXXXXXXXXXXXXXXXXXXXXXX", "T00000000", "B00000000")
     accepted = (200, b"ok")
     golden = (
@@ -153,7 +169,7 @@ class TestSlackWebhook(ApiContract):
 
 @pytest.fixture
 def server() -> Any:
-    with ApiServer() as server:
+    with ApiServer(description("slack")) as server:
         server.answers(200, b"ok")()
         yield server
 

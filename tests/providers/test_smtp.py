@@ -16,9 +16,26 @@ from noti_worker.domain.notification import Attachment, Channel
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import smtp
+from noti_worker.transport import Kit
 from tests.certificates import Authority, make_authority
-from tests.providers.contract import LIMIT, NOW, Judged, ProviderContract, Situation, a_message, opened
+from tests.providers.contract import (
+    ANSWERED,
+    LIMIT,
+    NOT_SENT,
+    NOW,
+    TAKEN,
+    UNKNOWN,
+    Cut,
+    Judged,
+    ProviderContract,
+    Situation,
+    a_message,
+    nobody_listens,
+    opened,
+    without_names,
+)
 from tests.providers.smtp_server import CLOSE, PASSWORD, SILENCE, USERNAME, Inbox, Peer, Received, scripted
+from tests.providers.test_smtp_rules import BASIC
 
 HOST = "127.0.0.1"
 MESSAGE = a_message(Channel.EMAIL, "ann@example.net")
@@ -50,8 +67,35 @@ def parsed(received: Received) -> EmailMessage:
     return message_from_bytes(received.content, policy=policy.default)
 
 
+GOLDEN = (
+    ("RCPT", "550 5.1.1 No such user here", Kind.DEAD, "smtp.unknown_user"),
+    ("RCPT", "550 5.7.1 Unauthenticated email is not accepted (DMARC)", Kind.CONFIG, "smtp.sender_unproven"),
+    ("RCPT", "550 5.7.26 This mail has been blocked", Kind.CONFIG, "smtp.enhanced.policy.for_good"),
+    ("RCPT", "550 5.4.1 Recipient address rejected: Access denied", Kind.DEAD, "smtp.access_denied"),
+    ("RCPT", "554 blocked using zen.spamhaus.org", Kind.CONFIG, "smtp.reputation"),
+    ("RCPT", "550 5.2.1 Mailbox unavailable. Your IP is blacklisted using XBL", Kind.CONFIG, "smtp.reputation"),
+    ("RCPT", "421 4.7.1 blocked using grey.rbl, Greylisting in action", Kind.TRANSIENT, "smtp.greylisted"),
+    ("RCPT", "450 4.7.1 Greylisted, try again in 300 seconds", Kind.TRANSIENT, "smtp.greylisted"),
+    ("RCPT", "452 4.2.2 over quota", Kind.TRANSIENT, "smtp.mailbox_full"),
+    ("MAIL", "421 4.7.0 Too many messages from your IP, slow down", Kind.THROTTLED, "smtp.too_fast"),
+    ("MAIL", "452 4.7.0 Slow down", Kind.THROTTLED, "smtp.too_fast"),
+    ("MAIL", "421 Too busy", Kind.THROTTLED, "smtp.closing"),
+    ("DOT", "552 5.3.4 Message too big", Kind.PERMANENT, "smtp.too_big"),
+    ("DOT", "554 Looks like spam", Kind.PERMANENT, "smtp.content"),
+)
+"""What servers say, at which stage, and what it means."""
+
+
+def answers(inbox: Inbox, **stages: str) -> Callable[[], None]:
+    """What makes it say that at these stages, also once more on a new line, and behave at all others."""
+    nothing: dict[str, list[str]] = {stage: [] for stage in ("EHLO", "MAIL", "RCPT", "DATA", "DOT", "QUIT")}
+    return lambda: inbox.behaviour.answers.update(nothing | {stage: [line] * 2 for stage, line in stages.items()})
+
+
 class TestSmtp(ProviderContract):
     provider = smtp
+    tried_against = "a server of ours on aiosmtpd, over STARTTLS and with login"
+    described_by = "RFC 5321, 3463, 3207, 4954"
     secrets: ClassVar[Sequence[str]] = (PASSWORD, "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ==", "hunter2 in the body")
     refused: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = (
         ({"host": ""}, "host"),
@@ -92,24 +136,53 @@ class TestSmtp(ProviderContract):
     @pytest.fixture
     def situations(self, starttls: Inbox) -> Sequence[Situation]:
         message = replace(MESSAGE, text="hunter2 in the body")
-
-        def answers(**stages: str) -> Any:
-            return lambda: starttls.behaviour.answers.update(
-                {"MAIL": [], "RCPT": [], "DOT": []} | {stage: [answer] * 2 for stage, answer in stages.items()}
-            )
-
         repeated = f"535 {PASSWORD} Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ=="
         return (
-            Situation("accepted", message, Kind.OK, answers()),
-            Situation("greylisted", message, Kind.TRANSIENT, answers(RCPT="450 4.7.1 Greylisted, back in 60 seconds")),
-            Situation("unknown", message, Kind.DEAD, answers(RCPT="550 5.1.1 No such user")),
-            Situation("too fast", message, Kind.THROTTLED, answers(MAIL="452 4.7.0 Slow down")),
-            Situation("spam", message, Kind.PERMANENT, answers(DOT="554 Looks like spam")),
-            Situation("lost", message, Kind.UNCERTAIN, answers(DOT=CLOSE)),
-            Situation("never confirmed", message, Kind.UNCERTAIN, answers(DOT=SILENCE)),
-            Situation("a server that tells secrets", message, Kind.CONFIG, answers(MAIL=repeated)),
-            Situation("two subjects", replace(message, subject="a\nb"), Kind.PERMANENT, answers()),
+            Situation("accepted", message, Kind.OK, answers(starttls)),
+            *(
+                Situation(line, message, kind, answers(starttls, **{stage: line}), rule)
+                for stage, line, kind, rule in GOLDEN
+            ),
+            Situation("lost", message, Kind.UNCERTAIN, answers(starttls, DOT=CLOSE)),
+            Situation("never confirmed", message, Kind.UNCERTAIN, answers(starttls, DOT=SILENCE)),
+            Situation("a server that tells secrets", message, Kind.CONFIG, answers(starttls, MAIL=repeated)),
+            Situation("two subjects", replace(message, subject="a\nb"), Kind.PERMANENT, answers(starttls)),
         )
+
+    @pytest.fixture
+    def of_status(self, starttls: Inbox) -> Callable[[int], Situation]:
+        def alone(status: int) -> Situation:
+            otherwise = Kind.TRANSIENT if status < 500 else Kind.PERMANENT
+            line = f"{status} x"
+            return Situation(line, MESSAGE, BASIC.get(status, (otherwise, None))[0], answers(starttls, RCPT=line))
+
+        return alone
+
+    @pytest.fixture
+    def heard(self, starttls: Inbox) -> Callable[[], int]:
+        """Bodies, that is: a line in use that says no before it is asked once more, on a new one."""
+        return lambda: starttls.behaviour.commands.count("DATA")
+
+    @pytest.fixture
+    def cuts(self, starttls: Inbox, settings: smtp.Settings) -> Iterator[Sequence[Cut]]:
+        def at(stage: str, *ends: tuple[Kind, bool]) -> Cut:
+            return Cut(f"closed at {stage}", MESSAGE, ends, answers(starttls, **{stage: CLOSE}))
+
+        def elsewhere(stage: str, end: tuple[Kind, bool] = NOT_SENT, kit: Kit | None = None, **changes: Any) -> Cut:
+            return Cut(stage, MESSAGE, [end], answers(starttls), replace(settings, **changes), kit)
+
+        with nobody_listens() as port, scripted(lambda _: None) as mute:
+            yield [
+                elsewhere("its name is not found", kit=without_names(), host="mail.test"),
+                elsewhere("nobody listens", port=port),
+                elsewhere("closed instead of a greeting", port=mute),
+                elsewhere("its certificate is not trusted", (Kind.CONFIG, False), ca_file=None),
+                *(at(stage, NOT_SENT) for stage in ("EHLO", "MAIL", "RCPT")),
+                at("DATA", ANSWERED),
+                at("DOT", UNKNOWN),
+                Cut("silence after DOT", MESSAGE, [UNKNOWN], answers(starttls, DOT=SILENCE)),
+                at("QUIT", TAKEN),
+            ]
 
     @pytest.fixture
     def hanging(self, starttls: Inbox) -> Situation:

@@ -90,10 +90,13 @@ def test_a_failure_is_judged_by_its_stage(
 @pytest.mark.parametrize("stage", ["EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.fault("F37")
 def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Judged, stage: str) -> None:
-    inbox.behaviour.answers[stage] = [SILENCE]
-    began = monotonic()
-    outcome = sender.send(MESSAGE, 0.3)
-    assert 0.3 <= monotonic() - began < 0.3 + BUSY
+    for limit in (0.3, 1.0, 5.0):  # a busy machine may not get that far in the shorter ones
+        inbox.behaviour.answers[stage] = [SILENCE]
+        began = monotonic()
+        outcome = sender.send(MESSAGE, limit)
+        assert limit <= monotonic() - began < limit + BUSY
+        if outcome.stage == stage.lower():
+            break
     assert (outcome.kind, outcome.scope) == (Kind.TRANSIENT, Scope.ACCOUNT)
     assert outcome.error == f"nothing was sent, it ended at {stage.lower()}: no answer in time"
 
@@ -101,11 +104,11 @@ def test_silence_before_the_dot_ends_at_the_limit(inbox: Inbox, sender: Judged, 
 @pytest.mark.fault("F37")
 def test_the_answer_to_the_dot_has_a_time_of_its_own(inbox: Inbox) -> None:
     inbox.behaviour.answers["DOT"] = SILENCE
-    sender = build(inbox.port)
+    sender = build(inbox.port, dot_timeout=timedelta(seconds=3))
     began = monotonic()
-    outcome = sender.send(MESSAGE, 0.2)
+    outcome = sender.send(MESSAGE, 2.0)  # enough to get to the dot on a busy machine
     sender.close()
-    assert 0.4 <= monotonic() - began < 0.4 + BUSY, "longer than the limit, as long as dot_timeout says"
+    assert 3 <= monotonic() - began < 3 + BUSY, "longer than the limit, as long as dot_timeout says"
     assert outcome.kind is Kind.UNCERTAIN
     assert outcome.error == "the mail went out, but the server did not confirm it: no answer in time"
     assert outcome.response is not None

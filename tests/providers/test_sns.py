@@ -25,6 +25,7 @@ from tests.providers.aws import (
     REGION,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
+    Model,
     local_aws,
     nobodys_account,
     signed_by_botocore,
@@ -33,6 +34,7 @@ from tests.providers.contract import LIMIT, NOW, a_message, opened
 from tests.providers.receipts import ReceiptContract, of, wrote
 from tests.providers.sns_topic import ARN, Topic, envelope, signed, topic
 
+MODEL = Model("sns", "Publish")
 ACCEPTED = b"""<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
   <PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult>
   <ResponseMetadata><RequestId>d74b8436-ae13-5ab4-a9ff-ce54dfea72a0</RequestId></ResponseMetadata>
@@ -67,6 +69,8 @@ def account(url: str, **changes: Any) -> sns.Settings:
 
 class TestSns(ApiContract):
     provider = sns
+    described = MODEL
+    tried_against = "an HTTP server of ours; the AWS of moto"
     secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, quote(SESSION_TOKEN, safe=""))
     refused = (
         ({"region": ""}, "region"),
@@ -108,6 +112,13 @@ class TestSns(ApiContract):
         (429, refusal("ThrottledException", "Rate exceeded"), {}, Kind.THROTTLED, "sns.too_fast"),
         (400, refusal("KMSThrottling", "The request was denied"), {}, Kind.THROTTLED, "sns.too_fast"),
         (400, refusal("KMSDisabled", "The key is disabled"), {}, Kind.CONFIG, "sns.encryption"),
+        (400, refusal("KMSInvalidState", "The key is pending"), {}, Kind.CONFIG, "sns.encryption"),
+        (400, refusal("KMSNotFound", "There is no such key"), {}, Kind.CONFIG, "sns.encryption"),
+        (400, refusal("KMSAccessDenied", "The key is not yours"), {}, Kind.CONFIG, "sns.encryption"),
+        (402, refusal("ServiceQuotaExceededException", "The spend limit"), {}, Kind.CONFIG, "sns.account"),
+        (403, refusal("AccessDeniedException", "Not authorized"), {}, Kind.CONFIG, "sns.login"),
+        (404, refusal("ResourceNotFoundException", "No such pool"), {}, Kind.CONFIG, "sns.account"),
+        (500, refusal("InternalServerException", "Internal", "Receiver"), {}, Kind.TRANSIENT, "sns.their_side"),
         (403, refusal("KMSOptInRequired", "Needs a subscription"), {}, Kind.CONFIG, "sns.encryption"),
         (404, refusal("NotFound", "Topic does not exist"), {}, Kind.CONFIG, "sns.account"),
         (400, refusal("PlatformApplicationDisabled", "It is disabled"), {}, Kind.CONFIG, "sns.account"),
@@ -162,7 +173,7 @@ class TestSns(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(MODEL) as server:
         server.always = replace(server.always, body=ACCEPTED)
         yield server
 

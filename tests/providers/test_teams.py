@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import teams
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 WORKFLOW, SIGNATURE = "4f2d5e7a9c1b4d3e8f60718293a4b5c6", "s1gn4tur3-0f-th3-w0rkfl0w_Xyz"
 PATH = (
@@ -24,6 +25,7 @@ FAILED = "Webhook message delivery failed with error: Microsoft Teams endpoint r
 
 class TestTeams(ApiContract):
     provider = teams
+    described = description("teams")
     secrets = (WORKFLOW, SIGNATURE)
     accepted = (202, b"")
     golden: ClassVar[Any] = (
@@ -46,14 +48,14 @@ class TestTeams(ApiContract):
             {"error": {"code": "TriggerInputSchemaMismatch", "message": "The input body did not match its schema."}},
             {},
             Kind.PERMANENT,
-            "api.refused",
+            "teams.card",
         ),
         (
             401,
             {"error": {"code": "DirectApiAuthorizationRequired", "message": f"No signature but sig={SIGNATURE}."}},
             {},
             Kind.CONFIG,
-            "api.login",
+            "teams.signature",
         ),
         (404, {"error": {"code": "WorkflowNotFound", "message": "gone"}}, {}, Kind.CONFIG, "teams.webhook_gone"),
         (410, b"", {}, Kind.CONFIG, "teams.webhook_gone"),
@@ -112,7 +114,7 @@ class TestTeams(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("teams")) as server:
         server.answers(202)()
         yield server
 

@@ -12,6 +12,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import telegram
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, Judged, a_message, opened
+from tests.providers.description import description
 
 TOKEN = "123456789:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
 PATH = f"/bot{TOKEN}/sendMessage"
@@ -26,6 +27,7 @@ def no(code: int, description: str, **parameters: int) -> tuple[int, Any]:
 
 class TestTelegram(ApiContract):
     provider = telegram
+    described = description("telegram")
     secrets = (TOKEN, "ABC-DEF1234ghIkl-zyx57W2v1u123ew11")
     # https://core.telegram.org/bots/api#getme
     looks = Look(
@@ -106,7 +108,7 @@ class TestTelegram(ApiContract):
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("telegram")) as server:
         server.answers(200, ACCEPTED)()
         yield server
 

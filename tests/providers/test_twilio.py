@@ -23,6 +23,7 @@ from noti_worker.providers import twilio
 from noti_worker.transport import Kit
 from tests.providers.api import ApiContract, ApiServer, Look
 from tests.providers.contract import LIMIT, NOW, a_message, opened
+from tests.providers.description import description
 from tests.providers.receipts import ECHO, URL, ReceiptContract, a_kit, of, wrote
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
@@ -68,9 +69,69 @@ def refusal(code: int, message: str, status: int = 400) -> dict[str, Any]:
     }
 
 
+# https://www.twilio.com/docs/api/errors: code, kind, scope, wait, rule. Those from 30001 on come with a status as well.
+CODES = (
+    (10001, Kind.CONFIG, Scope.ACCOUNT, None, "twilio.account"),
+    (20404, Kind.CONFIG, Scope.ACCOUNT, None, "twilio.not_found"),
+    (21211, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number"),
+    (21214, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number_to_call"),
+    (21217, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number_to_call"),
+    (13224, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number_to_call"),
+    (21408, Kind.CONFIG, Scope.DOMAIN, None, "twilio.region"),
+    (21601, Kind.CONFIG, Scope.SENDER, None, "twilio.sender"),
+    (21606, Kind.CONFIG, Scope.SENDER, None, "twilio.sender"),
+    (21660, Kind.CONFIG, Scope.SENDER, None, "twilio.sender"),
+    (21212, Kind.CONFIG, Scope.SENDER, None, "twilio.sender_of_a_call"),
+    (21603, Kind.CONFIG, Scope.SENDER, None, "twilio.sender_of_a_call"),
+    (21608, Kind.CONFIG, Scope.ACCOUNT, None, "twilio.trial"),
+    (21610, Kind.OPTOUT, Scope.RECIPIENT, None, "twilio.optout"),
+    (21611, Kind.THROTTLED, Scope.SENDER, 300.0, "twilio.sender_queue"),
+    (21612, Kind.PERMANENT, Scope.RECIPIENT, None, "twilio.unreachable_from_here"),
+    (21614, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_mobile"),
+    (21617, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.content"),
+    (21658, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.content"),
+    (14103, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.content"),
+    (21620, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.media_url"),
+    (21623, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.media"),
+    (21635, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.media"),
+    (21730, Kind.TRANSIENT, Scope.PROVIDER, None, "twilio.maintenance"),
+    (63017, Kind.THROTTLED, Scope.ACCOUNT, None, "twilio.too_fast"),
+    (63038, Kind.THROTTLED, Scope.ACCOUNT, 3600.0, "twilio.daily"),
+    (30001, Kind.TRANSIENT, Scope.MESSAGE, None, "twilio.not_delivered"),
+    (30002, Kind.CONFIG, Scope.ACCOUNT, None, "twilio.account"),
+    (30003, Kind.TRANSIENT, Scope.RECIPIENT, 1800.0, "twilio.handset_away"),
+    (30004, Kind.OPTOUT, Scope.RECIPIENT, None, "twilio.blocked"),
+    (30005, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number"),
+    (30006, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_mobile"),
+    (30007, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.content"),
+    (30008, Kind.TRANSIENT, Scope.MESSAGE, None, "twilio.not_delivered"),
+    (30009, Kind.TRANSIENT, Scope.MESSAGE, None, "twilio.not_delivered"),
+    (30010, Kind.CONFIG, Scope.ACCOUNT, None, "twilio.price"),
+    (30011, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.content"),
+    (30012, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.content"),
+    (30022, Kind.THROTTLED, Scope.SENDER, None, "twilio.sender_rate"),
+    (30034, Kind.CONFIG, Scope.SENDER, None, "twilio.unregistered"),
+    (30410, Kind.TRANSIENT, Scope.MESSAGE, None, "twilio.carrier_trouble"),
+    (30500, Kind.TRANSIENT, Scope.MESSAGE, None, "twilio.carrier_trouble"),
+    (63003, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number"),
+    (63007, Kind.CONFIG, Scope.SENDER, None, "twilio.sender"),
+    (63012, Kind.TRANSIENT, Scope.MESSAGE, None, "twilio.not_delivered"),
+    (63016, Kind.PERMANENT, Scope.MESSAGE, None, "twilio.outside_window"),
+    (63018, Kind.THROTTLED, Scope.SENDER, 3600.0, "twilio.sender_daily"),
+    (63024, Kind.DEAD, Scope.RECIPIENT, None, "twilio.no_such_number"),
+    (63027, Kind.CONFIG, Scope.SENDER, None, "twilio.template"),
+    (63028, Kind.CONFIG, Scope.SENDER, None, "twilio.template"),
+    (63029, Kind.CONFIG, Scope.SENDER, None, "twilio.template"),
+    (63030, Kind.CONFIG, Scope.SENDER, None, "twilio.template"),
+    (63032, Kind.PERMANENT, Scope.RECIPIENT, None, "twilio.experiment"),
+)
+UNVERIFIED = {20404, 21214, 21217, 13224, 21212, 21603, 21623, 21635, 30034, 30410, 30500}
+"""Codes whose meaning was not found on Twilio's pages: their hits are counted."""
+
+
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("twilio")) as server:
         server.always = replace(server.always, status=201, body=ACCEPTED)
         yield server
 
@@ -95,6 +156,7 @@ def to(channel: Channel, text: str | None = "It is on its way.", **options: Any)
 
 class TestTwilio(ApiContract):
     provider = twilio
+    described = description("twilio")
     secrets = (TOKEN, LOGIN)
     refused = (
         ({"account_sid": "AC123"}, "account_sid"),
@@ -124,27 +186,12 @@ class TestTwilio(ApiContract):
     )
     accepted = (201, ACCEPTED)
     golden = (
-        (
-            400,
-            refusal(21211, "The 'To' number +1234 is not a valid phone number."),
-            {},
-            Kind.DEAD,
-            "twilio.no_such_number",
-        ),
-        (400, refusal(21610, "Attempt to send to unsubscribed recipient"), {}, Kind.OPTOUT, "twilio.optout"),
-        (400, refusal(21614, "'To' number is not a valid mobile number"), {}, Kind.DEAD, "twilio.no_mobile"),
-        (400, refusal(21408, "Permission to send an SMS has not been enabled"), {}, Kind.CONFIG, "twilio.region"),
-        (400, refusal(21606, "The From phone number is not valid"), {}, Kind.CONFIG, "twilio.sender"),
-        (400, refusal(21608, "The number is unverified. Trial accounts…"), {}, Kind.CONFIG, "twilio.trial"),
-        (400, refusal(21611, "This 'From' number has exceeded…"), {}, Kind.THROTTLED, "twilio.sender_queue"),
-        (400, refusal(21612, "cannot be reached"), {}, Kind.PERMANENT, "twilio.unreachable_from_here"),
-        (400, refusal(21617, "The concatenated message body exceeds"), {}, Kind.PERMANENT, "twilio.content"),
+        *((400, refusal(code, "No."), {}, kind, rule) for code, kind, _, _, rule in CODES),
         (400, refusal(21656, "The ContentVariables is invalid"), {}, Kind.PERMANENT, "twilio.content_template"),
-        (400, refusal(63016, "outside the allowed window"), {}, Kind.PERMANENT, "twilio.outside_window"),
         (401, refusal(20003, "Authenticate", 401), {}, Kind.CONFIG, "twilio.login"),
         (401, refusal(20003, f"Authenticate: Basic {LOGIN}", 401), {}, Kind.CONFIG, "twilio.login"),
         (401, refusal(20003, f"Authenticate: no {TOKEN} here", 401), {}, Kind.CONFIG, "twilio.login"),
-        (404, refusal(20404, "The requested resource was not found", 404), {}, Kind.CONFIG, "twilio.account"),
+        (404, refusal(20404, "The requested resource was not found", 404), {}, Kind.CONFIG, "twilio.not_found"),
         (429, refusal(20429, "Too Many Requests", 429), {"Retry_After": "7"}, Kind.THROTTLED, "twilio.too_fast"),
         (429, refusal(63038, "exceeded the daily limit", 429), {}, Kind.THROTTLED, "twilio.daily"),
         (400, refusal(99999, "new"), {}, Kind.PERMANENT, "api.refused"),
@@ -165,6 +212,20 @@ class TestTwilio(ApiContract):
     @pytest.fixture
     def message(self) -> Message:
         return to(Channel.SMS)
+
+
+class TestTwilioWhatsapp(TestTwilio):
+    @pytest.fixture
+    def message(self) -> Message:
+        return to(Channel.WHATSAPP)
+
+
+class TestTwilioVoice(TestTwilio):
+    accepted = (201, {"sid": "CA1234567890abcdef1234567890abcdef", "status": "queued"})
+
+    @pytest.fixture
+    def message(self) -> Message:
+        return to(Channel.VOICE)
 
 
 class TestSms:
@@ -314,44 +375,12 @@ def test_what_cannot_go_out_is_refused_before_anything_is_sent(
     assert not server.asked
 
 
-@pytest.mark.parametrize(
-    ("code", "kind", "scope", "wait"),
-    [
-        ("10001", Kind.CONFIG, Scope.ACCOUNT, None),
-        ("21214", Kind.DEAD, Scope.RECIPIENT, None),
-        ("21601", Kind.CONFIG, Scope.SENDER, None),
-        ("21730", Kind.TRANSIENT, Scope.PROVIDER, None),
-        ("21660", Kind.CONFIG, Scope.SENDER, None),
-        ("14103", Kind.PERMANENT, Scope.MESSAGE, None),
-        ("21635", Kind.PERMANENT, Scope.MESSAGE, None),
-        ("63017", Kind.THROTTLED, Scope.ACCOUNT, None),
-        ("63038", Kind.THROTTLED, Scope.ACCOUNT, 3600.0),
-        ("21611", Kind.THROTTLED, Scope.SENDER, 300.0),
-        ("30001", Kind.TRANSIENT, Scope.MESSAGE, None),
-        ("30002", Kind.CONFIG, Scope.ACCOUNT, None),
-        ("30003", Kind.TRANSIENT, Scope.RECIPIENT, 1800.0),
-        ("30004", Kind.OPTOUT, Scope.RECIPIENT, None),
-        ("30005", Kind.DEAD, Scope.RECIPIENT, None),
-        ("30006", Kind.DEAD, Scope.RECIPIENT, None),
-        ("30007", Kind.PERMANENT, Scope.MESSAGE, None),
-        ("30008", Kind.TRANSIENT, Scope.MESSAGE, None),
-        ("30010", Kind.CONFIG, Scope.ACCOUNT, None),
-        ("30022", Kind.THROTTLED, Scope.SENDER, None),
-        ("30034", Kind.CONFIG, Scope.SENDER, None),
-        ("30410", Kind.TRANSIENT, Scope.MESSAGE, None),
-        ("63012", Kind.TRANSIENT, Scope.MESSAGE, None),
-        ("63018", Kind.THROTTLED, Scope.SENDER, 3600.0),
-        ("63003", Kind.DEAD, Scope.RECIPIENT, None),
-        ("63007", Kind.CONFIG, Scope.SENDER, None),
-        ("63024", Kind.DEAD, Scope.RECIPIENT, None),
-        ("63028", Kind.CONFIG, Scope.SENDER, None),
-        ("63032", Kind.PERMANENT, Scope.RECIPIENT, None),
-    ],
-)
-def test_a_code_has_its_kind(code: str, kind: Kind, scope: Scope, wait: float | None) -> None:
-    rule = classify(twilio.RULES, Said("answer", "400", code))
+@pytest.mark.parametrize(("code", "kind", "scope", "wait"), [one[:4] for one in CODES])
+def test_a_code_has_its_scope_and_wait(code: int, kind: Kind, scope: Scope, wait: float | None) -> None:
+    rule = classify(twilio.RULES, Said("answer", "400", str(code)))
     assert rule is not None
     assert (rule.kind, rule.scope, rule.wait) == (kind, scope, wait)
+    assert rule.unverified == (code in UNVERIFIED)
 
 
 def test_a_wish_to_wait_is_heard(server: ApiServer) -> None:

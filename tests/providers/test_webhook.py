@@ -22,8 +22,22 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import webhook
 from noti_worker.transport import Kit
 from tests.certificates import make_authority
-from tests.providers.contract import LIMIT, NOW, Judged, ProviderContract, Situation, a_message, opened
-from tests.providers.misbehaving_http import MisbehavingServer, Received, misbehaving
+from tests.providers.contract import (
+    LIMIT,
+    NOT_SENT,
+    NOW,
+    TAKEN,
+    UNKNOWN,
+    Cut,
+    Judged,
+    ProviderContract,
+    Situation,
+    a_message,
+    nobody_listens,
+    opened,
+    without_names,
+)
+from tests.providers.misbehaving_http import MisbehavingServer, Received, closes_at_once, misbehaving
 
 KEY = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OLD_KEY = "whsec_" + base64.b64encode(b"an older key of twenty-four bytes").decode()
@@ -64,8 +78,24 @@ def only(server: MisbehavingServer) -> Received:
     return received
 
 
+STATUSES = {410: Kind.DEAD, 413: Kind.PERMANENT, **dict.fromkeys((429, 502, 503, 504), Kind.THROTTLED)}
+"""What a status from 400 on means that is not transient: whoever receives webhooks mends them."""
+
+GOLDEN = (
+    *((status, "", Kind.TRANSIENT, "webhook.refused") for status in (400, 401, 403, 404, 405, 408, 422, 425, 500)),
+    (410, "", Kind.DEAD, "webhook.gone"),
+    (413, "", Kind.PERMANENT, "webhook.too_large"),
+    *((status, "retry-after=120", Kind.THROTTLED, "webhook.busy") for status in (429, 502, 503, 504)),
+    (503, "retry-after=Wed,+21+Oct+2099+07:28:00+GMT", Kind.THROTTLED, "webhook.busy"),
+    (302, "location=/ok", Kind.TRANSIENT, "webhook.refused"),
+)
+"""Standard Webhooks, Deliverability: statuses, headers as a query, and what they mean."""
+
+
 class TestWebhookContract(ProviderContract):
     provider = webhook
+    tried_against = "an HTTP server of ours that misbehaves, checked by the library standardwebhooks"
+    described_by = "Standard Webhooks"
     secrets = (KEY, OLD_KEY, PATH_SECRET, QUERY_SECRET, "k3y%2Fin%2Bthe%26query", HEADER_SECRET, "s3cr3t-in-a-header")
     refused = (
         ({"secret": None, "previous_secret": None}, "secret"),
@@ -94,9 +124,10 @@ class TestWebhookContract(ProviderContract):
 
     @pytest.fixture
     def situations(self, server: MisbehavingServer) -> Sequence[Situation]:
-        def at(way: str, kind: Kind, query: str = "") -> Situation:
+        def at(way: str, kind: Kind, query: str = "", rule: str | None = None) -> Situation:
             url = server.url(f"/{way}/{PATH_SECRET}?key=k3y%2Fin%2Bthe%26query&{query}")
-            return Situation(way, a_webhook(url, options={"headers": {"Authorization": HEADER_SECRET}}), kind)
+            message = a_webhook(url, options={"headers": {"Authorization": HEADER_SECRET}})
+            return Situation(way, message, kind, rule=rule)
 
         def nowhere(url: str, kind: Kind) -> Situation:
             return Situation(url, a_webhook(url + f"/{PATH_SECRET}?key={QUERY_SECRET}"), kind)
@@ -105,11 +136,7 @@ class TestWebhookContract(ProviderContract):
             at("ok", Kind.OK),
             at("quotes", Kind.OK),
             at("echo", Kind.TRANSIENT),
-            at("status/404", Kind.TRANSIENT),
-            at("status/410", Kind.DEAD),
-            at("status/413", Kind.PERMANENT),
-            at("status/429", Kind.THROTTLED),
-            at("status/500", Kind.TRANSIENT),
+            *(at(f"status/{status}", kind, query, rule) for status, query, kind, rule in GOLDEN),
             at("redirect", Kind.TRANSIENT),
             at("closes-after", Kind.UNCERTAIN),
             at("resets-after", Kind.UNCERTAIN),
@@ -125,6 +152,44 @@ class TestWebhookContract(ProviderContract):
             nowhere("ftp://127.0.0.1", Kind.PERMANENT),
             nowhere("http://user:pass@127.0.0.1", Kind.PERMANENT),
         ]
+
+    @pytest.fixture
+    def of_status(self, server: MisbehavingServer) -> Callable[[int], Situation]:
+        def alone(status: int) -> Situation:
+            return Situation(
+                str(status), a_webhook(server.url(f"/status/{status}")), STATUSES.get(status, Kind.TRANSIENT)
+            )
+
+        return alone
+
+    @pytest.fixture
+    def heard(self, server: MisbehavingServer) -> Callable[[], int]:
+        return lambda: len(server.received)
+
+    @pytest.fixture
+    def cuts(self, server: MisbehavingServer) -> Iterator[Sequence[Cut]]:
+        def greeting(how: Any) -> Callable[[], None]:
+            return lambda: setattr(server, "greeting", how)
+
+        def at(stage: str, way: str, *ends: tuple[Kind, bool], how: Any = None) -> Cut:
+            return Cut(stage, a_webhook(server.url(way)), ends, greeting(how))
+
+        def elsewhere(stage: str, url: str, kit: Kit | None = None) -> Cut:
+            return Cut(stage, a_webhook(url), [NOT_SENT], kit=kit)
+
+        with nobody_listens() as port:
+            yield [
+                elsewhere("its name is not found", "http://endpoint.test/", without_names()),
+                elsewhere("nobody listens", f"http://127.0.0.1:{port}/"),
+                elsewhere("it speaks no TLS", f"https://127.0.0.1:{server.port}/"),
+                at("closed before the request", "/ok", UNKNOWN, NOT_SENT, how=closes_at_once),
+                at("closed after the request", "/closes-after", UNKNOWN),
+                at("reset after the request", "/resets-after", UNKNOWN),
+                at("an answer that is no HTTP", "/not-http", UNKNOWN),
+                at("an answer without end", "/endless-continue", UNKNOWN),
+                at("a yes without end", "/endless-body", TAKEN),
+                at("closed in the body of a no", "/cut-body", (Kind.THROTTLED, True)),
+            ]
 
     @pytest.fixture
     def hanging(self, server: MisbehavingServer) -> Situation:
@@ -265,11 +330,10 @@ class TestOptions:
 
 class TestAnswers:
     def test_every_status_has_its_kind(self) -> None:
-        kinds = {410: Kind.DEAD, 413: Kind.PERMANENT, **dict.fromkeys((429, 502, 503, 504), Kind.THROTTLED)}
         for status in range(101, 1000):
             rule = classify(webhook.RULES, Said("answer", str(status)))
             assert rule is not None
-            assert rule.kind is kinds.get(status, Kind.OK if 200 <= status < 300 else Kind.TRANSIENT), status
+            assert rule.kind is STATUSES.get(status, Kind.OK if 200 <= status < 300 else Kind.TRANSIENT), status
 
     @pytest.mark.parametrize(
         ("query", "seconds"),

@@ -23,6 +23,7 @@ from noti_worker.transport import Reply
 from tests.keys import pem
 from tests.providers.api import Answer, ApiContract, ApiServer, Asked
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
+from tests.providers.description import description
 
 
 def encoded(content: bytes) -> str:
@@ -89,7 +90,7 @@ def claims_of(asked: Asked) -> Any:
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
-    with ApiServer() as server:
+    with ApiServer(description("webpush")) as server:
         server.always = Answer(201)
         yield server
 
@@ -103,6 +104,8 @@ def sender() -> Iterator[Judged]:
 
 class TestWebPush(ApiContract):
     provider = webpush
+    described = description("webpush")
+    tried_against = "an HTTP server of ours, where it is decrypted and its signature verified"
     secrets = (PRIVATE, TOKEN, encoded(AUTH), pem(SERVER_KEY).splitlines()[1])
     refused = (
         ({"private_key": Secret("too short")}, "private_key"),
