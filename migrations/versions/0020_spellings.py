@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic.util import load_python_file
 
 revision = "0020"
-down_revision = "0016"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

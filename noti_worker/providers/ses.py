@@ -42,7 +42,7 @@ from noti_worker.transport import Kit, Reply, Request, Steps
 CHANNELS = frozenset({Channel.EMAIL})
 OPTIONS = MAIL_OPTIONS
 CHECK = "the credentials are valid; whether they may send, only a message tells"
-IDEMPOTENCY = Carries("json EmailTags.0.Value", "is sent again")
+IDEMPOTENCY = Carries("json EmailTags.1.Value", "is sent again")
 
 # https://docs.aws.amazon.com/ses/latest/dg/quotas.html
 _MOST_RECIPIENTS = 50

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -169,6 +169,11 @@ class TestFcm(ApiContract):
     @pytest.fixture
     def server(self, service: Service) -> Iterator[ApiServer]:
         yield service  # noqa: PT022 - as the one that it stands for
+
+    @pytest.fixture
+    def heard(self, service: Service) -> Callable[[], int]:
+        """A message that was refused for its token is sent once more with the next one, and counts once."""
+        return lambda: len(service.asked) - service.logins - max(0, service.logins - 1)
 
     @pytest.fixture
     def settings(self, server: ApiServer) -> fcm.Settings:
