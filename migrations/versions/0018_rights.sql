@@ -11,7 +11,7 @@ SELECT role, privilege, object, g.columns::text[]
          ('noti_app,noti_worker', 'SELECT,INSERT,UPDATE', 'replies', '{}'),
          ('noti_worker', 'DELETE', 'replies', '{}'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'ascii_domain,normal_address,address_hash', '{}'),
-         ('noti_app,noti_worker,noti_operator', 'EXECUTE', 'suppress,lift', '{}'),
+         ('noti_app,noti_worker,noti_operator', 'EXECUTE', 'suppression_fault,suppress,lift', '{}'),
          ('noti_app,noti_worker', 'EXECUTE', 'heard,reply_word', '{}'),
          ('noti_app', 'EXECUTE', 'actor', '{}'),
          ('noti_worker', 'EXECUTE', 'suppress_answers', '{}'),
@@ -32,7 +32,7 @@ BEGIN
      CROSS JOIN LATERAL aclexplode(c.relacl) AS a
      CROSS JOIN unnest(ARRAY[
            'SELECT, INSERT, UPDATE ON noti.suppressions', 'SELECT ON noti.categories, noti.replies',
-           'EXECUTE ON FUNCTION noti.ascii_domain, noti.normal_address, noti.address_hash, noti.suppress, noti.suppress_answers, noti.actor']) AS given (what)
+           'EXECUTE ON FUNCTION noti.ascii_domain, noti.normal_address, noti.address_hash, noti.suppression_fault, noti.suppress, noti.suppress_answers, noti.actor']) AS given (what)
      WHERE c.oid = 'noti.notification_attempts_log'::regclass AND a.privilege_type = 'INSERT' AND a.grantee NOT IN (0, c.relowner)
     UNION ALL
     SELECT 'EXECUTE ON FUNCTION noti.erase_suppressions', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END

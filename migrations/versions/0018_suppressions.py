@@ -16,6 +16,7 @@ FUNCTIONS = (
     steps.replace("normal_address", to=1, back=None),
     steps.replace("address_hash", to=1, back=None),
     steps.replace("on_suppression", to=1, back=None),
+    steps.replace("suppression_fault", to=1, back=None),
     steps.replace("suppress", to=1, back=None),
     steps.replace("suppress_answers", to=1, back=None),
     steps.replace("lift", to=1, back=None),

@@ -32,7 +32,8 @@ CREATE TABLE noti.suppressions (
     lifted_at IS NULL OR reason NOT IN ('optout', 'complaint') OR coalesce(octet_length(requested_by), 0) > 0)
 );
 -- Each reason is an entry of its own: that an address is dead passes, that its owner wants nothing does not.
-CREATE UNIQUE INDEX suppressions_live ON noti.suppressions (tenant_id, channel, address_hash, category, reason) WHERE lifted_at IS NULL;
+-- The hash comes first: it alone finds the few entries of an address, whoever asks.
+CREATE UNIQUE INDEX suppressions_live ON noti.suppressions (address_hash, tenant_id, channel, category, reason) WHERE lifted_at IS NULL;
 
 -- What messages are about. One that is not here is neither mandatory nor can it be left.
 CREATE TABLE noti.categories (
@@ -56,4 +57,4 @@ CREATE TABLE noti.replies (
   CONSTRAINT replies_sane CHECK (octet_length(address_hash) = 32 AND octet_length(account) >= 1 AND octet_length(account) <= 256
     AND octet_length(tenant_id) <= 128 AND octet_length(channel) <= 64)
 );
-CREATE INDEX replies_heard ON noti.replies (heard_at);
+CREATE INDEX replies_heard ON noti.replies (tenant_id, account, heard_at);

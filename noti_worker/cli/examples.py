@@ -58,6 +58,25 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker release --account relay",
         "noti-worker release --status unknown --channel email --may-repeat --dry-run",
     ),
+    "suppression": ("noti-worker suppression list", "noti-worker suppression why ada@example.com"),
+    "suppression list": (
+        "noti-worker suppression list --reason dead --channel email",
+        "noti-worker suppression list --address ada@example.com --past --json",
+    ),
+    "suppression add": (
+        "noti-worker suppression add email ada@example.com --note 'asked by telephone' --reason optout",
+        "noti-worker suppression add sms +4915112340001 --until 30d",
+    ),
+    "suppression lift": (
+        "noti-worker suppression lift ada@example.com --dry-run",
+        "noti-worker suppression lift ada@example.com --reason optout --as-requested-by 'Ada, by e-mail of 3 March'",
+    ),
+    "suppression why": ("noti-worker suppression why ada@example.com",),
+    "suppression import": (
+        "noti-worker suppression import bounced.csv --channel email --reason dead --dry-run",
+        "noti-worker suppression import - < bounced.csv",
+    ),
+    "suppression export": ("noti-worker suppression export list.csv", "noti-worker suppression export --channel sms"),
     "retention": ("noti-worker retention --dry-run", "noti-worker retention"),
     "erase": (
         "noti-worker erase ada@example.com --dry-run",

@@ -23,6 +23,7 @@ from noti_worker.cli.retention import retention
 from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
+from noti_worker.cli.suppression import suppression
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
@@ -126,6 +127,7 @@ _ORDER = (
     pause,
     resume,
     circuits,
+    suppression,
     retention,
     erase,
     doctor,

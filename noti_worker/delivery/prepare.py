@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol
 
 from noti_worker.delivery.attachments import attachments, shown_inside
+from noti_worker.delivery.free_text import check_window
 from noti_worker.delivery.plain_text import plain_text
 from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
@@ -72,6 +73,7 @@ class Preparation:
             if account is None:
                 return self._closed(briefing, policy)
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            check_window(row, briefing, options, account, now)
             content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
             wanted = options.pop("attachments", ())

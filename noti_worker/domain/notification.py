@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.suppression import Suppression
 from noti_worker.domain.value import value
 
 
@@ -93,6 +94,8 @@ class Notification:
     provider: str | None = None  # the account (or provider) that this row asks for
     traceparent: str | None = None
     copy_of: int | None = None  # the row that was sent without this one, a copy of its message
+    category: str | None = None
+    listed: bool = False  # the suppression list has entries: its address is to be looked up there
     rescued: bool = False  # its earlier claim was lost, and this claim found out
 
 
@@ -125,6 +128,8 @@ class Briefing:
     attachments: it is looked up when the send begins (`Queue.complete`). `attachments` stand in the order of
     `options.attachments`; an id that does not exist is in `missing`. `unreadable` says why the content cannot be had
     at all. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
+    `suppression` is what the suppression list says of the address; `replies` are the accounts that hear
+    what recipients write to them, and when this one last did.
     """
 
     template: Template | None = None
@@ -137,6 +142,8 @@ class Briefing:
     unreadable: str | None = None
     last_account: str | None = None
     last_kind: str | None = None
+    suppression: Suppression | None = None
+    replies: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ RULES = (
     Rule("whatsapp_cloud.undeliverable", Kind.DEAD, Scope.RECIPIENT, code="131026"),
     Rule("whatsapp_cloud.outside_window", Kind.PERMANENT, code="131047"),
     Rule("whatsapp_cloud.too_much_marketing", Kind.PERMANENT, Scope.RECIPIENT, code="131049"),
-    Rule("whatsapp_cloud.optout", Kind.OPTOUT, Scope.RECIPIENT, code="131050"),
+    # From marketing alone: the opt-out is one from the message's category.
+    Rule("whatsapp_cloud.optout", Kind.OPTOUT, Scope.MESSAGE, code="131050"),
     Rule("whatsapp_cloud.to_itself", Kind.PERMANENT, code="131021"),
     Rule("whatsapp_cloud.test_list", Kind.CONFIG, Scope.ACCOUNT, code="131030"),
     # The one refusal that its code does not tell: a phone_number_id that is wrong, or that the token may not use.

@@ -1,8 +1,12 @@
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Drop, Hold, Notification, OnUncertain, Status, Stop
 from noti_worker.domain.permits import permit
+from noti_worker.domain.suppression import Reason, Suppression
 from tests.domain.rows import NOW, claimed
 
 UNTRIED = Briefing()
@@ -71,3 +75,31 @@ def test_the_first_that_stops_a_row_has_the_word() -> None:
         (Status.FAILED, "uncertain"),
         (Status.EXPIRED, None),
     ]
+
+
+def listed(reason: str, **more: Any) -> Briefing:
+    return Briefing(suppression=Suppression(17, reason, NOW, **more))
+
+
+@pytest.mark.parametrize(
+    ("briefing", "words"),
+    [
+        (listed(Reason.DEAD), "entry 17, the address does not exist, as was said on 2026-03-01"),
+        (listed(Reason.OPTOUT), "entry 17, the recipient opted out on 2026-03-01"),
+        (listed(Reason.OPTOUT, category="news"), "entry 17, the recipient opted out of news on 2026-03-01"),
+        (listed(Reason.COMPLAINT), "entry 17, the recipient complained on 2026-03-01"),
+        (listed(Reason.MANUAL), "entry 17, it was put there by hand on 2026-03-01"),
+        (listed("of a later version"), "entry 17, of a later version on 2026-03-01"),
+    ],
+)
+def test_a_listed_address_gets_nothing(briefing: Briefing, words: str) -> None:
+    assert briefing.suppression is not None
+    dropped = permit(claimed(), briefing, PLAIN, NOW)
+    assert dropped == Drop(
+        Status.SUPPRESSED, f"the suppression list stops it: {words}", kind=briefing.suppression.reason
+    )
+
+
+def test_what_is_mandatory_passes_an_optout_and_nothing_else() -> None:
+    asked = {reason: permit(claimed(), listed(reason, mandatory=True), PLAIN, NOW) is None for reason in Reason}
+    assert asked == {Reason.OPTOUT: True, Reason.DEAD: False, Reason.COMPLAINT: False, Reason.MANUAL: False}

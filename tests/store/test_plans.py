@@ -56,6 +56,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "documents": {"ids": [1, 2, 3], "stored": 16384, "opened": 32768, "glance": 2048, "at_most": 32768},
     "templates": {"tenants": ["default"], "ids": ["welcome"]},
     "last_try": {"ids": [1, 2]},
+    "suppressions": {
+        "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
+        "categories": ["news"],
+    },
+    "replies": {"ids": [1], "tenants": ["default"], "recipients": ["+4915112345"]},
+    "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
     "read_depth": {"channels": ["email"], "priorities": ["normal", "urgent"], "bound": 1000, **CLOSED},
@@ -66,7 +72,7 @@ PARAMETERS["peek"] = PARAMETERS["claim"]
 
 INDEXES = {
     "peek": {"notifications_log_hot"},
-    "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey"},
+    "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey", "suppressions_live"},
     "strides": {"notifications_log_hot"},
     "heads": {"notifications_log_hot"},
     "record": {"notifications_log_pkey", "notification_attempts_log_notification", "workers_pkey"},
@@ -77,6 +83,9 @@ INDEXES = {
     "documents": {"notifications_log_pkey"},
     "templates": {"templates_pkey"},
     "last_try": {"notification_attempts_log_notification"},
+    "suppressions": {"suppressions_live", "categories_pkey"},
+    "replies": {"replies_heard", "replies_pkey"},
+    "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
     "read_depth": {"notifications_log_hot", "notifications_log_held"},

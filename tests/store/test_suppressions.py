@@ -95,7 +95,8 @@ def test_an_entry_that_is_there_is_counted(connection: Connection) -> None:
     }
     assert len(others | {first}) == 6
     lines = connection.execute(
-        "SELECT action, metadata FROM noti.audit_log WHERE entity_type = 'suppression' AND entity_id = %s ORDER BY audit_id",
+        "SELECT action, metadata FROM noti.audit_log"
+        " WHERE entity_type = 'suppression' AND entity_id = %s ORDER BY audit_id",
         (str(first),),
     ).fetchall()
     assert [line[0] for line in lines] == ["suppression_added", "suppression_reported"]
@@ -125,7 +126,7 @@ def test_a_dead_address_is_let_go_and_an_optout_is_not(connection: Connection) -
         ({"reason": "planet"}, "the reason is unknown"),
         ({"tenant_id": None}, "the tenant is missing"),
         ({"address": "ann"}, "not one e-mail address"),
-        ({"address": None}, "not one e-mail address"),
+        ({"address": None}, "the address is missing"),
         ({"channel": "sms", "address": "0151"}, "not a phone number"),
         ({"channel": "push", "address": " "}, "the address is missing"),
         ({"channel": "push", "address": "x" * 4097}, "too long"),

@@ -1,4 +1,5 @@
--- Take an address out of the suppression list, and what is said of it; its hash stays, and goes on to keep messages from it.
+-- Take an address out of the suppression list, and what is said of it; its hash stays, and goes on to keep messages from it. When
+-- somebody last wrote is forgotten.
 CREATE OR REPLACE FUNCTION noti.erase_suppressions(who text, tenant text, dry_run boolean) RETURNS int
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -17,5 +18,6 @@ BEGIN
      AND (s.address = noti.normal_address(s.channel, who) OR s.note <> noti.unnamed(s.note, who, false, '[erased]')
           OR s.requested_by <> noti.unnamed(s.requested_by, who, false, '[erased]'));
   GET DIAGNOSTICS hits = ROW_COUNT;
+  DELETE FROM noti.replies r WHERE r.address_hash = noti.address_hash(r.channel, who) AND (tenant IS NULL OR r.tenant_id = tenant);
   RETURN hits;
 END $$;

@@ -5,6 +5,9 @@ DECLARE
   bare text;
 BEGIN
   IF channel = 'email' THEN
+    IF address COLLATE "C" ~ '^[a-z0-9._+-]+@[a-z0-9.-]+$' THEN  -- most are
+      RETURN address;
+    END IF;
     bare := noti.address(address);
     IF octet_length(bare) <> char_length(bare) THEN
       bare := substring(bare FROM '^(.*@)[^@]*$') || noti.ascii_domain(substring(address FROM '@([^@<>[:space:]]*)>?[[:space:]]*$'));

@@ -17,20 +17,10 @@ BEGIN
   IF suppress.address = '[erased]' THEN
     RETURN NULL;
   END IF;
-  wrong := CASE
-    WHEN suppress.channel IS NULL OR suppress.channel NOT IN ('email', 'sms', 'whatsapp', 'push', 'voice', 'chat', 'webhook', 'in_app') THEN
-      'the channel is unknown. Give one of email, sms, whatsapp, push, voice, chat, webhook, in_app.'
-    WHEN suppress.reason IS NULL OR suppress.reason NOT IN ('dead', 'optout', 'complaint', 'manual') THEN
-      'the reason is unknown. Give one of dead, optout, complaint, manual.'
-    WHEN suppress.tenant_id IS NULL OR octet_length(suppress.tenant_id) > 128 THEN 'the tenant is missing or too long. Give its name, of at most 128 bytes.'
-    WHEN noti.normal_address(suppress.channel, suppress.address) IS NULL THEN
-      CASE WHEN suppress.channel IN ('sms', 'voice', 'whatsapp') THEN 'the address is not a phone number in the international form. Write + and digits.'
-           WHEN suppress.channel = 'email' THEN 'the address is not one e-mail address. Write it alone, or as Name <address>.'
-           ELSE 'the address is missing. Give one.' END
-    WHEN octet_length(noti.normal_address(suppress.channel, suppress.address)) > 4096 OR octet_length(suppress.category) > 256
-      OR octet_length(suppress.source) > 64 OR octet_length(suppress.note) > 4096 OR octet_length(suppress.added_by) > 256 THEN
-      'the address, category, source, note or person is too long. Give at most 4096, 256, 64, 4096 and 256 bytes.'
-    WHEN ends > '2200-01-01 00:00+00' OR ends < '2000-01-01 00:00+00' THEN 'the end is too far away. Leave it out for an entry without an end.' END;
+  wrong := noti.suppression_fault(suppress.tenant_id, suppress.channel, suppress.address, suppress.reason, suppress.category, suppress.note, ends);
+  IF octet_length(suppress.source) > 64 OR octet_length(suppress.added_by) > 256 THEN
+    wrong := coalesce(wrong, 'the source or the person is too long. Give at most 64 and 256 bytes.');
+  END IF;
   IF wrong IS NOT NULL THEN
     RAISE EXCEPTION 'noti: %', wrong USING ERRCODE = 'check_violation', CONSTRAINT = 'suppressions_sane';
   END IF;
@@ -45,7 +35,7 @@ BEGIN
   VALUES (suppress.tenant_id, suppress.channel, hash, noti.normal_address(suppress.channel, suppress.address), coalesce(suppress.category, ''), suppress.reason,
           coalesce(nullif(suppress.source, ''), 'application'), suppress.notification_id, nullif(suppress.note, ''), said, ends,
           coalesce(nullif(suppress.added_by, ''), noti.actor()))
-  ON CONFLICT (tenant_id, channel, address_hash, category, reason) WHERE lifted_at IS NULL DO UPDATE
+  ON CONFLICT (address_hash, tenant_id, channel, category, reason) WHERE lifted_at IS NULL DO UPDATE
      SET hits = s.hits + 1,
          source = EXCLUDED.source,
          notification_id = coalesce(EXCLUDED.notification_id, s.notification_id),

@@ -19,7 +19,7 @@ from noti_worker.store import briefing as briefings
 from noti_worker.store.arrays import array, instants, texts
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.queue.portions import Portion
-from noti_worker.store.queue.record import documented, record
+from noti_worker.store.queue.record import documented, of_the_address, record
 from noti_worker.store.queue.successes import Columns, Token, record_alike
 from noti_worker.store.statements import statement
 
@@ -29,6 +29,7 @@ _CLAIM = statement("claim")
 _PEEK = statement("peek")
 _CLOSURES = statement("closures")
 _RECORD = statement("record")
+_SUPPRESS_ANSWERS = statement("suppress_answers")
 _RECORD_SENT = statement("record_sent")
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
@@ -204,8 +205,13 @@ class PostgresQueue:
 
         def write(document: str) -> Mapping[int, str]:
             fates: dict[int, str] = {}
+            asked = {"worker_id": worker_id, "document": document}
             with self._recording() as session:
-                rows = session.tuples(_RECORD, {"worker_id": worker_id, "document": document})
+                if refusing:  # one transaction: a pipeline is one
+                    found, _ = session.together(((_RECORD, asked), (_SUPPRESS_ANSWERS, {"ids": array(refusing)})))
+                    rows = [tuple(row.values()) for row in found]
+                else:
+                    rows = session.tuples(_RECORD, asked)
             for notification_id, fate, _ in rows:
                 # Two claims of one row may end in one flush (we lost it and took it again): busy must be seen.
                 if fates.get(notification_id) != "busy":
@@ -216,6 +222,7 @@ class PostgresQueue:
             with self._recording() as session:
                 return session.tuples(_RECORD_SENT, {"worker_id": worker_id, **columns})
 
+        refusing = of_the_address(results)
         now = self._monotonic()
         written, rest = record_alike(results, now, write_alike) if self._portion.whole else ((), results)
         fates: dict[int, Fate] = dict.fromkeys((result.notification.notification_id for result in written), "applied")

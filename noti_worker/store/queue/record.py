@@ -84,6 +84,12 @@ def record(
     return fates
 
 
+def of_the_address(results: Sequence[Result]) -> list[int]:
+    """Those that were answered what keeps further messages from the same address."""
+    kinds = {Kind.DEAD, Kind.OPTOUT}
+    return [r.notification.notification_id for r in results if r.outcome is not None and r.outcome.kind in kinds]
+
+
 def documented(results: Sequence[Result], now_monotonic: float) -> str:
     """The results as the document of one statement."""
     return _DOCUMENT.encode([entry(result, now_monotonic) for result in results])

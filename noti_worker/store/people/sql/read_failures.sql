@@ -40,7 +40,8 @@ SELECT told.channel, told.status, told.account, told.kind, count(*) AS rows,
        (array_agg(told.words ORDER BY told.at DESC))[1] AS error
   FROM told
  GROUP BY 1, 2, 3, 4,
-       regexp_replace(told.words,
+       -- what the suppression list stopped has a kind, and each its own entry
+       CASE WHEN told.status = 'suppressed' AND told.kind IS NOT NULL THEN '' ELSE regexp_replace(told.words,
            '([2-5][.][0-9]{1,3}[.][0-9]{1,3}|[[:<:]][2-5][0-9][0-9][[:>:]](?! ?(m?s|sec|seconds|min|minutes|h|hours|bytes|[kM]B)[[:>:]]))'
-           || '|[[:alnum:]_-]*[[:digit:]][[:alnum:]_-]*', E'\\1#', 'g')
+           || '|[[:alnum:]_-]*[[:digit:]][[:alnum:]_-]*', E'\\1#', 'g') END
  ORDER BY 5 DESC, 1, 2, 3, 4;

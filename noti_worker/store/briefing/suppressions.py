@@ -1,0 +1,37 @@
+"""What the suppression list says of the addresses of rows; asked where the list has entries at all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from noti_worker.domain.notification import Notification
+from noti_worker.domain.suppression import Reason, Suppression
+from noti_worker.store.arrays import array, texts
+from noti_worker.store.briefing.lookup import Fields
+from noti_worker.store.connect import Row
+from noti_worker.store.statements import statement
+
+STATEMENT = statement("suppressions")
+
+
+def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
+    """The addresses, as the rows write them: the database brings them into one form."""
+    asked = [n for n in notifications if n.listed]
+    if not asked:
+        return None
+    return {
+        "ids": array(n.notification_id for n in asked),
+        "tenants": texts(n.tenant_id for n in asked),
+        "channels": texts(n.channel.value for n in asked),
+        "recipients": texts(n.recipient for n in asked),
+        "categories": texts(n.category or "" for n in asked),
+    }
+
+
+def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:
+    """The strongest entry of each row whose address is on the list: an opt-out may be passed, so it comes last."""
+    strongest: dict[int, Suppression] = {}
+    for row in rows:
+        entry = Suppression(row["suppression_id"], row["reason"], row["created_at"], row["category"], row["mandatory"])
+        known = strongest.setdefault(row["id"], entry)
+        if known.reason == Reason.OPTOUT != entry.reason:
+            strongest[row["id"]] = entry
+    return [(id_, {"suppression": entry}) for id_, entry in strongest.items()]
