@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from noti_worker.domain.facts import Fact, ReceiptRefused, ReceiptsRead, ReceiptTaken
+from noti_worker.domain.facts import Fact, LinkUsed, ReceiptRefused, ReceiptsRead, ReceiptTaken
 from noti_worker.domain.receipts import REPLIED, ReceiptKind
 from noti_worker.observe.catalogue import (
+    LINKS,
     OLDEST_UNREAD,
     RECEIPT_REQUESTS,
     RECEIPTS,
@@ -79,6 +80,7 @@ class ReceiptMetrics:
         self._receipts = counter(RECEIPTS)
         self._unreadable = counter(UNREADABLE)
         self._unmatched = counter(UNMATCHED)
+        self._links = counter(LINKS)
         self._waiting, self._oldest = (
             Gauge(metric.name, metric.help, metric.labels, registry=registry)
             for metric in (RECEIPTS_WAITING, OLDEST_UNREAD)
@@ -118,5 +120,7 @@ class ReceiptMetrics:
                         self._unmatched.labels(provider).inc(count)
                 for provider, count in unread.items():
                     self._unreadable.labels(provider).inc(count)
+            case LinkUsed(answer):
+                self._links.labels(answer).inc()
             case _:
                 pass

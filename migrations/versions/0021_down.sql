@@ -1,0 +1,1 @@
+DELETE FROM noti.rights WHERE object IN ('unsubscribe', 'resubscribe');
