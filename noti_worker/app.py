@@ -95,7 +95,8 @@ class Reader:
             inlets = open_inlets(settings, self.kit)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
             routing, safety = Routing(accounts, self.steering), Safety(redirect_to)
-            preparation = Preparation(accounts, routing, self.renderer, safety, random.random, settings.web.links)
+            links = settings.web.links
+            preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random, links)
             delivery = Delivery(preparation, policies, self.clock, self.traced)
             channels = {
                 channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)

@@ -15,7 +15,7 @@ class ForwardProxy:
         self.login = login
         self._wanted = port
         self.names: dict[str, str] = {}
-        """Addresses of hosts that only this proxy can resolve."""
+        """Addresses of hosts that only this proxy can resolve; with a port, theirs is that one."""
         self.asked: list[str] = []
         """The target of each request: host:port, or a URL."""
         self.says: bytes | None = None
@@ -68,9 +68,9 @@ class ForwardProxy:
 
     def _carry(self, line: socket.socket, method: str, target: str, head: bytes, body: bytes) -> None:
         parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        host = self.names.get(parts.hostname or "", parts.hostname or "")
+        host, _, port = self.names.get(parts.hostname or "", parts.hostname or "").partition(":")
         try:
-            far = socket.create_connection((host, parts.port or 80), 20)
+            far = socket.create_connection((host, int(port or parts.port or 80)), 20)
         except OSError:
             line.sendall(b"HTTP/1.1 503 Unreachable\r\nContent-Length: 0\r\n\r\n")
             return

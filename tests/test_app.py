@@ -17,6 +17,7 @@ from noti_worker.domain.options import ALL_OPTIONS, MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.said import Said
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.receipts import ReceiptMetrics
 from noti_worker.providers import sandbox
 from noti_worker.settings import load
 from noti_worker.transport import Kit, tls
@@ -142,7 +143,9 @@ class Desk(House):
         self.steering, self.metrics = Steering({}), MetricsObserver()
         renderer = Renderer(self.metrics)
         self.opened.callback(renderer.close)
-        self.reader = Reader(Kit(lambda: NOW), renderer, DatabaseClock(), None, self.steering, self.metrics)
+        receipts = ReceiptMetrics(self.metrics.registry)
+        clock = DatabaseClock()
+        self.reader = Reader(Kit(lambda: NOW), renderer, clock, None, self.steering, self.metrics, receipts)
         monkeypatch.setattr(sandbox, "build", self._build)
 
     def _build(self, settings: object, kit: Kit) -> Sender:
@@ -222,7 +225,7 @@ def _counted(text: bytes) -> list[bytes]:
         ),
         (
             '[accounts.relay]\nprovider = "zzz"\n',
-            "accounts.relay.provider: provider 'zzz' does not exist; known here: apns, console, ",
+            "accounts.relay.provider: provider 'zzz' does not exist; known here: apns, apprise, console, ",
         ),
         (
             f'[accounts.relay]\n{SMTP}channels = ["emial"]\n',

@@ -1,6 +1,7 @@
 """The rooms of the house: what a room may import stands here, and nothing else is imported."""
 
 import ast
+import re
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -29,16 +30,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chores": {DOMAIN, "noti_worker.store", "noti_worker.chores", "apscheduler"},
     "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client", "opentelemetry"},
     "secrets": {DOMAIN, "noti_worker.secrets"},
-    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets"},
+    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets", "phonenumbers"},
+    "tasks": {DOMAIN, "noti_worker.providers", "noti_worker.store", "noti_worker.tasks"},
+    "web": {DOMAIN, "noti_worker.web", "anyio", "starlette", "uvicorn"},
     "embedded": {"noti_worker.domain.errors", "noti_worker.embedded", "psycopg"},
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
 SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
+    "_sns_envelope": {"cryptography"},
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
+    "apprise": {"apprise"},
     "fcm": {"cryptography"},
+    "sendgrid": {"cryptography"},
     "webpush": {"cryptography"},
 }
 """A provider's own SDK, by file; those that need none are not named."""
@@ -156,7 +162,8 @@ def protocols() -> dict[str, ast.ClassDef]:
         f"{path.relative_to(PACKAGE)}: {node.name}": node
         for path, tree in trees.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(parent) for parent in node.bases)
+        if isinstance(node, ast.ClassDef)
+        and any(re.search(r"\bProtocol\b", ast.unparse(parent)) for parent in node.bases)
     }
 
 

@@ -8,8 +8,7 @@ SELECT role, privilege, object, g.columns::text[]
            '{hits,source,notification_id,note,reported_at,expires_at,lifted_at,lifted_by,requested_by}'),
          ('noti_worker', 'DELETE', 'suppressions', '{}'),   -- retention
          ('noti_operator', 'INSERT,UPDATE,DELETE', 'categories', '{}'),
-         ('noti_app,noti_worker', 'SELECT,INSERT,UPDATE', 'replies', '{}'),
-         ('noti_worker', 'DELETE', 'replies', '{}'),
+         ('noti_app,noti_worker', 'SELECT,INSERT,UPDATE,DELETE', 'replies', '{}'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'ascii_domain,normal_address,address_hash', '{}'),
          ('noti_app,noti_worker,noti_operator', 'EXECUTE', 'suppression_fault,suppress,lift', '{}'),
          ('noti_app,noti_worker', 'EXECUTE', 'heard,reply_word', '{}'),

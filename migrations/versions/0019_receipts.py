@@ -15,7 +15,7 @@ FUNCTIONS = (
     steps.replace("receipt_rank", to=1, back=None),
     steps.replace("receive", to=1, back=None),
     steps.replace("erase_receipts", to=1, back=None),
-    steps.replace("why", to=6, back=5),
+    steps.replace("why", to=7, back=6),
 )
 
 

@@ -9,6 +9,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker --config /etc/noti-worker/noti-worker.toml run",
         "NOTI_DATABASE_URL=postgresql://noti@/app noti-worker run",
     ),
+    "web": ("noti-worker web", "noti-worker --config /etc/noti-worker/noti-worker.toml web"),
     "migrate": (
         "noti-worker migrate",
         "noti-worker migrate --check    # for a deployment: exit code 1 when something is pending",

@@ -37,7 +37,7 @@ def rehearse(
     accounts, known = _accounts(connection, settings, row.channel)
     safety = Safety(settings.delivery.redirect_to.by_channel)
     with closing(Renderer(Observers(), settings.worker.render_timeout.total_seconds())) as renderer:
-        ready = preview(row, briefing, accounts, renderer, safety, _links(settings))
+        ready = preview(row, briefing, accounts, renderer, safety, settings.numbers, _links(settings))
     if isinstance(ready, Message):
         shares = settings.routes.get(row.channel)
         if isinstance(shares, Mapping) and not row.provider:

@@ -37,8 +37,14 @@ class _Fault(Exception):
     """What is wrong with one line."""
 
 
-@click.command("import")
-@click.argument("file", type=click.File("rb"))
+_HELP = """Add entries from a CSV FILE (- is standard input), whose first line names the columns.
+
+Of these: address, channel, tenant_id, reason, category, note, expires_at, reported_at; only the address must be there.
+One entry a line. A bad line is told with its number and harms no other."""
+
+
+@click.command("import", help=_HELP)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--channel", type=click.Choice([c.value for c in Channel]), help="Of lines that name none.")
 @click.option("--tenant", default="default", show_default=True, metavar="ID", help="Of lines that name none.")
 @click.option(
@@ -52,13 +58,9 @@ class _Fault(Exception):
 @click.option("--json", "as_json", is_flag=True, help="JSON: the counts, and what is wrong with which line.")
 @click.pass_obj
 def import_(
-    place: Place, file: BinaryIO, channel: str | None, tenant: str, reason: str, dry_run: bool, as_json: bool
+    place: Place, file: str, channel: str | None, tenant: str, reason: str, dry_run: bool, as_json: bool
 ) -> None:
-    """Add entries from a CSV FILE (- is standard input), whose first line names the columns.
-
-    Of these: address, channel, tenant_id, reason, category, note, expires_at, reported_at; only the address must be
-    there. One entry a line. A bad line is told with its number and harms no other.
-    """
+    """Take the file line by line, a page at a time, and tell what came of it."""
     from noti_worker.store.people import suppressions
 
     counts: Counter[str] = Counter()
@@ -72,8 +74,8 @@ def import_(
             click.echo(plain(f"line {number}: {fault}"), err=True)
 
     defaults = {"channel": channel or "", "tenant_id": tenant, "reason": reason}
-    with place.connection() as connection:
-        lines = _entries(file, defaults, refuse, counts)
+    with place.connection() as connection, _read(file) as stream:
+        lines = _entries(stream, defaults, refuse, counts)
         while some := list(islice(lines, suppressions.PAGE)):
             for taken in suppressions.take(connection, some, by=person(), dry_run=dry_run):
                 if taken.fault is not None:
@@ -87,6 +89,16 @@ def import_(
         _tell(counts, dry_run=dry_run)
     if counts["refused"]:
         raise SystemExit(1)
+
+
+@contextmanager
+def _read(file: str) -> Iterator[BinaryIO]:
+    try:
+        opened = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise click.ClickException(f"cannot read {file}: {error.strerror}") from None
+    with opened as stream:
+        yield stream
 
 
 def _tell(counts: Mapping[str, int], *, dry_run: bool) -> None:

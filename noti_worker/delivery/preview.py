@@ -7,15 +7,21 @@ from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Message, Notification, Stop
-from noti_worker.domain.ports import Accounts
+from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.subscription import Links
 
 
 def preview(
-    row: Notification, briefing: Briefing, accounts: Accounts, renderer: Renders, safety: Safety, links: Links | None
+    row: Notification,
+    briefing: Briefing,
+    accounts: Accounts,
+    renderer: Renders,
+    safety: Safety,
+    numbers: Numbers,
+    links: Links | None,
 ) -> Message | Stop:
     """The message that would go out, or why none would."""
-    preparation = Preparation(accounts, Routing(accounts, _Open()), renderer, safety, lambda: 0.5, links)
+    preparation = Preparation(accounts, Routing(accounts, _Open()), renderer, safety, numbers, lambda: 0.5, links)
     return preparation.prepare(row, briefing, Policy(), row.claimed_at)
 
 

@@ -10,10 +10,12 @@ class Ages:
     """How long things are kept; what is missing or None is kept for ever.
 
     `finished` by status, from the moment it was reached; `logs` are tries and audit lines, by whole months; `inbox`
-    in-app messages, read or not; `attachments` those that no notification names any more, from when they were stored.
+    in-app messages, read or not; `attachments` those that no notification names any more, from when they were stored;
+    `suppressions` entries of the suppression list that are no longer in force, from their end.
     """
 
     finished: Mapping[str, timedelta] = field(default_factory=dict)
     logs: timedelta | None = None
     inbox: timedelta | None = None
     attachments: timedelta | None = None
+    suppressions: timedelta | None = None

@@ -13,7 +13,7 @@ from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS
 from noti_worker.domain.line import one_line, shown
 from noti_worker.domain.mailbox import read_mailbox
 from noti_worker.domain.media_type import read_media_type
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import BY_PHONE, Channel
 
 MOST_MAILBOXES = 50
 _MOST_CHARACTERS = 4 * 1024 * 1024
@@ -195,7 +195,6 @@ _READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
 
 _EMAIL = frozenset({Channel.EMAIL})
 _WEBHOOK = frozenset({Channel.WEBHOOK})
-_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 _VOICE = frozenset({Channel.VOICE})
 _WHATSAPP = frozenset({Channel.WHATSAPP})
 _PUSH = frozenset({Channel.PUSH})
@@ -253,7 +252,7 @@ _SEVERITY = Option(
     choices=("info", "success", "warning", "error", "critical"),
 )
 PHONE_OPTIONS = (
-    Option("from", OptionKind.LINE, "one of the account's senders, instead of the first", _PHONE, longest=64),
+    Option("from", OptionKind.LINE, "one of the account's senders, instead of the first", BY_PHONE, longest=64),
     Option("language", OptionKind.LINE, "in which the text is read aloud, such as `de-DE`", _VOICE, longest=16),
     Option("voice", OptionKind.LINE, "the service's name of the voice that reads", _VOICE, longest=64),
     Option(

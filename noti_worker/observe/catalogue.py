@@ -39,6 +39,12 @@ NOT_SENT = Metric(
     ("channel", "status"),
     "Notifications parked or ended without a failure: held, unknown, expired, cancelled, suppressed.",
 )
+SUPPRESSED = Metric(
+    "notifications_suppressed_total",
+    "counter",
+    ("channel", "reason"),
+    "Notifications that the suppression list stopped, by the reason of the entry; safe mode's are not among them.",
+)
 DEPTH = Metric(
     "notifications_queue_depth",
     "gauge",
@@ -188,6 +194,7 @@ METRICS: tuple[Metric, ...] = (
     FAILED,
     RETRIED,
     NOT_SENT,
+    SUPPRESSED,
     DEPTH,
     OLDEST,
     PAUSES,

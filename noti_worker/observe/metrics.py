@@ -43,6 +43,7 @@ from noti_worker.domain.facts import (
 )
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
+from noti_worker.domain.suppression import Reason
 from noti_worker.observe.catalogue import (
     ASIDE,
     BUILD,
@@ -75,6 +76,7 @@ from noti_worker.observe.catalogue import (
     SEND_DURATION,
     SENT,
     STRAY,
+    SUPPRESSED,
     TRIES,
     TROUBLES,
     UNABLE,
@@ -100,6 +102,7 @@ _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _ERROR_TYPES = frozenset(kind.value for kind in Kind) | {LOST}
 _REPEATED = (Kind.TRANSIENT, Kind.THROTTLED, Kind.CONFIG, Kind.UNCERTAIN)
 _NOT_SENT = (Status.HELD, Status.UNKNOWN, Status.EXPIRED, Status.CANCELLED, Status.SUPPRESSED)
+_REASONS = frozenset(Reason)
 _FATES = frozenset({"applied", "busy", "again", "stale", "refused"})
 
 
@@ -144,6 +147,7 @@ class MetricsObserver:
         self._failed = cache(self._counter(FAILED).labels)
         self._retried = cache(self._counter(RETRIED).labels)
         self._not_sent = cache(self._counter(NOT_SENT).labels)
+        self._suppressed = cache(self._counter(SUPPRESSED).labels)
         self._tries = cache(self._counter(TRIES).labels)
         self._unclassified = Unclassified()
         self._unclassified_answers = cache(self._counter(UNCLASSIFIED).labels)
@@ -208,6 +212,8 @@ class MetricsObserver:
             self._failed(channel, "none", LOST)
             for status in _NOT_SENT:
                 self._not_sent(channel, status)
+            for reason in Reason:
+                self._suppressed(channel, reason)
             for account in accounts:
                 provider = _label(providers[account])
                 self._sent(channel, provider, DEFAULT_TENANT)
@@ -330,6 +336,8 @@ class MetricsObserver:
                 self._retried(channel, provider, error_type).inc(count)
             case _:
                 self._not_sent(channel, status).inc(count)
+                if status is Status.SUPPRESSED and kind is not None:
+                    self._suppressed(channel, kind if kind in _REASONS else OTHER).inc(count)
 
     def _tenant(self, tenant: str) -> str:
         label = self._tenants.get(tenant)

@@ -6,13 +6,16 @@ split into parts of 153 or 67, because each begins with six bytes that say how t
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
+from noti_worker.domain.said import Said
+from noti_worker.transport import Reply, Request
+from noti_worker.transport.http import Steps
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -60,6 +63,12 @@ def as_sms(text: str, most: int, *, plain: bool) -> Sms:
     if len(parts) > most:
         raise BadNotification(_too_long(encoding, len(parts), most, plain))
     return Sms(text, encoding, len(parts))
+
+
+def counted(sms: Sms, request: Request, read: Callable[[Reply], Said]) -> Steps:
+    """Send the request of an SMS, and record with the try what it took."""
+    said = read((yield request))
+    return replace(said, response={**(said.response or {}), **sms.told})
 
 
 def split(text: str) -> tuple[Encoding, list[str]]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHANNELS = frozenset({Channel.PUSH})
 OPTIONS = PUSH_OPTIONS
+EXTRA = "apns"
 
 # https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
 RULES = (
@@ -80,7 +81,7 @@ class Settings:
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key, or the package that is missing."""
     if find_spec("h2") is None:
-        raise ConfigurationError("apns needs HTTP/2: pip install 'noti-worker[apns]'")
+        raise ConfigurationError(f"apns needs HTTP/2: pip install 'noti-worker[{EXTRA}]'")
     for name in ("key_id", "team_id"):
         if not _ID.fullmatch(getattr(settings, name)):
             raise ConfigurationError(f"{name} is no ID of Apple's: it has 10 letters and digits")

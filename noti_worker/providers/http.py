@@ -21,8 +21,10 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, is_json, read_json
+from noti_worker.providers._sms import as_sms, counted
 from noti_worker.providers._templates import Template, Write, as_json, as_text, in_url
 from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport.http import Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.PUSH, Channel.VOICE, Channel.CHAT, Channel.EMAIL})
 # E-mail as text to one recipient: what else a mail may have needs more than a template.
@@ -83,6 +85,12 @@ class Settings:
     accepted: str | None = field(
         default=None,
         metadata=about("a regular expression for the whole `code` of a success; without it every 2xx is one"),
+    )
+    max_segments: int = field(
+        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
+    )
+    plain_characters: bool = field(
+        default=False, metadata=about("of SMS: turn typographic quotes, dashes, spaces and … plain")
     )
     allow_http: bool = field(default=False, metadata=about("allow a `url` without TLS to another machine"))
     ca_file: str | None = field(
@@ -209,13 +217,16 @@ class _Http:
             except BadNotification as bad:
                 raise ConfigurationError(f"{bad} (tried with {tried})") from None
 
-    def request(self, message: Message) -> Request:
+    def request(self, message: Message) -> Request | Steps:
         if self._carried is not None and (left := sorted(message.options.keys() - self._carried)):
             raise BadNotification(
                 f"options.{left[0]} stands in no template of this account and would be lost: leave it out, or have the"
                 f" account's body hold {{{{ options.{left[0]} }}}}"
             )
-        return self._request(message)
+        if message.channel is not Channel.SMS:
+            return self._request(message)
+        sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
+        return counted(sms, self._request(replace(message, text=sms.text)), self.read)
 
     def _request(self, message: Message) -> Request:
         values = self._values(message)

@@ -4,10 +4,9 @@ import hmac
 import json
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
@@ -32,7 +31,7 @@ from noti_worker.providers._receipts import (
     read_form,
     secret_of,
 )
-from noti_worker.providers._sms import as_sms, check_senders, form, media_url, sender_of
+from noti_worker.providers._sms import Sms, as_sms, check_senders, counted, form, media_url, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -180,21 +179,21 @@ class _Twilio:
             "accept": "application/json",
         }
 
-    def request(self, message: Message) -> Steps:
-        told: dict[str, Any] = {}
+    def request(self, message: Message) -> Request | Steps:
+        sms: Sms | None = None
         if message.channel is Channel.VOICE:
             what, fields = "Calls", {"Twiml": self._twiml(message)}
         elif message.channel is Channel.WHATSAPP:
             what, fields = "Messages", _whatsapp(message)
         else:
             sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
-            told = sms.told
             what, fields = "Messages", {"Body": _body(sms.text)}
         fields = {**self._ends(message), **fields}
         callback = self._callback(message)
         if callback is not None:
             fields["StatusCallback"] = callback
-        return self._sent(Request("POST", f"{self._url}/{what}.json", self._headers, form(fields)), told)
+        request = Request("POST", f"{self._url}/{what}.json", self._headers, form(fields))
+        return request if sms is None else counted(sms, request, self.read)
 
     def _callback(self, message: Message) -> str | None:
         if self._settings.status_callback is not None:
@@ -203,10 +202,6 @@ class _Twilio:
             return None
         ids = {"notification_id": str(message.notification_id), "message_id": str(message.message_id)}
         return f"{self._receipts_url.reveal()}?{urlencode(ids)}"
-
-    def _sent(self, request: Request, told: dict[str, Any]) -> Steps:
-        said = self.read((yield request))
-        return replace(said, response={**(said.response or {}), **told})
 
     def read(self, reply: Reply) -> Said:
         return read_json(

@@ -36,7 +36,7 @@ from noti_worker.providers._receipts import (
     secret_of,
     text_at,
 )
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
+from noti_worker.providers._sms import as_sms, check_senders, counted, form, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -130,11 +130,7 @@ class _Vonage:
         }
         if self._receipts_url is not None:
             fields["callback"] = self._receipts_url.reveal()
-        return self._sent(Request("POST", self._url, self._headers, form(fields)), sms.told)
-
-    def _sent(self, request: Request, told: dict[str, Any]) -> Steps:
-        said = self.read((yield request))
-        return replace(said, response={**(said.response or {}), **told})
+        return counted(sms, Request("POST", self._url, self._headers, form(fields)), self.read)
 
     def read(self, reply: Reply) -> Said:
         parts = _parts(reply.body)

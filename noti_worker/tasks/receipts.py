@@ -48,7 +48,8 @@ class ReadReceipts:
             nonlocal at
             at = raw
             found = said_by(raw)
-            unread[raw.provider] += isinstance(found, str)
+            if isinstance(found, str):
+                unread[raw.provider] += 1
             return found
 
         try:

@@ -102,6 +102,20 @@ def test_a_dry_run_keeps_nothing(noti: Invoke, connection: Connection) -> None:
     assert noti(*PLAIN, "--body", "x", "--subject", "x" * 5000, "--dry-run").exit_code == 1
 
 
+def test_a_number_is_checked_at_once_where_the_channel_has_a_region(
+    noti: Invoke, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = ("send", "--channel", "sms", "--body", "x", "--recipient")
+    assert noti(*number, "0171 234").exit_code == 0  # who delivers may know the region
+    monkeypatch.setenv("NOTI_CHANNELS__SMS__REGION", "DE")
+    refused = noti(*number, "0171 234")
+    assert refused.exit_code == 2
+    assert "--recipient: the recipient is no phone number as it is dialled in DE" in " ".join(refused.stderr.split())
+    assert noti(*number, "0171 2345678", "--dry-run").exit_code == 0
+    queued = noti(*number, "0171 2345678")
+    assert row(connection, int(queued.stdout))["recipient"] == "0171 2345678"
+
+
 def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
     noti: Invoke, connection: Connection, tmp_path: Path
 ) -> None:

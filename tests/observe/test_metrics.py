@@ -57,6 +57,7 @@ def everything() -> MetricsObserver:
         f.Finished((tried(Kind.TRANSIENT, Status.RETRYING, wait=wait),)),
         f.Finished((tried(Kind.DEAD, Status.FAILED),)),
         f.Finished((decided(Status.EXPIRED),)),
+        f.Finished((decided(Status.SUPPRESSED, kind="dead"),)),
         f.Finished((tried(Kind.PERMANENT, Status.FAILED, code="422 odd", unclassified=True),)),
         f.Recorded({"applied": 3, "stale": 1}, 0.01),
         f.DatabaseLost("08006", 0.0, 1),
@@ -92,6 +93,9 @@ def test_tries_are_counted_by_what_became_of_the_row() -> None:
             f.Finished((decided(Status.FAILED, kind="lost"),)),
             f.Finished((decided(Status.FAILED, kind="a new kind"),)),
             f.Finished((decided(Status.EXPIRED),)),
+            f.Finished((decided(Status.SUPPRESSED),)),  # safe mode
+            f.Finished((decided(Status.SUPPRESSED, kind="optout"),)),
+            f.Finished((decided(Status.SUPPRESSED, kind="a new reason"),)),
             f.Finished((tried(Kind.CONFIG, Status.HELD),)),
         ]
     )
@@ -102,6 +106,9 @@ def test_tries_are_counted_by_what_became_of_the_row() -> None:
     assert values["notifications_failed_total", ("email", "none", "other")] == 1
     assert values["notifications_not_sent_total", ("email", "expired")] == 1
     assert values["notifications_not_sent_total", ("email", "held")] == 1
+    assert values["notifications_not_sent_total", ("email", "suppressed")] == 3
+    assert values["notifications_suppressed_total", ("email", "optout")] == 1
+    assert values["notifications_suppressed_total", ("email", "other")] == 1
     assert values["notification_tries_total", ("email", "relay", "ok")] == 2
     assert values["notification_tries_total", ("email", "relay", "config")] == 1
     assert values["notification_send_duration_seconds_count", ("email", "smtp")] == 5
@@ -117,6 +124,7 @@ def test_what_alerts_watch_begins_at_zero() -> None:
     assert values["notifications_failed_total", ("email", "none", "lost")] == 0
     assert values["notifications_retried_total", ("email", "smtp", "transient")] == 0
     assert values["notifications_not_sent_total", ("sms", "held")] == 0
+    assert values["notifications_suppressed_total", ("sms", "dead")] == 0
     assert values["notifications_sent_total", ("email", "sandbox", "default")] == 0
     assert values["noti_worker_claimed_total", ("sms",)] == 0
     assert values["noti_worker_results_total", ("stale",)] == 0
@@ -267,6 +275,7 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "kind",
         "mode",
         "code",
+        "reason",
     }
     assert "ann@example.com" not in everything().text().decode()
 

@@ -178,7 +178,7 @@ class TestMailgun(ApiContract):
 SIGNS = "key-of-the-webhooks-f00"
 
 
-def event(name: str, recipient: str = "alice@example.com", **more: Any) -> dict[str, Any]:
+def event(name: str, /, **more: Any) -> dict[str, Any]:
     """One of the payloads of https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads."""
     return {
         "event": name,
@@ -187,7 +187,7 @@ def event(name: str, recipient: str = "alice@example.com", **more: Any) -> dict[
         "message": {
             "headers": {"to": "Alice <alice@example.com>", "message-id": "20130503192659.13651.20287@mg.example"}
         },
-        "recipient": recipient,
+        "recipient": "alice@example.com",
         "user-variables": ECHO,
         **more,
     }
@@ -249,7 +249,7 @@ class TestReceipts(ReceiptContract):
     def test_another_text_with_a_token_that_was_used_is_the_same_event(self) -> None:
         """Whoever sees a request can write another one, which comes too late."""
         posted = self.sign(event("delivered"))
-        forged = json.loads(posted.body) | {"event-data": event("complained", "eve@example.com")}
+        forged = json.loads(posted.body) | {"event-data": event("complained", recipient="eve@example.com")}
         [seen], [late] = (mailgun.receipts(one) for one in (posted, Posted(json.dumps(forged).encode())))
         assert seen.event == late.event
 

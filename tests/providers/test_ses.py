@@ -5,6 +5,7 @@ import email
 import email.policy
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Attachment, Channel, Message
 from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.receipts import Posted, ReceiptKind, Receiver
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import ses
 from noti_worker.transport import Kit
+from tests.certificates import Authority
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.aws import (
     ACCESS_KEY_ID,
@@ -28,6 +31,9 @@ from tests.providers.aws import (
     signed_by_botocore,
 )
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
+from tests.providers.receipts import ECHO as IDS_BACK
+from tests.providers.receipts import ReceiptContract, of
+from tests.providers.sns_topic import ARN, Topic, envelope, signed, topic
 
 ACCEPTED = {"MessageId": "0107018a1b2c3d4e-5f60718293a4-000000"}
 MAIL = a_message(Channel.EMAIL, "Ada <ada@example.com>")
@@ -354,3 +360,117 @@ def test_a_local_aws_refuses_a_sender_that_is_not_verified(verified: Judged) -> 
     verified.close()
     assert (outcome.kind, outcome.rule) == (Kind.PERMANENT, "ses.rejected")
     assert "billing@example.com" in (outcome.error or "")
+
+
+def record(type_: str, name: str = "", said: Any = None, **mail: Any) -> dict[str, Any]:
+    """One of https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html."""
+    return {
+        "eventType": type_,
+        **({name or type_.lower(): said} if said is not None else {}),
+        "mail": {
+            "timestamp": "2017-08-05T00:40:02.012Z",
+            "source": "Sender Name <sender@example.com>",
+            "messageId": "EXAMPLE7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000",
+            "destination": ["recipient@example.com"],
+            "tags": {"ses:from-domain": ["example.com"], **{name: [value] for name, value in IDS_BACK.items()}},
+            **mail,
+        },
+    }
+
+
+def bounce(type_: str, sub_type: str, status: str = "", words: str = "", **mail: Any) -> dict[str, Any]:
+    one = {"emailAddress": "recipient@example.com", "action": "failed", "status": status, "diagnosticCode": words}
+    said = {
+        "bounceType": type_,
+        "bounceSubType": sub_type,
+        "bouncedRecipients": [{name: value for name, value in one.items() if value}],
+        "timestamp": "2017-08-05T00:41:02.669Z",
+        "feedbackId": "01000157c44f053b-61b59c11-9236-11e6-8f96-7be8aexample-000000",
+    }
+    return record("Bounce", said=said, **mail)
+
+
+def told(
+    kind: ReceiptKind, code: str | None = None, words: str | None = None, who: str | None = "recipient@example.com"
+) -> list[tuple[Any, ...]]:
+    return [of(kind, who, code, words)]
+
+
+COMPLAINT = {
+    "complainedRecipients": [{"emailAddress": "recipient@example.com"}],
+    "timestamp": "2017-08-05T00:41:02.669Z",
+    "complaintFeedbackType": "abuse",
+}
+DELIVERY = {"timestamp": "2016-10-19T23:21:04.133Z", "recipients": ["recipient@example.com"], "smtpResponse": "250 OK"}
+DELAY = {
+    "delayType": "TransientCommunicationFailure",
+    "delayedRecipients": [{"emailAddress": "recipient@example.com", "status": "4.4.1", "diagnosticCode": "smtp; 421"}],
+    "timestamp": "2020-06-16T00:25:40.914Z",
+}
+UNKNOWN = "smtp; 550 5.1.1 user unknown"
+LISTED = "smtp; 554 5.7.1 blocked using zen.spamhaus.org"
+LEFT = {"timestamp": "2022-01-12T01:00:17.910Z", "newTopicPreferences": {"unsubscribeAll": True}}
+
+
+@pytest.fixture(scope="module")
+def served(authority: Authority) -> Iterator[Topic]:
+    with topic(authority) as served:
+        yield served
+
+
+class TestReceipts(ReceiptContract):
+    provider = ses
+    settings = ses.Settings(region=REGION, from_=("a@example.com",), topic_arn=ARN)
+    needs = ("topic_arn",)
+    other = ("topic_arn", f"{ARN}-of-others")
+    covers = False  # the fields of the envelope are signed, not its bytes: tests/providers/test_sns_envelope.py
+    keeps_for = timedelta(hours=24)
+    said = (
+        (record("Delivery", said=DELIVERY), told(ReceiptKind.DELIVERED, None, "250 OK")),
+        (bounce("Permanent", "General", "5.1.1", UNKNOWN), told(ReceiptKind.BOUNCED, "5.1.1", UNKNOWN)),
+        (bounce("Permanent", "NoEmail"), told(ReceiptKind.BOUNCED, None, "Permanent NoEmail")),
+        (bounce("Permanent", "OnAccountSuppressionList"),
+         told(ReceiptKind.BOUNCED, None, "Permanent OnAccountSuppressionList")),
+        (bounce("Permanent", "General", "5.7.1", LISTED), told(ReceiptKind.FAILED, "5.7.1", LISTED)),
+        (bounce("Transient", "MailboxFull", "4.2.2"), told(ReceiptKind.SOFT_BOUNCED, "4.2.2", "Transient MailboxFull")),
+        (bounce("Transient", "General"), told(ReceiptKind.SOFT_BOUNCED, None, "Transient General")),
+        (bounce("Transient", "ContentRejected"), told(ReceiptKind.FAILED, None, "Transient ContentRejected")),
+        (bounce("Undetermined", "Undetermined"), told(ReceiptKind.SOFT_BOUNCED, None, "Undetermined Undetermined")),
+        (bounce("Permanent", "General", "5.1.1", UNKNOWN, destination=["meant@example.com"]),
+         told(ReceiptKind.BOUNCED, "5.1.1", UNKNOWN, "meant@example.com")),
+        (bounce("Permanent", "General", "5.1.1", UNKNOWN, destination=["meant@example.com", "recipient@example.com"]),
+         told(ReceiptKind.BOUNCED, "5.1.1", UNKNOWN)),
+        (record("Complaint", said=COMPLAINT), told(ReceiptKind.COMPLAINED, "abuse")),
+        (record("Complaint", said=COMPLAINT | {"complaintFeedbackType": "not-spam"}), []),
+        (record("DeliveryDelay", "deliveryDelay", DELAY),
+         told(ReceiptKind.DEFERRED, "TransientCommunicationFailure", "smtp; 421")),
+        (record("Reject", said={"reason": "Bad content"}), told(ReceiptKind.FAILED, None, "Bad content")),
+        (record("Rendering Failure", "failure", {"errorMessage": "Attribute 'x' is not present"}),
+         told(ReceiptKind.FAILED, None, "Attribute 'x' is not present")),
+        (record("Subscription", said=LEFT), told(ReceiptKind.UNSUBSCRIBED)),
+        *((record(name), []) for name in ("Send", "Open", "Click")),
+        ("Successfully validated SNS topic for Amazon SES event publishing.", []),
+    )  # fmt: skip
+
+    @pytest.fixture(autouse=True)
+    def _behind_the_proxy(self, served: Topic) -> None:
+        self.kit = served.kit
+
+    def made(self, settings: Any, kit: Kit | None = None) -> Receiver:
+        return super().made(settings, kit or self.kit)
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        return signed(envelope(document, at))
+
+    def test_an_identity_that_tells_without_tags_is_known_by_its_reference(self) -> None:
+        """https://docs.aws.amazon.com/ses/latest/dg/notification-examples.html."""
+        notification = bounce("Permanent", "General", "5.1.1", UNKNOWN)
+        notification["notificationType"] = notification.pop("eventType")
+        del notification["mail"]["tags"]
+        [receipt] = ses.receipts(self.sign(notification))
+        assert (receipt.kind, receipt.notification_id, receipt.reference, receipt.at) == (
+            ReceiptKind.BOUNCED,
+            None,
+            "EXAMPLE7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000",
+            datetime(2017, 8, 5, 0, 41, 2, 669000, UTC),
+        )

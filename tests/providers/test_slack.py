@@ -158,6 +158,8 @@ def send(server: ApiServer, message: Message) -> Outcome:
     [
         (None, "<!channel> <@U123> a & b", "&lt;!channel&gt; &lt;@U123&gt; a &amp; b"),
         ("<!here>\nnow", "x", "*&lt;!here&gt; now*\nx"),
+        (None, "@channel @everyone", "@channel @everyone"),  # names only where `link_names` or `parse` ask for it
+        (None, "<https://evil.example|your bank>", "&lt;https://evil.example|your bank&gt;"),
         ("2 * 3", "= 6", "2 * 3\n= 6"),
         ("only a title", "", "*only a title*"),
     ],

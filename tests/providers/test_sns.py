@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import read_options
 from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver
 from noti_worker.domain.secret import Secret
 from noti_worker.providers import sns
+from noti_worker.transport import Kit
+from tests.certificates import Authority
 from tests.providers.api import ApiContract, ApiServer
 from tests.providers.aws import (
     ACCESS_KEY_ID,
@@ -23,6 +27,8 @@ from tests.providers.aws import (
     signed_by_botocore,
 )
 from tests.providers.contract import LIMIT, NOW, a_message, opened
+from tests.providers.receipts import ReceiptContract, of, wrote
+from tests.providers.sns_topic import ARN, Topic, envelope, signed, topic
 
 ACCEPTED = b"""<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
   <PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult>
@@ -241,3 +247,70 @@ def test_a_local_aws_takes_the_sms() -> None:
     assert outcome.kind is Kind.OK, outcome
     sent = get_backend("sns")["123456789012"][REGION].sms_messages
     assert sent[outcome.provider_message_id][:2] == ("+491511234567", "Größe 42")
+
+
+def log(status: str, response: str) -> dict[str, Any]:
+    """What https://docs.aws.amazon.com/sns/latest/dg/sms_stats_cloudwatch.html shows."""
+    return {
+        "notification": {"messageId": f"34d9b400-c6dd-5444-820d-fbeb0f1f54cf {response}", "timestamp": "2016-06-28"},
+        "delivery": {"destination": "+15551234567", "providerResponse": response, "smsType": "Transactional"},
+        "status": status,
+    }
+
+
+REPLY = {
+    "originationNumber": "+14255550182",
+    "destinationNumber": "+12125550101",
+    "messageKeyword": "JOIN",
+    "messageBody": "Stop",
+    "inboundMessageId": "cae173d2-66b9-564c-8309-21f858e9fb84",
+    "previousPublishedMessageId": "wJalrXUtnFEMI",
+}
+
+
+def told(kind: ReceiptKind, words: str) -> list[tuple[Any, ...]]:
+    return [of(kind, "+15551234567", None, words)]
+
+
+@pytest.fixture(scope="module")
+def served(authority: Authority) -> Iterator[Topic]:
+    with topic(authority) as served:
+        yield served
+
+
+class TestReceipts(ReceiptContract):
+    provider = sns
+    settings = sns.Settings(region=REGION, topic_arn=ARN)
+    needs = ("topic_arn",)
+    other = ("topic_arn", f"{ARN}-of-others")
+    covers = False  # the fields of the envelope are signed, not its bytes: tests/providers/test_sns_envelope.py
+    keeps_for = timedelta(hours=24)
+    said = (
+        (log("SUCCESS", "Message has been accepted by phone carrier"),
+         told(ReceiptKind.DELIVERED, "Message has been accepted by phone carrier")),
+        (log("FAILURE", "Phone number is invalid"), told(ReceiptKind.BOUNCED, "Phone number is invalid")),
+        (log("FAILURE", "Phone has blocked SMS"), told(ReceiptKind.BOUNCED, "Phone has blocked SMS")),
+        (log("FAILURE", "Phone number is opted out"), told(ReceiptKind.UNSUBSCRIBED, "Phone number is opted out")),
+        (log("FAILURE", "Phone is currently unreachable/unavailable"),
+         told(ReceiptKind.SOFT_BOUNCED, "Phone is currently unreachable/unavailable")),
+        (log("FAILURE", "Blocked as spam by phone carrier"),
+         told(ReceiptKind.FAILED, "Blocked as spam by phone carrier")),
+        (REPLY, [wrote("+14255550182", "Stop")]),
+        ("a text of somebody's own", []),
+    )  # fmt: skip
+
+    @pytest.fixture(autouse=True)
+    def _behind_the_proxy(self, served: Topic) -> None:
+        self.kit = served.kit
+
+    def made(self, settings: Any, kit: Kit | None = None) -> Receiver:
+        return super().made(settings, kit or self.kit)
+
+    def sign(self, document: Any, at: datetime = NOW) -> Posted:
+        return signed(envelope(document, at))
+
+    def test_our_ids_come_back(self) -> None:
+        """They do not: it is the id that SNS gave to the message."""
+        [receipt] = sns.receipts(self.sign(log("SUCCESS", "")))
+        assert isinstance(receipt, Receipt)
+        assert receipt.reference == "34d9b400-c6dd-5444-820d-fbeb0f1f54cf"

@@ -15,7 +15,7 @@ import pytest
 
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.outcome import Kind, Outcome
-from noti_worker.domain.receipts import Posted, ReceiptKind
+from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind
 from noti_worker.domain.rules import classify
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
@@ -360,6 +360,7 @@ class TestSignedFields(ReceiptContract):
         ):
             assert receiver.take(posted, NOW).keep
             [told] = vonage.receipts(replace(posted, method="POST"))
+            assert isinstance(told, Receipt)
             assert (told.kind, told.notification_id) == (ReceiptKind.DELIVERED, 17)
 
     @pytest.mark.parametrize("method", ["md5", "sha1"])

@@ -22,7 +22,7 @@ from tests.store.rows import Connection, claim, insert, row, tried
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 CANARY = "c4n4ry"
-TABLES = ("notifications_log", "notification_attempts_log", "audit_log", "inbox", "attachments")
+TABLES = ("notifications_log", "notification_attempts_log", "audit_log", "inbox", "attachments", "suppressions")
 FACTS = (
     "notification_id, tenant_id, channel, priority, status, message_id, attempt_count, created_at, finished_at, sent_at"
 )
@@ -166,6 +166,37 @@ def test_lines_that_outlived_their_notification_are_cleaned(connection: Connecti
     done = erase(connection, ADA.upper())
     assert done.tries == 1
     assert ADA not in everything(connection)
+
+
+def test_the_suppression_list_forgets_the_address_and_goes_on_to_stop_it(
+    connection: Connection, queue: PostgresQueue
+) -> None:
+    for tenant, address in (("default", f"Ada <{ADA.upper()}>"), ("acme", ADA), ("default", BOB)):
+        connection.execute(
+            "SELECT noti.suppress(%s, 'email', %s, 'optout', note => %s)", [tenant, address, f"{ADA} said so"]
+        )
+    connection.execute("SELECT noti.heard('default', 'whatsapp', '+4915112345', NULL, 'hello', account => 'wa')")
+    assert erase(connection, tenant="acme").suppressions == 1
+    assert erase(connection, dry_run=True).suppressions == 1
+    done = erase(connection)
+    assert done.suppressions == 2  # his entry loses what it says of her
+    assert done
+    assert ADA not in everything(connection).lower()
+    kept = connection.execute("SELECT address, note FROM noti.suppressions ORDER BY suppression_id").fetchall()
+    assert kept == [(None, None), (None, None), (BOB, "[erased] said so")]
+    insert(connection, recipient=ADA)
+    [n] = claim(queue)
+    assert queue.brief([n])[n.notification_id].suppression is not None
+    connection.execute("SELECT noti.suppress('default', 'email', %s, 'optout')", [ADA])
+    assert connection.execute(
+        "SELECT address, hits FROM noti.suppressions ORDER BY suppression_id LIMIT 1"
+    ).fetchone() == (
+        None,  # and does not learn it again
+        2,
+    )
+    assert connection.execute("SELECT count(*) FROM noti.replies").fetchone() == (1,)
+    erase(connection, "+49 151 12345")
+    assert connection.execute("SELECT count(*) FROM noti.replies").fetchone() == (0,)
 
 
 def test_only_the_named_tenant(connection: Connection) -> None:

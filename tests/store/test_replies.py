@@ -94,18 +94,20 @@ def test_a_number_of_several_tenants_stops_for_all_of_them(connection: Connectio
 
 
 def test_the_last_reply_is_kept_for_whatsapp_alone(connection: Connection) -> None:
-    hello = {"channel": "whatsapp", "account": "wa", "from_address": "whatsapp:" + PHONE}
-    heard(connection, "hello", at="2026-01-01 10:00+00", **hello)
-    heard(connection, "hello", at="2026-01-01 09:00+00", **hello)
-    heard(connection, "hello", at="2026-01-01 11:00+00", **hello | {"account": "other"})
+    last = wrote(connection, "wa", 2)
+    wrote(connection, "wa", 3)
+    other = wrote(connection, "other", 1, "whatsapp:" + PHONE)
     heard(connection, "hello", channel="sms", account="wa")
     heard(connection, "hello", channel="whatsapp")  # nobody knows of which account
-    found = connection.execute(
-        "SELECT account, heard_at::text, address_hash = noti.address_hash('whatsapp', %s)"
-        " FROM noti.replies ORDER BY account",
-        (PHONE,),
-    ).fetchall()
-    assert found == [("other", "2026-01-01 11:00:00+00", True), ("wa", "2026-01-01 10:00:00+00", True)]
+    found = "SELECT account, heard_at, address_hash = noti.address_hash('whatsapp', %s) FROM noti.replies ORDER BY 1"
+    assert connection.execute(found, (PHONE,)).fetchall() == [("other", other, True), ("wa", last, True)]
+
+
+def test_what_was_written_more_than_a_week_ago_is_forgotten(connection: Connection) -> None:
+    for number, (account, hours) in enumerate([("wa", 8 * 24), ("wa", 6 * 24), ("other", 8 * 24), ("wa", 1)]):
+        wrote(connection, account, hours, f"+49160000000{number}")
+    found = connection.execute("SELECT account, count(*) FROM noti.replies GROUP BY 1 ORDER BY 1").fetchall()
+    assert found == [("other", 1), ("wa", 2)]
 
 
 def test_a_reply_from_nowhere_is_refused(connection: Connection) -> None:

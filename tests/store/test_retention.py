@@ -212,6 +212,27 @@ def test_in_app_messages_and_their_notifications_go_independently(
     assert [name for name, _, _ in violations(connection)] == ["sent in_app without inbox row"] * 2
 
 
+def test_entries_of_the_suppression_list_go_when_they_ended_long_ago(session: Session, connection: Connection) -> None:
+    for name, reason, expires, lifted in (
+        ("in force", "dead", "now() + interval '1 day'", "NULL"),
+        ("for ever", "optout", "NULL", "NULL"),
+        ("expired lately", "dead", "now() - interval '1 day'", "NULL"),
+        ("expired long ago", "dead", "now() - interval '11 days'", "NULL"),
+        ("lifted lately", "manual", "now() - interval '11 days'", "now() - interval '1 day'"),
+        ("lifted long ago", "manual", "now() + interval '1 day'", "now() - interval '11 days'"),
+    ):
+        connection.execute(
+            "INSERT INTO noti.suppressions (channel, address, address_hash, reason, expires_at, lifted_at, lifted_by)"
+            f" VALUES ('push', %(n)s::text, sha256(%(n)s::text::bytea), %(r)s, {expires}, {lifted},"
+            f" CASE WHEN {lifted} IS NOT NULL THEN 'x' END)".encode(),
+            {"n": name, "r": reason},
+        )
+    ages = Ages(suppressions=10 * DAY)
+    assert run(session, ages, dry_run=True).deleted == {"suppressions": 2}
+    assert run(session, ages).deleted == {"suppressions": 2}
+    assert left(connection, "suppressions", "suppression_id") == [1, 2, 3, 5]
+
+
 def test_messages_that_went_by_age_are_no_violation(
     session: Session, connection: Connection, queue: PostgresQueue
 ) -> None:

@@ -14,6 +14,8 @@ BEGIN
     RAISE EXCEPTION 'noti: a reply comes from an address. Give the one that wrote.' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF heard.channel = 'whatsapp' AND heard.account <> '' THEN
+    -- Those of the last day count, and that there were others before.
+    DELETE FROM noti.replies r WHERE r.tenant_id = whose AND r.account = heard.account AND r.heard_at < clock_timestamp() - interval '7 days';
     INSERT INTO noti.replies AS r (tenant_id, account, channel, address_hash, heard_at)
     VALUES (whose, heard.account, heard.channel, hash, said)
     ON CONFLICT ON CONSTRAINT replies_pkey DO UPDATE SET heard_at = EXCLUDED.heard_at WHERE r.heard_at < EXCLUDED.heard_at;

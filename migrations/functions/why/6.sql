@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   WITH said AS (
     -- what came from outside; our own words name nobody
-    SELECT t.log_id, t.notification_id, t.created_at, t.attempt_number, t.status, t.account, t.provider, t.kind, t.code, t.stage, t.provider_message_id, t.duration_ms, t.worker,
+    SELECT t.log_id, t.notification_id, t.created_at, t.attempt_number, t.status, t.account, t.provider, t.kind, t.code, t.stage, t.choice, t.provider_message_id, t.duration_ms, t.worker,
            noti.masked(t.error_message, CASE WHEN t.status <> 'lost' THEN n.recipient END) AS error_message
       FROM noti.notification_attempts_log t LEFT JOIN noti.notifications_log n ON n.notification_id = t.notification_id
      WHERE t.notification_id = why.id),
@@ -21,7 +21,13 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
                                ELSE ' gave no answer (' || t.code || ')' END
                           || coalesce(': ' || t.error_message, '') || coalesce(' (' || t.kind || ')', '') END,
              'provider id ' || t.provider_message_id,
-             noti.span(t.duration_ms / 1000.0)) AS answer
+             noti.span(t.duration_ms / 1000.0),
+             CASE t.choice WHEN 'row' THEN 'asked because the notification names it'
+                           WHEN 'weight' THEN 'asked because the message falls into its share of the route'
+                           WHEN 'failover' THEN 'asked because the account of the last try did not send it'
+                           WHEN 'witness' THEN 'asked because only it can tell whether it took the message already'
+                           WHEN 'closed' THEN 'asked because those before it on the route are paused or in trouble'
+                           WHEN 'probe' THEN 'asked to see whether it works again' END) AS answer
       FROM said t),
   decisions AS (
     SELECT a.created_at, a.action_by, a.action_by_type, a.metadata, substr(a.action, length('notification_') + 1) AS action,
@@ -96,16 +102,6 @@ CREATE OR REPLACE FUNCTION noti.why(id bigint)
       FROM noti.notifications_log n
       JOIN noti.notifications_log c ON c.copy_of = n.notification_id
      WHERE n.notification_id = why.id
-    UNION ALL
-    -- what was told of it afterwards, of a copy too
-    SELECT greatest(r.at, (SELECT min(t.created_at) FROM tries t WHERE t.status = 'sent')), 3, r.receipt_id, replace(r.kind, '_', ' '),
-           concat_ws(' ', coalesce(r.account || coalesce(' (' || nullif(r.provider, r.account) || ')', ''), '') || ' tells it'
-                          || coalesce(' of ' || nullif(r.recipient, n.recipient), ''),
-                     nullif(concat_ws(': ', '(' || r.code || ')', noti.masked(r.words, n.recipient)), '')),
-           NULL, NULL, r.account, r.provider, NULL, r.code, NULL
-      FROM noti.receipts r
-      LEFT JOIN noti.notifications_log n ON n.notification_id = r.notification_id
-     WHERE r.notification_id = why.id AND r.tenant_id IS NOT NULL
     UNION ALL
     SELECT clock_timestamp(), 3, 0, 'next', 'nothing: the notification was removed, and this is what the logs still tell', NULL, NULL, NULL, NULL, NULL, NULL, NULL
      WHERE NOT EXISTS (SELECT 1 FROM noti.notifications_log n WHERE n.notification_id = why.id)

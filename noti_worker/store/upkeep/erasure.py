@@ -20,7 +20,7 @@ SHORTEST = 3
 """Characters that a name must have to be looked for inside texts."""
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_COUNTS = ("erased", "copies", "cancelled", "tries", "lines", "inbox", "attachments")
+_COUNTS = ("erased", "copies", "cancelled", "tries", "lines", "inbox", "attachments", "suppressions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Erased:
     """What was erased, or with a dry run would be.
 
     `erased` notifications to the person, of which `cancelled` were not finished; `copies` that went to somebody else
-    as well; changed `tries`, audit `lines` and `inbox` messages; deleted `attachments`. `in_flight` are the ids that a
+    as well; changed `tries`, audit `lines` and `inbox` messages; deleted `attachments`; entries of the
+    suppression list that lost their address, and stay in force. `in_flight` are the ids that a
     worker or somebody's lock still holds. A dry run knows nothing of tries, lines and attachments: it looks into no
     text, so that nobody learns from it what a text says.
     """
@@ -40,6 +41,7 @@ class Erased:
     lines: int = 0
     inbox: int = 0
     attachments: int = 0
+    suppressions: int = 0
     in_flight: tuple[int, ...] = ()
 
     def plus(self, row: Mapping[str, Any]) -> "Erased":
@@ -83,6 +85,7 @@ def erase(
                 while (row := _step(connection, table, name, tenant, after, STEP, dry_run=dry_run))["last"] is not None:
                     done, after, seen = done.plus(row), row["last"], seen + row["seen"]
                     progress("notifications" if table == "erase" else "inbox", seen)
+            done = done.plus(_suppressions(connection, name, tenant, dry_run=dry_run))
             if tenant is None and len(name) >= SHORTEST and not dry_run:
                 for log in LOGS:
                     done = _lines(connection, name, log, done, progress)
@@ -108,6 +111,13 @@ def _step(
     given = {"who": who, "tenant": tenant, "after": after, "step": step, "dry_run": dry_run}
     with in_words():
         (row,) = connection.execute(statement(name).sql, given).fetchall()
+        return row
+
+
+def _suppressions(connection: Connection, who: str, tenant: str | None, *, dry_run: bool) -> Mapping[str, Any]:
+    given = {"who": who, "tenant": tenant, "dry_run": dry_run}
+    with in_words():
+        (row,) = connection.execute(statement("erase_suppressions").sql, given).fetchall()
         return row
 
 

@@ -42,8 +42,8 @@ NOT_OURS = (
     "migrates, or make this role a member of it"
 )
 NOT_DELETED = (
-    "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox and noti.attachments, "
-    "or run noti-worker retention with --database-url as the role that migrates"
+    "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox, noti.attachments "
+    "and noti.suppressions, or run noti-worker retention with --database-url as the role that migrates"
 )
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
@@ -54,11 +54,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Done:
     """What a run did, or with a dry run would do.
 
-    `deleted` counts rows by status, `inbox` and `attachments`. `made`, `settled` and `dropped` name partitions;
-    `postponed` those things that somebody else's lock prevented. `referenced` notifications stay because a foreign key
-    of an application points at them. `stray` counts the lines in default partitions by log, those there after the
-    run. `refusal` says what has to be done and this role may not do; partitions that it may not make (not `ours`) are
-    no matter as long as somebody else sees to them. Not `complete`: the time was over.
+    `deleted` counts rows by status, `inbox`, `attachments` and `suppressions`. `made`, `settled` and `dropped` name
+    partitions; `postponed` those things that somebody else's lock prevented. `referenced` notifications stay because a
+    foreign key of an application points at them. `stray` counts the lines in default partitions by log, those there
+    after the run. `refusal` says what has to be done and this role may not do; partitions that it may not make (not
+    `ours`) are no matter as long as somebody else sees to them. Not `complete`: the time was over.
     """
 
     deleted: Mapping[str, int] = field(default_factory=dict)
@@ -208,6 +208,16 @@ def _kinds(ages: Ages) -> list[_Kind]:
                 {"age": ages.attachments},
                 {"after_at": EPOCH, "after_id": UUID(int=0)},
                 name="attachments",
+            )
+        )
+    if ages.suppressions is not None:
+        kinds.append(
+            _Kind(
+                statement("retention_look_suppressions"),
+                statement("retention_delete_suppressions"),
+                {"age": ages.suppressions},
+                {"after": 0},
+                name="suppressions",
             )
         )
     return kinds
