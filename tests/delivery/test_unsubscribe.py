@@ -14,6 +14,7 @@ from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Drop, Message, Template
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.subscription import Links, Subscription
+from noti_worker.settings.regions import Regions
 from tests.delivery.fakes import Courier, Marker, Paused, Witness, some_accounts
 from tests.domain.rows import NOW, claimed
 
@@ -34,9 +35,8 @@ def prepared(
 ) -> Message | Any:
     accounts = some_accounts({"relay": Courier()}, modes={"relay": mode})
     safety = Safety({Channel.EMAIL: "test@example.com"})
-    preparation = Preparation(
-        accounts, Routing(accounts, Paused(lambda: ())), renderer or Marker(), safety, lambda: 0.5, links
-    )
+    routing = Routing(accounts, Paused(lambda: ()))
+    preparation = Preparation(accounts, routing, renderer or Marker(), safety, Regions({}), lambda: 0.5, links)
     row = claimed(**(NEWS | {"has_options": options is not None, "has_data": data is not None} | fields))
     briefing = Briefing(
         options=json.dumps(options) if options else None, leaves=leaves, template=template, template_data=data

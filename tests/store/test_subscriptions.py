@@ -21,7 +21,7 @@ def subscriptions(database: Database) -> Iterator[Subscriptions]:
     opened.close()
 
 
-def subscribed(connection: Connection, category: str = "news", **columns: object) -> Subscription:
+def subscribed(connection: Connection, category: str = "news", **columns: Any) -> Subscription:
     """A row of that category, as its link names it."""
     [number] = insert(connection, category=category, **columns)
     found = connection.execute(

@@ -120,7 +120,8 @@ def test_one_click_ends_a_category_and_a_second_one_brings_it_back(
     assert sent("news", "offers", "security") == ["suppressed", "sent", "sent"]
     assert len(inbox.mails) == mails + 2
     stopped = connection.execute(
-        "SELECT line FROM noti.notifications_log n CROSS JOIN noti.why(n.notification_id) AS line WHERE n.status = 'suppressed'"
+        "SELECT line FROM noti.notifications_log n CROSS JOIN noti.why(n.notification_id) AS line"
+        " WHERE n.status = 'suppressed'"
     ).fetchall()
     told = "\n".join(str(line) for (line,) in stopped)
     [(entry, source)] = connection.execute("SELECT suppression_id, source FROM noti.suppressions").fetchall()
