@@ -50,9 +50,10 @@ def web(daemons: Daemons, relay: str, tmp_path: Path) -> Iterator[WebDaemon]:
         f'{relay}[web]\nlisten = "127.0.0.1:0"\nurl = "https://noti.example.com/mail"\n'
         f'unsubscribe_keys = ["file:{key}"]\n'
     )
-    daemons.start_ready()
+    worker = daemons.start_ready()
     daemon = WebDaemon(daemons, tmp_path / "web.log")
     yield daemon
+    worker.stop()
     if daemon.process.poll() is None:
         daemon.signal(signal.SIGKILL)
     daemon.wait()
