@@ -72,7 +72,7 @@ def page(
 <body>
 <main>
 <h1>{escape(heading)}</h1>
-<p role="status">{escape(before)}{named}{escape(after)}</p>
+<p>{escape(before)}{named}{escape(after)}</p>
 {form}
 </main>
 </body>

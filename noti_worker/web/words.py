@@ -34,7 +34,7 @@ ENGLISH = "en"
 LANGUAGES = {
     ENGLISH: Words(
         ask="Unsubscribe?",
-        ask_text="You will no longer get messages about {category}.",
+        ask_text="You will then get no more messages about {category}.",
         leave="Unsubscribe",
         left="You are unsubscribed",
         left_text="You will get no more messages about {category}. One that is already on its way may still arrive.",
