@@ -18,6 +18,7 @@ FUNCTIONS = (
 
 
 def upgrade() -> None:
+    steps.run_file("0021_unsubscribe.sql")
     steps.up(FUNCTIONS)
     steps.run_file("0021_rights.sql")
     steps.grant()

@@ -194,3 +194,12 @@ def test_rows_of_categories_that_can_be_left_have_the_hash_of_their_address(
     found = {n.category: briefings[n.notification_id].leaves for n in rows if n.notification_id in briefings}
     [expected] = connection.execute("SELECT noti.address_hash('email', 'ann@example.com')").fetchall()
     assert {category: leaves for category, leaves in found.items() if leaves is not None} == {"news": expected[0]}
+
+
+def test_no_question_of_a_link_walks_through_the_list(connection: Connection) -> None:
+    connection.execute("SET enable_seqscan = off")
+    for condition, index in (("lifted_at IS NULL", "suppressions_live"), ("lifted_at > now()", "suppressions_lifted")):
+        plan = connection.execute(
+            f"EXPLAIN SELECT FROM noti.suppressions WHERE address_hash = sha256('x') AND {condition}".encode()
+        ).fetchall()
+        assert index in str(plan)

@@ -128,7 +128,13 @@ def test_who_only_looks_changes_nothing(web: Web, method: str) -> None:
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert web.heard.facts == []
     if method == "GET":
-        assert page.texts[1:] == ["Unsubscribe?", "You will then get no more messages about", "news", ".", "Unsubscribe"]
+        assert page.texts[1:] == [
+            "Unsubscribe?",
+            "You will then get no more messages about",
+            "news",
+            ".",
+            "Unsubscribe",
+        ]
         assert page.posts == {"List-Unsubscribe": "One-Click"}
         assert [button["type"] for button in page.all("button")] == ["submit"]
 
