@@ -61,6 +61,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "categories": ["news"],
     },
     "replies": {"ids": [1], "tenants": ["default"], "recipients": ["+4915112345"]},
+    "leaves": {
+        "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
+        "categories": ["news"],
+    },
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -85,6 +89,7 @@ INDEXES = {
     "last_try": {"notification_attempts_log_notification"},
     "suppressions": {"suppressions_live", "categories_pkey"},
     "replies": {"replies_heard", "replies_pkey"},
+    "leaves": {"categories_pkey"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
