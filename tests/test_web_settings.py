@@ -46,6 +46,11 @@ def test_without_a_key_there_are_no_links(tmp_path: Path, keys: str) -> None:
         (URL + "unsubscribe_keys = [1]", "write a list of texts"),
         ('unsubscribe_keys = ["file:HERE/key"]', "which begin with url: write https://HOST there"),
         ('url = "http://a.example"\nunsubscribe_keys = ["file:HERE/key"]', "write https://HOST there"),
+        (
+            'url = "https://bücher.example"\nunsubscribe_keys = ["file:HERE/key"]',
+            "in ASCII (of other names the form xn--",
+        ),
+        ('url = "https://a.example/<x>"\nunsubscribe_keys = ["file:HERE/key"]', "write https://HOST there"),
         (f'url = "https://{"a" * 200}"\nunsubscribe_keys = ["file:HERE/key"]', "of at most 200 characters"),
     ],
 )

@@ -83,11 +83,8 @@ def serve(settings: "Settings") -> int:
         http.start()
         log.listening(address_of(listener), sorted(inlets))
         LogObserver().http_listening(http.address, settings.http.listen)
-        notifier.tell(
-            READY=1,
-            STATUS=f"takes what providers post for {len(inlets)} accounts"
-            + (", and lets recipients leave" * bool(links)),
-        )
+        leaving = " and lets recipients leave" if links is not None else ""
+        notifier.tell(READY=1, STATUS=f"takes what providers post for {len(inlets)} accounts{leaving}")
         asked.wait_while(lambda: server.alive)
         notifier.tell(STOPPING=1)
         log.stopping(asked.why)

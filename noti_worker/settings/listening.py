@@ -15,6 +15,8 @@ SHORTEST_KEY = 32
 LONGEST_WEB_URL = 200
 """Characters; a link has to fit into one line of a mail."""
 
+_LINKABLE = re.compile(rf"https://[!-;=?-~]{{1,{LONGEST_WEB_URL - 8}}}")
+
 
 def _check_listen(listen: str) -> None:
     host, _, port = listen.rpartition(":")
@@ -77,10 +79,10 @@ class WebSettings:
             raise ConfigurationError("url is missing: say under which address providers reach what listens here")
         if not self.unsubscribe_keys:
             return
-        if self.url is None or not self.url.startswith("https://") or len(self.url) > LONGEST_WEB_URL:
+        if self.url is None or not _LINKABLE.fullmatch(self.url):
             raise ConfigurationError(
-                "unsubscribe_keys asks for links, which begin with url: write https://HOST there, of at most"
-                f" {LONGEST_WEB_URL} characters; mail programs follow no other"
+                "unsubscribe_keys asks for links, which begin with url: write https://HOST there, in ASCII (of other"
+                f" names the form xn--…), of at most {LONGEST_WEB_URL} characters; mail programs follow no other"
             )
         for key in self.unsubscribe_keys:
             if len(key.reveal()) < SHORTEST_KEY and key.reveal() != "***":

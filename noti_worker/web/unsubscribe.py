@@ -82,7 +82,7 @@ class Unsubscribe:
             return _asks(language, subscription)
         body = await body_of(request, LARGEST_FORM)
         if body is None:
-            return page(language, words.later, words.later_text, 413)
+            return Response(status_code=413)
         said = _fields(request.headers.get("content-type", ""), body)
         if LEAVE not in said and STAY not in said:
             return _asks(language, subscription, 400)
