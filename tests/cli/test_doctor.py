@@ -70,6 +70,18 @@ def test_all_is_well_in_a_fresh_database_with_a_worker(doctor: Callable[..., Tol
     }
 
 
+def test_categories_that_can_be_left_want_links(
+    doctor: Callable[..., Told], connection: Connection, tmp_path: Path
+) -> None:
+    connection.execute("INSERT INTO noti.categories VALUES ('', 'news', false, true), ('', 'orders', false, false)")
+    [found] = told(doctor(), "unsubscribe", "warning")
+    assert found.startswith("recipients may leave news, and no mail says how: there is no key for the links → set web.")
+    (tmp_path / "key").write_text("k" * 32)
+    file = tmp_path / "noti.toml"
+    file.write_text(f'[web]\nurl = "https://a.example"\nunsubscribe_keys = ["file:{tmp_path}/key"]\n')
+    assert told(doctor("--config", str(file)), "unsubscribe") == []
+
+
 def test_it_reads_well_and_ends_with_a_count(noti: Invoke) -> None:
     result = noti("doctor")
     assert result.exit_code == 0  # warnings alone are no failure
