@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from noti_worker.domain.secret import Secret
+from noti_worker.domain.subscription import Links
 from tests.providers.smtp_server import Inbox
 from tests.system.daemon import ROOT, Daemon, Daemons
+from tests.system.test_reload import reload
 from tests.web.posting import post
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
@@ -145,3 +148,38 @@ def test_one_click_ends_a_category_and_a_second_one_brings_it_back(
     log = web.log_file.read_text()
     assert path.rpartition("/")[2] not in log, "the link is not logged"
     assert [line for line in web.log if line.get("level") in {"warning", "error"}] == []
+
+
+def test_a_worker_signs_with_a_new_key_after_a_reload(
+    daemons: Daemons,
+    relay: str,
+    inbox: Inbox,
+    tmp_path: Path,
+    connection: psycopg.Connection[Any],
+    finished: Callable[..., None],
+) -> None:
+    connection.execute("INSERT INTO noti.templates (template_id, body) VALUES ('letter', '{{ unsubscribe_url }}')")
+    connection.execute("INSERT INTO noti.categories (category, can_be_left) VALUES ('news', true)")
+    url = "https://noti.example.com"
+
+    def configure(*keys: str) -> None:
+        for key in keys:
+            (tmp_path / key).write_text(key * 32)
+        files = ", ".join(f'"file:{tmp_path / key}"' for key in keys)
+        daemons.configure(f'{relay}[web]\nurl = "{url}"\nunsubscribe_keys = [{files}]\n')
+
+    def signed() -> list[str]:
+        """Which keys can read the link of a mail that is sent now."""
+        insert(connection, "news")
+        finished(60)
+        token = str(message_from_bytes(inbox.mails[-1].content)["List-Unsubscribe"])[1:-1].rpartition("/")[2]
+        return [key for key in "ab" if Links(url, [Secret(key * 32)]).read(token) is not None]
+
+    configure("a")
+    worker = daemons.start_ready()
+    assert signed() == ["a"]
+    configure("b", "a")
+    told = reload(worker)
+    assert "web.unsubscribe_keys" not in str(told), "it needs no restart"
+    assert signed() == ["b"]
+    assert worker.stop() == 0
