@@ -85,6 +85,7 @@ def everything() -> MetricsObserver:
     read = {("sendgrid", "bounced", "matched"): 1, ("sendgrid", "bounced", "given up"): 1}
     receipts.on(f.ReceiptsRead(read, {"sendgrid": 1}))
     receipts.show({"unread": 3, "parked": 2, "oldest_seconds": 1.5})
+    receipts.on(f.LinkUsed("left"))
     return observer
 
 
