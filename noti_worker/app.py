@@ -100,7 +100,8 @@ class Reader:
             inlets = open_inlets(settings, self.kit)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
             routing, safety = Routing(accounts, self.steering, self.allowance), Safety(redirect_to)
-            preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random)
+            links = settings.web.links
+            preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random, links)
             delivery = Delivery(preparation, policies, self.clock, self.traced)
             channels = {
                 channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
@@ -299,6 +300,7 @@ def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
         for section in ("database", "worker", "retention", "http", "web", "metrics")
         for field in fields(getattr(running, section))
         if field.metadata.get("derived") is None
+        and field.name != "unsubscribe_keys"  # it is in the plan
         and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)
     )
 

@@ -78,7 +78,7 @@ def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
 def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker import __version__
     from noti_worker.domain.errors import DatabaseError
-    from noti_worker.store.people.doctor import ask, look, server, stuck, upkeep
+    from noti_worker.store.people.doctor import ask, leaving, look, server, stuck, upkeep
 
     url = database_url(settings)
     try:
@@ -115,6 +115,8 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             return stuck.work(connection, __version__)
 
         yield from look(connection, "rows", work)
+        if settings.web.links is None:
+            yield from look(connection, "unsubscribe", leaving.without_links)
 
 
 def _accounts(settings: "Settings") -> Iterator[Finding]:

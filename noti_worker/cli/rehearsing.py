@@ -12,6 +12,7 @@ from noti_worker.domain.notification import Channel, Drop, Hold, Message
 
 if TYPE_CHECKING:
     from noti_worker.accounts import Accounts
+    from noti_worker.domain.subscription import Links
     from noti_worker.settings import Settings
     from noti_worker.store.connect import Connection
     from noti_worker.store.people.listing import Line
@@ -36,7 +37,7 @@ def rehearse(
     accounts, known = _accounts(connection, settings, row.channel)
     safety = Safety(settings.delivery.redirect_to.by_channel)
     with closing(Renderer(Observers(), settings.worker.render_timeout.total_seconds())) as renderer:
-        ready = preview(row, briefing, accounts, renderer, safety, settings.numbers)
+        ready = preview(row, briefing, accounts, renderer, safety, settings.numbers, _links(settings))
     if isinstance(ready, Message):
         shares = settings.routes.get(row.channel)
         if isinstance(shares, Mapping) and not row.provider:
@@ -47,6 +48,14 @@ def rehearse(
     if isinstance(ready, Hold):
         raise BadNotification(f"it would be {ready.status}: {ready.reason}")
     raise click.ClickException(f"it could not be tried out: {ready.reason}")
+
+
+def _links(settings: "Settings") -> "Links | None":
+    """As this configuration says, if it is one that sends; the worker's, which is not seen here, may make links."""
+    from noti_worker.domain.secret import Secret
+    from noti_worker.domain.subscription import Links
+
+    return settings.web.links if settings.accounts else Links("https://noti.invalid", [Secret("nobody sees it")])
 
 
 def _accounts(connection: "Connection", settings: "Settings", channel: Channel) -> "tuple[Accounts, bool]":

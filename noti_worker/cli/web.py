@@ -1,8 +1,9 @@
-"""`web`: the process that strangers reach, which takes what providers post."""
+"""`web`: the process that strangers reach, which takes what providers post and lets recipients leave."""
 
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,7 +14,15 @@ from noti_worker.cli.place import Place, database_url
 from noti_worker.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.applications import Starlette
+
+    from noti_worker.domain.ports import Observer
+    from noti_worker.domain.receipts import Inlet
+    from noti_worker.domain.subscription import Links
     from noti_worker.settings import Settings
+    from noti_worker.store.connect import Database
 
 LOOK_EVERY = 1.0
 """Seconds between two looks whether it still serves."""
@@ -22,7 +31,7 @@ LOOK_EVERY = 1.0
 @click.command()
 @click.pass_obj
 def web(place: Place) -> None:
-    """Take what providers post afterwards (receipts) until SIGTERM or Ctrl-C; a worker reads it."""
+    """Take what providers post afterwards (receipts), and let recipients unsubscribe, until SIGTERM or Ctrl-C."""
     with place.settings() as settings:
         sys.exit(serve(settings))
 
@@ -32,7 +41,6 @@ def serve(settings: "Settings") -> int:
     if settings.web.listen is None:
         raise ConfigurationError("web.listen is missing: say where to listen, and in web.url how providers reach that")
     try:
-        from noti_worker.web.receipts import Receipts
         from noti_worker.web.server import WebServer
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
@@ -47,23 +55,25 @@ def serve(settings: "Settings") -> int:
     from noti_worker.observe.metrics import MetricsObserver
     from noti_worker.observe.receipts import ReceiptLog, ReceiptMetrics
     from noti_worker.store.connect import Database
-    from noti_worker.store.receipts import Letterbox
     from noti_worker.transport import Kit
     from noti_worker.worker.systemd import Notifier
 
     configure(settings.log)
     inlets = open_inlets(settings, Kit(_now))
-    if not inlets:
-        raise ConfigurationError("no account takes receipts: give those whose providers post some a receipt_token")
+    links = settings.web.links
+    if not inlets and links is None:
+        raise ConfigurationError(
+            "there is nothing to answer: give accounts whose providers post receipts a receipt_token, or set"
+            " web.unsubscribe_keys"
+        )
     with ExitStack() as stack:
         log, metrics, health = ReceiptLog(), MetricsObserver(), WebHealth(lambda: server.alive)
         receipts = ReceiptMetrics(metrics.registry)
         receipts.expect({inlet.account: inlet.provider for inlet in inlets.values()})
         observers = Observers(LogObserver(), metrics, log, receipts, health)
         database = Database(database_url(settings), settings.database.pgbouncer)
-        letterbox = stack.enter_context(closing(Letterbox(database)))
         listener = listen_on("web.listen", settings.web.listen)
-        app = Receipts(inlets, letterbox, _now, observers).app()
+        app = _app(stack, inlets, links, database, observers)
         server = stack.enter_context(closing(WebServer(app, listener, settings.web.proxies)))
         http = HttpServer(settings.http.listen, health, metrics.text, configured=settings.http.configured)
         stack.callback(http.close)
@@ -73,13 +83,28 @@ def serve(settings: "Settings") -> int:
         http.start()
         log.listening(address_of(listener), sorted(inlets))
         LogObserver().http_listening(http.address, settings.http.listen)
-        notifier.tell(READY=1, STATUS=f"takes what providers post for {len(inlets)} accounts")
-        while not asked.wait(LOOK_EVERY):
-            if not server.alive:
-                raise RuntimeError("the server has died; its last words are in the log")
+        leaving = " and lets recipients leave" if links is not None else ""
+        notifier.tell(READY=1, STATUS=f"takes what providers post for {len(inlets)} accounts{leaving}")
+        asked.wait_while(lambda: server.alive)
         notifier.tell(STOPPING=1)
         log.stopping(asked.why)
     return 0
+
+
+def _app(
+    stack: ExitStack, inlets: "Mapping[str, Inlet]", links: "Links | None", database: "Database", observer: "Observer"
+) -> "Starlette":
+    """The pages that there are; what they need is closed with `stack`."""
+    from noti_worker.store.people.subscriptions import Subscriptions
+    from noti_worker.store.receipts import Letterbox
+    from noti_worker.web.receipts import Receipts
+    from noti_worker.web.unsubscribe import Unsubscribe
+
+    receipts = Receipts(inlets, stack.enter_context(closing(Letterbox(database))), _now, observer)
+    if links is None:
+        return receipts.app()
+    subscriptions = stack.enter_context(closing(Subscriptions(database)))
+    return receipts.app(Unsubscribe(links, subscriptions, observer).routes())
 
 
 class _Asked(threading.Event):
@@ -90,6 +115,12 @@ class _Asked(threading.Event):
         self.why = ""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._heard)
+
+    def wait_while(self, alive: Callable[[], bool]) -> None:
+        """Return when it is set; raises RuntimeError when that which is asked is `alive` no more."""
+        while not self.wait(LOOK_EVERY):
+            if not alive():
+                raise RuntimeError("the server has died; its last words are in the log")
 
     def _heard(self, number: int, _: object) -> None:
         self.why = signal.Signals(number).name

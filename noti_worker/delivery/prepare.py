@@ -14,6 +14,7 @@ from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
 from noti_worker.delivery.routes import Routing, witness
 from noti_worker.delivery.safety import Safety
+from noti_worker.delivery.unsubscribe import link, with_headers
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import (
@@ -33,6 +34,7 @@ from noti_worker.domain.options import INSTEAD_OF_BODY, read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Accounts, Numbers
+from noti_worker.domain.subscription import Links
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
@@ -51,7 +53,10 @@ class Renders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Makes messages of rows; pure but for the renderer. `dice` gives numbers in [0, 1)."""
+    """Makes messages of rows; pure but for the renderer. `dice` gives numbers in [0, 1).
+
+    `links` makes those by which recipients leave a category; None: nobody would answer them.
+    """
 
     accounts: Accounts
     routing: Routing
@@ -59,6 +64,7 @@ class Preparation:
     safety: Safety
     numbers: Numbers
     dice: Callable[[], float]
+    links: Links | None = None
 
     def prepare(self, row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Message | Stop:
         """Permit, render, check, route, make safe; a row that cannot be sent as it stands is dropped as failed."""
@@ -78,9 +84,11 @@ class Preparation:
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
             check_window(row, briefing, options, account, now)
-            content = _content(row, briefing, options, self.renderer)
+            url = link(row, briefing, self.links, self.accounts.account(account).mode)
+            content = _content(row, briefing, options, self.renderer, url)
             _check(row, content, options)
             wanted = options.pop("attachments", ())
+            options = with_headers(row.channel, options, url)
             html, files = shown_inside(content.html, wanted, attachments(wanted, briefing))
         except BadNotification as bad:
             return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
@@ -134,7 +142,9 @@ def _readable(subject: str | None) -> str | None:
     return subject if subject is None or subject.isascii() else subject.translate(_OVERRIDES)
 
 
-def _content(notification: Notification, briefing: Briefing, options: dict[str, Any], renderer: Renders) -> Rendered:
+def _content(
+    notification: Notification, briefing: Briefing, options: dict[str, Any], renderer: Renders, url: str | None
+) -> Rendered:
     """What the row carries goes out as it stands; the template fills in what the row leaves open."""
     body = briefing.body if notification.long_body else notification.body
     own = Rendered(notification.subject, body, options.pop("html", None))
@@ -153,7 +163,8 @@ def _content(notification: Notification, briefing: Briefing, options: dict[str, 
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
     )
-    filled = renderer.render(left_open, briefing.template_data, _about(notification, options), notification.tenant_id)
+    about = _about(notification, options, url)
+    filled = renderer.render(left_open, briefing.template_data, about, notification.tenant_id)
     return Rendered(
         own.subject if own.subject is not None else filled.subject,
         own.text if own.text is not None else filled.text,
@@ -168,9 +179,9 @@ def _text(channel: Channel, content: Rendered) -> str | None:
     return content.text
 
 
-def _about(notification: Notification, options: Mapping[str, Any]) -> dict[str, Any]:
+def _about(notification: Notification, options: Mapping[str, Any], url: str | None) -> dict[str, Any]:
     """The variable `notification` of every template; a copy says what the message that it is a copy of said."""
-    return {
+    about = {
         "notification_id": notification.notification_id if notification.copy_of is None else notification.copy_of,
         "message_id": str(notification.message_id),
         "channel": str(notification.channel),
@@ -178,6 +189,7 @@ def _about(notification: Notification, options: Mapping[str, Any]) -> dict[str, 
         "locale": notification.locale,
         "recipient": options.get("copy_of") or notification.recipient,
     }
+    return about if url is None else about | {"unsubscribe_url": url}
 
 
 def _check(notification: Notification, content: Rendered, options: Mapping[str, Any]) -> None:

@@ -8,14 +8,21 @@ from noti_worker.delivery.safety import Safety
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Message, Notification, Stop
 from noti_worker.domain.ports import Accounts, Numbers
+from noti_worker.domain.subscription import Links
 
 
 def preview(
-    row: Notification, briefing: Briefing, accounts: Accounts, renderer: Renders, safety: Safety, numbers: Numbers
+    row: Notification,
+    briefing: Briefing,
+    accounts: Accounts,
+    renderer: Renders,
+    safety: Safety,
+    numbers: Numbers,
+    links: Links | None,
 ) -> Message | Stop:
     """The message that would go out, or why none would."""
     routing = Routing(accounts, _Open(), _Unlimited())
-    preparation = Preparation(accounts, routing, renderer, safety, numbers, lambda: 0.5)
+    preparation = Preparation(accounts, routing, renderer, safety, numbers, lambda: 0.5, links)
     return preparation.prepare(row, briefing, Policy(), row.claimed_at)
 
 

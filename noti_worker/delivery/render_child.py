@@ -32,6 +32,13 @@ DEEPEST_DATA = 100
 OUT_OF_MEMORY = 9
 """Exit status: the parent knows why."""
 
+LINK = "unsubscribe_url"
+"""The variable that is there only where the row's category can be left."""
+NO_LINK = (
+    f"there is no {LINK}: the row has no category that noti.categories lets recipients leave, or [web] has no"
+    f" unsubscribe_keys. Mend that, or ask first: {{% if {LINK} is defined %}}"
+)
+
 TEXTS = ("error", "subject", "body", "html")
 HEAD = struct.Struct("!5i")
 """What an answer begins with: microseconds of CPU time, and how many bytes each of its texts has, -1 for none."""
@@ -92,6 +99,8 @@ def answer(sources: Mapping[str, str], text: str | None, notification: Mapping[s
     try:
         data = read_data(text)
         data["notification"] = notification
+        if LINK in notification:
+            data.setdefault(LINK, notification[LINK])  # the row's own comes first
         parts = {}
         with localcontext(ARITHMETIC):
             for part, source in sources.items():
@@ -118,6 +127,8 @@ def _said(wrong: Exception, source: str) -> str:
     if isinstance(wrong, TemplateSyntaxError):
         return f"line {wrong.lineno}: {wrong.message}"[:300]
     line = _line(wrong)
+    if isinstance(wrong, UndefinedError) and wrong.message == f"'{LINK}' is undefined":
+        return line + NO_LINK
     if isinstance(wrong, UndefinedError | SecurityError):
         return f"{line}{_looked_up(wrong.message or '', source)}"[:300]
     if isinstance(wrong, RecursionError | SyntaxError):  # Python's own compiler: 200 parentheses, 20 blocks

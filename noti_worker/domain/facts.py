@@ -293,6 +293,13 @@ class ReceiptsRead:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkUsed:
+    """Somebody acted by the link in a message: `answer` is left, stayed, kept or unknown, as the metric says."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -330,5 +337,6 @@ Fact = (
     | ReceiptTaken
     | ReceiptRefused
     | ReceiptsRead
+    | LinkUsed
     | Trouble
 )

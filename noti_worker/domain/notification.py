@@ -133,7 +133,8 @@ class Briefing:
     `options.attachments`; an id that does not exist is in `missing`. `unreadable` says why the content cannot be had
     at all. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
     `suppression` is what the suppression list says of the address; `replies` are the accounts that hear
-    what recipients write to them, and when this one last did.
+    what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
+    leave the row's category.
     """
 
     template: Template | None = None
@@ -148,6 +149,7 @@ class Briefing:
     last_kind: str | None = None
     suppression: Suppression | None = None
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
+    leaves: bytes | None = field(default=None, repr=False)
 
     @property
     def texts(self) -> tuple[str, ...]:

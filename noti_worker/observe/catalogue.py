@@ -189,6 +189,13 @@ OLDEST_UNREAD = Metric(
     (),
     "Age of the oldest request that is unread. Told by one worker at a time: use max.",
 )
+LINKS = Metric(
+    "noti_unsubscribe_links_total",
+    "counter",
+    ("answer",),
+    "Links of messages that were acted upon: left, stayed (taken back), kept (could not be), or unknown (no link of"
+    " ours).",
+)
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
 IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
 UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
@@ -235,6 +242,7 @@ METRICS: tuple[Metric, ...] = (
     UNMATCHED,
     RECEIPTS_WAITING,
     OLDEST_UNREAD,
+    LINKS,
     TROUBLES,
     IN_FLIGHT,
     UNRECORDED,

@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from noti_worker.domain.facts import Fact, ReceiptRefused, ReceiptsRead, ReceiptTaken
+from noti_worker.domain.facts import Fact, LinkUsed, ReceiptRefused, ReceiptsRead, ReceiptTaken
 from noti_worker.domain.receipts import REPLIED, ReceiptKind
 from noti_worker.observe.catalogue import (
+    LINKS,
     OLDEST_UNREAD,
     RECEIPT_REQUESTS,
     RECEIPTS,
@@ -25,8 +26,8 @@ EVENTS: dict[str, str] = {
     "web_stopping": "what providers post is taken no more; `why` is the signal (info)",
     "receipt_refused": "somebody posted for `account` what is not its provider's: `why`; once a minute for each"
     " (warning)",
-    "receipts_read": "what providers told was taken over (debug)",
-    "receipts_unread": "requests of `providers` cannot be read: they are kept for a week, and say why (error)",
+    "receipts_read": "`count` things that providers told were taken over (debug)",
+    "receipts_unread": "`count` requests of `providers` cannot be read: they are kept for a week, and say why (error)",
 }
 """The events of the log that are about receipts."""
 
@@ -53,9 +54,9 @@ class ReceiptLog:
                     log.warning("receipt_refused", account=account, why=why)
             case ReceiptsRead(counts, unread):
                 if unread:
-                    log.error("receipts_unread", providers=unread)
+                    log.error("receipts_unread", providers=sorted(unread), count=sum(unread.values()))
                 if log.is_enabled_for(logging.DEBUG):
-                    log.debug("receipts_read", receipts=sum(counts.values()))
+                    log.debug("receipts_read", count=sum(counts.values()))
             case _:
                 pass
 
@@ -79,6 +80,7 @@ class ReceiptMetrics:
         self._receipts = counter(RECEIPTS)
         self._unreadable = counter(UNREADABLE)
         self._unmatched = counter(UNMATCHED)
+        self._links = counter(LINKS)
         self._waiting, self._oldest = (
             Gauge(metric.name, metric.help, metric.labels, registry=registry)
             for metric in (RECEIPTS_WAITING, OLDEST_UNREAD)
@@ -118,5 +120,7 @@ class ReceiptMetrics:
                         self._unmatched.labels(provider).inc(count)
                 for provider, count in unread.items():
                     self._unreadable.labels(provider).inc(count)
+            case LinkUsed(answer):
+                self._links.labels(answer).inc()
             case _:
                 pass

@@ -133,6 +133,10 @@ def coerce(kind: Any, value: object, where: str, secrets: Secrets, metadata: Map
         return parse(cast("type[Any]", kind), value, where, secrets)
     if kind is Secret:
         return _secret(value, where, secrets, plain=bool(metadata.get("plain")))
+    if kind == tuple[Secret, ...]:
+        return tuple(
+            _secret(one, f"{where}[{place}]", secrets, plain=False) for place, one in enumerate(_texts(value, where))
+        )
     if kind is timedelta:
         given: object = _span(value, where, str(metadata.get("unit", "s")))
     else:

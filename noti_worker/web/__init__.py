@@ -1,1 +1,1 @@
-"""What strangers reach, in a process of its own: it takes what providers post. Read `receipts.py` first."""
+"""What strangers reach, in a process of its own: it takes what providers post, and lets recipients leave."""

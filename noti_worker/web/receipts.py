@@ -2,7 +2,7 @@
 
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -60,10 +60,10 @@ class Receipts:
         self._threads: CapacityLimiter | None = None
         self._away_since: float | None = None
 
-    def app(self) -> Starlette:
-        """The application, for one event loop."""
+    def app(self, further: Sequence[Route] = ()) -> Starlette:
+        """The application, for one event loop, with the pages of others."""
         path = "/receipts/{account}/{token}"
-        app = Starlette(routes=[Route("/", _greet), Route(path, self._receive, methods=["GET", "POST"])])
+        app = Starlette(routes=[Route("/", _greet), Route(path, self._receive, methods=["GET", "POST"]), *further])
         app.router.redirect_slashes = False
         return app
 
@@ -74,7 +74,7 @@ class Receipts:
         client = request.client.host if request.client else ""
         if self._strangers.tiresome(client):
             return self._refuse(inlet, 429, "often", {"retry-after": "60"})
-        body = await _body(request)
+        body = await body_of(request, LARGEST_BODY)
         if body is None:
             return self._refuse(inlet, 413, "size")
         posted = Posted(body, dict(request.headers), request.url.query, request.method)
@@ -130,17 +130,17 @@ async def _greet(_: Request) -> Response:
     return PlainTextResponse(GREETING)
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body; None when it is too large, and then the rest of it is not read."""
+async def body_of(request: Request, largest: int) -> bytes | None:
+    """The body; None when it has more than `largest` bytes, and then the rest of it is not read."""
     said = request.headers.get("content-length", "0")
-    if not said.isdecimal() or int(said[:12]) > LARGEST_BODY:
+    if not said.isdecimal() or int(said[:12]) > largest:
         return None
     parts: list[bytes] = []
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
-            if size > LARGEST_BODY:
+            if size > largest:
                 return None
             parts.append(part)
     except ClientDisconnect:

@@ -70,6 +70,18 @@ def test_all_is_well_in_a_fresh_database_with_a_worker(doctor: Callable[..., Tol
     }
 
 
+def test_categories_that_can_be_left_want_links(
+    doctor: Callable[..., Told], connection: Connection, tmp_path: Path
+) -> None:
+    connection.execute("INSERT INTO noti.categories VALUES ('', 'news', false, true), ('', 'orders', false, false)")
+    [found] = told(doctor(), "unsubscribe", "warning")
+    assert found.startswith("recipients may leave news, and no mail says how: there is no key for the links → set web.")
+    (tmp_path / "key").write_text("k" * 32)
+    file = tmp_path / "noti.toml"
+    file.write_text(f'[web]\nurl = "https://a.example"\nunsubscribe_keys = ["file:{tmp_path}/key"]\n')
+    assert told(doctor("--config", str(file)), "unsubscribe") == []
+
+
 def test_it_reads_well_and_ends_with_a_count(noti: Invoke) -> None:
     result = noti("doctor")
     assert result.exit_code == 0  # warnings alone are no failure
@@ -248,7 +260,7 @@ def test_doing_what_it_says_about_rights_is_enough(
     doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
 ) -> None:
     mine = database_url.replace("postgres@", f"{role}@")
-    for wanted in (2, 18):  # first, to look at what is missing
+    for wanted in (2, 27):  # first, to look at what is missing
         findings = doctor("--database-url", mine, exits=1)
         grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
         assert len(grants) == wanted
@@ -265,7 +277,8 @@ def test_a_right_that_is_missing_is_named(
     connection.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noti TO noti_small")
     connection.execute("REVOKE UPDATE ON noti.notifications_log FROM noti_small")
     findings = doctor("--database-url", database_url.replace("postgres@", f"{role}@"), exits=1)
-    [lacking] = told(findings, "rights")
+    receipts, lacking = sorted(told(findings, "rights"))
+    assert "lacks UPDATE (receipt, receipt_at) ON noti.notifications_log → " in receipts
     assert lacking.startswith('the role "noti_small" lacks UPDATE (status, requested, claimed_by, ')
     assert lacking.endswith(', error_message) ON noti.notifications_log TO "noti_small";')
 

@@ -146,6 +146,24 @@ def test_a_dry_run_tells_of_an_option_that_the_account_cannot_carry(noti: Invoke
     assert "it would end as failed: options.ttl cannot go through this account, whose provider" in refused.stderr
 
 
+def test_a_dry_run_knows_where_a_template_has_a_link(noti: Invoke, connection: Connection, tmp_path: Path) -> None:
+    connection.execute("INSERT INTO noti.templates (template_id, body) VALUES ('news', '{{ unsubscribe_url }}')")
+    connection.execute("INSERT INTO noti.categories (category, can_be_left) VALUES ('news', true)")
+    words = (*PLAIN, "--template", "news", "--dry-run", "--category")
+    assert noti(*words, "news").exit_code == 0  # who delivers may have the key
+    refused = noti(*words, "orders")
+    assert (
+        "there is no unsubscribe_url: the row has no category that noti.categories lets recipients leave"
+        in refused.stderr
+    )
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.local]\nprovider = "smtp"\nhost = "h"\nfrom = "a@b.example"\n')
+    assert "or [web] has no unsubscribe_keys" in noti("--config", str(file), *words, "news").stderr
+    (tmp_path / "key").write_text("k" * 32)
+    file.write_text(f'{file.read_text()}[web]\nurl = "https://a.example"\nunsubscribe_keys = ["file:{tmp_path}/key"]\n')
+    assert noti("--config", str(file), *words, "news").exit_code == 0
+
+
 def test_a_dry_run_names_the_accounts_that_share_a_channel(noti: Invoke, tmp_path: Path) -> None:
     file = tmp_path / "noti.toml"
     account = '[accounts.{}]\nprovider = "smtp"\nhost = "h"\nfrom = "a@b.example"\n'

@@ -13,6 +13,7 @@ from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.receipts import ReceiptMetrics
 from tests.observe.facts import decided, notification, tried
 from tests.promtool import complaints
 
@@ -90,6 +91,12 @@ def everything() -> MetricsObserver:
         )
     )
     observer.show_stray({"audit_log": 4})
+    receipts = ReceiptMetrics(observer.registry)
+    receipts.on(f.ReceiptTaken("mail"))
+    read = {("sendgrid", "bounced", "matched"): 1, ("sendgrid", "bounced", "given up"): 1}
+    receipts.on(f.ReceiptsRead(read, {"sendgrid": 1}))
+    receipts.show({"unread": 3, "parked": 2, "oldest_seconds": 1.5})
+    receipts.on(f.LinkUsed("left"))
     return observer
 
 
@@ -270,6 +277,7 @@ def test_the_table_and_the_exposition_name_the_same_metrics() -> None:
 def test_nothing_that_identifies_a_message_is_a_label() -> None:
     labels = {label for metric in METRICS for label in metric.labels}
     assert labels == {
+        "answer",
         "channel",
         "provider",
         "tenant_id",

@@ -10,11 +10,11 @@ from typing import Any
 
 from noti_worker.domain.errors import TimedOut
 from noti_worker.domain.notification import Briefing, Notification
-from noti_worker.store.briefing import attachments, body, documents, last_try, replies, suppressions, templates
+from noti_worker.store.briefing import attachments, body, documents, last_try, leaves, replies, suppressions, templates
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves)
 
 _THE_ROWS_FAULT = ("22", "54", "XX")
 """Classes of SQLSTATE that a value brings about: it breaks a limit, or it is damaged."""
