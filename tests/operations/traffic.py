@@ -57,7 +57,7 @@ def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
 
 
 def insert_specials(connection: psycopg.Connection[Any]) -> None:
-    """What is not just sent: held, unknown, expired, throttled, scheduled, slow, paused, unwanted, an endless template."""
+    """What is not just sent: held, unknown, expired, throttled, scheduled, slow, paused, unwanted, an endless one."""
     connection.execute(
         "INSERT INTO noti.templates (template_id, subject, body) VALUES ('endless', 'Hi',"
         " '" + "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3 + "')"
