@@ -86,7 +86,7 @@ class Preparation:
             return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
-        message = _message(row, content, options, files, account)
+        message = _message(row, briefing, content, options, files, account)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
@@ -102,6 +102,7 @@ class Preparation:
 
 def _message(
     row: Notification,
+    briefing: Briefing,
     content: Rendered,
     options: Mapping[str, Any],
     files: tuple[Attachment, ...],
@@ -121,6 +122,7 @@ def _message(
         options=options,
         attachments=files,
         traceparent=valid(row.traceparent),
+        left_out=briefing.left_out,
     )
 
 

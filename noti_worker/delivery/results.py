@@ -25,6 +25,12 @@ def follows(message: Message) -> tuple[Follow, ...]:
     return (InboxLine(message.tenant_id, message.recipient, message.subject, message.text, message.html),)
 
 
+def left_out(message: Message) -> str:
+    """The copies that the suppression list stopped, in words."""
+    entries = ", ".join(f"{place} (entry {number})" for place, number in message.left_out.items())
+    return f"the suppression list leaves out {entries}" if entries else ""
+
+
 def refused_copies(
     copies: Sequence[RefusedCopy], judge: Callable[[Said], Outcome], decide: Callable[[Outcome, bool], Verdict]
 ) -> tuple[tuple[LaterCopy, ...], str]:

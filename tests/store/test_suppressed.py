@@ -167,6 +167,23 @@ def test_an_entry_of_a_category_stops_that_alone(queue: PostgresQueue, connectio
     assert stopped(queue, claim(queue)) == ["optout", None, None]
 
 
+def test_copies_are_looked_up_by_their_place(queue: PostgresQueue, connection: Connection) -> None:
+    connection.execute("INSERT INTO noti.categories (category, mandatory) VALUES ('security', true)")
+    for address, reason in (("ann@example.com", "dead"), ("bea@example.com", "optout"), ("cid@example.com", "manual")):
+        connection.execute("SELECT noti.suppress('default', 'email', %s, %s)", [address, reason])
+    options = '{"cc": ["eve@example.com", "Ann <ANN@example.com>", 7], "bcc": ["bea@example.com", "cid@example.com"]}'
+    [plain] = insert(connection, recipient="x@example.com", options=options)
+    [mandatory] = insert(connection, recipient="x@example.com", options=options, category="security")
+    [one] = insert(connection, recipient="x@example.com", options='{"cc": "cid@example.com"}')
+    [none] = insert(connection, recipient="x@example.com", options='{"reply_to": "ann@example.com"}')
+    briefings = queue.brief(claim(queue))
+    assert briefings[plain].left_out == {"cc[1]": 1, "bcc[0]": 2, "bcc[1]": 3}
+    assert briefings[mandatory].left_out == {"cc[1]": 1, "bcc[1]": 3}
+    assert briefings[one].left_out == {"cc[0]": 3}
+    assert briefings[none].left_out == {}
+    assert {briefing.suppression for briefing in briefings.values()} == {None}
+
+
 def test_mandatory_is_told_of_an_optout_and_the_stronger_reason_comes_first(
     queue: PostgresQueue, connection: Connection
 ) -> None:
