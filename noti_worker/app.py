@@ -28,6 +28,7 @@ from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification
+from noti_worker.domain.ports import Numbers
 from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -63,6 +64,7 @@ class Reading:
     accounts: Accounts
     modes: DeliveryModes
     plan: Plan
+    numbers: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,14 @@ class Reader:
             stack.callback(accounts.close)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
             routing, safety = Routing(accounts, self.steering), Safety(redirect_to)
-            preparation = Preparation(accounts, routing, self.renderer, safety, random.random)
+            preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random)
             delivery = Delivery(preparation, policies, self.clock, self.traced)
             channels = {
                 channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
                 for channel, policy in policies.items()
             }
             plan = Plan(channels, accounts.close, accounts.lines())
-            reading = Reading(accounts, _told(accounts, redirect_to), plan)
+            reading = Reading(accounts, _told(accounts, redirect_to), plan, settings.numbers)
             stack.pop_all()
         return reading
 
@@ -139,7 +141,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue = stack.enter_context(closing(PostgresQueue(database)))
+
+        def international(channel: Channel, recipient: str) -> str:
+            return reading.numbers.international(channel, recipient)  # as the latest configuration says
+
+        queue = stack.enter_context(closing(PostgresQueue(database, international=international)))
         circuits = stack.enter_context(closing(PostgresCircuits(database)))
         workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
         stack.callback(workers.close)

@@ -1,11 +1,12 @@
 """What the store is told of a row that was not sent, and what follows one that was."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Channel, Drop, Message, Notification, Status, Stop, Wait
+from noti_worker.domain.notification import BY_PHONE, Channel, Drop, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.rules import LONGEST_ERROR
 from noti_worker.domain.said import RefusedCopy, Said
@@ -29,6 +30,13 @@ def left_out(message: Message) -> str:
     """The copies that the suppression list stopped, in words."""
     entries = ", ".join(f"{place} (entry {number})" for place, number in message.left_out.items())
     return f"the suppression list leaves out {entries}" if entries else ""
+
+
+def dialled(row: Notification, message: Message, outcome: Outcome) -> Outcome:
+    """The outcome, telling the number that was called where the row names it otherwise."""
+    if message.channel not in BY_PHONE or message.recipient == row.recipient:
+        return outcome
+    return replace(outcome, response={"dialled": message.recipient, **(outcome.response or {})})
 
 
 def refused_copies(

@@ -1,6 +1,8 @@
 """What the suppression list does to rows: answers make entries as they are recorded, and each batch asks."""
 
 import threading
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.settings.regions import Regions
+from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import NORMAL, Connection, claim, decided, insert, row, tried
 
@@ -142,6 +146,21 @@ def test_the_entry_in_force_stops_whatever_the_spelling(queue: PostgresQueue, co
     for recipient in ("Ann <ANN@xn--bcher-kva.example>", "bea@example.com", "old@example.com"):
         insert(connection, recipient=recipient)
     assert stopped(queue, claim(queue)) == ["complaint", None, None]
+
+
+def test_a_number_as_it_is_dialled_in_its_country_is_the_same_number(
+    database: Database, connection: Connection
+) -> None:
+    with closing(PostgresQueue(database, international=Regions({Channel.SMS: "DE"}).international)) as queue:
+        insert(connection, 2, channel="sms", recipient="01512 3456789", subject=None)
+        insert(connection, channel="sms", recipient="no number", subject=None)
+        [first, _, _] = claim(queue, lanes=[SMS])
+        response = {"dialled": "+4915123456789", "code": "21610"}
+        queue.record(1, [tried(first, Status.FAILED, outcome=replace(OPTOUT, response=response))])
+        assert [entry[2] for entry in entries(connection)] == ["+4915123456789"]
+        insert(connection, channel="sms", recipient="(01512) 345-6789", subject=None)
+        insert(connection, channel="sms", recipient="01512 345", subject=None)
+        assert stopped(queue, claim(queue, lanes=[SMS])) == ["optout", None]
 
 
 def test_another_tenant_and_another_channel_are_not_stopped(queue: PostgresQueue, connection: Connection) -> None:
