@@ -30,6 +30,7 @@ from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification
+from noti_worker.domain.ports import Numbers
 from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -76,6 +77,7 @@ class Reading:
     modes: DeliveryModes
     plan: Plan
     reporting: Mapping[str, str]
+    numbers: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Reader:
             }
             plan = Plan(channels, accounts.close, accounts.lines())
             reporting = {inlet.account: inlet.provider for inlet in inlets.values()}
-            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting)
+            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting, settings.numbers)
             stack.pop_all()
         return reading
 
@@ -150,7 +152,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         observers = Observers(log, metrics, ReceiptLog(), receipts, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue = stack.enter_context(closing(PostgresQueue(database)))
+        # numbers are as the latest configuration says
+        queue = PostgresQueue(database, international=lambda *given: reading.numbers.international(*given))
+        stack.callback(queue.close)
         limits = stack.enter_context(closing(PostgresLimits(database, queue.claims)))
         refusals = Refusals(clock, observers)
         steering, allowance = Steering({}), Allowance(clock, limits, refusals, observers)

@@ -81,9 +81,9 @@ class Preparation:
                 return self._closed(briefing, policy)
             account, choice = chosen
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            check_window(row, briefing, options, account, now)
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
-            check_window(row, briefing, options, account, now)
             url = link(row, briefing, self.links, self.accounts.account(account).mode)
             content = _content(row, briefing, options, self.renderer, url)
             _check(row, content, options)
@@ -98,7 +98,7 @@ class Preparation:
             return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
-        message = _message(row, content, options, files, account, choice)
+        message = _message(row, briefing, content, options, files, account, choice)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
@@ -114,6 +114,7 @@ class Preparation:
 
 def _message(
     row: Notification,
+    briefing: Briefing,
     content: Rendered,
     options: Mapping[str, Any],
     files: tuple[Attachment, ...],
@@ -135,6 +136,7 @@ def _message(
         attachments=files,
         traceparent=valid(row.traceparent),
         choice=choice,
+        left_out=briefing.left_out,
     )
 
 

@@ -15,7 +15,7 @@ from noti_worker.domain.notification import Briefing, Channel, Drop, Message, Te
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.subscription import Links, Subscription
 from noti_worker.settings.regions import Regions
-from tests.delivery.fakes import Courier, Marker, Paused, Witness, some_accounts
+from tests.delivery.fakes import Courier, Marker, Paused, Purse, Witness, some_accounts
 from tests.domain.rows import NOW, claimed
 
 LINKS = Links("https://noti.example.com", [Secret("k" * 32)])
@@ -35,7 +35,7 @@ def prepared(
 ) -> Message | Any:
     accounts = some_accounts({"relay": Courier()}, modes={"relay": mode})
     safety = Safety({Channel.EMAIL: "test@example.com"})
-    routing = Routing(accounts, Paused(lambda: ()))
+    routing = Routing(accounts, Paused(lambda: ()), Purse())
     preparation = Preparation(accounts, routing, renderer or Marker(), safety, Regions({}), lambda: 0.5, links)
     row = claimed(**(NEWS | {"has_options": options is not None, "has_data": data is not None} | fields))
     briefing = Briefing(
