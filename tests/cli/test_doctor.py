@@ -248,7 +248,7 @@ def test_doing_what_it_says_about_rights_is_enough(
     doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
 ) -> None:
     mine = database_url.replace("postgres@", f"{role}@")
-    for wanted in (2, 18):  # first, to look at what is missing
+    for wanted in (2, 24):  # first, to look at what is missing
         findings = doctor("--database-url", mine, exits=1)
         grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
         assert len(grants) == wanted
@@ -496,6 +496,24 @@ def test_rows_that_wait_for_a_person_are_told_with_the_command(
     released = noti(*held.split("noti-worker ")[1].split(), "--yes")
     assert released.exit_code == 0, released.output
     assert len(told(doctor(), "rows", "warning")) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_limits_that_are_felt_are_told(doctor: Callable[..., Told], connection: Connection) -> None:
+    life(connection, "pending")
+    connection.execute(
+        "INSERT INTO noti.worker_routes SELECT worker_id, 'email', 1, 'relay', 'smtp', 'live' FROM noti.workers;"
+        "INSERT INTO noti.limits (scope, name, amount, every) VALUES ('account', 'reley', 5, '1 s'),"
+        " ('account', 'relay', 5, '1 s');"
+        "INSERT INTO noti.buckets VALUES"
+        " ('account', '', 'relay', 1, 5, 1, 1, clock_timestamp(), 0.25, clock_timestamp());"
+        "INSERT INTO noti.usage VALUES ('tenant channel', 'default', 'email', 'day', 1, current_date,"
+        " clock_timestamp() + interval '1 hour', 7, 7, current_date)"
+    )
+    slowed, unknown, spent = told(doctor(), "limits", "warning")
+    assert "account relay has 25% of its rate" in slowed
+    assert "the account reley is limited, and no running worker has it" in unknown
+    assert "the 7 of this day of the tenant channel email are used up, and 1 due message waits" in spent
 
 
 @pytest.mark.usefixtures("worker")
