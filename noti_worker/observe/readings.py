@@ -40,7 +40,7 @@ class Gauges(Protocol):
 
     @property
     def limits(self) -> Mapping[tuple[str, str], float]:
-        """The part of its rate that an account has (pace, account); how many quotas are so (quotas, nearly or spent)."""
+        """The part of its rate that an account has (pace, account); how many quotas (quotas, nearly or spent)."""
         ...
 
 
