@@ -3,7 +3,7 @@ INSERT INTO noti.rights (role, privilege, object)
 SELECT role, privilege, object
   FROM (VALUES
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'limits,buckets,usage,spent'),
-         ('noti_worker', 'SELECT', 'limits_revision,full_quotas'),
+         ('noti_worker,noti_operator,noti_readonly', 'SELECT', 'limits_revision,full_quotas'),
          ('noti_worker', 'INSERT,DELETE', 'buckets,usage'),
          ('noti_worker', 'INSERT,UPDATE,DELETE', 'spent,full_quotas'),
          ('noti_operator', 'INSERT,UPDATE,DELETE', 'limits'),
