@@ -89,7 +89,7 @@ class Reader:
             stack.callback(accounts.close)
             policies = {channel: _policy(settings, channel) for channel in accounts.routes}
             routing, safety = Routing(accounts, self.steering, self.allowance), Safety(redirect_to)
-            preparation = Preparation(accounts, routing, self.renderer, safety, random.random)
+            preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random)
             delivery = Delivery(preparation, policies, self.clock, self.traced)
             channels = {
                 channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)

@@ -24,7 +24,7 @@ from tests.test_architecture import drawing
 
 ROOT = Path(__file__).parent.parent
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
-PAGES = (ROOT / "README.md", *sorted((ROOT / "noti_worker" / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "noti_worker" / "docs").rglob("*.md")))
 
 _TABLE = re.compile(r"(?P<opens><!-- table: (?P<name>[a-z_ ]+) -->\n).*?(?P<ends><!-- end of table -->)", re.DOTALL)
 
@@ -99,18 +99,42 @@ def own_providers() -> tuple[str, ...]:
     return tuple(name for name in providers.known() if importlib.util.find_spec(f"{providers.__name__}.{name}"))
 
 
+def page_of(name: str) -> Path:
+    """The page of a provider of this repository."""
+    return ROOT / "noti_worker" / "docs" / "providers" / f"{name}.md"
+
+
 def _channels() -> str:
-    """What serves each channel. Who serves all of them (sandbox, console) only pretends to send."""
-    serves = {name: providers.find(name).CHANNELS for name in own_providers()}
-    trial = " and ".join(_code(name) for name, channels in serves.items() if channels == frozenset(Channel))
-    real = {
-        channel: [name for name, channels in serves.items() if channel in channels and channels != frozenset(Channel)]
-        for channel in Channel
+    """What serves each channel."""
+    serving = {
+        channel: [name for name in _real_providers() if channel in providers.find(name).CHANNELS] for channel in Channel
     }
-    rows = [(_code(channel), ", ".join(map(_code, names)), "works") for channel, names in real.items() if names]
-    if missing := ", ".join(_code(channel) for channel, names in real.items() if not names):
-        rows.append((missing, "none yet", f"rows are taken; {trial} stand in, to try out an application"))
-    return _table(("channel", "providers", "state"), rows)
+    return _table(
+        ("channel", "providers"),
+        [(_code(channel), ", ".join(map(_code, names))) for channel, names in serving.items()],
+    )
+
+
+def _providers() -> str:
+    """The index of the pages: by channel, and those that serve many of them last."""
+    order = list(Channel)
+
+    def row(name: str) -> Sequence[str]:
+        title = page_of(name).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        provider = providers.find(name)
+        serves = sorted(provider.CHANNELS, key=order.index)
+        return (
+            f"[`{name}`](providers/{name}.md)",
+            "all" if serves == order else ", ".join(map(_code, serves)),
+            _code(getattr(provider, "EXTRA", "")),
+            title,
+        )
+
+    def place(name: str) -> tuple[bool, int, str]:
+        serves = providers.find(name).CHANNELS
+        return len(serves) > 3, min(map(order.index, serves)), name
+
+    return _table(("provider", "channels", "extra", "what it is"), map(row, sorted(own_providers(), key=place)))
 
 
 def _sandbox() -> str:
@@ -146,6 +170,7 @@ def _real_providers() -> Iterable[str]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "channels": _channels,
+    "providers": _providers,
     "commands": _commands,
     "filter": lambda: _table(("option", "meaning"), [(_code(_spelling(o)), o.help or "") for o in _filter()]),
     "settings": lambda: _table(

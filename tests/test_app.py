@@ -227,7 +227,7 @@ def _counted(text: bytes) -> list[bytes]:
         ),
         (
             '[accounts.relay]\nprovider = "zzz"\n',
-            "accounts.relay.provider: provider 'zzz' does not exist; known here: apns, console, ",
+            "accounts.relay.provider: provider 'zzz' does not exist; known here: apns, apprise, console, ",
         ),
         (
             f'[accounts.relay]\n{SMTP}channels = ["emial"]\n',

@@ -29,16 +29,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chores": {DOMAIN, "noti_worker.store", "noti_worker.chores", "apscheduler"},
     "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client", "opentelemetry"},
     "secrets": {DOMAIN, "noti_worker.secrets"},
-    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets"},
+    "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets", "phonenumbers"},
     "embedded": {"noti_worker.domain.errors", "noti_worker.embedded", "psycopg"},
 }
 """By room; besides the standard library. `cli` and `app` may import everything."""
 
 SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
+    "_push": {"cryptography"},
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
+    "apprise": {"apprise"},
     "fcm": {"cryptography"},
+    "twilio": {"twilio"},
     "webpush": {"cryptography"},
 }
 """A provider's own SDK, by file; those that need none are not named."""

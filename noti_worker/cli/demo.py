@@ -39,6 +39,7 @@ LIMIT = 45.0
 _GO_ON = (
     ("demo --keep", "the same, and it stays up to look around with psql, status, why and send"),
     ("docs quickstart", "your own database, mail server and webhook in five minutes"),
+    ("docs providers", "what sends SMS, pushes, chats and other mail, each with how to get its key"),
     ("--help", "all commands"),
 )
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

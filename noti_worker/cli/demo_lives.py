@@ -63,7 +63,7 @@ INSERTS: Sequence[tuple[str, str]] = (
         RETURNING notification_id""",
     ),
     (
-        "an SMS, whose account only pretends to send (sandbox)",
+        "an SMS to the sandbox, which sends nothing",
         """
         INSERT INTO noti.notifications_log (channel, recipient, body)
         VALUES ('sms', '+4915112340000', 'Your code is 4711.')
@@ -77,7 +77,7 @@ INSERTS: Sequence[tuple[str, str]] = (
         RETURNING notification_id""",
     ),
     (
-        "a chat to a channel whose service says no",
+        "a chat message that the sandbox refuses, as its recipient asks",
         """
         INSERT INTO noti.notifications_log (channel, recipient, subject, body)
         VALUES ('chat', '#refused', 'Disk full', 'db1: 98 % of /var')

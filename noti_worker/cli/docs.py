@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from difflib import get_close_matches
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -33,9 +34,11 @@ def docs(name: str | None, heading: str | None) -> None:
     pages = _pages()
     if name is None:
         width = max(map(len, pages))
-        for page, file in pages.items():
-            title = file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-            click.echo(f"{page.ljust(width)}  {title}")
+        for about, found in groupby(pages.items(), lambda page: page[1].parent.name):
+            click.echo("Pages:" if about == "docs" else f"\nPages of {about}:")
+            for page, file in found:
+                title = file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+                click.echo(f"  {page.ljust(width)}  {title}")
         return
     if name not in pages:
         near = get_close_matches(name, pages, n=1)
@@ -92,5 +95,7 @@ def _show(text: str) -> None:
 
 
 def _pages() -> dict[str, Path]:
+    """Each page by the name that is typed: those of the program, then those of the providers."""
     # A plain path: the package is never run from inside a zip, and importlib.resources takes 20 ms to load.
-    return {page.stem: page for page in sorted((Path(__file__).parents[1] / "docs").glob("*.md"))}
+    docs = Path(__file__).parents[1] / "docs"
+    return {page.stem: page for folder in (docs, docs / "providers") for page in sorted(folder.glob("*.md"))}

@@ -127,7 +127,8 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         account = accounts.account(name)
         channel = _channel(name, account.channels, wanted)
         try:
-            check_recipient(channel, recipient)
+            number = settings.numbers.international(channel, recipient)
+            check_recipient(channel, number)
         except BadNotification as bad:
             raise click.BadParameter(str(bad), param_hint="--to") from None
         message = Message(
@@ -135,7 +136,7 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
             message_id=uuid4(),
             channel=channel,
             tenant_id="default",
-            recipient=recipient,
+            recipient=number,
             account=name,
             dated_at=now(),
             subject=subject,
@@ -145,6 +146,8 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         safe = safety.apply(message, account.mode)
         if isinstance(safe, Drop):
             raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker doctor")
+        if number != recipient:
+            click.echo(f"dialled: {number}", err=True)
         if passed_by := proxy_passed_by(accounts, [name]):
             click.echo(passed_by, err=True)
         limit = settings.channels[channel].send_timeout.total_seconds()

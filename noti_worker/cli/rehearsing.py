@@ -36,7 +36,7 @@ def rehearse(
     accounts, known = _accounts(connection, settings, row.channel)
     safety = Safety(settings.delivery.redirect_to.by_channel)
     with closing(Renderer(Observers(), settings.worker.render_timeout.total_seconds())) as renderer:
-        ready = preview(row, briefing, accounts, renderer, safety)
+        ready = preview(row, briefing, accounts, renderer, safety, settings.numbers)
     if isinstance(ready, Message):
         shares = settings.routes.get(row.channel)
         if isinstance(shares, Mapping) and not row.provider:

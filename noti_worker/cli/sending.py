@@ -14,6 +14,7 @@ from noti_worker.cli.place import Place
 from noti_worker.cli.rehearsing import rehearse
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import moment, plain, show_json
+from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Channel, OnUncertain, Priority, Status
 from noti_worker.domain.spans import span
 
@@ -92,6 +93,7 @@ def send(
     """Queue one notification and print its id."""
     from noti_worker.store.people import moves
 
+    _check_number(place, Channel(fields["channel"]), fields["recipient"])
     if body_file is not None:
         if body is not None:
             raise click.UsageError("give either --body or --body-file, not both")
@@ -123,6 +125,14 @@ def send(
         click.echo(line.notification_id)
     if wait and not dry_run and line.status != Status.SENT:
         sys.exit(1)
+
+
+def _check_number(place: Place, channel: Channel, recipient: str) -> None:
+    """Refuse at once what the region of this configuration, if there is one, says can be no number."""
+    try:
+        place.configured().numbers.international(channel, recipient)
+    except BadNotification as bad:
+        raise click.BadParameter(str(bad), param_hint="--recipient") from None
 
 
 def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":

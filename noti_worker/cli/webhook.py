@@ -47,7 +47,7 @@ def secret(place: Place, url: str, tenant: str, account: str | None, as_json: bo
     if options.sign_with == "account":
         click.echo(
             f'not in use yet: {given.where} signs with its own secret; say sign_with = "both" when receivers have'
-            " theirs (noti-worker docs providers)",
+            " theirs (noti-worker docs webhook)",
             err=True,
         )
     if as_json:

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from noti_worker.delivery.attempt import attempt
 from noti_worker.delivery.prepare import Preparation
-from noti_worker.delivery.results import follows, not_sent, refused_copies
+from noti_worker.delivery.results import dialled, follows, not_sent, refused_copies
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, decide, decide_copy
 from noti_worker.domain.notification import Briefing, Channel, Leave, Message, Notification, Status, Stop, Wait
@@ -110,7 +110,7 @@ class Delivery:
         self, row: Notification, policy: Policy, message: Message, said: Said, since: float, texts: tuple[str, ...] = ()
     ) -> Result:
         account = self._accounts.account(message.account)
-        outcome = judge(said, account.rules, message)
+        outcome = dialled(row, message, judge(said, account.rules, message))
         self._accounts.heard(account.name, outcome)
         outcome = self._safety.judge(message, account.mode, outcome)
         failover = outcome.kind is Kind.CONFIG and self._routing.goes_on(row, account.name)
@@ -135,6 +135,7 @@ class Delivery:
             traceparent=message.traceparent,
             follows=rows,
             texts=texts,
+            choice=message.choice,
         )
 
     def _policy(self, row: Notification) -> Policy:

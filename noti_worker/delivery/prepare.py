@@ -31,7 +31,7 @@ from noti_worker.domain.notification import (
 from noti_worker.domain.options import INSTEAD_OF_BODY, read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
-from noti_worker.domain.ports import Accounts
+from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
@@ -56,6 +56,7 @@ class Preparation:
     routing: Routing
     renderer: Renders
     safety: Safety
+    numbers: Numbers
     dice: Callable[[], float]
 
     def prepare(self, row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Message | Stop:
@@ -68,10 +69,13 @@ class Preparation:
         if briefing.unreadable is not None:
             return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
         try:
-            account = self.routing.choose(row, briefing, route)
-            if account is None:
+            chosen = self.routing.choose(row, briefing, route)
+            if chosen is None:
                 return self._closed(briefing, policy)
+            account, choice = chosen
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            number = self.numbers.international(row.channel, row.recipient)
+            row = row if number == row.recipient else replace(row, recipient=number)
             content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
             wanted = options.pop("attachments", ())
@@ -84,7 +88,7 @@ class Preparation:
             return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
-        message = _message(row, content, options, files, account)
+        message = _message(row, content, options, files, account, choice)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
@@ -104,6 +108,7 @@ def _message(
     options: Mapping[str, Any],
     files: tuple[Attachment, ...],
     account: str,
+    choice: str | None,
 ) -> Message:
     return Message(
         notification_id=row.notification_id,
@@ -119,6 +124,7 @@ def _message(
         options=options,
         attachments=files,
         traceparent=valid(row.traceparent),
+        choice=choice,
     )
 
 

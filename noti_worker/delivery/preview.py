@@ -7,14 +7,15 @@ from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Message, Notification, Stop
-from noti_worker.domain.ports import Accounts
+from noti_worker.domain.ports import Accounts, Numbers
 
 
 def preview(
-    row: Notification, briefing: Briefing, accounts: Accounts, renderer: Renders, safety: Safety
+    row: Notification, briefing: Briefing, accounts: Accounts, renderer: Renders, safety: Safety, numbers: Numbers
 ) -> Message | Stop:
     """The message that would go out, or why none would."""
-    preparation = Preparation(accounts, Routing(accounts, _Open(), _Unlimited()), renderer, safety, lambda: 0.5)
+    routing = Routing(accounts, _Open(), _Unlimited())
+    preparation = Preparation(accounts, routing, renderer, safety, numbers, lambda: 0.5)
     return preparation.prepare(row, briefing, Policy(), row.claimed_at)
 
 

@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.mailbox import read_mailbox
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import BY_PHONE, Channel
 
 _UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PHONE = re.compile(r"\+[1-9][0-9]{3,14}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONGEST_URL = 2048
-_BY_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 
 
 def check_recipient(channel: Channel, recipient: str) -> None:
@@ -26,7 +25,7 @@ def check_recipient(channel: Channel, recipient: str) -> None:
         )
     if channel is Channel.EMAIL:
         read_mailbox(recipient, "the recipient", intranet=True)
-    elif channel in _BY_PHONE:
+    elif channel in BY_PHONE:
         if not _PHONE.fullmatch(recipient):
             raise BadNotification(
                 "the recipient is not a phone number in the international form: write + and digits, nothing else"

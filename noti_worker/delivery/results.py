@@ -1,11 +1,12 @@
 """What the store is told of a row that was not sent, and what follows one that was."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import Channel, Drop, Leave, Message, Notification, Status, Stop, Wait
+from noti_worker.domain.notification import BY_PHONE, Channel, Drop, Leave, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.rules import LONGEST_ERROR
 from noti_worker.domain.said import RefusedCopy, Said
@@ -25,6 +26,13 @@ def follows(message: Message) -> tuple[Follow, ...]:
     if message.channel is not Channel.IN_APP:
         return ()
     return (InboxLine(message.tenant_id, message.recipient, message.subject, message.text, message.html),)
+
+
+def dialled(row: Notification, message: Message, outcome: Outcome) -> Outcome:
+    """The outcome, telling the number that was called where the row names it otherwise."""
+    if message.channel not in BY_PHONE or message.recipient == row.recipient:
+        return outcome
+    return replace(outcome, response={"dialled": message.recipient, **(outcome.response or {})})
 
 
 def refused_copies(

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
+from noti_worker.domain.account import OrderByWeight
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
@@ -13,6 +15,17 @@ _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 _PERHAPS_SENT = frozenset({Kind.UNCERTAIN, "lost"})
 
 
+class Choice(StrEnum):
+    """Why an account was chosen; nothing is said of the first of its route. `notification_attempts_log.choice`."""
+
+    ROW = "row"  # the notification asks for it
+    WEIGHT = "weight"  # the message falls into its share of the route
+    FAILOVER = "failover"  # the account of the last try did not send it
+    WITNESS = "witness"  # it alone can tell whether it took the message already
+    CLOSED = "closed"  # those before it are paused, in trouble or spent
+    PROBE = "probe"  # this message tells whether it works again
+
+
 @dataclass(frozen=True, slots=True)
 class Routing:
     """Chooses accounts; those that are closed, or have nothing left just now, leave their routes for now."""
@@ -21,8 +34,8 @@ class Routing:
     steering: Steers
     allowance: Allows
 
-    def choose(self, row: Notification, briefing: Briefing, route: Sequence[str]) -> str | None:
-        """The account of the next try; None when it is closed and no other may take its place.
+    def choose(self, row: Notification, briefing: Briefing, route: Sequence[str]) -> tuple[str, Choice | None] | None:
+        """The account of the next try and why it is that one; None when it is closed and no other may take its place.
 
         Raises BadNotification when the row asks for an account that is not there.
         """
@@ -34,11 +47,26 @@ class Routing:
             # One message tells whether an account in trouble works again, wherever in the route it stands.
             for account in accounts:
                 if account in probes and account not in closed:
-                    return account
+                    return account, Choice.PROBE
         left = open_accounts(accounts, closed, self.steering.troubled)
+        if not left:
+            return None
         if last is None and len(left) > 1:
             left = [account for account in left if not self.allowance.spent(account)] or left
-        return next_account(left, briefing) if left else None
+        account = next_account(left, briefing)
+        return account, self._why(row, briefing, route, account)
+
+    def _why(self, row: Notification, briefing: Briefing, route: Sequence[str], account: str) -> Choice | None:
+        last = briefing.last_account
+        if row.provider:
+            return Choice.ROW
+        if last == account and last == witness(briefing):
+            return Choice.WITNESS
+        if last not in (None, account) and last in route and briefing.last_kind in _SURELY_NOT_SENT:
+            return Choice.FAILOVER
+        if account != route[0]:
+            return Choice.CLOSED
+        return Choice.WEIGHT if isinstance(route, OrderByWeight) else None
 
     def goes_on(self, row: Notification, account: str) -> bool:
         """Tell whether a further account of the route may take the row that `account` did not send."""

@@ -29,6 +29,12 @@ class Account:
     limits: tuple[Limit, ...] = ()
 
 
+class OrderByWeight(tuple[str, ...]):
+    """The accounts of one message on a route with weights, in failover order."""
+
+    __slots__ = ()
+
+
 ConfiguredRoute = tuple[str, ...] | Mapping[str, int]
 """The accounts of a channel in failover order; or their weights, in falling order, the first more than 0."""
 

@@ -20,7 +20,7 @@ class Result:
     `account` and `provider` name who was asked. `seconds` is how long the try took, `since` the
     monotonic instant at which it began. `follows` are rows that are written together with the result.
     `kind` is the kind of a decision without a try. `traceparent` is the trace context that the try carried on.
-    `texts` are further words of the row that a provider may have quoted.
+    `texts` are further words of the row that a provider may have quoted; `choice` says why this account was asked.
     """
 
     notification: Notification
@@ -34,6 +34,7 @@ class Result:
     kind: str | None = None
     traceparent: str | None = None
     texts: tuple[str, ...] = field(default=(), repr=False)
+    choice: str | None = None
 
     @property
     def size(self) -> int:

@@ -23,6 +23,10 @@ class Channel(StrEnum):
     IN_APP = "in_app"
 
 
+BY_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
+"""The channels that reach a phone number."""
+
+
 class Priority(StrEnum):
     """Urgent first; ageing lets an old `low` row rise."""
 
@@ -166,6 +170,7 @@ class Message:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     traceparent: str | None = None
+    choice: str | None = None  # why this account; None for the first of its route
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS
 from noti_worker.domain.line import one_line, shown
 from noti_worker.domain.mailbox import read_mailbox
 from noti_worker.domain.media_type import read_media_type
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import BY_PHONE, Channel
 
 MOST_MAILBOXES = 50
 _MOST_CHARACTERS = 4 * 1024 * 1024
@@ -78,11 +78,11 @@ def read_options(options: Sequence[Option], channel: Channel, text: str | None) 
     known = {option.name: option for option in options if option.of(channel)}
     read = {}
     for name, value in _document(text).items():
-        option = known.get(name)
-        if option is None:
+        said = value is not None and value != ""
+        if name not in known and (said or not _is_known(channel, name)):
             raise BadNotification(_unknown(channel, name, known))
-        if value is not None and value != "":
-            read[name] = option.read(value)
+        if said:
+            read[name] = known[name].read(value)
     return read
 
 
@@ -109,7 +109,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def _is_known(channel: Channel, name: str) -> bool:
+    """Tell whether some provider carries it."""
+    return any(option.name == name and option.of(channel) for option in ALL_OPTIONS)
+
+
 def _unknown(channel: Channel, name: str, known: Mapping[str, Option]) -> str:
+    if _is_known(channel, name):
+        carried = ", ".join(known) or "no options"
+        return (
+            f"options.{name} cannot go through this account, whose provider carries {carried}: leave it out, or send"
+            " through another account"
+        )
     if not known:
         return f"options.{shown(name)} is unknown: {channel} takes no options"
     near = get_close_matches(name, known, n=1)
@@ -195,7 +206,6 @@ _READERS: Mapping[OptionKind, Callable[[str, Any], Any]] = {
 
 _EMAIL = frozenset({Channel.EMAIL})
 _WEBHOOK = frozenset({Channel.WEBHOOK})
-_PHONE = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
 _VOICE = frozenset({Channel.VOICE})
 _WHATSAPP = frozenset({Channel.WHATSAPP})
 _PUSH = frozenset({Channel.PUSH})
@@ -253,7 +263,7 @@ _SEVERITY = Option(
     choices=("info", "success", "warning", "error", "critical"),
 )
 PHONE_OPTIONS = (
-    Option("from", OptionKind.LINE, "one of the account's senders, instead of the first", _PHONE, longest=64),
+    Option("from", OptionKind.LINE, "one of the account's senders, instead of the first", BY_PHONE, longest=64),
     Option("language", OptionKind.LINE, "in which the text is read aloud, such as `de-DE`", _VOICE, longest=16),
     Option("voice", OptionKind.LINE, "the service's name of the voice that reads", _VOICE, longest=64),
     Option(

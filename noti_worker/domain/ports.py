@@ -61,7 +61,8 @@ class Accounts(Protocol):
     def route(self, tenant_id: str, channel: Channel, message_id: UUID) -> Sequence[str]:
         """The accounts that send this message for the tenant, in failover order; empty when nobody does.
 
-        The same for each try: with weights the message decides where it begins, and nothing else.
+        The same for each try: with weights (then it is an OrderByWeight) the message decides where it begins, and
+        nothing else.
         """
         ...
 
@@ -82,6 +83,17 @@ class Accounts(Protocol):
 
     def heard(self, name: str, outcome: Outcome | None) -> None:
         """Take note of what an admitted message was told; None when it did not begin after all."""
+        ...
+
+
+class Numbers(Protocol):
+    """Reads phone numbers as people write them."""
+
+    def international(self, channel: Channel, recipient: str) -> str:
+        """The number in the international form, + and digits; as it is where the channel reaches none.
+
+        Raises BadNotification when it can be no number of where it is dialled.
+        """
         ...
 
 

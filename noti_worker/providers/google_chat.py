@@ -59,7 +59,7 @@ class _GoogleChat:
 
     def request(self, message: Message) -> Request:
         said = written(message)
-        title, text = _pinging_nobody(said.title), _pinging_nobody(said.text)
+        title, text = _harmless(said.title), _harmless(said.text)
         if title and "*" not in title:  # there is no way to write an asterisk in bold
             title = f"*{title}*"
         mark = f"{said.colour.sign} " if said.colour else ""
@@ -76,6 +76,9 @@ class _GoogleChat:
         return replace(said, id=said.id.rpartition("/")[2]) if said.id else said
 
 
-def _pinging_nobody(text: str) -> str:
-    """With an invisible word joiner in `<users/all>`, which is how Google Chat mentions."""
-    return text.replace("<users/", "<\u2060users/")
+def _harmless(text: str) -> str:
+    """With an invisible word joiner in `<users/all>`, a mention, and in `<URL|words>`, which hides where it leads.
+
+    https://developers.google.com/workspace/chat/format-messages
+    """
+    return re.sub(r"<(?=users/|[^<>|\n]+\|)", "<\u2060", text)

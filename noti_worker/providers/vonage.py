@@ -5,7 +5,6 @@ It answers 200 to nearly everything, and says of each part of an SMS by itself w
 
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -16,8 +15,9 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._sms import as_sms, check_senders, form, sender_of
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
+from noti_worker.providers._body import form
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -58,13 +58,8 @@ class Settings:
             " One text or a list"
         )
     )
-    max_segments: int = field(
-        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
-    )
-    plain_characters: bool = field(
-        default=False,
-        metadata=about("turn typographic quotes, dashes, spaces and … plain, which makes many SMS cheaper"),
-    )
+    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     api_url: str = field(default="https://rest.nexmo.com", metadata=about("where it answers"))
 
 
@@ -105,11 +100,7 @@ class _Vonage:
             "type": "text" if sms.encoding == "gsm7" else "unicode",
             "client-ref": str(message.message_id),
         }
-        return self._sent(Request("POST", self._url, self._headers, form(fields)), sms.told)
-
-    def _sent(self, request: Request, told: dict[str, Any]) -> Steps:
-        said = self.read((yield request))
-        return replace(said, response={**(said.response or {}), **told})
+        return counted(sms, Request("POST", self._url, self._headers, form(fields)), self.read)
 
     def read(self, reply: Reply) -> Said:
         parts = _parts(reply.body)
@@ -126,9 +117,7 @@ class _Vonage:
 
 def _parts(body: bytes) -> list[str]:
     """What is said of each part, in their order."""
-    documents: list[Any] = []
-    is_json(body, documents.append)
-    messages = documents[0].get("messages") if documents and isinstance(documents[0], dict) else None
+    messages = json_object(body).get("messages")
     if not isinstance(messages, list):
         return []
     return [str(part.get("status", ""))[:4] if isinstance(part, dict) else "" for part in messages[:255]]

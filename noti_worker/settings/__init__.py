@@ -15,7 +15,7 @@ from pathlib import Path
 from noti_worker.domain.account import ConfiguredRoute
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.mode import Mode
-from noti_worker.domain.notification import Channel
+from noti_worker.domain.notification import BY_PHONE, Channel
 from noti_worker.domain.ports import Secrets
 from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
@@ -305,6 +305,8 @@ def _channels(table: Table, worker: WorkerSettings, source: str, secrets: Secret
         value = given.get(channel, {})
         settings = coerce(ChannelSettings, value, where, secrets, {})
         assert isinstance(settings, ChannelSettings)
+        if settings.region is not None and channel not in BY_PHONE:
+            raise ConfigurationError(f"{named(f'{where}.region', value['region'])}: {channel} reaches no phone numbers")
         unset = {name: getattr(defaults, name) for name in ("concurrency", "send_timeout") if name not in value}
         settings = replace(settings, **unset)
         if settings.send_timeout + LEASE_MARGIN > worker.lease and "send_timeout" in value:

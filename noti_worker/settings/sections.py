@@ -18,6 +18,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.settings.coercion import written
 from noti_worker.settings.limits import LimitSettings
+from noti_worker.settings.regions import Regions, check_region
 
 CONCURRENCY = {
     Channel.EMAIL: 5,
@@ -111,6 +112,15 @@ class ChannelSettings:
             at_least=timedelta(milliseconds=100),
             at_most=timedelta(minutes=10),
             shown="30s, webhook 10s; with a short worker.lease half of it",
+        ),
+    )
+
+    region: str | None = field(
+        default=None,
+        metadata=about(
+            "of sms, whatsapp and voice: the country (`DE`) in which rows may have numbers as they are dialled there,"
+            " see above",
+            check=check_region,
         ),
     )
 
@@ -359,3 +369,9 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     source: Path | None = None
     commands: bool = True
+
+    @property
+    def numbers(self) -> Regions:
+        """Reads phone numbers by the regions of the channels."""
+        regions = {channel: settings.region for channel, settings in self.channels.items()}
+        return Regions({channel: region for channel, region in regions.items() if region is not None})

@@ -1,5 +1,7 @@
 """`python -m tests.bench [PART …]`: run the benchmark, print the table; a full run also writes RESULTS.md.
 
+`--add` writes the figures of some parts into it, beside those of the last full run, and says so there.
+
 Everything takes about 25 minutes on two cores, `--smoke` two. Nothing is left behind but the results and the peers'
 environment in the cache. A part that fails or takes too long is told in the table, and the others go on.
 """
@@ -53,6 +55,7 @@ def main() -> int:
         del os.environ[name]  # the user's own settings must reach neither workers nor peers
     parts = [part for part in PARTS if not asked.parts or part.name in asked.parts]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    busy = os.getloadavg()[0]
     _show_plan(parts, asked.scale, asked.minutes)
     asked.cache.mkdir(parents=True, exist_ok=True)
     with server.make(asked.cache, asked.scale, asked.rounds) as bench:
@@ -65,6 +68,8 @@ def main() -> int:
         result.samples = dict(book.samples)
     print()
     print(report.table(result))
+    if asked.add:
+        result = report.added(result, report.Result.load(report.RESULTS.read_text(encoding="utf-8")), busy)
     if asked.out is not None:
         asked.out.mkdir(parents=True, exist_ok=True)
         report.write(result, asked.out)
@@ -105,6 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved rounds (3)")
     parser.add_argument("--minutes", type=float, default=_MINUTES, metavar="N", help="no part runs on after them (25)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go; a full run: tests/bench")
+    parser.add_argument("--add", action="store_true", help="put these parts, in full, into the last full run's results")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser.add_argument(
         "--cache", type=Path, default=home / "noti-worker-bench", metavar="DIR", help="the peers' place"
@@ -115,7 +121,9 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(names)}")
     if asked.smoke:
         asked.scale, asked.rounds = _SMOKE, 1
-    if asked.out is None and asked.scale >= 1 and not asked.parts:
+    if asked.add and (asked.scale < 1 or not asked.parts):
+        parser.error("--add wants the parts named, and their full size")
+    if asked.out is None and asked.scale >= 1 and (asked.add or not asked.parts):
         asked.out = report.HERE
     return asked
 

@@ -14,7 +14,7 @@ import psycopg
 from noti_worker.domain.closures import Scope
 from noti_worker.store.connect import connect
 from noti_worker.store.people import pausing
-from tests.bench.processes import cpu_seconds, resident_mb
+from tests.bench.processes import cpu_seconds, peak_resident_mb, resident_mb
 from tests.bench.rows import fill, settle, verify
 from tests.bench.server import Bench, scalar
 
@@ -69,6 +69,7 @@ class Drained:
     worker_us: float
     server_us: float
     peak_mb: float = 0.0
+    rss_mb: float = 0.0
     looks: int = 0
     course: list[tuple[float, int]] = field(default_factory=list)
     memory: list[tuple[int, float]] = field(default_factory=list)
@@ -169,6 +170,7 @@ def watch(
         worker / measured * 1e6,
         server / measured * 1e6,
         max(mb for _, mb in memory),
+        peak_resident_mb(pids),
         looks,
         course,
         memory,

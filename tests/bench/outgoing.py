@@ -15,7 +15,7 @@ from tests.bench.figures import Book
 from tests.bench.processes import ROOT
 from tests.bench.rows import fill
 from tests.bench.server import Bench
-from tests.bench.sinks import nginx, smtp_sink
+from tests.bench.sinks import nginx, slow_http, smtp_sink
 
 _RELAY = """
 [accounts.relay]
@@ -32,6 +32,19 @@ secret = "env:NOTI_BENCH_SECRET"
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
 """
+_GATEWAY = """
+[accounts.gateway]
+provider = "http"
+channels = ["sms"]
+url = "http://127.0.0.1:{port}/messages"
+headers = {{ Authorization = "env:NOTI_BENCH_SECRET" }}
+body = '{{"to": {{{{ recipient }}}}, "text": {{{{ text }}}}, "id": {{{{ message_id }}}}}}'
+id = "id"
+
+[channels.sms]
+concurrency = 200
+"""
+_ANSWER_AFTER = 0.2  # seconds
 _SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 Fill = Callable[[psycopg.Connection[Any], int], None]
 
@@ -62,6 +75,27 @@ def webhook(bench: Bench, book: Book) -> None:
             fill(connection, count, channel="'webhook'", recipient=url, subject="NULL", body=body)
 
         _compare(bench, book, "webhook", port, "webhook", _HOOKS, rows, 12_000, 6_000)
+
+
+def slow(bench: Bench, book: Book) -> None:
+    """SMS by an account of `http` whose server answers after 200 ms, 200 at a time: nobody sends more than 1,000/s."""
+    count = bench.number(20_000, 1_000)
+    for number in range(1, bench.rounds + 1):
+        bench.say(f"slow, round {number} of {bench.rounds}")
+        with slow_http(bench, _ANSWER_AFTER) as port, bench.database() as url:
+            drained = ours.drain(
+                bench,
+                url,
+                count,
+                _GATEWAY.format(port=port),
+                filled=lambda connection: fill(
+                    connection, count, channel="'sms'", recipient="'+4915' || 10000000 + i", subject="NULL"
+                ),
+                channel="sms",
+                environ={"NOTI_BENCH_SECRET": _SECRET},
+            )
+        bench.say(f"  {drained.rate:7,.0f}/s, {drained.worker_us:,.0f} µs each, {drained.rss_mb:,.0f} MB")
+        book.add_all("slow", {"rate": drained.rate, "worker_us": drained.worker_us, "rss_mb": drained.rss_mb})
 
 
 def _compare(

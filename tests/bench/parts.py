@@ -25,6 +25,7 @@ PARTS = (
     Part("latency", "pickup at fixed rates", latency.run, 190, 300),
     Part("mail", "e-mails to smtp-sink", outgoing.mail, 80, 180),
     Part("webhook", "webhooks to nginx", outgoing.webhook, 70, 180),
+    Part("slow", "200 sends at a time to a server that answers late", outgoing.slow, 100, 240),
     Part("enqueue", "inserts", enqueue.run, 110, 200),
     Part("fairness", "quiet tenants beside a large backlog", fairness.run, 50, 120),
     Part("cost", "WAL, commits, HOT", cost.run, 20, 80),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tests.bench.figures import Book, shown
@@ -28,10 +28,11 @@ once (PSS).
 
 @dataclass
 class Outcome:
-    """One part: the seconds that it took, and why it did not end well."""
+    """One part: the seconds that it took, why it did not end well, and how it was measured when not in the full run."""
 
     seconds: float
     error: str | None = None
+    apart: str = ""
 
 
 @dataclass
@@ -108,7 +109,7 @@ def markdown(result: Result) -> str:
     with_targets = [figure for figure in FIGURES if figure.target or figure.aim]
     others = [figure for figure in FIGURES if not (figure.target or figure.aim)]
     parts = [
-        (name, shown(part.seconds, "s"), f"FAILED: {part.error}" if part.error else "ended")
+        (name, shown(part.seconds, "s"), f"FAILED: {part.error}" if part.error else f"ended{part.apart}")
         for name, part in result.parts.items()
     ]
     note = (
@@ -152,6 +153,7 @@ SCALING = (
     "drain.one.server_us",
     "mail.rate",
     "webhook.rate",
+    "slow.rate",
     "latency.at_500.p50",
     "latency.at_500.p99",
     "latency.poll_only.p99",
@@ -178,6 +180,14 @@ def scaling_table() -> str:
     measured = [line[:2] for line in lines(result, [by_key[key] for key in SCALING]) if line[1]]
     where = f"Measured on {result.machine['cores']}, PostgreSQL {result.machine['PostgreSQL'].split(';')[0]}:\n\n"
     return where + _markdown(("figure", "median"), measured)
+
+
+def added(result: Result, to: Result, busy: float) -> Result:
+    """The recorded run with the figures of a later one of some parts, which began at a load average of `busy`."""
+    which = f"{result.machine['noti-worker']}, {result.rounds} rounds"
+    note = f"; later and by itself: {which}, load average before {busy:.1f}"
+    parts = {name: replace(part, apart=note) for name, part in result.parts.items()}
+    return replace(to, parts=to.parts | parts, samples={**to.samples, **result.samples})
 
 
 def write(result: Result, directory: Path) -> None:

@@ -1,8 +1,9 @@
-"""Servers that take everything: `smtp-sink` of Debian's postfix, and nginx."""
+"""Servers that take everything: `smtp-sink` of Debian's postfix, nginx, and one of our own that answers late."""
 
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,6 +50,21 @@ def nginx(bench: Bench) -> Iterator[int]:
     file.write_text(_NGINX.format(directory=directory, port=port, user=user))
     with _listening(bench, "nginx", "nginx-light", ["-p", str(directory), "-c", str(file)], port):
         yield port
+
+
+@contextmanager
+def slow_http(bench: Bench, seconds: float) -> Iterator[int]:
+    """The port of an HTTP server that answers 200, each request after so many seconds."""
+    command = [sys.executable, "-m", "tests.bench.slow_server", str(seconds)]
+    child = bench.children.start(command, "slow-server", piped=True)
+    try:
+        assert child.stdout is not None
+        port = child.stdout.readline()
+        if not port:
+            raise RuntimeError(f"the slow server ended: {bench.children.said(child)[-1000:]}")
+        yield int(port)
+    finally:
+        bench.children.end(child)
 
 
 @contextmanager

@@ -73,6 +73,17 @@ def test_a_result_is_read_back_as_it_was_written() -> None:
     assert Result.load(result.dump()) == result
 
 
+def test_a_part_that_was_measured_later_replaces_its_figures_and_says_so() -> None:
+    before = replace(RESULT, parts={"drain": Outcome(9.0), "idle": Outcome(1.0)})
+    machine = {"noti-worker": "0.2.0, commit abc"}
+    later = Result(machine, 1.0, 2, complete=False, parts={"idle": Outcome(2.0)}, samples={"idle.statements": [1.0]})
+    result = report.added(later, before, busy=3.14)
+    assert result.samples == {**RESULT.samples, "idle.statements": [1.0]}
+    page = markdown(result)
+    assert "| drain | 9 s | ended |" in page
+    assert "| idle | 2 s | ended; later and by itself: 0.2.0, commit abc, 2 rounds, load average before 3.1 |" in page
+
+
 def test_a_small_run_says_so() -> None:
     assert "of the full size" in markdown(replace(RESULT, scale=0.1))
     assert "of the full size" not in markdown(RESULT)

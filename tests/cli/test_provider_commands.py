@@ -100,6 +100,23 @@ def test_a_webhook_goes_out_signed_and_its_answer_is_printed(noti_test: Invoke) 
         assert request.headers["webhook-signature"].startswith("v1,")
 
 
+def test_a_number_as_it_is_dialled_is_read_by_the_region_of_the_channel(bare: Invoke, tmp_path: Path) -> None:
+    with MisbehavingServer() as gateway:
+        (tmp_path / "noti.toml").write_text(
+            f'[accounts.gateway]\nprovider = "http"\nchannels = ["sms"]\nurl = "{gateway.url("/ok")}"\n'
+            'body = \'{"to": {{ recipient }}}\'\n[channels.sms]\nregion = "DE"\n'
+        )
+        words = ("--config", str(tmp_path / "noti.toml"), "provider", "test", "gateway", "--to")
+        result = bare(*words, "0171 2345678")
+        assert result.exit_code == 0, result.output
+        assert "dialled: +491712345678\n" in result.stderr
+        refused = bare(*words, "0171 234")
+        assert refused.exit_code == 2
+        assert "dialled in DE" in refused.stderr
+        [request] = gateway.received
+        assert json.loads(request.body) == {"to": "+491712345678"}
+
+
 def test_a_proxy_of_the_environment_is_passed_by_and_that_is_said(
     noti_test: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,20 @@ def test_a_dry_run_keeps_nothing(noti: Invoke, connection: Connection) -> None:
     assert noti(*PLAIN, "--body", "x", "--subject", "x" * 5000, "--dry-run").exit_code == 1
 
 
+def test_a_number_is_checked_at_once_where_the_channel_has_a_region(
+    noti: Invoke, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = ("send", "--channel", "sms", "--body", "x", "--recipient")
+    assert noti(*number, "0171 234").exit_code == 0  # who delivers may know the region
+    monkeypatch.setenv("NOTI_CHANNELS__SMS__REGION", "DE")
+    refused = noti(*number, "0171 234")
+    assert refused.exit_code == 2
+    assert "--recipient: the recipient is no phone number as it is dialled in DE" in " ".join(refused.stderr.split())
+    assert noti(*number, "0171 2345678", "--dry-run").exit_code == 0
+    queued = noti(*number, "0171 2345678")
+    assert row(connection, int(queued.stdout))["recipient"] == "0171 2345678"
+
+
 def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
     noti: Invoke, connection: Connection, tmp_path: Path
 ) -> None:
@@ -121,6 +135,15 @@ def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
     assert noti("--config", str(file), *words).stdout.endswith(", through local\n")
     file.write_text(file.read_text() + '\nmode = "dry"')
     assert "it would end as suppressed: dry mode" in noti("--config", str(file), *words).stderr
+
+
+def test_a_dry_run_tells_of_an_option_that_the_account_cannot_carry(noti: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.own]\nprovider = "ntfy"\n')
+    words = ("send", "--channel", "push", "--recipient", "alerts", "--body", "x", "--options", '{"ttl": 60}')
+    refused = noti("--config", str(file), *words, "--dry-run")
+    assert refused.exit_code == 1
+    assert "it would end as failed: options.ttl cannot go through this account, whose provider" in refused.stderr
 
 
 def test_a_dry_run_names_the_accounts_that_share_a_channel(noti: Invoke, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification, Template
 from noti_worker.domain.options import ALL_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
-from noti_worker.domain.ports import Allows, Sender, Steers
+from noti_worker.domain.ports import Allows, Numbers, Sender, Steers
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
+from noti_worker.settings.regions import Regions
 from tests.domain.rows import NOW
 
 
@@ -136,14 +137,18 @@ def a_delivery(
     accounts: Accounts | None = None,
     paused: Collection[str] | Callable[[], Collection[str]] = (),
     steering: Steers | None = None,
+    numbers: Numbers | None = None,
     allowance: Allows | None = None,
 ) -> Delivery:
     """All channels through one account `relay` of the provider `smtp`, live, unless told otherwise."""
     senders = senders or {"relay": Courier()}
     accounts = accounts or some_accounts(senders, routes, modes)
-    steering = steering or Paused(paused if callable(paused) else lambda: paused)
-    routing = Routing(accounts, steering, allowance or Purse())
-    preparation = Preparation(accounts, routing, renderer or Marker(), Safety(redirect_to or {}), lambda: 0.5)
+    routing = Routing(
+        accounts, steering or Paused(paused if callable(paused) else lambda: paused), allowance or Purse()
+    )
+    preparation = Preparation(
+        accounts, routing, renderer or Marker(), Safety(redirect_to or {}), numbers or Regions({}), lambda: 0.5
+    )
     return Delivery(preparation, dict.fromkeys(Channel, policy or Policy()), clock or StillClock(), traced)
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noti_worker.delivery.routes import Routing, accounts_for, has_later, next_account, open_accounts
+from noti_worker.delivery.routes import Choice, Routing, accounts_for, has_later, next_account, open_accounts
 from noti_worker.domain.errors import BadNotification
-from noti_worker.domain.notification import Briefing
+from noti_worker.domain.notification import Briefing, Channel
 from noti_worker.domain.outcome import Kind
 from tests.delivery.fakes import Courier, Paused, Purse, some_accounts
 from tests.domain.rows import claimed
@@ -76,9 +76,42 @@ def test_paused_accounts_leave_the_route() -> None:
 
 def test_after_an_uncertain_try_nobody_stands_in_for_a_paused_account() -> None:
     routing = Routing(some_accounts({"a": Courier(), "b": Courier()}), Paused(lambda: {"a"}), Purse())
-    for kind, chosen in ((Kind.UNCERTAIN, None), ("lost", None), (Kind.TRANSIENT, "b")):
+    for kind, chosen in ((Kind.UNCERTAIN, None), ("lost", None), (Kind.TRANSIENT, ("b", Choice.FAILOVER))):
         assert routing.choose(claimed(), Briefing(last_account="a", last_kind=kind), ("a", "b")) == chosen
-    assert routing.choose(claimed(), Briefing(last_account="b", last_kind=Kind.UNCERTAIN), ("a", "b")) == "b"
+    last = Briefing(last_account="b", last_kind=Kind.UNCERTAIN)
+    assert routing.choose(claimed(), last, ("a", "b")) == ("b", Choice.WITNESS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "last", "closed", "chosen"),
+    [
+        (None, None, "", ("a", None)),
+        ("b", None, "", ("b", Choice.ROW)),
+        (None, None, "a", ("b", Choice.CLOSED)),
+        (None, ("a", Kind.TRANSIENT), "", ("b", Choice.FAILOVER)),
+        (None, ("c", Kind.CONFIG), "", ("a", Choice.FAILOVER)),
+        (None, ("a", Kind.UNCERTAIN), "", ("a", Choice.WITNESS)),
+        (None, ("a", "lost"), "", ("a", Choice.WITNESS)),
+        (None, ("a", Kind.PERMANENT), "", ("a", None)),  # requeued: a fresh start
+        (None, ("gone", Kind.TRANSIENT), "", ("a", None)),  # the account left the route meanwhile
+        (None, ("a", Kind.THROTTLED), "bc", ("a", None)),  # there is no other
+    ],
+)
+def test_each_choice_has_a_reason_but_that_of_the_first(
+    wanted: str | None, last: tuple[str, str] | None, closed: str, chosen: tuple[str, Choice | None]
+) -> None:
+    routing = Routing(some_accounts({name: Courier() for name in "abc"}), Paused(lambda: set(closed)), Purse())
+    briefing = Briefing() if last is None else Briefing(last_account=last[0], last_kind=last[1])
+    assert routing.choose(claimed(provider=wanted), briefing, ("a", "b", "c")) == chosen
+
+
+def test_a_share_and_a_probe_are_reasons_too() -> None:
+    accounts = some_accounts({name: Courier() for name in "ab"}, {Channel.EMAIL: {"a": 1, "b": 0}})
+    route = accounts.route("default", Channel.EMAIL, claimed().message_id)
+    paused = Paused(frozenset)
+    assert Routing(accounts, paused, Purse()).choose(claimed(), Briefing(), route) == ("a", Choice.WEIGHT)
+    paused.troubled = paused.probes = frozenset("b")
+    assert Routing(accounts, paused, Purse()).choose(claimed(), Briefing(), route) == ("b", Choice.PROBE)
 
 
 def test_a_route_goes_on_past_paused_accounts_and_names_others_in_any_place() -> None:

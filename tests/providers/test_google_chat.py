@@ -85,6 +85,18 @@ def test_names_ping_nobody(server: ApiServer) -> None:
     assert server.last.json() == {"text": "2 * 3\n<\u2060users/all> a < b"}
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("<https://evil.example|your bank>", "<\u2060https://evil.example|your bank>"),
+        ("<https://example.com>, 1 < 2 > 0, <b>|", "<https://example.com>, 1 < 2 > 0, <b>|"),
+    ],
+)
+def test_a_name_hides_no_link(server: ApiServer, text: str, sent: str) -> None:
+    send(server, replace(MESSAGE, subject=None, text=text))
+    assert server.last.json() == {"text": sent}
+
+
 def test_a_severity_is_a_coloured_sign(server: ApiServer) -> None:
     send(server, replace(MESSAGE, options={"severity": "error"}))
     assert server.last.json() == {"text": "🔴 *Your order*\nIt is on its way."}
@@ -94,8 +106,6 @@ def test_a_severity_is_a_coloured_sign(server: ApiServer) -> None:
     ("changes", "words"),
     [
         ({"text": "a" * 32_000}, "bytes, and the service takes 32000"),
-        ({"options": {"severity": "grave"}}, "options.severity"),
-        ({"options": {"cc": "a@example.com"}}, "options.cc"),
         ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ],
 )

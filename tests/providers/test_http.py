@@ -224,6 +224,42 @@ class TestTemplates:
         assert not server.asked
 
 
+class TestSms:
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("a" * 161, {"segments": 2, "encoding": "gsm7"}),
+            ("Ё" * 71, {"segments": 2, "encoding": "ucs2"}),
+        ],
+    )
+    def test_parts_and_encoding_are_recorded_with_the_try(
+        self, server: ApiServer, text: str, told: dict[str, Any]
+    ) -> None:
+        outcome = send(http.Settings(f"{server.url}/", body="{{ text }}"), an_sms(text=text))
+        assert server.last.json() == text
+        assert outcome.response is not None
+        assert told.items() <= outcome.response.items()
+        assert outcome.response["status"] == 200
+
+    def test_more_parts_than_allowed_are_refused(self, server: ApiServer) -> None:
+        settings = http.Settings(f"{server.url}/", body="{{ text }}", max_segments=1)
+        outcome = send(settings, an_sms(text="a" * 161))
+        assert (outcome.kind, outcome.stage) == (Kind.PERMANENT, "compose")
+        assert "takes 2 SMS, and max_segments allows 1: shorten it" in (outcome.error or "")
+        assert not server.asked
+
+    def test_typographic_characters_turn_plain_on_request(self, server: ApiServer) -> None:
+        sms = an_sms(text="\u201cHi\u201d \u2014 now\u2026")
+        assert asked(server, sms, body="{{ text }}", plain_characters=True).json() == '"Hi" - now...'
+
+    def test_other_channels_hold_what_they_like(self, server: ApiServer) -> None:
+        call = a_message(Channel.VOICE, NUMBER, text="\u201c" * 800)
+        outcome = send(http.Settings(f"{server.url}/", body="{{ text }}"), call)
+        assert (outcome.kind, server.last.json()) == (Kind.OK, "\u201c" * 800)
+        assert outcome.response is not None
+        assert "segments" not in outcome.response
+
+
 class TestOptions:
     @pytest.mark.parametrize(
         "body",

@@ -18,7 +18,7 @@ from noti_worker.transport import Kit
 from tests.providers.api import ApiServer
 from tests.providers.contract import LIMIT, NOW, a_message
 
-PAGE = Path(__file__).parents[2] / "noti_worker" / "docs" / "providers.md"
+PAGE = Path(__file__).parents[2] / "noti_worker" / "docs" / "providers" / "http.md"
 LOGIN = "shop@example.com:0F3B7A-c1icksend-k3y"
 AUTHORIZATION = "Key demo-key-0123456789"
 MESSAGE_ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"

@@ -158,6 +158,8 @@ def send(server: ApiServer, message: Message) -> Outcome:
     [
         (None, "<!channel> <@U123> a & b", "&lt;!channel&gt; &lt;@U123&gt; a &amp; b"),
         ("<!here>\nnow", "x", "*&lt;!here&gt; now*\nx"),
+        (None, "@channel @everyone", "@channel @everyone"),  # names only where `link_names` or `parse` ask for it
+        (None, "<https://evil.example|your bank>", "&lt;https://evil.example|your bank&gt;"),
         ("2 * 3", "= 6", "2 * 3\n= 6"),
         ("only a title", "", "*only a title*"),
     ],
@@ -177,8 +179,6 @@ def test_a_severity_is_a_coloured_bar(server: ApiServer) -> None:
 
 REFUSED: Sequence[tuple[dict[str, Any], str]] = (
     ({"subject": None, "text": "&" * 8001}, "40005 characters, and the service takes 40000"),
-    ({"options": {"severity": "grave"}}, "options.severity"),
-    ({"options": {"cc": "a@example.com"}}, "options.cc"),
     ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ({"subject": " ", "text": "\n"}, "empty"),
     ({"text": "\ud800"}, "UTF-8"),

@@ -1,7 +1,6 @@
 """The hot statements find their rows by index, whatever the statistics say and however the plan was made."""
 
 import re
-import statistics
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -48,7 +47,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "record_sent": {
         "worker_id": 1, "ids": "{1,2}", "claim_counts": "{1,1}", "ages_ms": "{5,5}", "durations_ms": "{3,3}",
         "provider_message_ids": "q1\x1f", "responses": "{}\x1f", "provider": "smtp", "account": "relay", "code": "250",
-        "stage": "dot", "scope": "message", "rule": "house.accepted", "reason": "the provider accepted it",
+        "stage": "dot", "scope": "message", "rule": "house.accepted", "choice": None,
+        "reason": "the provider accepted it",
     },
     "extend": {"worker_id": 1, "lease": LEASE, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
     "release": {"worker_id": 1, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
@@ -151,7 +151,7 @@ def test_every_hot_statement_goes_by_index(planner: connecting.Connection, conne
 
 
 def test_a_plan_made_on_an_empty_table_stays_good_when_it_fills(
-    queue: PostgresQueue, planner: connecting.Connection, connection: Connection
+    queue: PostgresQueue, other_queue: PostgresQueue, planner: connecting.Connection, connection: Connection
 ) -> None:
     # No ANALYZE after the load, as right after a campaign was inserted: the statistics say that nothing is there.
     partitions = connection.execute("SELECT partition FROM noti.log_partitions()").fetchall()
@@ -163,8 +163,19 @@ def test_a_plan_made_on_an_empty_table_stays_good_when_it_fills(
         assert queue.claim(1, shares, 100, LEASE, [], solo=False) == []
         assert queue.heads([Channel.EMAIL], None, 200) == []
     _load(connection, 100_000)
-    claims, records, heads = [], [], []
-    for _ in range(5):
+    blind = _fastest(queue, shares)
+    _check(planner)
+    connection.execute("ANALYZE")
+    _check(planner)
+    knowing = _fastest(other_queue, shares)
+    for step, seconds in blind.items():  # a plan for an empty table takes a hundred times as long
+        assert seconds < 10 * knowing[step], step
+
+
+def _fastest(queue: PostgresQueue, shares: list[Share]) -> dict[str, float]:
+    """Seconds of the fastest of some claims of 100 rows, records and looks for lanes."""
+    took: dict[str, list[float]] = {"claim": [], "record": [], "heads": []}
+    for _ in range(7):
         at = [time.perf_counter()]
         claimed = queue.claim(1, shares, 100, LEASE, [], solo=False)
         at.append(time.perf_counter())
@@ -173,31 +184,31 @@ def test_a_plan_made_on_an_empty_table_stays_good_when_it_fills(
         queue.heads([Channel.EMAIL], None, 200)
         at.append(time.perf_counter())
         assert len(claimed) == 100
-        claims.append(at[1] - at[0])
-        records.append(at[2] - at[1])
-        heads.append(at[3] - at[2])
-    assert statistics.median(claims) < 0.020
-    assert min(records) < 0.040
-    assert min(heads) < 0.010
-    _check(planner)
-    connection.execute("ANALYZE")
-    _check(planner)
+        for name, began, ended in zip(took, at, at[1:], strict=False):
+            took[name].append(ended - began)
+    return {name: min(seconds) for name, seconds in took.items()}
+
+
+def _idle_claim(queue: PostgresQueue) -> float:
+    """Seconds of the fastest of twenty claims, which find no row that is not lost too often already."""
+    shares = [Share(lane, 100) for lane in LANES]
+    seconds = []
+    for _ in range(20):
+        began = time.perf_counter()
+        queue.claim(1, shares, 100, timedelta(0), [], solo=False)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def test_rows_for_tomorrow_cost_an_idle_claim_nothing(queue: PostgresQueue, connection: Connection) -> None:
+    _load(connection, 1)
+    alone = _idle_claim(queue)
     connection.execute(
         "INSERT INTO noti.notifications_log (channel, recipient, subject, body, priority, send_at)"
         " SELECT 'email', 'ann@example.com', 'Hello', 'Hi', 'urgent', clock_timestamp() + interval '1 day'"
         " FROM generate_series(1, 50000)"
     )
-    _load(connection, 1)
-    shares = [Share(lane, 100) for lane in LANES]
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        queue.claim(1, shares, 100, timedelta(0), [], solo=False)
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 0.010
+    assert _idle_claim(queue) < 5 * alone  # walking them all takes ten times as long
 
 
 @pytest.mark.fault("F26")

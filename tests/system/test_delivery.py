@@ -69,6 +69,37 @@ def test_one_insert_per_channel_reaches_its_recipient(
     assert [line["event"] for line in daemon.log if line.get("level") in {"warning", "error"}] == []
 
 
+def test_what_needs_an_extra_goes_out(
+    daemons: Daemons, receiver: MisbehavingServer, connection: psycopg.Connection[Any], finished: Finished
+) -> None:
+    """A chat through Apprise, and an SMS to a number as it is dialled in its region."""
+    daemons.environ["CHAT_URL"] = f"json://ada:canary-4711@127.0.0.1:{receiver.port}/ok/{{recipient}}"
+    daemons.configure(
+        '[accounts.chat]\nprovider = "apprise"\nchannels = ["chat"]\nurl = "env:CHAT_URL"\n'
+        f'[accounts.gateway]\nprovider = "http"\nchannels = ["sms"]\nurl = "{receiver.url("/ok")}"\n'
+        'body = \'{"to": {{ recipient }}}\'\n[channels.sms]\nregion = "DE"\n'
+    )
+    daemon = daemons.start_ready()
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('chat', '#orders', 'Hello'),"
+        " ('sms', '0171 2345678', 'Hello'), ('sms', '0171 234', 'Hello')"
+    )
+    finished()
+    rows = connection.execute(
+        "SELECT recipient, status FROM noti.notifications_log ORDER BY notification_id"
+    ).fetchall()
+    assert rows == [("#orders", "sent"), ("0171 2345678", "sent"), ("0171 234", "failed")]
+    tries = connection.execute("SELECT account, response_data FROM noti.notification_attempts_log ORDER BY account")
+    (chat, said), (gateway, answer) = tries.fetchall()
+    assert (chat, said) == ("chat", {"service": "JSON"})
+    assert (gateway, answer["dialled"]) == ("gateway", "+491712345678")
+    bodies = sorted((request.target, json.loads(request.body)) for request in receiver.received)
+    assert [target for target, _ in bodies] == ["/ok", "/ok/%23orders"]
+    assert (bodies[0][1], bodies[1][1]["message"]) == ({"to": "+491712345678"}, "Hello")
+    assert daemon.stop() == 0
+    assert "4711" not in daemon.log_file.read_text(), "neither the URL nor a number"
+
+
 def test_a_thousand_mails_by_two_workers_each_delivered_once(
     daemons: Daemons,
     inbox: Inbox,

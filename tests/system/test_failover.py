@@ -96,5 +96,6 @@ def test_what_the_first_service_does_not_take_goes_out_by_the_second_once(
         assert "first (http)" in told
         assert words in told
         assert "second (http) accepted it" in told
+        assert "asked because the account of the last try did not send it" in told
     assert invariants() == []
     assert daemon.stop() == 0

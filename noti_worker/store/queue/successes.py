@@ -22,7 +22,7 @@ Token = tuple[int, int]
 SEPARATOR = "\x1f"
 """Between the texts of a column."""
 
-_COMMON = ("provider", "account", "code", "stage", "scope", "rule", "reason")
+_COMMON = ("provider", "account", "code", "stage", "scope", "rule", "choice", "reason")
 
 
 def record_alike(
@@ -85,7 +85,16 @@ def _common(result: Result) -> tuple[object, ...] | None:
         or result.traceparent is not None
     ):
         return None
-    return result.provider, result.account, outcome.code, outcome.stage, outcome.scope, outcome.rule, verdict.reason
+    return (
+        result.provider,
+        result.account,
+        outcome.code,
+        outcome.stage,
+        outcome.scope,
+        outcome.rule,
+        result.choice,
+        verdict.reason,
+    )
 
 
 def _token(result: Result) -> Token:
