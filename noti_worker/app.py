@@ -152,8 +152,8 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         observers = Observers(log, metrics, ReceiptLog(), receipts, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
         database = Database(settings.database.url, settings.database.pgbouncer)
-        # numbers are as the latest configuration says
-        queue = PostgresQueue(database, international=lambda *given: reading.numbers.international(*given))
+        # numbers as the latest configuration has them
+        queue = PostgresQueue(database, international=lambda *of: reading.numbers.international(*of))  # noqa: PLW0108
         stack.callback(queue.close)
         limits = stack.enter_context(closing(PostgresLimits(database, queue.claims)))
         refusals = Refusals(clock, observers)
@@ -167,8 +167,9 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         circuits = stack.enter_context(closing(PostgresCircuits(database)))
-        workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
-        stack.callback(workers.close)
+        workers = stack.enter_context(
+            closing(PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known))))
+        )
 
         def begun(worker_id: int) -> None:
             tell = TellModes(lambda: reading.modes, observers)

@@ -2,7 +2,7 @@ DROP TRIGGER limits_odd ON noti.limits;
 DROP TRIGGER limits_change ON noti.limits;
 DELETE FROM noti.rights
  WHERE object IN ('limits', 'limits_revision', 'buckets', 'usage', 'spent', 'full_quotas', 'limit_pace', 'allow', 'slow', 'watch_quotas',
-                  'allowance', 'rate_words', 'obstacle_limited');
+                  'destination', 'allowance', 'rate_words', 'obstacle_limited');
 CREATE OR REPLACE VIEW noti.closures WITH (security_invoker = true) AS
   SELECT 'pause' AS cause, p.scope, p.tenant_id, p.name, p.reason, p.paused_by AS by, p.created_at AS since, p.until
     FROM noti.pauses p

@@ -12,6 +12,7 @@ depends_on = None
 steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
 
 FUNCTIONS = (
+    steps.replace("destination", to=1, back=None),
     steps.replace("limit_pace", to=1, back=None),
     steps.replace("allow", to=1, back=None),
     steps.replace("slow", to=1, back=None),

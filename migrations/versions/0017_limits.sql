@@ -4,7 +4,7 @@
 CREATE TABLE noti.limits (
   scope        text NOT NULL,
   tenant_id    text COLLATE "C" NOT NULL DEFAULT '',
-  name         text NOT NULL,                       -- the account, or the channel
+  name         text NOT NULL,                       -- the account, the channel, or the domain or host
   period       text NOT NULL DEFAULT '',            -- empty: a rate, so many every so often; else a quota of each day or month
   amount       bigint NOT NULL,
   every        interval,
@@ -16,8 +16,9 @@ CREATE TABLE noti.limits (
   set_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT limits_pkey PRIMARY KEY (scope, tenant_id, name, period),
   CONSTRAINT limits_sane CHECK (
-        scope IN ('account', 'tenant channel') AND (scope = 'tenant channel') = (tenant_id <> '')
+        scope IN ('account', 'tenant channel', 'destination') AND (scope = 'tenant channel') = (tenant_id <> '')
     AND (scope <> 'tenant channel' OR name IN ('email', 'sms', 'whatsapp', 'push', 'voice', 'chat', 'webhook', 'in_app'))
+    AND (scope <> 'destination' OR period = '' AND name = lower(name COLLATE "C"))
     AND period IN ('', 'day', 'month') AND (period = '') = (every IS NOT NULL) AND (period = '' OR burst IS NULL)
     AND amount >= 1 AND amount <= 1000000000 AND burst >= 1 AND burst <= 1000000000
     AND every >= interval '1 millisecond' AND every <= interval '1 day'

@@ -3,11 +3,11 @@ INSERT INTO noti.rights (role, privilege, object)
 SELECT role, privilege, object
   FROM (VALUES
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'limits,buckets,usage,spent'),
-         ('noti_worker', 'SELECT', 'limits_revision,full_quotas'),
+         ('noti_worker,noti_operator,noti_readonly', 'SELECT', 'limits_revision,full_quotas'),
          ('noti_worker', 'INSERT,DELETE', 'buckets,usage'),
          ('noti_worker', 'INSERT,UPDATE,DELETE', 'spent,full_quotas'),
          ('noti_operator', 'INSERT,UPDATE,DELETE', 'limits'),
-         ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'limit_pace,allowance,rate_words,obstacle_limited'),
+         ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'destination,limit_pace,allowance,rate_words,obstacle_limited'),
          ('noti_worker', 'EXECUTE', 'allow,slow,watch_quotas')) AS g (roles, privileges, objects)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role
  CROSS JOIN LATERAL unnest(string_to_array(g.privileges, ',')) AS privilege
@@ -26,7 +26,7 @@ BEGIN
      CROSS JOIN LATERAL aclexplode(c.relacl) AS a
      WHERE c.oid = 'noti.closures'::regclass AND a.grantee <> c.relowner AND a.privilege_type = 'SELECT'
     UNION ALL
-    SELECT 'EXECUTE ON FUNCTION noti.limit_pace, noti.allowance, noti.rate_words, noti.obstacle_limited',
+    SELECT 'EXECUTE ON FUNCTION noti.destination, noti.limit_pace, noti.allowance, noti.rate_words, noti.obstacle_limited',
            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
       FROM pg_proc p
      CROSS JOIN LATERAL aclexplode(p.proacl) AS a

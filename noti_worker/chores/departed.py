@@ -1,4 +1,4 @@
-"""Forget workers that were killed: their rows in the register are kept for a day, for whoever asks why."""
+"""Forget workers that were killed, and limits that are used no more: kept for a day, for whoever asks why."""
 
 from datetime import timedelta
 

@@ -38,8 +38,7 @@ def _written(counted: Gauges) -> dict[str, object]:
         "bounded": sorted(counted.bounded),
         "pauses": [[scope, count, seconds] for scope, (count, seconds) in counted.pauses.items()],
         "circuits": [[account, seconds] for account, seconds in counted.circuits.items()],
-        "paces": [[account, pace] for account, pace in counted.paces.items()],
-        "quotas": [[state, count] for state, count in counted.quotas.items()],
+        "limits": [[what, name, value] for (what, name), value in counted.limits.items()],
     }
 
 
@@ -51,7 +50,6 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         bounded=frozenset(state.get("bounded", ())),
         pauses={scope: (count, seconds) for scope, count, seconds in state.get("pauses", ())},
         circuits=dict(state.get("circuits", ())),
-        paces=dict(state.get("paces", ())),
-        quotas=dict(state.get("quotas", ())),
+        limits={(what, name): value for what, name, value in state.get("limits", ())},
         receipts=state.get("receipts", {}),
     )

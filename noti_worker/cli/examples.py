@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "limit set": (
         "noti-worker limit set account relay 14/s --burst 5",
         "noti-worker limit set channel email 1000/day --tenant acme --zone Europe/Berlin --refuse",
+        "noti-worker limit set destination example.com 20/s",
         "noti-worker limit set account relay 50/day --double-every 2d    # a new address that nobody knows yet",
     ),
     "limit remove": (

@@ -1,4 +1,4 @@
-"""`limit`: how many may be sent, by account and by a tenant's channel."""
+"""`limit`: how many may be sent, by account, by a tenant's channel, and to a domain or host."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -11,20 +11,20 @@ from noti_worker.cli.kinds import SPAN, span
 from noti_worker.cli.pausing import person
 from noti_worker.cli.place import Place
 from noti_worker.cli.show import moment, plain, show_json
-from noti_worker.domain.limits import ACCOUNT, PERIODS, RATE, TENANT_CHANNEL, allowed
+from noti_worker.domain.limits import ACCOUNT, DESTINATION, PERIODS, RATE, TENANT_CHANNEL, allowed
 from noti_worker.domain.notification import Channel
 
 if TYPE_CHECKING:
     from noti_worker.store.people.limits import LimitLine
 
-_SCOPES = {"account": ACCOUNT, "channel": TENANT_CHANNEL}
+_SCOPES = {"account": ACCOUNT, "channel": TENANT_CHANNEL, "destination": DESTINATION}
 _KINDS = {"rate": RATE, **{period: period for period in PERIODS}}
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     if ctx.params.get("scope") == "channel":
         return [channel.value for channel in Channel if channel.startswith(incomplete)]
-    return completion.accounts(ctx, param, incomplete)
+    return completion.accounts(ctx, param, incomplete) if ctx.params.get("scope") == ACCOUNT else []
 
 
 def _read(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, timedelta | None, str]:
@@ -36,14 +36,12 @@ def _read(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
 
 _WHAT = click.argument("scope", metavar="WHAT", type=click.Choice(list(_SCOPES)))
 _NAME = click.argument("name", metavar="NAME", shell_complete=_names)
-_TENANT = click.option(
-    "--tenant", metavar="TENANT", default="default", show_default=True, help="Whose channel; accounts are everybody's."
-)
+_TENANT = click.option("--tenant", metavar="TENANT", default="default", show_default=True, help="Whose channel.")
 
 
 def limit_words(line: "LimitLine") -> str:
     """A limit in one line, with what is left of it."""
-    of = f"account {line.name}" if line.scope == ACCOUNT else f"channel {line.name} of tenant {line.tenant_id}"
+    of = f"channel {line.name} of tenant {line.tenant_id}" if line.tenant_id else f"{line.scope} {line.name}"
     waiting = f"; {line.waiting} due messages wait" if line.waiting else ""
     by = f" (set by {line.set_by})" if line.set_by else ""
     return plain(f"{of}: {_quota(line) if line.rate is None else _rate(line, line.rate)}{waiting}{by}")
@@ -118,7 +116,7 @@ def set_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Let an account, or a tenant's channel, NAME send no more than LIMIT: 14/s, 1/6s, 1000/day or 20000/month."""
+    """Let an account, a tenant's channel or a domain or host NAME have no more than LIMIT: 14/s, 1/6s or 1000/day."""
     from noti_worker.store.people import limits, pausing
 
     number, every, period = amount
@@ -155,7 +153,7 @@ def set_(
 @click.option("--json", "as_json", is_flag=True, help="JSON: the kinds of the limits that were removed.")
 @click.pass_obj
 def remove(place: Place, scope: str, name: str, kind: str | None, tenant: str, dry_run: bool, as_json: bool) -> None:
-    """Remove the limits of an account or a tenant's channel, or that of KIND (rate, day or month) alone."""
+    """Remove the limits of an account, a tenant's channel or a destination, or of KIND (rate, day, month) alone."""
     from noti_worker.store.people import limits
 
     period = None if kind is None else _KINDS[kind]

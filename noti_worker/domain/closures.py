@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from noti_worker.domain.lanes import Lane
+from noti_worker.domain.limits import destination
 from noti_worker.domain.notification import Channel, Notification
 
 Route = Mapping[str, str]
@@ -62,20 +63,23 @@ class Closure:
 class Skip:
     """Rows that a claim leaves where they are: those that ask for one of `providers`, or use one of `templates`.
 
-    Each as (tenant, name); an empty tenant stands for all. `rows` are few, by their ids.
+    Each as (tenant, name); an empty tenant stands for all. `rows` are few, by their ids. Those of a lane to one of
+    `destinations` stay, too; or with `only` all others.
     """
 
     providers: tuple[tuple[str, str], ...] = ()
     templates: tuple[tuple[str, str], ...] = ()
     rows: frozenset[int] = frozenset()
+    destinations: frozenset[tuple[Lane, str]] = frozenset()
+    only: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.providers or self.templates or self.rows)
+        return bool(self.rows or self.many)
 
     @property
     def many(self) -> bool:
         """Whether there may be very many such rows."""
-        return bool(self.providers or self.templates)
+        return bool(self.providers or self.templates or self.destinations)
 
     def hits(self, notification: Notification) -> bool:
         """Tell whether this row stays."""
@@ -83,7 +87,12 @@ class Skip:
             notification.notification_id in self.rows
             or _among(notification.provider, notification.tenant_id, self.providers)
             or _among(notification.template_id, notification.tenant_id, self.templates)
+            or (bool(self.destinations) and self._is_of_destinations(notification) is not self.only)
         )
+
+    def _is_of_destinations(self, row: Notification) -> bool:
+        to = destination(row.channel, row.recipient)
+        return to is not None and (Lane(row.channel, row.priority, row.tenant_id), to) in self.destinations
 
 
 NOTHING = Skip()

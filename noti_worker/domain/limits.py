@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from noti_worker.domain.notification import Notification
+from noti_worker.domain.notification import Channel, Notification
 
 ACCOUNT = "account"
 TENANT_CHANNEL = "tenant channel"
+DESTINATION = "destination"
 
 RATE = ""
 """The period of a limit that is none of a calendar's: so many in a time, always."""
@@ -27,6 +28,9 @@ MOST = 1_000_000_000
 BURST = timedelta(milliseconds=100)
 """What a bucket holds unless told otherwise: what this time brings, at least one."""
 
+_DOMAIN = re.compile(r"@([^@>]*)>?\s*$")
+_HOST = re.compile(r"https?://(\[[^\]]*\]|[^/?#:]+)", re.IGNORECASE)
+
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _RATE = re.compile(r"([0-9]{1,10})/([0-9]{0,6})(ms|s|m|h|d)")
 _QUOTA = re.compile(r"([0-9]{1,10})/(day|month)")
@@ -40,8 +44,9 @@ Key = tuple[str, str, str, str]
 class Limit:
     """At most `amount` messages: every `every` seconds, at most `burst` of them at once; or each `period` of a `zone`.
 
-    `scope` is an account or the channel of a tenant, called `name`. A quota that grows has twice as much after so many
-    days (`doubling`), from its first on. One that `refuses` has what is inserted too much refused.
+    `scope` is an account, the channel of a tenant, or a destination (a domain or host), called `name`. A quota that
+    grows has twice as much after so many days (`doubling`), from its first on. One that `refuses` has what is inserted
+    too much refused.
     """
 
     scope: str
@@ -69,6 +74,20 @@ class Limit:
     def whose(self) -> tuple[str, str, str]:
         """Scope, tenant, name."""
         return self.scope, self.tenant_id, self.name
+
+
+def destination(channel: Channel, recipient: str) -> str | None:
+    """Where a message goes: the domain of an e-mail address, the host of a URL; None elsewhere.
+
+    In small letters, as far as they are ASCII. `noti.destination` says the same in SQL.
+    """
+    if channel is Channel.EMAIL:
+        found = _DOMAIN.search(recipient)
+    elif channel is Channel.WEBHOOK:
+        found = _HOST.match(recipient)
+    else:
+        return None
+    return None if found is None else found[1].encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def rate(text: str) -> tuple[int, timedelta]:
@@ -106,7 +125,7 @@ def burst_of(amount: int, every: float) -> int:
 class Limits:
     """The limits in force, by what they are of. Nobody changes one."""
 
-    __slots__ = ("_by", "_by_key")
+    __slots__ = ("_by", "_by_key", "_destinations")
 
     def __init__(self, *sources: Iterable[Limit]) -> None:
         """Of two of one kind the later counts."""
@@ -114,6 +133,7 @@ class Limits:
         self._by: dict[tuple[str, str, str], tuple[Limit, ...]] = {}
         for limit in self._by_key.values():
             self._by[limit.whose] = (*self._by.get(limit.whose, ()), limit)
+        self._destinations = any(limit.scope == DESTINATION for limit in self._by_key.values())
 
     def __bool__(self) -> bool:
         return bool(self._by)
@@ -131,6 +151,15 @@ class Limits:
         """What limits a channel of one tenant."""
         return self._by.get((TENANT_CHANNEL, tenant_id, channel), ())
 
+    def of_destination(self, row: Notification) -> tuple[Limit, ...]:
+        """What limits the domain or host that a row goes to."""
+        to = destination(row.channel, row.recipient) if self._destinations else None
+        return () if to is None else self.to(to)
+
+    def to(self, name: str) -> tuple[Limit, ...]:
+        """What limits a domain or host."""
+        return self._by.get((DESTINATION, "", name), ())
+
     def of(self, row: Notification, account: str) -> tuple[Limit, ...]:
         """All that one message through an account counts by."""
-        return (*self.of_account(account), *self.of_lane(row.tenant_id, row.channel))
+        return (*self.of_account(account), *self.of_lane(row.tenant_id, row.channel), *self.of_destination(row))

@@ -39,13 +39,8 @@ class Gauges(Protocol):
         ...
 
     @property
-    def paces(self) -> Mapping[str, float]:
-        """The part of its rate that a limited account has."""
-        ...
-
-    @property
-    def quotas(self) -> Mapping[str, int]:
-        """How many quotas are nearly or wholly spent."""
+    def limits(self) -> Mapping[tuple[str, str], float]:
+        """The part of its rate that an account has (pace, account); how many quotas (quotas, nearly or spent)."""
         ...
 
 
@@ -65,9 +60,12 @@ class Queue(Collector):
             (OLDEST, gauges.oldest.items() if gauges else ()),
             (PAUSES, [((scope,), count) for scope, (count, _) in pauses.items()]),
             (OLDEST_PAUSE, [((scope,), seconds) for scope, (_, seconds) in pauses.items()]),
-            (CIRCUITS, _by_label(gauges.circuits) if gauges else ()),
-            (PACES, _by_label(gauges.paces) if gauges else ()),
-            (QUOTAS, _by_label(gauges.quotas) if gauges else ()),
+            (
+                CIRCUITS,
+                [((label(account),), seconds) for account, seconds in gauges.circuits.items()] if gauges else (),
+            ),
+            (PACES, _limits(gauges, "pace")),
+            (QUOTAS, _limits(gauges, "quotas")),
         )
         for metric, values in readings:
             family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
@@ -76,8 +74,8 @@ class Queue(Collector):
             yield family
 
 
-def _by_label(readings: Mapping[str, float]) -> list[tuple[tuple[str, ...], float]]:
-    return [((label(name),), value) for name, value in readings.items()]
+def _limits(gauges: Gauges | None, what: str) -> list[tuple[tuple[str, ...], float]]:
+    return [((label(name),), value) for (of, name), value in gauges.limits.items() if of == what] if gauges else []
 
 
 def label(value: Any) -> str:

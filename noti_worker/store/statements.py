@@ -43,9 +43,13 @@ def places() -> Mapping[str, Traversable]:
 
 
 @cache
-def statement(name: str) -> Statement:
-    """Read the statement of this name; raises ValueError when its samples and its parameters differ."""
-    return parse(name, places()[name].read_text(encoding="utf-8"))
+def statement(name: str, *, more: bool = False) -> Statement:
+    """Read the statement of this name; raises ValueError when its samples and its parameters differ.
+
+    With `more` its lines that begin with `--+` are not comments: what is rarely needed would cost all others.
+    """
+    source = places()[name].read_text(encoding="utf-8")
+    return parse(name, source.replace("--+ ", "") if more else source)
 
 
 def parse(name: str, source: str) -> Statement:

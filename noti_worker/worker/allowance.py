@@ -1,55 +1,26 @@
 """How many this worker may send now: tokens are taken for a claim, spent as its sends begin, and given back unused."""
 
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from noti_worker.domain.closures import Route
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
 from noti_worker.domain.facts import QuotaUsed, Result, Slowed
-from noti_worker.domain.limits import ACCOUNT, Limit, Limits
+from noti_worker.domain.limits import DESTINATION, Limit, Limits, destination
 from noti_worker.domain.notification import Channel, Notification, Status
-from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Clock, Grant, LimitStore, Observer
 from noti_worker.worker.inflight import Claim
+from noti_worker.worker.purse import Purse
 from noti_worker.worker.refusals import ALLOW, Refusals
-
-FRESH = 0.1
-"""Seconds for which a token is good: what goes out in any time is the rate and the burst, and what this brings."""
 
 AGAIN = 1.0
 """Seconds after which a database that gave no answer is asked again."""
 
 Hand = Callable[[], Sequence[Claim]]
 """Tells which rows are in hand."""
-
-
-class _Purse:
-    """The tokens of one limit that are in hand, the oldest first, each with the time it is good until."""
-
-    __slots__ = ("_good", "_tokens", "again")
-
-    def __init__(self, limit: Limit) -> None:
-        self._good = max(FRESH, limit.every / limit.amount) if limit.is_rate else float("inf")
-        self._tokens: deque[float] = deque()
-        self.again = float("-inf")  # nothing is there to be had before
-
-    def count(self, now: float) -> int:
-        """How many there are; those that are too old are lost."""
-        while self._tokens and self._tokens[0] < now:
-            self._tokens.popleft()
-        return len(self._tokens)
-
-    def put(self, tokens: int, now: float) -> None:
-        self._tokens.extend([now + self._good] * tokens)
-
-    def pop(self, tokens: int = 1) -> None:
-        for _ in range(tokens):
-            self._tokens.popleft()
-
-    def lose(self) -> None:
-        self._tokens.clear()
 
 
 class Allowance:
@@ -65,12 +36,13 @@ class Allowance:
         self._configured: tuple[Limit, ...] = ()
         self._rows: Sequence[Limit] = ()
         self._limits = Limits()
-        self._purses: dict[Limit, _Purse] = {}
+        self._purses: dict[Limit, Purse] = {}
         self._begun: set[tuple[int, int]] = set()  # rows in hand that have spent what they need
         self._next = float("inf")  # when a claim that was cut short may go on
         self._slow: dict[Limit, float] = {}  # to be written: seconds in which nothing is to be sent
         self._back: Counter[Limit] = Counter()  # to be given back
         self._reopen: set[str] = set()  # accounts whose quotas may be others than before
+        self._turned_away: list[Notification] = []  # for want of what their destination may get
 
     def configure(self, limits: Iterable[Limit]) -> None:
         """Take over what the configuration says; limits of the same in the database go before it."""
@@ -78,12 +50,14 @@ class Allowance:
         self._combine()
         self._reopen = {limit.name for limit in before ^ set(self._configured) if not limit.is_rate}
 
-    def learn(self) -> None:
-        """Read what the database says, if that is news. Raises DatabaseAway, DatabaseRefused."""
+    def learn(self) -> bool:
+        """Read what the database says; True when that is news. Raises DatabaseAway, DatabaseRefused."""
         rows = self._store.news()
-        if rows is not None:
-            self._rows = rows
-            self._combine()
+        if rows is None:
+            return False
+        self._rows = rows
+        self._combine()
+        return True
 
     def heard(self, result: Result) -> bool:
         """Take note of an account that found us too fast; True when there is something to write at once.
@@ -96,7 +70,7 @@ class Allowance:
             quotas = [one for one in self._limits.of(result.notification, result.account) if not one.is_rate]
             with self._lock:
                 self._back.update(quotas)
-        limit = slowed_by(result.outcome, result.account, self._limits)
+        limit = slowed_by(result, self._limits)
         if limit is None:
             return False
         with self._lock:
@@ -153,14 +127,14 @@ class Allowance:
         limits = [self._limits.of_account(account) for account in accounts]
         if not limits or not all(limits):
             return want
-        rows = self._waiting(hand)
-        room = -sum(count for (_, other), count in rows.items() if other == channel)
+        rows = Counter(row.channel for row in self._waiting(hand))
+        room = -rows[channel]
         for account, of_account in zip(accounts, limits, strict=True):
             if room >= want:
                 break
             # Rows of other channels go through the same account.
             others = sum(
-                count for (_, other), count in rows.items() if other != channel and account in routes.get(other, ())
+                count for other, count in rows.items() if other != channel and account in routes.get(other, ())
             )
             room += self._have(of_account, want - room + others) - others
         return max(0, min(want, room))
@@ -172,11 +146,11 @@ class Allowance:
         limits = {tenant: self._limits.of_lane(tenant, channel) for tenant in tenants} if self._limits else {}
         if not any(limits.values()):
             return rooms
-        rows, less = self._waiting(hand), {}
+        rows, less = self._waiting(hand), dict[str, int]()
         for tenant, of_lane in limits.items():
             wanted = min(want, rooms.get(tenant, want))
             if of_lane and wanted > 0:
-                queued = rows.get((tenant, channel), 0)
+                queued = sum((row.tenant_id, row.channel) == (tenant, channel) for row in rows)
                 less[tenant] = max(0, min(wanted, self._have(of_lane, wanted + queued) - queued))
         return {**rooms, **less}
 
@@ -192,7 +166,7 @@ class Allowance:
         rows = self._waiting(hand)
         with self._lock:
             for limit in in_hand:
-                needed = sum(count for lane, count in rows.items() if _concerns(limit, *lane, routes))
+                needed = sum(_concerns(limit, row, routes) for row in rows)
                 surplus = self._purses[limit].count(now) - needed
                 if surplus > 0:
                     self._purses[limit].pop(surplus)
@@ -213,7 +187,8 @@ class Allowance:
         with self._lock:
             now = self._clock.monotonic()
             missing = [limit for limit in limits if not self._purse(limit).count(now)]
-            if any(self._purse(limit).again > now for limit in missing):
+            if spent := [limit for limit in missing if self._purse(limit).again > now]:
+                self._ran_out(row, spent)
                 return False
             taken = [limit for limit in limits if limit not in missing]
             for limit in taken:
@@ -233,6 +208,7 @@ class Allowance:
                 return True
             for limit in (*taken, *got):
                 self._purse(limit).put(1, now)
+            self._ran_out(row, [limit for limit in missing if limit not in got])
         return False
 
     def spent(self, account: str) -> bool:
@@ -243,6 +219,26 @@ class Allowance:
         with self._lock:
             purses = [self._purse(limit) for limit in self._limits.of_account(account)]
             return any(not purse.count(now) and purse.again > now for purse in purses)
+
+    def turned_away(self) -> Sequence[Notification]:
+        """The rows that found nothing left of what their destination may get, since this was last asked."""
+        if not self._turned_away:
+            return ()
+        with self._lock:
+            rows, self._turned_away = self._turned_away, []
+        return rows
+
+    def of_destination(self, to: str, want: int, hand: Hand) -> int | None:
+        """How many more of `want` messages a domain or host may get; takes what is missing. None: it is not limited."""
+        limits = self._limits.to(to)
+        if not limits:
+            return None
+        queued = sum(destination(row.channel, row.recipient) == to for row in self._waiting(hand))
+        return min(want, self._have(limits, want + queued) - queued)
+
+    def _ran_out(self, row: Notification, limits: Sequence[Limit]) -> None:
+        if any(limit.scope == DESTINATION for limit in limits):
+            self._turned_away.append(row)
 
     def _have(self, limits: Sequence[Limit], want: int) -> int:
         """How many tokens of all these limits are in hand, after taking what is missing of `want`."""
@@ -286,16 +282,15 @@ class Allowance:
             if grant.told is not None:
                 self._observer.on(QuotaUsed(limit, grant.told == "spent"))
 
-    def _waiting(self, hand: Hand) -> Mapping[tuple[str, Channel], int]:
-        """How many rows in hand have spent nothing yet, by tenant and channel."""
+    def _waiting(self, hand: Hand) -> Sequence[Notification]:
+        """The rows in hand that have spent nothing yet."""
         claims = hand()
         with self._lock:
             self._begun.intersection_update(claim.token for claim in claims)
-            rows = [claim.notification for claim in claims if not claim.reported and claim.token not in self._begun]
-        return Counter((row.tenant_id, row.channel) for row in rows)
+            return [claim.notification for claim in claims if not claim.reported and claim.token not in self._begun]
 
-    def _purse(self, limit: Limit) -> _Purse:
-        return self._purses.get(limit) or self._purses.setdefault(limit, _Purse(limit))
+    def _purse(self, limit: Limit) -> Purse:
+        return self._purses.get(limit) or self._purses.setdefault(limit, Purse(limit))
 
     def _combine(self) -> None:
         limits = Limits(self._configured, self._rows)
@@ -305,19 +300,27 @@ class Allowance:
             self._purses = {limit: purse for limit, purse in self._purses.items() if limit in current}
 
 
-def slowed_by(outcome: Outcome, account: str, limits: Limits) -> Limit | None:
-    """The rate that an answer found too fast, if there is one."""
-    if outcome.kind is not Kind.THROTTLED or outcome.scope not in _OURS:
+def slowed_by(result: Result, limits: Limits) -> Limit | None:
+    """The rate that an answer found too fast, if there is one: of where the message goes, else of the account."""
+    outcome = result.outcome
+    if outcome is None or outcome.kind is not Kind.THROTTLED or outcome.scope is Scope.MESSAGE:
         return None
-    return next((limit for limit in limits.of_account(account) if limit.is_rate), None)
+    limited = [] if outcome.scope in _OURS else [*limits.of_destination(result.notification)]
+    if result.account is not None and outcome.scope is not Scope.RECIPIENT:
+        limited += limits.of_account(result.account)
+    return next((limit for limit in limited if limit.is_rate), None)
 
 
-_OURS = frozenset({Scope.ACCOUNT, Scope.PROVIDER, Scope.SENDER, Scope.DOMAIN})
-"""Not the one recipient: what concerns more messages than this one."""
+_OURS = frozenset({Scope.ACCOUNT, Scope.PROVIDER, Scope.SENDER})
+"""Whatever it is sent to."""
 
 
-def _concerns(limit: Limit, tenant_id: str, channel: Channel, routes: Mapping[Channel, Route]) -> bool:
-    """Whether rows of this tenant and channel may count by the limit."""
-    if limit.scope == ACCOUNT:
-        return limit.name in routes.get(channel, ())
-    return (limit.tenant_id, limit.name) == (tenant_id, channel)
+def _concerns(limit: Limit, row: Notification, routes: Mapping[Channel, Route]) -> bool:
+    """Whether the row may count by the limit."""
+    match limit.scope:
+        case "account":
+            return limit.name in routes.get(row.channel, ())
+        case "destination":
+            return limit.name == destination(row.channel, row.recipient)
+        case _:
+            return (limit.tenant_id, limit.name) == (row.tenant_id, row.channel)

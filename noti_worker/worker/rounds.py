@@ -8,6 +8,7 @@ from datetime import timedelta
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused
 from noti_worker.domain.facts import Result, Steered
 from noti_worker.domain.notification import Channel
+from noti_worker.worker.apart import Apart
 from noti_worker.worker.circuits import Circuits
 from noti_worker.worker.claimer import Claimer
 from noti_worker.worker.context import Context, Doors
@@ -63,7 +64,8 @@ class Rounds:
         self._refusals = context.refusals
         self.returns = Returns(context, doors.records, in_flight)
         self._claimer = Claimer(context, doors.claims, in_flight, heartbeat, self.returns)
-        self._scanner = LaneScanner(context, doors.lanes, steering)
+        self._apart = Apart(context)
+        self._scanner = LaneScanner(context, doors.lanes, steering, self._apart)
         self._retrials = Retrials(context, doors.records, self._claimer, self.returns, pools)
         self.suspects = Suspects(context, in_flight, pools, self._scanner, self._claimer, self.returns)
         self._busy_at = context.clock.monotonic()
@@ -120,6 +122,7 @@ class Rounds:
             return self._rehearse()
         hungry: list[Pool] = []  # more may wait for them
         self._allowance.begin()
+        self._apart.turn_away()
         for channel, pool in self._pools.items():
             want = self._refusals.most(channel, pool.want)
             if self._claim(channel, pool, want) if want > 0 else pool.want == 0 and pool.free > 0:
@@ -140,7 +143,9 @@ class Rounds:
         now = self._clock.monotonic()
         with self._refusals.whether(STEER):
             closures = self._doors.closures.closures()
-            self._allowance.learn()
+            if self._allowance.learn() and self._apart:
+                self._apart.forget()
+                self._scanner.forget_floors()  # what was passed over lies before them
         if self._steering.learn(closures, now):
             self._scanner.forget_floors()  # what was passed over while it was closed lies before them
             self._context.observer.on(Steered(closures.all))
@@ -167,8 +172,9 @@ class Rounds:
     def _claim(self, channel: Channel, pool: Pool, want: int) -> bool:
         """Claim for one channel; True when more may wait. What is refused to one is not refused to the others."""
         hand, closed = self._in_flight.rows, self._steering.closed_accounts("")
-        if self._allowance.limited and self._scanner.waits(channel):
+        if self._allowance.limited and (self._apart or self._scanner.waits(channel)):
             want = self._allowance.most(channel, want, self._steering.routes, closed, hand)
+            want -= self._claim_apart(channel, pool, want)
 
         def room(tenants: AbstractSet[str]) -> Mapping[str, int]:
             return self._allowance.room(channel, tenants, pool.room(tenants), want, hand)
@@ -191,6 +197,20 @@ class Rounds:
             self._vain_hints = 0
             pool.submit(self._claimer.brief(claims))
         return more
+
+    def _claim_apart(self, channel: Channel, pool: Pool, want: int) -> int:
+        """Claim for destinations that had run out, as much as they may get; gives how many rows that were."""
+        taken = 0
+        for ask, to in self._scanner.ask_apart(channel, want, self._in_flight.rows) if self._apart and want > 0 else ():
+            claims, walked = self._claimer.take(ask)
+            if walked:
+                self._apart.claimed(ask.shares[0], to, [claim.notification for claim in claims])
+            taken += len(claims)
+            if claims:
+                pool.submit(self._claimer.brief(claims))
+            if taken >= want:
+                break
+        return taken
 
     def _rehearse(self) -> float:
         """Nothing is sent before it is known that results can be written: see by rows that are not sent."""

@@ -4,7 +4,7 @@ Lanes are walked from their floors on, and now and then from their start.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +15,8 @@ from noti_worker.domain.closures import Skip
 from noti_worker.domain.lanes import BEHIND, END, NOWHERE, Floor, Lane, LaneHead, Share, floor_for, share_out
 from noti_worker.domain.notification import Channel, Notification
 from noti_worker.domain.ports import Lanes
+from noti_worker.worker.allowance import Hand
+from noti_worker.worker.apart import Apart, only
 from noti_worker.worker.context import Context
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.sweep import Sweep
@@ -61,8 +63,9 @@ class Ask:
 class LaneScanner:
     """The lanes of the present window, and where to begin in them. Used by the loop's thread, hastened by any."""
 
-    def __init__(self, context: Context, lanes: Lanes, steering: Steering) -> None:
+    def __init__(self, context: Context, lanes: Lanes, steering: Steering, apart: Apart) -> None:
         """Know nothing; the first look is due at once and goes from the start of every lane."""
+        self._apart = apart
         self._lanes = lanes
         self._steering = steering
         self._clock = context.clock
@@ -233,9 +236,22 @@ class LaneScanner:
             self._sweep.took(self._spent, self._clock.monotonic(), 1.0 if done else 0.0)
 
     def _skip(self, channel: Channel) -> Skip:
-        """The rows that a claim passes over: those that are closed, and those that the database refused us."""
+        """The rows that a claim passes over: closed, refused us by the database, or to where too much has gone."""
         skip, rows = self._steering.skip(channel), self._refusals.rows
+        if self._apart:
+            skip = replace(skip, destinations=self._apart.of(channel))
         return replace(skip, rows=rows) if rows else skip
+
+    def ask_apart(self, channel: Channel, want: int, hand: Hand) -> Iterator[tuple[Ask, str]]:
+        """What to claim of destinations that had run out, and of which; `Apart.claimed` hears of each."""
+        since, at = self._clock.monotonic(), self._clock.now()
+        for share, to in self._apart.shares(channel, want, hand):
+            if not self._steering.closes_lane(share.lane):
+                rest = only(self._steering.skip(channel), share.lane, to)
+                yield (
+                    Ask(self._in_strides([share]), share.quota, replace(rest, rows=self._refusals.rows), at, since),
+                    to,
+                )
 
     def _of(self, channel: Channel) -> list[LaneHead]:
         return [head for lane, head in self.heads.items() if lane.channel is channel]

@@ -13,6 +13,7 @@ import pytest
 from noti_worker.chores.departed import ForgetDeparted
 from noti_worker.chores.gauges import CountQueue
 from noti_worker.chores.modes import TellModes
+from noti_worker.chores.quotas import WatchQuotas
 from noti_worker.chores.retention import Retention
 from noti_worker.chores.timetable import Timetable
 from noti_worker.domain.ages import Ages
@@ -182,3 +183,27 @@ def test_a_worker_that_is_stopping_begins_no_chore() -> None:
     finally:
         timetable.stop()
     assert not late.ran.is_set()
+
+
+def test_quotas_are_watched_by_one_worker_and_only_while_one_refuses(session: Session, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.limits (scope, tenant_id, name, period, amount, when_spent)"
+        " VALUES ('tenant channel', 'default', 'email', 'day', 1, 'refuse')"
+    )
+    connection.execute("INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('email', 'a', 'x')")
+    refuses, now = False, 100.0
+    one = WatchQuotas(Duties(session, 1), session, lambda: refuses, lambda: now)
+    other = WatchQuotas(Duties(session, 2), session, lambda: refuses, lambda: now)
+    assert one.run_once() == 0
+    assert connection.execute("SELECT 1 FROM noti.duties WHERE duty = 'quotas'").fetchone() is None
+    refuses = True
+    assert (one.run_once(), other.run_once()) == (1, 0)
+    assert connection.execute("SELECT channel, amount FROM noti.full_quotas").fetchall() == [("email", 1)]
+
+
+def test_buckets_that_nobody_takes_from_are_forgotten(session: Session, connection: Connection) -> None:
+    bucket = "INSERT INTO noti.buckets VALUES ('account', '', %s, 1, 1, 1, 1, clock_timestamp() - %s::interval, 1)"
+    for name, age in (("old", "25 hours"), ("new", "23 hours")):
+        connection.execute(bucket, [name, age])
+    ForgetDeparted(Duties(session, 1), session).run_once()
+    assert connection.execute("SELECT name FROM noti.buckets").fetchall() == [("new",)]

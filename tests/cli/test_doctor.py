@@ -261,7 +261,7 @@ def test_doing_what_it_says_about_rights_is_enough(
     doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
 ) -> None:
     mine = database_url.replace("postgres@", f"{role}@")
-    for wanted in (2, 27):  # first, to look at what is missing
+    for wanted in (2, 29):  # first, to look at what is missing
         findings = doctor("--database-url", mine, exits=1)
         grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
         assert len(grants) == wanted
@@ -532,6 +532,23 @@ def test_many_dead_addresses_are_told(doctor: Callable[..., Told], connection: C
     tried(ids[501:], "dead")
     [found] = told(doctor(), "rows", "warning")
     assert found.startswith("69 of the last 520 email tries of the account relay were answered dead")
+
+
+def test_limits_that_are_felt_are_told(doctor: Callable[..., Told], connection: Connection) -> None:
+    life(connection, "pending")
+    connection.execute(
+        "INSERT INTO noti.worker_routes SELECT worker_id, 'email', 1, 'relay', 'smtp', 'live' FROM noti.workers;"
+        "INSERT INTO noti.limits (scope, name, amount, every) VALUES ('account', 'reley', 5, '1 s'),"
+        " ('account', 'relay', 5, '1 s');"
+        "INSERT INTO noti.buckets VALUES"
+        " ('account', '', 'relay', 1, 5, 1, 1, clock_timestamp(), 0.25, clock_timestamp());"
+        "INSERT INTO noti.usage VALUES ('tenant channel', 'default', 'email', 'day', 1, current_date,"
+        " clock_timestamp() + interval '1 hour', 7, 7, current_date)"
+    )
+    slowed, unknown, spent = told(doctor(), "limits", "warning")
+    assert "account relay has 25% of its rate" in slowed
+    assert "the account reley is limited, and no running worker has it" in unknown
+    assert "the 7 of this day of the tenant channel email are used up, and 1 due message waits" in spent
 
 
 @pytest.mark.usefixtures("worker")

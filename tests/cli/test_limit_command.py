@@ -69,7 +69,9 @@ def test_a_quota_is_one_of_a_tenants_channel(noti: Invoke, connection: Connectio
     [
         (("account", "relay", "fast"), "write a rate such as", 2),
         (("account", "relay", "0/day"), "a quota has at least 1", 2),
-        (("mailbox", "relay", "1/s"), "is not one of 'account', 'channel'", 2),
+        (("mailbox", "relay", "1/s"), "is not one of 'account', 'channel', 'destination'", 2),
+        (("destination", "Example.com", "1/s"), "a domain or host in small letters", 1),
+        (("destination", "example.com", "1/day"), "a destination has a rate and no quota", 1),
         (("channel", "mail", "1/s"), "the channel is unknown. Give one of email, sms", 1),
         (("channel", "email", "5/day", "--zone", "Mars/Base"), "the time zone is unknown", 1),
         (("account", "relay", "5/day", "--refuse"), "only a quota of a tenant's channel can refuse", 1),

@@ -4,7 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from noti_worker.domain.limits import ACCOUNT, RATE, TENANT_CHANNEL, Limit, Limits, burst_of, rate
+from noti_worker.domain.limits import (
+    ACCOUNT,
+    DESTINATION,
+    RATE,
+    TENANT_CHANNEL,
+    Limit,
+    Limits,
+    burst_of,
+    destination,
+    rate,
+)
+from noti_worker.domain.notification import Channel
 from tests.domain.rows import claimed
 
 
@@ -48,3 +59,35 @@ def test_a_message_counts_by_its_account_and_by_its_tenants_channel() -> None:
 def test_of_two_limits_of_the_same_the_later_counts() -> None:
     configured, row = Limit(ACCOUNT, "", "relay", RATE, 14, 1.0, 2), Limit(ACCOUNT, "", "relay", RATE, 5, 1.0, 1)
     assert Limits([configured], [row]).of_account("relay") == (row,)
+
+
+DESTINATIONS = [
+    (Channel.EMAIL, "ada@example.com", "example.com"),
+    (Channel.EMAIL, "Ada <ada@Mail.Example.COM> ", "mail.example.com"),
+    (Channel.EMAIL, '"a@b"@example.com', "example.com"),
+    (Channel.EMAIL, "ada@MÜNCHEN.example", "mÜnchen.example"),
+    (Channel.EMAIL, "ada", None),
+    (Channel.EMAIL, "user:17", None),
+    (Channel.WEBHOOK, "https://Hooks.example.com:8443/x?y=https://other.example", "hooks.example.com"),
+    (Channel.WEBHOOK, "HTTP://hooks.example.com", "hooks.example.com"),
+    (Channel.WEBHOOK, "http://[::1]:80/x", "[::1]"),
+    (Channel.WEBHOOK, "ftp://hooks.example.com", None),
+    (Channel.SMS, "+491511234567", None),
+    (Channel.CHAT, "https://hooks.example.com", None),
+]
+"""Channel, recipient, where that goes; the database says the same of them."""
+
+
+@pytest.mark.parametrize(("channel", "recipient", "to"), DESTINATIONS)
+def test_a_message_goes_to_the_domain_of_an_address_or_the_host_of_a_url(
+    channel: Channel, recipient: str, to: str | None
+) -> None:
+    assert destination(channel, recipient) == to
+
+
+def test_a_message_counts_by_where_it_goes() -> None:
+    limit = Limit(DESTINATION, "", "example.com", RATE, 5, 1.0, 1)
+    limits = Limits([limit])
+    assert limits.of(claimed(recipient="ada@Example.com"), "relay") == (limit,)
+    assert limits.of(claimed(recipient="ada@example.org"), "relay") == ()
+    assert Limits().of(claimed(recipient="ada@example.com"), "relay") == ()

@@ -44,8 +44,7 @@ class Reading:
     oldest: dict[tuple[str, str], float] = field(default_factory=dict)
     pauses: dict[str, tuple[int, float]] = field(default_factory=dict)
     circuits: dict[str, float] = field(default_factory=dict)
-    paces: dict[str, float] = field(default_factory=dict)
-    quotas: dict[str, int] = field(default_factory=dict)
+    limits: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def everything() -> MetricsObserver:
@@ -86,8 +85,7 @@ def everything() -> MetricsObserver:
             {("email", "normal"): 1.5},
             {"tenant": (2, 60.0)},
             {"relay": 9.5},
-            {"relay": 0.5},
-            {"spent": 1},
+            {("pace", "relay"): 0.5, ("quotas", "spent"): 1},
         )
     )
     observer.show_stray({"audit_log": 4})

@@ -4,15 +4,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from random import Random
 
 import psycopg
 import pytest
 
+from noti_worker.domain.closures import Skip
+from noti_worker.domain.lanes import Floor, Lane, Share
 from noti_worker.domain.limits import ACCOUNT, RATE, TENANT_CHANNEL, Limit
+from noti_worker.domain.notification import Channel, Priority
 from noti_worker.store.connect import Database
+from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.limits import PostgresLimits
-from tests.store.rows import Connection
+from tests.domain.test_limits import DESTINATIONS
+from tests.store.rows import LEASE, Connection
 
 
 def limit(amount: int, burst: int, name: str = "relay") -> Limit:
@@ -210,3 +216,30 @@ def test_each_change_is_an_audit_line(connection: Connection) -> None:
         "SELECT entity_id, action, metadata->>'amount', metadata->>'burst' FROM noti.audit_log ORDER BY audit_id"
     ).fetchall()
     assert lines == [("account:relay", "limit_set", "14", "3"), ("account:relay", "limit_removed", "14", "3")]
+
+
+def test_the_database_says_of_each_message_where_it_goes_as_the_worker_does(connection: Connection) -> None:
+    for channel, recipient, to in DESTINATIONS:
+        said = connection.execute("SELECT noti.destination(%s, %s)", [channel, recipient]).fetchone()
+        assert (recipient, said) == (recipient, (to,))
+
+
+LANE = Lane(Channel.EMAIL, Priority.NORMAL, "default")
+
+
+def test_a_claim_passes_over_destinations_or_takes_one_alone(queue: PostgresQueue, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body) SELECT 'email', 'ada@' || d || '.example', 'x'"
+        " FROM generate_series(1, 3), unnest(ARRAY['slow', 'SLOW', 'quick']) d"
+    )
+    share = [Share(LANE, 100, Floor())]
+    slow = Skip(destinations=frozenset({(LANE, "slow.example")}))
+    only = replace(slow, only=True)
+    for skip, recipients in ((slow, {"ada@quick.example"}), (only, {"ada@slow.example", "ada@SLOW.example"})):
+        spots = queue.peek(1, share, 100, LEASE, (), skip=skip)
+        rows = queue.claim(1, share, 100, LEASE, (), skip=skip)
+        assert [spot.notification_id for spot in spots] == [row.notification_id for row in rows]
+        assert {row.recipient for row in rows} == recipients
+        queue.release(1, rows)
+    other = Skip(destinations=frozenset({(replace(LANE, tenant_id="other"), "slow.example")}))
+    assert len(queue.claim(1, share, 100, LEASE, (), skip=other)) == 9

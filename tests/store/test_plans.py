@@ -74,6 +74,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 PARAMETERS["peek"] = PARAMETERS["claim"]
 
+SOME = {"destinations": ["email\x1fnormal\x1fdefault\x1fexample.com"], "only": False}
+"""What the lines that begin with a + ask for besides."""
+
 INDEXES = {
     "peek": {"notifications_log_hot"},
     "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey", "suppressions_live"},
@@ -130,12 +133,13 @@ def _parent(index: str) -> str:
     return re.sub(r"^(notification_attempts_log)_(?:\d{4}_\d\d|default)_(notification)_id_idx$", r"\1_\2", index)
 
 
-def _plan(planner: connecting.Connection, name: str) -> dict[str, Any]:
+def _plan(planner: connecting.Connection, name: str, *, more: bool = False) -> dict[str, Any]:
     """The plan that a prepared statement gets under the session's plan_cache_mode."""
-    names = sorted(PARAMETERS[name])
-    numbered = statement(name).sql % {parameter: f"${number}" for number, parameter in enumerate(names, 1)}
+    parameters = PARAMETERS[name] | (SOME if more else {})
+    names = sorted(parameters)
+    numbered = statement(name, more=more).sql % {parameter: f"${number}" for number, parameter in enumerate(names, 1)}
     planner.execute(f"PREPARE it AS {numbered}".encode())
-    values = psycopg.ClientCursor(planner).mogrify(", ".join(["%s"] * len(names)), [PARAMETERS[name][n] for n in names])
+    values = psycopg.ClientCursor(planner).mogrify(", ".join(["%s"] * len(names)), [parameters[n] for n in names])
     found = planner.execute(f"EXPLAIN (FORMAT JSON) EXECUTE it ({values})".encode()).fetchone()
     planner.execute("DEALLOCATE it")
     assert found is not None
@@ -146,8 +150,8 @@ def _plan(planner: connecting.Connection, name: str) -> dict[str, Any]:
 def _check(planner: connecting.Connection) -> None:
     for mode in ("force_custom_plan", "force_generic_plan"):
         planner.execute(f"SET plan_cache_mode = {mode}".encode())
-        for name in PARAMETERS:
-            nodes = list(_nodes(_plan(planner, name)))
+        for name, more in [*((name, False) for name in PARAMETERS), ("claim", True), ("peek", True)]:
+            nodes = list(_nodes(_plan(planner, name, more=more)))
             used = {_parent(node["Index Name"]) for node in nodes if "Index Name" in node}
             unwanted = {node["Node Type"] for node in nodes} & UNWANTED - SORTED.get(name, set())
             assert (mode, name, used, unwanted) == (mode, name, INDEXES[name], set())

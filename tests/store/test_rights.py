@@ -119,7 +119,7 @@ def test_the_facts_are_all_that_the_next_step_needs(connection: Connection) -> N
         " AND (proname IN ('facts', 'next_step', 'lost', 'accounts_for', 'after_end') OR proname ~ '^obstacle')"
     ).fetchall()
     named = {name: set(re.findall(r"\bn\.([a-z_]+)", source)) for name, source in sources}
-    assert len(named) == 19
+    assert len(named) == 20
     assert set().union(*named.values()) <= named["facts"]
 
 

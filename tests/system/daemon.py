@@ -108,6 +108,10 @@ class Ledger:
         """When each send of an account began, by a clock that all processes of this machine share."""
         return sorted(float(line[4]) for line in self._lines() if line[0] == "begun" and line[1] == account)
 
+    def arrivals_at(self, domain: str) -> list[float]:
+        """The same for each send to an address of this domain."""
+        return sorted(float(line[4]) for line in self._lines() if line[0] == "begun" and line[3].endswith(f"@{domain}"))
+
     def accepted(self) -> list[str]:
         """The recipient of each send that was accepted."""
         return [line[3] for line in self._lines() if line[0] == "accepted"]

@@ -166,3 +166,35 @@ def test_an_account_that_warms_up_sends_its_part_and_the_next_one_the_rest(scene
     assert (sent("fresh"), sent("old")) == (26, 80)
     assert daemon.stop() == 0
     assert scene.sound()
+
+
+def test_two_hundred_destinations_do_not_wait_for_one_that_may_get_few(scene: Scene) -> None:
+    limited(scene)
+    scene.connection.execute(
+        "INSERT INTO noti.limits (scope, name, amount, every, burst)"
+        " VALUES ('destination', 'domain7.example', 5, '1 s', 1)"
+    )
+    daemons = [scene.house.start_ready() for _ in range(2)]
+    threading.Event().wait(1.5)
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body)"
+        " SELECT 'email', n || '@domain' || d || '.example', 'x'"
+        " FROM generate_series(1, 20) n, generate_series(1, 200) d ORDER BY n"
+    )
+    scene.connection.execute(
+        "INSERT INTO noti.notifications_log (channel, recipient, body)"
+        " SELECT 'email', 'more' || n || '@domain7.example', 'x' FROM generate_series(1, 60) n"
+    )
+    slow = "recipient LIKE '%@domain7.example'"
+    scene.wait_for(lambda: scene.count(f"NOT {slow} AND status = 'sent'") == 199 * 20, timeout=60)
+    waiting = scene.count(f"{slow} AND status = 'pending'")
+    assert waiting > 20  # the others did not wait for them
+    claimed = scene.ask(f"SELECT max(claim_count) FROM noti.notifications_log WHERE {slow} AND status = 'pending'")
+    scene.finished(60)
+    arrivals = scene.ledger.arrivals_at("domain7.example")
+    assert len(arrivals) == 80
+    for seconds in (1.0, 4.0):
+        assert most_within(arrivals, seconds) <= 1 + 5 * (seconds + 0.4)
+    assert claimed[0] is None or claimed[0] < 20  # most of them nobody touched meanwhile
+    assert {daemon.stop() for daemon in daemons} == {0}
+    assert scene.sound()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from noti_worker.domain.facts import Result, Slowed
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.limits import ACCOUNT, RATE, TENANT_CHANNEL, Limit
+from noti_worker.domain.limits import ACCOUNT, DESTINATION, RATE, TENANT_CHANNEL, Limit
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind, Outcome, Scope
 from tests.domain.rows import claimed
@@ -179,3 +179,74 @@ def test_a_slowing_that_was_refused_is_written_later() -> None:
     house.rounds.poll()
     assert unable(house) == {}
     assert house.witness.of(Slowed) != []
+
+
+SLOW = Limit(DESTINATION, "", "slow.example", RATE, 10, 1.0, 3)
+
+
+def spend_all(house: House) -> None:
+    """As the sender threads do: what may not go is given back."""
+    begun, house.pool.begun = house.pool.begun, []
+    for claim in begun:
+        if house.allowance.spend(claim.notification, "relay"):
+            house.pool.begun.append(claim)
+        else:
+            house.rounds.returns.give_back([claim])
+    house.finish()
+
+
+def sent(house: House) -> list[str]:
+    return [result.notification.recipient for result in house.store.recorded]
+
+
+def test_a_destination_that_ran_out_holds_up_no_other_and_gets_its_own_as_it_may() -> None:
+    house = limited(SLOW, size=4, **{"slow.example": 2})
+    for number in range(12):
+        house.store.add(recipient=f"{number}@{'slow' if number % 2 else 'quick'}.example")
+    for _ in range(10):
+        house.rounds.poll()
+        spend_all(house)
+    assert {recipient for recipient in sent(house) if "slow" in recipient} == {"1@slow.example", "3@slow.example"}
+    assert len(sent(house)) == 8
+    claims = len(house.store.asked("claim"))
+    for _ in range(5):
+        house.rounds.poll()
+        spend_all(house)
+    # What waits is left alone: nobody claims it to give it back.
+    assert [ask for ask in house.store.asked("claim")[claims:] if ask["skip"].only] == []
+    assert len(sent(house)) == 8
+    house.store.left["slow.example"] = 3
+    pass_time(house, 1.0)
+    for _ in range(3):
+        house.rounds.poll()
+        spend_all(house)
+    assert sent(house)[8:] == ["5@slow.example", "7@slow.example", "9@slow.example"]
+    house.store.left["slow.example"] = 9
+    pass_time(house, 1.0)
+    for _ in range(3):
+        house.rounds.poll()
+        spend_all(house)
+    assert sent(house)[11:] == ["11@slow.example"]
+    house.store.add(recipient="new@slow.example")
+    pass_time(house, 1.0)
+    for _ in range(3):
+        house.rounds.poll()
+        spend_all(house)
+    assert sent(house)[12:] == ["new@slow.example"]
+    assert not house.store.asked("claim")[-1]["skip"].destinations  # nothing is walked apart any more
+
+
+def test_a_destination_that_is_not_limited_any_more_gets_all_at_once() -> None:
+    house = limited(SLOW, size=8, **{"slow.example": 1})
+    for number in range(4):
+        house.store.add(recipient=f"{number}@slow.example")
+    for _ in range(3):
+        house.rounds.poll()
+        spend_all(house)
+    assert len(sent(house)) == 1
+    house.store.limits = []
+    pass_time(house, 1.0)
+    for _ in range(3):
+        house.rounds.poll()
+        spend_all(house)
+    assert len(sent(house)) == 4

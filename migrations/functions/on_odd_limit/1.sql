@@ -4,9 +4,12 @@ DECLARE
   wrong text;
 BEGIN
   wrong := CASE
-    WHEN NEW.scope IS NULL OR NEW.scope NOT IN ('account', 'tenant channel') THEN 'what is limited is unknown. Give account or tenant channel.'
+    WHEN NEW.scope IS NULL OR NEW.scope NOT IN ('account', 'tenant channel', 'destination') THEN
+      'what is limited is unknown. Give account, tenant channel or destination.'
     WHEN coalesce(NEW.name, '') = '' THEN 'the name is missing. Say which ' || NEW.scope || ' to limit.'
-    WHEN NEW.scope = 'account' AND NEW.tenant_id <> '' THEN 'an account is limited for all tenants together. Leave the tenant out.'
+    WHEN NEW.scope <> 'tenant channel' AND NEW.tenant_id <> '' THEN 'an account or a destination is limited for all tenants together. Leave the tenant out.'
+    WHEN NEW.scope = 'destination' AND NEW.name <> lower(NEW.name COLLATE "C") THEN 'a destination is a domain or host in small letters. Write it so.'
+    WHEN NEW.scope = 'destination' AND NEW.period <> '' THEN 'a destination has a rate and no quota. Give every, and an empty period.'
     WHEN NEW.scope = 'tenant channel' AND coalesce(NEW.tenant_id, '') = '' THEN 'the tenant is missing. Say whose channel to limit.'
     WHEN NEW.scope = 'tenant channel' AND NEW.name NOT IN ('email', 'sms', 'whatsapp', 'push', 'voice', 'chat', 'webhook', 'in_app') THEN
       'the channel is unknown. Give one of email, sms, whatsapp, push, voice, chat, webhook, in_app.'

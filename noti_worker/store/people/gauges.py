@@ -32,9 +32,9 @@ class Gauges:
     """`depth` by (channel, state of STATES), `oldest` due wait in seconds by (channel, priority).
 
     `pauses` in force by scope: how many, and the age of the oldest in seconds; `circuits` the seconds since the
-    circuit of an account is open; `paces` the part of its rate that a limited account has; `quotas` how many are nearly
-    and wholly spent. Combinations without rows are missing. Counts of a channel in `bounded` are lower bounds.
-    `receipts`: see `store.receipts.waiting`.
+    circuit of an account is open; `limits` the part of its rate that a limited account has (pace, account), and how
+    many quotas are nearly and wholly spent (quotas, nearly or spent). Combinations without rows are missing. Counts of
+    a channel in `bounded` are lower bounds. `receipts`: see `store.receipts.waiting`.
     """
 
     depth: Mapping[tuple[str, str], int]
@@ -42,8 +42,7 @@ class Gauges:
     bounded: frozenset[str] = frozenset()
     pauses: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     circuits: Mapping[str, float] = field(default_factory=dict)
-    paces: Mapping[str, float] = field(default_factory=dict)
-    quotas: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[tuple[str, str], float] = field(default_factory=dict)
     receipts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -108,15 +107,13 @@ def gauges(source: Source, bound: int = BOUND) -> Gauges:
         lane = (row["channel"], row["priority"], row["state"] == "held")
         per_lane[lane] = per_lane.get(lane, 0) + row["rows"]
     closures = rows(source, statement("count_closures"), {})
-    limits = rows(source, statement("count_limits"), {})
     return Gauges(
         depth=by_state,
         oldest={(row["channel"], row["priority"]): row["seconds"] for row in ages},
         bounded=frozenset(channel for (channel, _, _), count in per_lane.items() if count >= bound),
         pauses={row["scope"]: (row["closures"], row["seconds"]) for row in closures if row["cause"] == PAUSE},
         circuits={row["name"]: row["seconds"] for row in closures if row["cause"] == CIRCUIT},
-        paces={row["name"]: row["value"] for row in limits if row["what"] == "pace"},
-        quotas={row["name"]: int(row["value"]) for row in limits if row["what"] == "quotas"},
+        limits={(row["what"], row["name"]): row["value"] for row in rows(source, statement("count_limits"), {})},
     )
 
 

@@ -18,6 +18,7 @@ from noti_worker.domain.ports import Fate
 from noti_worker.store import briefing as briefings
 from noti_worker.store.arrays import array, instants, texts
 from noti_worker.store.connect import Database, Session
+from noti_worker.store.queue.asked import asked_of, turns
 from noti_worker.store.queue.portions import Portion
 from noti_worker.store.queue.record import documented, of_the_address, record
 from noti_worker.store.queue.successes import Columns, Token, record_alike
@@ -25,8 +26,8 @@ from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")
 _STRIDES = statement("strides")
-_CLAIM = statement("claim")
-_PEEK = statement("peek")
+_CLAIM, _CLAIM_SOME = statement("claim"), statement("claim", more=True)
+_PEEK, _PEEK_SOME = statement("peek"), statement("peek", more=True)
 _CLOSURES = statement("closures")
 _RECORD = statement("record")
 _SUPPRESS_ANSWERS = statement("suppress_answers")
@@ -159,9 +160,9 @@ class PostgresQueue:
             return []
         if not self._connected:
             self._connect()
-        asked = _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
-        rows = self._claims.tuples(_CLAIM, asked, within)
-        turn = _turns(shares)
+        asked = asked_of(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
+        rows = self._claims.tuples(_CLAIM_SOME if skip.destinations else _CLAIM, asked, within)
+        turn = turns(shares)
         claimed = [notification_of(row) for row in rows]
         claimed.sort(key=lambda n: (turn[n.channel, n.priority, n.tenant_id], n.due_at, n.notification_id))
         return claimed
@@ -182,8 +183,9 @@ class PostgresQueue:
         """Where the rows stand that such a claim would take now, in its order."""
         if not shares or limit <= 0:
             return []
-        rows = self._claims.run(_PEEK, _asked(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living))
-        turn = _turns(shares)
+        asked = asked_of(worker_id, shares, limit, lease, dead, in_hand, solo, skip, living)
+        rows = self._claims.run(_PEEK_SOME if skip.destinations else _PEEK, asked)
+        turn = turns(shares)
         spots = [
             Spot(
                 Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]),
@@ -288,47 +290,6 @@ class PostgresQueue:
             yield session
         finally:
             self._results.append(session)
-
-
-def _asked(
-    worker_id: int,
-    shares: Sequence[Share],
-    limit: int,
-    lease: timedelta,
-    dead: Sequence[int] | None,
-    in_hand: Sequence[int] | None,
-    solo: bool,
-    skip: Skip,
-    living: Sequence[int],
-) -> dict[str, object]:
-    """The parameters of claim and peek."""
-    lanes = [share.lane for share in shares]
-    return {
-        "worker_id": worker_id,
-        "lease": lease,
-        "dead": None if dead is None else array(dead),
-        "living": array(living),
-        "in_hand": None if in_hand is None else array(in_hand),
-        "solo": solo,
-        "limit": limit,
-        "closed_providers": texts(f"{tenant}\x1f{name}" for tenant, name in skip.providers),
-        "closed_templates": texts(f"{tenant}\x1f{name}" for tenant, name in skip.templates),
-        "aside": array(sorted(skip.rows)),
-        "channels": texts(lane.channel.value for lane in lanes),
-        "priorities": texts(lane.priority.value for lane in lanes),
-        "tenants": texts(lane.tenant_id for lane in lanes),
-        "floors_at": instants(share.floor.due_at for share in shares),
-        "floors_id": array([share.floor.notification_id for share in shares]),
-        "untils_at": instants(share.until.due_at for share in shares),
-        "untils_id": array([share.until.notification_id for share in shares]),
-        "quotas": array([share.quota for share in shares]),
-    }
-
-
-def _turns(shares: Sequence[Share]) -> dict[tuple[str, str, str], int]:
-    """The place of each lane in the order of the shares."""
-    lanes = (share.lane for share in shares)
-    return {(lane.channel, lane.priority, lane.tenant_id): number for number, lane in enumerate(lanes)}
 
 
 def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:

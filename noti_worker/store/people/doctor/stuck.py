@@ -6,9 +6,11 @@ from itertools import chain
 
 from noti_worker.domain.counts import counted
 from noti_worker.domain.finding import Finding, ok, problem, warning
+from noti_worker.domain.limits import ACCOUNT
 from noti_worker.store.connect import Connection
 from noti_worker.store.people.doctor import ask
-from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, status
+from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, routes, status
+from noti_worker.store.people.limits import limits
 from noti_worker.store.people.pausing import closed
 from noti_worker.store.people.refused import refused
 
@@ -23,7 +25,7 @@ BEHIND = 300.0
 
 
 def work(connection: Connection, version: str) -> Iterator[Finding]:
-    """Workers, accounts in trouble, unserved channels, lapsed leases, held rows."""
+    """Workers, accounts in trouble, limits that are felt, unserved channels, lapsed leases, held rows."""
     now = status(connection)
     living = [worker for worker in now.workers if worker.alive]
     yield from _workers(now, living, version)
@@ -31,6 +33,7 @@ def work(connection: Connection, version: str) -> Iterator[Finding]:
         chain(
             _refused(living),
             _troubled(connection),
+            _limited(connection),
             _channels(now, living),
             _lapsed(connection, living),
             _held(connection),
@@ -102,6 +105,31 @@ def _troubled(connection: Connection) -> Iterator[Finding]:
             f"mend it; it is tried again at {circuit.retry_at:%H:%M:%S}, or at once after"
             f" noti-worker circuits close {circuit.account}",
         )
+
+
+def _limited(connection: Connection) -> Iterator[Finding]:
+    accounts = {account for route in routes(connection).values() for account in route}
+    for line in limits(connection):
+        if line.scope == ACCOUNT and line.set_by is not None and accounts and line.name not in accounts:
+            yield warning(
+                "limits",
+                f"the account {line.name} is limited, and no running worker has it",
+                f"noti-worker limit remove account {line.name}, or give its right name",
+            )
+        elif line.slowed_at is not None and line.pace is not None:
+            yield warning(
+                "limits",
+                f"{line.scope} {line.name} has {line.pace:.0%} of its rate:"
+                f" it found us too fast at {line.slowed_at:%Y-%m-%d %H:%M:%S}",
+                "if that comes again and again, set what the provider allows: noti-worker limit set",
+            )
+        elif line.amount is not None and line.waiting:
+            yield warning(
+                "limits",
+                f"the {line.amount} of this {line.period} of the {line.scope} {line.name} are used up,"
+                f" and {counted(line.waiting, 'due message waits', 'due messages wait')}",
+                "if that is not meant, give more: noti-worker limit set",
+            )
 
 
 def _channels(now: Status, living: list[WorkerLine]) -> Iterator[Finding]:

@@ -14,6 +14,8 @@
 -- Rows of closed templates and accounts are passed over; the arrays, of tenant (empty: every tenant), chr(31) and name,
 -- are empty unless something is closed; so are the rows of :aside, which the database refused to this worker. How far
 -- a lane is walked then, or in search of suspects, `untils` says (strides.sql); else they stand behind every row.
+-- Lines that begin with a + are there where a destination has run out: its rows, by channel, priority, tenant and domain or host, are passed
+-- over then, or with :only no others taken.
 \set worker_id 1
 \set lease '''120 seconds'''
 \set dead 'array[]::bigint[]'
@@ -24,6 +26,8 @@
 \set closed_providers 'array[]::text[]'
 \set closed_templates 'array[]::text[]'
 \set aside 'array[]::bigint[]'
+--+ \set destinations 'array[concat_ws(chr(31), ''email'', ''normal'', ''default'', ''example.com'')]'
+--+ \set only false
 \set channels 'array[''email'', ''email'']'
 \set priorities 'array[''urgent'', ''normal'']'
 \set tenants 'array[''default'', ''default'']'
@@ -66,6 +70,8 @@ WITH taken AS MATERIALIZED (
                    OR NOT ARRAY[chr(31) || n.provider, n.tenant_id || chr(31) || n.provider] COLLATE "C"
                           && cast(:closed_providers AS text[]))
               AND n.notification_id <> ALL (cast(:aside AS bigint[]))
+--+           AND (concat_ws(chr(31), n.channel, n.priority, n.tenant_id, noti.destination(n.channel, n.recipient))
+--+            = ANY (cast(:destinations AS text[]))) = cast(:only AS boolean)
               AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
             ORDER BY n.due_at, n.notification_id
             LIMIT lane.quota

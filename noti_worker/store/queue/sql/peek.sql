@@ -12,6 +12,8 @@
 \set closed_providers 'array[]::text[]'
 \set closed_templates 'array[]::text[]'
 \set aside 'array[]::bigint[]'
+--+ \set destinations 'array[concat_ws(chr(31), ''email'', ''normal'', ''default'', ''example.com'')]'
+--+ \set only false
 \set channels 'array[''email'', ''email'']'
 \set priorities 'array[''urgent'', ''normal'']'
 \set tenants 'array[''default'', ''default'']'
@@ -52,6 +54,8 @@ SELECT lane.channel, lane.priority, lane.tenant_id, row.due_at, row.notification
                OR NOT ARRAY[chr(31) || n.provider, n.tenant_id || chr(31) || n.provider] COLLATE "C"
                       && cast(:closed_providers AS text[]))
           AND n.notification_id <> ALL (cast(:aside AS bigint[]))
+--+       AND (concat_ws(chr(31), n.channel, n.priority, n.tenant_id, noti.destination(n.channel, n.recipient))
+--+            = ANY (cast(:destinations AS text[]))) = cast(:only AS boolean)
           AND (n.lost_count + (n.lease_until IS NOT NULL)::int >= 2) = cast(:solo AS boolean)
         ORDER BY n.due_at, n.notification_id
         LIMIT lane.quota
