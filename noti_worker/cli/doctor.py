@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
@@ -85,6 +86,7 @@ def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
     if settings.source is not None:
         yield from exposed(settings.source)
     yield from _accounts(settings)
+    yield from _mailboxes(settings)
     if place.configured().database.url is None:
         yield warning(
             "database",
@@ -177,6 +179,35 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
                     yield ok("account", f"{shown}: its settings are complete; only a message can tell more")
     finally:
         accounts.close()
+
+
+def _mailboxes(settings: "Settings") -> Iterator[Finding]:
+    """Whether each mailbox of bounces can be read, and whether mails come back to it at all."""
+    from noti_worker.domain.bounces import MailboxAway, address_of
+    from noti_worker.domain.errors import ConfigurationError
+    from noti_worker.transport.maildrop import visit
+
+    named = set()
+    for account in settings.accounts.values():
+        with suppress(ConfigurationError):  # told already
+            named.add(address_of(str(account.options.get("return_path"))))
+    for name, mailbox in settings.bounces.items():
+        if mailbox.signed.address not in named:
+            yield warning(
+                "bounces",
+                f"{name}: no account has its return_path, so that no bounce of ours can come to it",
+                f"set return_path in the accounts of smtp whose bounces it reads, or remove bounces.{name}",
+            )
+        try:
+            session = visit(mailbox)
+            try:
+                count = len(session.names())
+            finally:
+                session.close()
+        except MailboxAway as error:
+            yield problem("bounces", f"{name}: {error}", f"check bounces.{name}, the server and the network")
+        else:
+            yield ok("bounces", f"{name} ({mailbox.protocol}): can be read; mails there: {count}")
 
 
 def _account(name: str, shown: str, outcome: "Outcome") -> Finding:

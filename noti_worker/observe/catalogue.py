@@ -177,6 +177,18 @@ OLDEST_UNREAD = Metric(
     (),
     "Age of the oldest request that is unread. Told by one worker at a time: use max.",
 )
+MAILBOX_UP = Metric(
+    "noti_mailbox_up",
+    "gauge",
+    ("mailbox",),
+    "1 while this worker reaches the mailbox of bounces, 0 when not. One worker goes at a time: use min.",
+)
+MAILS = Metric(
+    "noti_mailbox_mails_total",
+    "counter",
+    ("mailbox", "sort"),
+    "Mails that came back: report, complaint, auto_reply, unmatched, forged, unreadable, other.",
+)
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
 IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
 UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
@@ -221,6 +233,8 @@ METRICS: tuple[Metric, ...] = (
     UNMATCHED,
     RECEIPTS_WAITING,
     OLDEST_UNREAD,
+    MAILBOX_UP,
+    MAILS,
     TROUBLES,
     IN_FLIGHT,
     UNRECORDED,

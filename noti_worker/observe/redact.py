@@ -28,6 +28,8 @@ NAMES = frozenset(
         "listen",
         "logger",
         "made",
+        "mailbox",
+        "mails",
         "postponed",
         "pauses",
         "provider",

@@ -23,6 +23,7 @@ from noti_worker.domain.closures import CIRCUIT, Closure
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe import log as module
+from noti_worker.observe import mailboxes, receipts
 from noti_worker.observe.log import EVENTS, Libraries, Lines, LogObserver, configure
 from tests.observe.facts import decided, notification, tried
 
@@ -207,7 +208,8 @@ def test_a_database_that_stays_away_is_said_again_each_minute() -> None:
 
 
 def test_every_event_in_the_code_is_in_the_table_and_the_other_way_round() -> None:
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    sources = [inspect.getsource(one) for one in (module, receipts, mailboxes)]
+    calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     # Every call like log.info("event", …), self._log.warning(…), (log.error if … else log.warning)(…).
     events = [
         call.args[0] for call in calls if re.search(r"log\b.*\.(debug|info|warning|error)", ast.unparse(call.func))

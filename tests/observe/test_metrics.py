@@ -12,7 +12,9 @@ from noti_worker.domain import facts as f
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe.catalogue import METRICS
+from noti_worker.observe.mailboxes import MailboxMetrics
 from noti_worker.observe.metrics import MetricsObserver
+from noti_worker.observe.receipts import ReceiptMetrics
 from tests.observe.facts import decided, notification, tried
 from tests.promtool import complaints
 
@@ -79,6 +81,11 @@ def everything() -> MetricsObserver:
     observer.watch(in_flight=lambda: 2, unrecorded=lambda: 3, heartbeat_age=lambda: 0.5)
     observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}, {"relay": 9.5}))
     observer.show_stray({"audit_log": 4})
+    receipts = ReceiptMetrics(observer.registry)
+    receipts.expect({"mail": "sendgrid"})
+    receipts.show({"unread": 1})
+    mailboxes = MailboxMetrics(observer.registry, ["back"])
+    mailboxes.on(f.MailboxReached("back", None))
     return observer
 
 
@@ -276,6 +283,9 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "mode",
         "code",
         "reason",
+        "answer",
+        "mailbox",
+        "sort",
     }
     assert "ann@example.com" not in everything().text().decode()
 
