@@ -47,13 +47,14 @@ CREATE INDEX receipts_soft ON noti.receipts (address_hash, at) WHERE address_has
 
 -- The ids that a provider gave to messages, only of accounts whose receipts know nothing else of them.
 CREATE TABLE noti.provider_references (
+  reference_id    bigint GENERATED ALWAYS AS IDENTITY,
   reference       text NOT NULL,
   account         text NOT NULL,
   notification_id bigint NOT NULL,
-  created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+  created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT provider_references_pkey PRIMARY KEY (reference_id)
 );
 CREATE INDEX provider_references_reference ON noti.provider_references USING hash (reference);
-CREATE INDEX provider_references_created ON noti.provider_references USING brin (created_at);
 
 -- The worst that was said of the message afterwards: unsubscribed, failed, bounced or complained, and when. Nothing else touches a
 -- row that is over: a cold page costs ten times as much as a line in noti.receipts.

@@ -1,4 +1,4 @@
-REVOKE EXECUTE ON FUNCTION noti.receive(json), noti.erase_receipts(text, text, bigint, int, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION noti.receive(json), noti.erase_receipts(text, text, bigint, int) FROM PUBLIC;
 -- A request as it came is for nobody but those who read it: it names whoever the provider spoke of.
 INSERT INTO noti.rights (role, privilege, object, columns)
 SELECT role, privilege, object, g.columns::text[]

@@ -78,6 +78,7 @@ def _tell(done: "Erased", *, dry_run: bool) -> None:
         (done.lines, "audit lines cleaned"),
         (done.inbox, f"in-app messages {would}erased"),
         (done.attachments, "attachments deleted"),
+        (done.receipts, "receipts cleaned"),
         (done.suppressions, f"entries of the suppression list {would}left without an address, and in force"),
     ):
         if count:

@@ -11,7 +11,8 @@ class Ages:
 
     `finished` by status, from the moment it was reached; `logs` are tries and audit lines, by whole months; `inbox`
     in-app messages, read or not; `attachments` those that no notification names any more, from when they were stored;
-    `suppressions` entries of the suppression list that are no longer in force, from their end.
+    `suppressions` entries of the suppression list that are no longer in force, from their end; `receipts` what
+    providers told afterwards.
     """
 
     finished: Mapping[str, timedelta] = field(default_factory=dict)
@@ -19,3 +20,4 @@ class Ages:
     inbox: timedelta | None = None
     attachments: timedelta | None = None
     suppressions: timedelta | None = None
+    receipts: timedelta | None = None

@@ -25,8 +25,8 @@ EVENTS: dict[str, str] = {
     "web_stopping": "what providers post is taken no more; `why` is the signal (info)",
     "receipt_refused": "somebody posted for `account` what is not its provider's: `why`; once a minute for each"
     " (warning)",
-    "receipts_read": "what providers told was taken over (debug)",
-    "receipts_unread": "requests of `providers` cannot be read: they are kept for a week, and say why (error)",
+    "receipts_read": "`count` things that providers told were taken over (debug)",
+    "receipts_unread": "`count` requests of `providers` cannot be read: they are kept for a week, and say why (error)",
 }
 """The events of the log that are about receipts."""
 
@@ -53,9 +53,9 @@ class ReceiptLog:
                     log.warning("receipt_refused", account=account, why=why)
             case ReceiptsRead(counts, unread):
                 if unread:
-                    log.error("receipts_unread", providers=unread)
+                    log.error("receipts_unread", providers=sorted(unread), count=sum(unread.values()))
                 if log.is_enabled_for(logging.DEBUG):
-                    log.debug("receipts_read", receipts=sum(counts.values()))
+                    log.debug("receipts_read", count=sum(counts.values()))
             case _:
                 pass
 

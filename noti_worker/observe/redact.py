@@ -13,6 +13,7 @@ from noti_worker.domain.excerpt import unquoted, without_secrets
 NAMES = frozenset(
     {
         "account",
+        "accounts",
         "channel",
         "channels",
         "code",
@@ -33,6 +34,7 @@ NAMES = frozenset(
         "postponed",
         "pauses",
         "provider",
+        "providers",
         "redirect",
         "restart",
         "revision",

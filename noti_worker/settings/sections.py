@@ -279,6 +279,9 @@ class RetentionSettings:
     suppressions: timedelta | None = field(
         default=None, metadata=_age("delete entries of the suppression list so long after they were lifted or expired")
     )
+    receipts: timedelta | None = field(
+        default=None, metadata=_age("delete what providers told afterwards of messages so long after they told it")
+    )
     under_a_day: bool = field(
         default=False, metadata=about("say it together with an age of less than a day; else such an age is refused")
     )
@@ -303,7 +306,7 @@ class RetentionSettings:
             Status.SUPPRESSED: self.suppressed,
         }
         finished = {status.value: age for status, age in by_status.items() if age is not None}
-        return Ages(finished, self.logs, self.inbox, self.attachments, self.suppressions)
+        return Ages(finished, self.logs, self.inbox, self.attachments, self.suppressions, self.receipts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def test_every_command_of_a_first_day_is_there() -> None:
     assert names == [
         "demo",
         "run",
+        "web",
         "migrate",
         "send",
         "status",

@@ -208,8 +208,8 @@ def test_a_database_that_stays_away_is_said_again_each_minute() -> None:
 
 
 def test_every_event_in_the_code_is_in_the_table_and_the_other_way_round() -> None:
-    sources = [inspect.getsource(one) for one in (module, receipts, mailboxes)]
-    calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    trees = [ast.parse(inspect.getsource(part)) for part in (module, receipts, mailboxes)]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     # Every call like log.info("event", …), self._log.warning(…), (log.error if … else log.warning)(…).
     events = [
         call.args[0] for call in calls if re.search(r"log\b.*\.(debug|info|warning|error)", ast.unparse(call.func))

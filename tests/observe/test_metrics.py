@@ -82,8 +82,10 @@ def everything() -> MetricsObserver:
     observer.show(Reading({("email", "due"): 5}, {("email", "normal"): 1.5}, {"tenant": (2, 60.0)}, {"relay": 9.5}))
     observer.show_stray({"audit_log": 4})
     receipts = ReceiptMetrics(observer.registry)
-    receipts.expect({"mail": "sendgrid"})
-    receipts.show({"unread": 1})
+    receipts.on(f.ReceiptTaken("mail"))
+    read = {("sendgrid", "bounced", "matched"): 1, ("sendgrid", "bounced", "given up"): 1}
+    receipts.on(f.ReceiptsRead(read, {"sendgrid": 1}))
+    receipts.show({"unread": 3, "parked": 2, "oldest_seconds": 1.5})
     mailboxes = MailboxMetrics(observer.registry, ["back"])
     mailboxes.on(f.MailboxReached("back", None))
     return observer
@@ -266,6 +268,7 @@ def test_the_table_and_the_exposition_name_the_same_metrics() -> None:
 def test_nothing_that_identifies_a_message_is_a_label() -> None:
     labels = {label for metric in METRICS for label in metric.labels}
     assert labels == {
+        "answer",
         "channel",
         "provider",
         "tenant_id",

@@ -22,7 +22,10 @@ from tests.store.rows import Connection, claim, insert, row, tried
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 CANARY = "c4n4ry"
-TABLES = ("notifications_log", "notification_attempts_log", "audit_log", "inbox", "attachments", "suppressions")
+TABLES = (
+    "notifications_log", "notification_attempts_log", "audit_log", "inbox", "attachments", "suppressions", "receipts",
+    "receipts_raw",
+)  # fmt: skip
 FACTS = (
     "notification_id, tenant_id, channel, priority, status, message_id, attempt_count, created_at, finished_at, sent_at"
 )
@@ -286,3 +289,50 @@ def test_a_million_rows_are_walked_along_the_primary_key(connection: Connection,
 def clock(connection: Any) -> float:
     [answer] = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8 AS now").fetchall()
     return float(answer["now"])
+
+
+def posted(connection: Connection, *requests: str) -> None:
+    """Requests that were kept and read, but for the last."""
+    connection.execute(
+        "INSERT INTO noti.receipts_raw (account, provider, body, read_at)"
+        " SELECT 'mail', 'sendgrid', convert_to(body, 'UTF8'),"
+        "        CASE WHEN n < cardinality(%(all)s::text[]) THEN now() END"
+        "   FROM unnest(%(all)s::text[]) WITH ORDINALITY AS r (body, n)",
+        {"all": list(requests)},
+    )
+
+
+def receive(connection: Connection, **said: object) -> None:
+    document = {"account": "mail", "provider": "sendgrid", "kind": "bounced"} | said
+    connection.execute("SELECT noti.receive(%s)", [json.dumps([document])])
+
+
+def test_what_providers_told_is_cleaned_and_what_they_posted_goes(connection: Connection) -> None:
+    hers, his = insert(connection, recipient=ADA, status="sent"), insert(connection, recipient=BOB, status="sent")
+    acme = insert(connection, recipient=ADA, status="sent", tenant_id="acme")
+    for n, (id_,) in enumerate((hers, his, acme)):
+        receive(connection, event=f"e{n}", notification_id=id_, words=f"no {CANARY}", code="5.1.1")
+    receive(connection, event="copy", notification_id=his[0], recipient=ADA, words=f"<{ADA}> is gone")
+    posted(connection, f'[{{"email": "{ADA.upper()}"}}]', "To=ada%40example.com", BOB, f"{ADA} is not read yet")
+    assert erase(connection, dry_run=True).receipts == 0, "it looks into no text"
+    assert erase(connection, tenant="acme").receipts == 1
+    done = erase(connection)
+    assert done.receipts == 2
+    kept = "SELECT event, recipient, words, code, kind FROM noti.receipts ORDER BY receipt_id"
+    assert connection.execute(kept).fetchall() == [
+        ("e0", None, "[erased]", "5.1.1", "bounced"),
+        ("e1", None, f"no {CANARY}", "5.1.1", "bounced"),  # said of his message
+        ("e2", None, "[erased]", "5.1.1", "bounced"),
+        ("copy", "[erased]", "<[erased]> is gone", None, "bounced"),
+    ]
+    left = "SELECT convert_from(body, 'UTF8') FROM noti.receipts_raw ORDER BY raw_id"
+    assert connection.execute(left).fetchall() == [(BOB,), (f"{ADA} is not read yet",)]
+    # What comes later of her message brings her address back nowhere.
+    receive(
+        connection, event="late", notification_id=hers[0], recipient=ADA, words=f"<{ADA}> complained", kind="complained"
+    )
+    assert connection.execute(
+        "SELECT receipt FROM noti.notifications_log WHERE notification_id = %s", hers
+    ).fetchone() == ("complained",)
+    connection.execute("DELETE FROM noti.receipts_raw")
+    assert ADA not in everything(connection)

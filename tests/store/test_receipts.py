@@ -178,6 +178,13 @@ def test_a_copy_that_bounces_is_not_the_notifications_fault(connection: Connecti
     assert kept == [("Bo@EXAMPLE.com",), (None,)], "the notification knows its own recipient"
 
 
+def test_a_number_as_it_is_dialled_in_its_region_is_stopped_as_it_went_out(connection: Connection, tell: Tell) -> None:
+    id_ = sent(connection, channel="sms", recipient="0171 2345678")
+    assert tell(receipt(connection, id_, ReceiptKind.BOUNCED, recipient="+491712345678")) == ["matched"]
+    assert row(connection, id_)["receipt"] == "bounced"
+    assert [address for _, address, *_ in suppressed(connection)] == ["+491712345678"]
+
+
 def test_a_receipt_of_another_message_is_never_matched(connection: Connection, tell: Tell) -> None:
     id_ = sent(connection)
     assert tell(receipt(connection, id_, ReceiptKind.BOUNCED, message_id=uuid4())) == ["parked"]

@@ -233,6 +233,32 @@ def test_entries_of_the_suppression_list_go_when_they_ended_long_ago(session: Se
     assert left(connection, "suppressions", "suppression_id") == [1, 2, 3, 5]
 
 
+def test_what_providers_told_goes_by_age_and_what_they_posted_after_a_week(
+    session: Session, connection: Connection
+) -> None:
+    connection.execute(
+        "INSERT INTO noti.receipts (account, provider, event, kind, at, created_at)"
+        " SELECT 'mail', 'ses', n::text, 'delivered', now(), now() - n * interval '1 day' FROM generate_series(1, 12) n"
+    )
+    connection.execute(
+        "INSERT INTO noti.receipts_raw (account, provider, body, received_at, read_at)"
+        " SELECT 'mail', 'ses', '', now() - n * interval '1 day', CASE WHEN n <> 9 THEN now() END"
+        "   FROM generate_series(12, 1, -1) n"
+    )
+    connection.execute(
+        "INSERT INTO noti.provider_references (reference, account, notification_id, created_at)"
+        " SELECT n::text, 'mail', n, now() - n * interval '30 days' FROM generate_series(4, 1, -1) n"
+    )
+    ages = Ages(receipts=10 * DAY)
+    expected = {"receipts": 3, "receipts_raw": 5, "provider_references": 2}
+    assert run(session, ages, dry_run=True).deleted == expected
+    assert run(session, ages).deleted == expected
+    assert left(connection, "receipts", "event::int") == list(range(1, 10))
+    assert connection.execute("SELECT count(*) FROM noti.receipts_raw WHERE read_at IS NULL").fetchone() == (1,)
+    assert run(session, Ages()).deleted == {}
+    assert len(left(connection, "receipts", "event")) == 9, "kept for ever unless somebody says so"
+
+
 def test_messages_that_went_by_age_are_no_violation(
     session: Session, connection: Connection, queue: PostgresQueue
 ) -> None:

@@ -40,6 +40,10 @@ BEGIN
        AND (one.message_id IS NULL OR l.message_id = one.message_id) AND one.kind <> 'replied'
      LIMIT 1;
     there := FOUND;
+    IF n.recipient = '[erased]' THEN
+      one.recipient := NULL;
+      one.words := NULL;
+    END IF;
     -- a mail may have copies; a phone number may be written as it is dialled in its region
     own := there AND (n.channel <> 'email' OR one.recipient IS NULL OR coalesce(noti.address_hash(n.channel, one.recipient) = noti.address_hash(n.channel, n.recipient), true));
     bad := own AND one.kind IN ('unsubscribed', 'failed', 'bounced', 'complained') AND noti.receipt_rank(one.kind) > noti.receipt_rank(n.receipt);
@@ -68,8 +72,9 @@ BEGIN
          SET notification_id = CASE WHEN there THEN n.notification_id ELSE r.notification_id END,
              message_id = CASE WHEN NOT ready THEN r.message_id END,
              tenant_id = CASE WHEN ready THEN n.tenant_id END,
-             recipient = CASE WHEN NOT ready OR NOT own OR noti.address_hash(n.channel, n.recipient) IS NULL THEN r.recipient END,
-             address_hash = CASE WHEN ready AND r.kind = 'soft_bounced' THEN noti.address_hash(n.channel, CASE WHEN own THEN n.recipient ELSE r.recipient END) END,
+             recipient = CASE WHEN NOT ready OR NOT own OR noti.address_hash(n.channel, n.recipient) IS NULL THEN one.recipient END,
+             words = one.words,
+             address_hash = CASE WHEN ready AND r.kind = 'soft_bounced' THEN noti.address_hash(n.channel, CASE WHEN own THEN n.recipient ELSE one.recipient END) END,
              looks = r.looks + 1,
              look_at = CASE WHEN fate = 'parked' THEN clock_timestamp() + interval '2 seconds' * 2 ^ r.looks END
        WHERE r.receipt_id = one.receipt_id;

@@ -20,7 +20,7 @@ SHORTEST = 3
 """Characters that a name must have to be looked for inside texts."""
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_COUNTS = ("erased", "copies", "cancelled", "tries", "lines", "inbox", "attachments", "suppressions")
+_COUNTS = ("erased", "copies", "cancelled", "tries", "lines", "inbox", "attachments", "suppressions", "receipts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Erased:
 
     `erased` notifications to the person, of which `cancelled` were not finished; `copies` that went to somebody else
     as well; changed `tries`, audit `lines` and `inbox` messages; deleted `attachments`; entries of the
-    suppression list that lost their address, and stay in force. `in_flight` are the ids that a
-    worker or somebody's lock still holds. A dry run knows nothing of tries, lines and attachments: it looks into no
-    text, so that nobody learns from it what a text says.
+    suppression list that lost their address, and stay in force; changed `receipts`. `in_flight` are the ids that a
+    worker or somebody's lock still holds. A dry run knows nothing of tries, lines, attachments and receipts: it looks
+    into no text, so that nobody learns from it what a text says.
     """
 
     erased: int = 0
@@ -42,6 +42,7 @@ class Erased:
     inbox: int = 0
     attachments: int = 0
     suppressions: int = 0
+    receipts: int = 0
     in_flight: tuple[int, ...] = ()
 
     def plus(self, row: Mapping[str, Any]) -> "Erased":
@@ -86,6 +87,8 @@ def erase(
                     done, after, seen = done.plus(row), row["last"], seen + row["seen"]
                     progress("notifications" if table == "erase" else "inbox", seen)
             done = done.plus(_suppressions(connection, name, tenant, dry_run=dry_run))
+            if not dry_run:
+                done = _receipts(connection, name, tenant, done, progress)
             if tenant is None and len(name) >= SHORTEST and not dry_run:
                 for log in LOGS:
                     done = _lines(connection, name, log, done, progress)
@@ -119,6 +122,20 @@ def _suppressions(connection: Connection, who: str, tenant: str | None, *, dry_r
     with in_words():
         (row,) = connection.execute(statement("erase_suppressions").sql, given).fetchall()
         return row
+
+
+def _receipts(
+    connection: Connection, who: str, tenant: str | None, done: Erased, progress: Callable[[str, int], None]
+) -> Erased:
+    after, seen = 0, 0
+    while True:
+        given = {"who": who, "tenant": tenant, "after": after, "step": STEP}
+        with in_words():
+            (row,) = connection.execute(statement("erase_receipts").sql, given).fetchall()
+        if row["last"] is None:
+            return done
+        done, after, seen = done.plus({"receipts": row["receipts"]}), row["last"], seen + row["seen"]
+        progress("receipts", seen)
 
 
 def _lines(connection: Connection, who: str, log: str, done: Erased, progress: Callable[[str, int], None]) -> Erased:

@@ -42,19 +42,27 @@ NOT_OURS = (
     "migrates, or make this role a member of it"
 )
 NOT_DELETED = (
-    "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox, noti.attachments "
-    "and noti.suppressions, or run noti-worker retention with --database-url as the role that migrates"
+    "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox, noti.attachments, "
+    "noti.suppressions, noti.receipts, noti.receipts_raw and noti.provider_references, or run noti-worker retention "
+    "with --database-url as the role that migrates"
 )
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FROM_FIRST_ID: Mapping[str, Any] = {"after": 0}
+
+POSTED = timedelta(days=7)
+"""For so long what a provider posted is kept as it came, after it was read: somebody may ask what it said."""
+
+REFERRED = timedelta(days=90)
+"""For so long a receipt finds a message that its provider knows by an id of its own; providers tell within days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a run did, or with a dry run would do.
 
-    `deleted` counts rows by status, `inbox`, `attachments` and `suppressions`. `made`, `settled` and `dropped` name
+    `deleted` counts rows by status, and by what else is deleted. `made`, `settled` and `dropped` name
     partitions; `postponed` those things that somebody else's lock prevented. `referenced` notifications stay because a
     foreign key of an application points at them. `stray` counts the lines in default partitions by log, those there
     after the run. `refusal` says what has to be done and this role may not do; partitions that it may not make (not
@@ -189,38 +197,23 @@ def _kinds(ages: Ages) -> list[_Kind]:
                 {"after_at": EPOCH, "after_id": 0},
             )
         )
-    if ages.inbox is not None:
-        kinds.append(
-            _Kind(
-                statement("retention_look_inbox"),
-                statement("retention_delete_inbox"),
-                {"age": ages.inbox},
-                {"after": 0},
-                name="inbox",
-                ends_early=True,
-            )
-        )
-    if ages.attachments is not None:
-        kinds.append(
-            _Kind(
-                statement("retention_look_attachments"),
-                statement("retention_delete_attachments"),
-                {"age": ages.attachments},
-                {"after_at": EPOCH, "after_id": UUID(int=0)},
-                name="attachments",
-            )
-        )
-    if ages.suppressions is not None:
-        kinds.append(
-            _Kind(
-                statement("retention_look_suppressions"),
-                statement("retention_delete_suppressions"),
-                {"age": ages.suppressions},
-                {"after": 0},
-                name="suppressions",
-            )
-        )
+    # The others come by age: the first batch without an old one is the last.
+    kinds += _by_age("attachments", ages.attachments, {"after_at": EPOCH, "after_id": UUID(int=0)}, ends_early=False)
+    kinds += _by_age("suppressions", ages.suppressions, ends_early=False)
+    kinds += _by_age("inbox", ages.inbox)
+    kinds += _by_age("receipts", ages.receipts)
+    kinds += _by_age("receipts_raw", POSTED)
+    kinds += _by_age("provider_references", REFERRED)
     return kinds
+
+
+def _by_age(
+    name: str, age: timedelta | None, start: Mapping[str, Any] = FROM_FIRST_ID, *, ends_early: bool = True
+) -> list[_Kind]:
+    if age is None:
+        return []
+    look, delete = statement(f"retention_look_{name}"), statement(f"retention_delete_{name}")
+    return [_Kind(look, delete, {"age": age}, start, name=name, ends_early=ends_early)]
 
 
 class _Sweep:
