@@ -286,7 +286,6 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "mode",
         "code",
         "reason",
-        "answer",
         "mailbox",
         "sort",
     }
