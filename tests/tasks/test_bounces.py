@@ -167,6 +167,14 @@ def test_what_real_servers_report_is_understood(connection: Connection, reader: 
     assert suppressed(connection) == dead.get(KINDS[name], [])
 
 
+def test_words_of_policy_outrank_the_status(connection: Connection, reader: Reader) -> None:
+    """A listing of ours must not cost an address, whatever the server on the way makes of it."""
+    back = mail(connection, "postfix_unknown_user", sent(connection))
+    reader(back.replace(b"smtp; 550 5.1.1", b"smtp; 550 5.7.1"))
+    assert [(kind, code) for _, kind, code, *_ in receipts(connection)] == [("failed", "5.1.1")]
+    assert suppressed(connection) == []
+
+
 @pytest.mark.parametrize("name", ["rfc3464_relayed", "rfc5965_not_spam"])
 def test_what_is_no_news_leaves_no_receipt(connection: Connection, reader: Reader, name: str) -> None:
     reader(mail(connection, name, sent(connection)))
