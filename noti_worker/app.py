@@ -36,12 +36,13 @@ from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
 from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
+from noti_worker.observe.mailboxes import MailboxLog, MailboxMetrics
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.observe.receipts import ReceiptLog, ReceiptMetrics
 from noti_worker.observe.trace import TraceObserver
 from noti_worker.observe.trace import start as start_traces
 from noti_worker.settings import Settings, WorkerSettings
-from noti_worker.store.connect import ANSWER_WITHIN, Database
+from noti_worker.store.connect import ANSWER_WITHIN, Database, Session
 from noti_worker.store.people.gauges import Gauges
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.circuits import PostgresCircuits
@@ -49,11 +50,14 @@ from noti_worker.store.queue.limits import PostgresLimits
 from noti_worker.store.queue.wake import PostgresWake
 from noti_worker.store.queue.workers import PostgresWorkers
 from noti_worker.store.receipts import ReceiptDesk
+from noti_worker.store.receipts.mails import MailDesk
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
+from noti_worker.tasks.bounces import ReadBounces
 from noti_worker.tasks.receipts import ReadReceipts
-from noti_worker.tasks.rota import Rota
+from noti_worker.tasks.rota import Rota, Task
 from noti_worker.transport import Kit
+from noti_worker.transport.maildrop import visit
 from noti_worker.worker.allowance import Allowance
 from noti_worker.worker.clock import DatabaseClock
 from noti_worker.worker.context import Context, Doors, Pace
@@ -128,10 +132,13 @@ class Reader:
         return reading
 
 
-def _check_waits(url: Secret) -> None:
-    """Refuse a URL or a unit by which a call of the database lasts longer than somebody waits for it."""
-    check_limits(url)
+def _database_url(settings: Settings) -> Secret:
+    """The URL of the database; refuses one, or a unit, by which a call lasts longer than somebody waits for it."""
+    if settings.database.url is None:
+        raise ConfigurationError("database.url is missing: set it, or NOTI_DATABASE_URL")
+    check_limits(settings.database.url)
     check_watchdog(ANSWER_WITHIN)
+    return settings.database.url
 
 
 def run(settings: Settings, reread: Callable[[], Settings]) -> int:
@@ -139,9 +146,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
 
     Raises ConfigurationError before anything is claimed; a database that is away is waited for.
     """
-    if settings.database.url is None:
-        raise ConfigurationError("database.url is missing: set it, or NOTI_DATABASE_URL")
-    _check_waits(settings.database.url)
+    url = _database_url(settings)
     configure(settings.log)
     with ExitStack() as stack:
         clock = DatabaseClock()
@@ -149,9 +154,10 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         systemd = stack.enter_context(closing(Systemd(settings.worker.drain_deadline.total_seconds())))
         traces, receipts = _traces(log), ReceiptMetrics(metrics.registry)
-        observers = Observers(log, metrics, ReceiptLog(), receipts, health, systemd, *((traces,) if traces else ()))
+        listeners = (ReceiptLog(), receipts, MailboxLog(), MailboxMetrics(metrics.registry, settings.bounces))
+        observers = Observers(log, metrics, *listeners, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
-        database = Database(settings.database.url, settings.database.pgbouncer)
+        database = Database(url, settings.database.pgbouncer)
         # numbers as the latest configuration has them
         queue = PostgresQueue(database, international=lambda *of: reading.numbers.international(*of))  # noqa: PLW0108
         stack.callback(queue.close)
@@ -176,7 +182,7 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             stack.enter_context(
                 _chores(worker_id, settings, database, tell, allowance, observers, metrics, receipts, worker.stop)
             )
-            stack.enter_context(_tasks(settings, database, clock, observers))
+            stack.enter_context(_tasks(worker_id, settings, database, clock, observers))
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
             nonlocal reading
@@ -283,24 +289,38 @@ def _chores(
 
 
 @contextmanager
-def _tasks(settings: Settings, database: Database, clock: DatabaseClock, observers: Observers) -> Iterator[None]:
-    """Have what is due and needs no provider done beside the deliveries."""
-    if settings.web.url is None:
+def _tasks(
+    worker_id: int, settings: Settings, database: Database, clock: DatabaseClock, observers: Observers
+) -> Iterator[None]:
+    """Have what is due and needs no provider done beside the deliveries; a mailbox that hangs holds up nothing else."""
+    with ExitStack() as stack:
+
+        def session_of(task: str) -> Session:
+            return stack.enter_context(closing(database.session(task)))
+
+        rotas: list[dict[str, Task]] = []
+        if settings.web.url is not None or settings.bounces:
+            rotas.append({"receipts": ReadReceipts(ReceiptDesk(session_of("tasks")), observers)})
+        for name, mailbox in settings.bounces.items():
+            session = session_of(f"bounces {name}")
+            duties = Duties(session, worker_id)
+            task = ReadBounces(name, mailbox, visit, MailDesk(session), duties, observers)
+            rotas.append({f"bounces {name}": task})
+        for tasks in rotas:
+            rota = Rota(tasks, clock, observers)
+            rota.start()
+            stack.callback(rota.stop, ANSWER_WITHIN)
         yield
-        return
-    session = database.session("tasks")
-    rota = Rota({"receipts": ReadReceipts(ReceiptDesk(session), observers)}, clock, observers)
-    rota.start()
-    try:
-        yield
-    finally:
-        rota.stop(ANSWER_WITHIN)
-        session.close()
 
 
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
     """The settings outside the plan that are no longer as the worker was started with them."""
-    return tuple(
+    mailboxes = (
+        f"bounces.{name}"
+        for name in sorted({*running.bounces, *fresh.bounces})
+        if running.bounces.get(name) != fresh.bounces.get(name)
+    )
+    return *mailboxes, *(
         f"{section}.{field.name}"
         for section in ("database", "worker", "retention", "http", "web", "metrics")
         for field in fields(getattr(running, section))

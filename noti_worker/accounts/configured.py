@@ -64,7 +64,13 @@ def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
 
 def kit_of(kit: Kit, settings: Settings, given: AccountSettings, at_once: int = 1) -> Kit:
     """The kit of one account, through which so many messages go at once."""
-    return kit.of(at_once, given.proxy, proxy_guards=given.proxy_guards, receipts_url=receipts_url(settings, given))
+    return kit.of(
+        at_once,
+        given.proxy,
+        proxy_guards=given.proxy_guards,
+        receipts_url=receipts_url(settings, given),
+        return_paths=[mailbox.signed for mailbox in settings.bounces.values()],
+    )
 
 
 def receipts_url(settings: Settings, given: AccountSettings) -> Secret | None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
     if settings.source is not None:
         yield from exposed(settings.source)
     yield from _accounts(settings)
+    yield from _mailboxes(settings)
     if place.configured().database.url is None:
         yield warning(
             "database",
@@ -146,3 +148,32 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
     if passed_by := proxy_passed_by(one.account for one in checked if one.direct):
         yield ok("account", passed_by)
     yield from (one.finding for one in checked)
+
+
+def _mailboxes(settings: "Settings") -> Iterator[Finding]:
+    """Whether each mailbox of bounces can be read, and whether mails come back to it at all."""
+    from noti_worker.domain.bounces import MailboxAway, address_of
+    from noti_worker.domain.errors import ConfigurationError
+    from noti_worker.transport.maildrop import visit
+
+    named = set()
+    for account in settings.accounts.values():
+        with suppress(ConfigurationError):  # told already
+            named.add(address_of(str(account.options.get("return_path"))))
+    for name, mailbox in settings.bounces.items():
+        if mailbox.signed.address not in named:
+            yield warning(
+                "bounces",
+                f"{name}: no account has its return_path, so that no bounce of ours can come to it",
+                f"set return_path in the accounts of smtp whose bounces it reads, or remove bounces.{name}",
+            )
+        try:
+            session = visit(mailbox)
+            try:
+                count = len(session.names())
+            finally:
+                session.close()
+        except MailboxAway as error:
+            yield problem("bounces", f"{name}: {error}", f"check bounces.{name}, the server and the network")
+        else:
+            yield ok("bounces", f"{name} ({mailbox.protocol}): can be read; mails there: {count}")

@@ -300,6 +300,35 @@ class LinkUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxReached:
+    """A mailbox of bounces was visited to the end; `lost_for` seconds it could not be, None: the visit before could."""
+
+    mailbox: str
+    lost_for: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxLost:
+    """A mailbox of bounces cannot be read, since `seconds`; told at each visit."""
+
+    mailbox: str
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MailsRead:
+    """Mails of a mailbox of bounces were read: how many of each sort, and the names of those that somebody should see.
+
+    Sorts are report, complaint, auto_reply, unmatched, forged, unreadable and other.
+    """
+
+    mailbox: str
+    counts: Mapping[str, int]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -338,5 +367,8 @@ Fact = (
     | ReceiptRefused
     | ReceiptsRead
     | LinkUsed
+    | MailboxReached
+    | MailboxLost
+    | MailsRead
     | Trouble
 )

@@ -18,7 +18,7 @@ _TRACED = "is written by the servers on the way"
 _ACTED_ON = "is one that relays act on"
 
 _MAIL = (
-    (_OWN, r"from|to|cc|sender|reply-to|subject|date|message-id|mime-version|content-.*"),
+    (_OWN, r"from|to|cc|sender|reply-to|subject|date|message-id|mime-version|content-.*|x-notification-id"),
     (
         _TRACED,
         r"received|received-spf|delivered-to|x-original-to|original-recipient|return-path|authentication-results",

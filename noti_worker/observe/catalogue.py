@@ -196,6 +196,18 @@ LINKS = Metric(
     "Links of messages that were acted upon: left, stayed (taken back), kept (could not be), or unknown (no link of"
     " ours).",
 )
+MAILBOX_UP = Metric(
+    "noti_mailbox_up",
+    "gauge",
+    ("mailbox",),
+    "1 while this worker reaches the mailbox of bounces, 0 when not. One worker goes at a time: use min.",
+)
+MAILS = Metric(
+    "noti_mailbox_mails_total",
+    "counter",
+    ("mailbox", "sort"),
+    "Mails that came back: report, complaint, auto_reply, unmatched, forged, unreadable, other.",
+)
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
 IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
 UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
@@ -243,6 +255,8 @@ METRICS: tuple[Metric, ...] = (
     RECEIPTS_WAITING,
     OLDEST_UNREAD,
     LINKS,
+    MAILBOX_UP,
+    MAILS,
     TROUBLES,
     IN_FLIGHT,
     UNRECORDED,

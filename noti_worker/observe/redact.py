@@ -29,6 +29,8 @@ NAMES = frozenset(
         "listen",
         "logger",
         "made",
+        "mailbox",
+        "mails",
         "postponed",
         "pauses",
         "period",

@@ -18,6 +18,7 @@ from noti_worker.domain.headers import LONGEST_MAIL_LINE, MAIL_HEADERS, breakabl
 from noti_worker.domain.line import one_line
 from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Message
+from noti_worker.domain.return_path import NOTIFICATION_HEADER, ReturnPath
 from noti_worker.domain.value import value
 from noti_worker.providers._mime import BIDI, block_of, body_of, has_short_lines
 
@@ -50,8 +51,10 @@ class Mail:
     needs_utf8: bool = False
 
 
-def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = False) -> Mail:
-    """Build the mail; `senders` are the account's, the first is the default.
+def compose(
+    message: Message, senders: Sequence[Mailbox], *, intranet: bool = False, return_path: ReturnPath | None = None
+) -> Mail:
+    """Build the mail; `senders` are the account's, the first is the default. Bounces go to `return_path`.
 
     Raises BadNotification that names what is ill and never shows it.
     """
@@ -76,6 +79,7 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
         ("Subject", _subject(message.subject)),
         ("Date", _date(message.dated_at.replace(microsecond=0))),
         ("Message-ID", f"<{message.message_id}@{sender.domain}>"),
+        *([(NOTIFICATION_HEADER, str(message.notification_id))] if return_path is not None else []),
         *custom_headers(options.get("headers")),
         ("MIME-Version", "1.0"),
         *inner,
@@ -83,7 +87,7 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     content = block_of(headers) + body
     _check(content, dict(headers)["To"], to)
     return Mail(
-        sender.address,
+        sender.address if return_path is None else return_path.of(message.notification_id),
         envelope(recipient, (), ()) if original else envelope(to, cc, bcc, message.left_out),
         content,
         needs_utf8=any(box.needs_utf8 for box in (sender, to, recipient, *cc, *bcc)) or not content.isascii(),

@@ -12,6 +12,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.mailbox import Mailbox
 from noti_worker.domain.notification import Message
 from noti_worker.domain.outcome import Kind, Scope
+from noti_worker.domain.return_path import ReturnPath
 from noti_worker.domain.rules import LONGEST_ERROR, classify
 from noti_worker.domain.said import RefusedCopy, Said
 from noti_worker.domain.words import asked_wait, blanked
@@ -41,7 +42,10 @@ _PROTOCOL = range(500, 505)  # "bad sequence of commands" and its like speak of 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What an account says of itself and expects of the server; `name` is how we introduce ourselves."""
+    """What an account says of itself and expects of the server; `name` is how we introduce ourselves.
+
+    Bounces come to the `return_path`; None: to the sender.
+    """
 
     name: str
     senders: tuple[Mailbox, ...]
@@ -51,6 +55,7 @@ class Account:
     dot_timeout: float
     host: str
     port: int
+    return_path: ReturnPath | None = None
 
 
 class Conversation:
@@ -68,7 +73,9 @@ class Conversation:
         if message is None:
             return Exchange(self._account, transcript, None, None)
         try:
-            mail = compose(message, self._account.senders, intranet=self._account.intranet)
+            mail = compose(
+                message, self._account.senders, intranet=self._account.intranet, return_path=self._account.return_path
+            )
         except BadNotification as bad:
             raise BadNotification(_unsendable(bad)) from None
         return Exchange(self._account, transcript, message, mail)
@@ -164,8 +171,11 @@ class Exchange:
         """
         size = f" SIZE={len(mail.content)}" if "SIZE" in offer else ""
         utf8 = " SMTPUTF8" if mail.needs_utf8 else ""
-        begin = f"MAIL FROM:<{mail.sender}>{size}{utf8}"
-        recipients = [f"RCPT TO:<{address}>" for _, address in mail.recipients]
+        # What comes back shall be small, and name whom we wrote to, not whom that was forwarded to (RFC 3461).
+        reports = self.account.return_path is not None and "DSN" in offer
+        headers_only = " RET=HDRS" if reports else ""
+        begin = f"MAIL FROM:<{mail.sender}>{size}{utf8}{headers_only}"
+        recipients = [f"RCPT TO:<{address}>{_original(address) if reports else ''}" for _, address in mail.recipients]
         if "PIPELINING" in offer:
             group = [("mail", begin), *[("rcpt", one) for one in recipients], ("data", "DATA")]
             reply = yield from speaker.begin(group)
@@ -246,6 +256,14 @@ def _fitting(mail: Mail | None, offer: Offer) -> Mail:
     if most.isdecimal() and 0 < int(most[:18]) < len(mail.content):
         raise BadNotification(f"it has {len(mail.content)} bytes, and the server takes {most[:18]}")
     return mail
+
+
+def _original(address: str) -> str:
+    """The recipient as it is told in reports; one beyond ASCII is left out, older servers cannot take it."""
+    if not address.isascii():
+        return ""
+    xtext = re.sub(r"[^!-*,-<>-~]", lambda found: f"+{ord(found[0]):02X}", address)
+    return f" ORCPT=rfc822;{xtext}"
 
 
 def _expect(code: int, stage: str, reply: Reply) -> None:

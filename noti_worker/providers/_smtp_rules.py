@@ -10,7 +10,7 @@ from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.rules import Rule
 
 _ANY, _SOFT, _HARD = "[45]..", "4..", "5.."
-_NOT_POLICY = r"(?![245]\.7\.).*"
+_NOT_OURS = r"(?![245]\.(7\.|1\.[78]$)).*"  # neither policy nor our sender
 _OF_RECIPIENT = "rcpt|data|dot"  # before, nobody has been named yet of whom an answer could speak
 
 _RATE = (
@@ -87,7 +87,7 @@ _WORDS = (
         Kind.DEAD,
         Scope.RECIPIENT,
         status=_HARD,
-        code=_NOT_POLICY,
+        code=_NOT_OURS,
         stage=_OF_RECIPIENT,
         text=_UNKNOWN_USER,
     ),

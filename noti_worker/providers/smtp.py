@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from noti_worker.domain.bounces import address_of
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import MAIL_OPTIONS
 from noti_worker.domain.ports import Sender
+from noti_worker.domain.return_path import ReturnPath
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.domain.traits import Carries
@@ -45,6 +47,12 @@ class Settings:
         metadata=about(
             "the senders that a message may use, `a@b` or `Name <a@b>`; the first is the default. One text or a list"
         )
+    )
+    return_path: str | None = field(
+        default=None,
+        metadata=about(
+            "where bounces come back to: the `return_path` of a section `bounces.NAME`; without it to the sender"
+        ),
     )
     port: int | None = field(
         default=None, metadata=about('without it 587, 465 with `tls = "implicit"`, 25 with `tls = "none"`')
@@ -96,6 +104,8 @@ class Settings:
         if self.dot_timeout <= timedelta(0):
             raise ConfigurationError("dot_timeout must be longer than nothing")
         self.senders()
+        if self.return_path is not None:
+            address_of(self.return_path)
 
     @property
     def on_this_machine(self) -> bool:
@@ -132,7 +142,7 @@ class Settings:
 
 
 def build(settings: Settings, kit: Kit) -> Sender:
-    """The sender of one account. Raises ConfigurationError for an unusable ca_file."""
+    """The sender of one account. Raises ConfigurationError for an unusable ca_file, or a return_path nobody reads."""
     account = Account(
         name=settings.local_hostname or settings.senders()[0].domain,
         senders=settings.senders(),
@@ -142,6 +152,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
         dot_timeout=settings.dot_timeout.total_seconds(),
         host=settings.host,
         port=settings.port or _PORTS[settings.tls],
+        return_path=_signed(settings.return_path, kit),
     )
     return kit.lines(
         Conversation(account),
@@ -151,3 +162,12 @@ def build(settings: Settings, kit: Kit) -> Sender:
         ca_file=settings.ca_file,
         only_here=settings.tls == "none" and not settings.insecure,
     )
+
+
+def _signed(return_path: str | None, kit: Kit) -> ReturnPath | None:
+    if return_path is None:
+        return None
+    for signed in kit.return_paths:
+        if signed.address == address_of(return_path):
+            return signed
+    raise ConfigurationError("return_path is that of no section bounces.NAME: say there how its mailbox is read")

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from noti_worker.domain.account import ConfiguredRoute
+from noti_worker.domain.bounces import BounceMailbox
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import BY_PHONE, Channel
@@ -88,6 +89,7 @@ _SECTIONS = (
     "worker",
     "http",
     "web",
+    "bounces",
     "log",
     "metrics",
     "retention",
@@ -139,6 +141,7 @@ def load(
         worker=worker,
         http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
         web=web,
+        bounces=_mailboxes(table.get("bounces", {}), source, secrets),
         log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
         retention=parse(RetentionSettings, table.get("retention", {}), f"{source}retention", secrets),
@@ -161,7 +164,8 @@ def _keys(table: Table) -> Iterator[str]:
     """The keys of all settings, with the channels and the accounts that there are."""
     accounts = table.get("accounts", {})
     for line in describe():
-        named = accounts if "NAME" in line.key else Channel if "CHANNEL" in line.key else ("",)
+        named = table.get(line.key.partition(".")[0], {}) if "NAME" in line.key else ("",)
+        named = Channel if "CHANNEL" in line.key else named
         for name in named:
             yield line.key.replace("NAME", name).replace("CHANNEL", name)
     for name, account in accounts.items():
@@ -208,6 +212,7 @@ def describe() -> list[SettingLine]:
         *coercion.describe(WorkerSettings, "worker."),
         *coercion.describe(HttpSettings, "http."),
         *coercion.describe(WebSettings, "web."),
+        *coercion.describe(BounceMailbox, "bounces.NAME."),
         *coercion.describe(LogSettings, "log."),
         *coercion.describe(MetricsSettings, "metrics."),
         *coercion.describe(RetentionSettings, "retention."),
@@ -239,7 +244,7 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountS
         where = f"{source}accounts.{name}"
         if not isinstance(value, Mapping):
             raise ConfigurationError(f"{where}: an account is a table of its own; write [accounts.{name}]")
-        if not name.replace("-", "_").isidentifier() or not name.isascii() or not name.islower() or "__" in name:
+        if not _is_name(name):
             raise ConfigurationError(f"{where}: the name of an account has small letters, digits, single - and _ only")
         if "provider" not in value:
             raise ConfigurationError(f'{where}.provider: missing; write provider = "smtp", for example')
@@ -255,6 +260,27 @@ def _accounts(table: Table, source: str, secrets: Secrets) -> dict[str, AccountS
             name, str(provider), options, source, mode, channels, proxy, guards, answers, limits, token
         )
     return accounts
+
+
+def _is_name(name: str) -> bool:
+    return name.replace("-", "_").isidentifier() and name.isascii() and name.islower() and "__" not in name
+
+
+def _mailboxes(table: Table, source: str, secrets: Secrets) -> dict[str, BounceMailbox]:
+    """The mailboxes of bounces by their names; no two are for the same address."""
+    mailboxes: dict[str, BounceMailbox] = {}
+    of: dict[str, str] = {}
+    for name, value in table.items():
+        where = f"{source}bounces.{name}"
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(f"{named(where, value)}: a mailbox is a table of its own; write [bounces.NAME]")
+        if not _is_name(name):
+            raise ConfigurationError(f"{where}: the name of a mailbox has small letters, digits, single - and _ only")
+        mailbox = mailboxes[name] = parse(BounceMailbox, value, where, secrets)
+        other = of.setdefault(mailbox.signed.address, name)
+        if other != name:
+            raise ConfigurationError(f"{where}.return_path is that of bounces.{other}: one mailbox reads an address")
+    return mailboxes
 
 
 def _proxy(table: Mapping[str, object], where: str, secrets: Secrets) -> tuple[Secret | None, bool]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from noti_worker.domain.account import ConfiguredRoute
 from noti_worker.domain.ages import Ages
+from noti_worker.domain.bounces import BounceMailbox
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.lifecycle import Backoff
 from noti_worker.domain.mode import Mode
@@ -353,6 +354,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    bounces: Mapping[str, BounceMailbox] = field(default_factory=dict)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

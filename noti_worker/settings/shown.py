@@ -67,6 +67,8 @@ def show(
             yield _shown(("routes", channel.value), route, where)
     for channel, chosen in settings.channels.items():
         yield from _walk(chosen, ("channels", channel.value), where)
+    for name, mailbox in settings.bounces.items():
+        yield from _walk(mailbox, ("bounces", name), where)
     for section in ("delivery", "worker", "retention", "http", "web", "log", "metrics"):
         yield from _walk(getattr(settings, section), (section,), where)
 

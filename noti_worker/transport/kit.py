@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Message
+from noti_worker.domain.return_path import ReturnPath
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.transport.lookup import Resolver
@@ -36,15 +37,18 @@ class Kit:
         proxy: Secret | None = None,
         proxy_guards: bool = False,
         receipts_url: Secret | None = None,
+        return_paths: Sequence[ReturnPath] = (),
     ) -> None:
         """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts.
 
         `proxy` is the account's forward proxy for HTTP; with `proxy_guards` it decides where requests may go.
-        `receipts_url` is where the provider may post what becomes of messages, None: nowhere.
+        `receipts_url` is where the provider may post what becomes of messages, None: nowhere. `return_paths` are those
+        whose mailboxes are read.
         """
         self.now = now
         self.concurrency = concurrency
         self.receipts_url = receipts_url
+        self.return_paths = return_paths
         self._resolver = resolver or Resolver()
         self._trust = trust or Trust()
         self._proxy = proxy
@@ -57,9 +61,10 @@ class Kit:
         *,
         proxy_guards: bool = False,
         receipts_url: Secret | None = None,
+        return_paths: Sequence[ReturnPath] = (),
     ) -> "Kit":
         """The kit of an account through which `concurrency` messages go at once; resolver and trust are shared."""
-        return Kit(self.now, self._resolver, concurrency, self._trust, proxy, proxy_guards, receipts_url)
+        return Kit(self.now, self._resolver, concurrency, self._trust, proxy, proxy_guards, receipts_url, return_paths)
 
     def anew(self) -> "Kit":
         """A kit that reads anew whom to trust: certificates may have changed since the last configuration."""

@@ -12,6 +12,7 @@ from noti_worker.domain import facts as f
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe.catalogue import METRICS
+from noti_worker.observe.mailboxes import MailboxMetrics
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.observe.receipts import ReceiptMetrics
 from tests.observe.facts import decided, notification, tried
@@ -95,6 +96,8 @@ def everything() -> MetricsObserver:
     receipts.on(f.ReceiptsRead(read, {"sendgrid": 1}))
     receipts.show({"unread": 3, "parked": 2, "oldest_seconds": 1.5})
     receipts.on(f.LinkUsed("left"))
+    mailboxes = MailboxMetrics(observer.registry, ["back"])
+    mailboxes.on(f.MailboxReached("back", None))
     return observer
 
 
@@ -293,6 +296,8 @@ def test_nothing_that_identifies_a_message_is_a_label() -> None:
         "mode",
         "code",
         "reason",
+        "mailbox",
+        "sort",
     }
     assert "ann@example.com" not in everything().text().decode()
 

@@ -119,6 +119,8 @@ class TestSmtp(ProviderContract):
         ({"ca_file": "/nowhere/ca.pem"}, "ca_file"),
         ({"ca_file": __file__}, "ca_file"),
         ({"dot_timeout": timedelta(0)}, "dot_timeout"),
+        ({"return_path": "two@x.example, three@x.example"}, "return_path"),
+        ({"return_path": "bounce@example.com"}, "return_path"),
     )
 
     @pytest.fixture

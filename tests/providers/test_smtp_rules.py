@@ -71,6 +71,11 @@ def test_golden_answers(line: str, kind: Kind, scope: Scope) -> None:
         ("550 5.1.1 SPF check failed for user unknown", Kind.CONFIG, Scope.SENDER),
         ("554 5.5.1 Relay access denied", Kind.CONFIG, Scope.SENDER),
         ("550 5.1.8 Sender address rejected: Domain not found", Kind.CONFIG, Scope.SENDER),
+        (
+            "553 5.1.8 <a@host.example>... Domain of sender address a@host.example does not exist",
+            Kind.CONFIG,
+            Scope.SENDER,
+        ),
         ("450 4.7.1 cannot find your reverse hostname", Kind.THROTTLED, Scope.SENDER),
         # size
         ("552 5.1.1 size limit exceeded", Kind.PERMANENT, Scope.MESSAGE),

@@ -60,13 +60,15 @@ class ReceiptDesk:
             raw = next(map(_raw, run(_TAKE, {"after": after})), None)
             found = read(raw) if raw is not None else ()
             error = found if isinstance(found, str) else None
-            lines = [_line(raw, one) for one in found if not isinstance(one, str)] if raw is not None else []
+            lines = (
+                [entry(one, raw.account, raw.provider, raw.received_at, raw.raw_id) for one in found]
+                if raw is not None and not isinstance(found, str)
+                else []
+            )
             counts = run(_RECEIVE, {"document": json.dumps(lines)})
             if raw is not None:
                 run(_MARK, {"raw_id": raw.raw_id, "error": storable(error, _LONGEST_ERROR)})
-        return raw.raw_id if raw is not None else None, {
-            (row["provider"], row["kind"], row["fate"]): row["count"] for row in counts
-        }
+        return raw.raw_id if raw is not None else None, counted(counts)
 
     def give_up(self, raw_id: int, error: str) -> None:
         """Leave a request that the database refuses to take over; it is kept with the words."""
@@ -76,6 +78,11 @@ class ReceiptDesk:
         """When a parked receipt is due to be looked at again."""
         at: datetime | None = self._session.run(_NEXT, {})[0]["next_at"]
         return at
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> Counts:
+    """What `receive` gave."""
+    return {(row["provider"], row["kind"], row["fate"]): row["count"] for row in rows}
 
 
 def _raw(row: Mapping[str, Any]) -> Raw:
@@ -88,14 +95,17 @@ def _raw(row: Mapping[str, Any]) -> Raw:
     )
 
 
-def _line(raw: Raw, said: Receipt | Written) -> dict[str, Any]:
-    """One entry of the document; what a provider says is cleaned and cut."""
+def entry(
+    said: Receipt | Written, account: str, provider: str, told_at: datetime | None = None, raw_id: int | None = None
+) -> dict[str, Any]:
+    """One entry of the document of `receive`; what was said is cleaned and cut. `told_at` where it says no time."""
+    at = said.at or told_at
     line: dict[str, Any] = {
-        "account": raw.account,
-        "provider": raw.provider,
-        "raw_id": raw.raw_id,
+        "account": account,
+        "provider": provider,
+        "raw_id": raw_id,
         "event": _event(said.event),
-        "at": (said.at or raw.received_at).isoformat(),
+        "at": at.isoformat() if at is not None else None,
     }
     if isinstance(said, Written):
         named: dict[str, object] = {"sender": said.sender}
