@@ -1,4 +1,4 @@
-"""The keys that every account has: its mode, the proxy that it goes out through, its own answers."""
+"""The keys that every account has: its mode, the proxy that it goes out through, its own answers, its receipts."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -225,3 +225,41 @@ def test_an_answer_that_cannot_judge_is_refused_with_file_and_key(file: Path, an
     refused = refusal(file, f'[accounts.a]\nprovider = "p"\nanswers = {answers}')
     assert refused.startswith(f"{file}: ")
     assert words in refused
+
+
+WEB = '[web]\nlisten = "127.0.0.1:0"\nurl = "https://noti.example.com/hooks/"\n'
+RECEIPTS = WEB + '[accounts.a]\nprovider = "p"\nreceipt_token = "env:T"'
+
+
+def test_the_token_of_receipts_is_a_reference(file: Path) -> None:
+    token = "0123456789abcdef"
+    settings = read(file, RECEIPTS, {"T": token})
+    assert settings.accounts["a"].receipt_token == Secret(token)
+    assert settings.web.proxies == ("127.0.0.1", "::1")
+    assert read(file, '[accounts.a]\nprovider = "p"').accounts["a"].receipt_token is None
+
+
+@pytest.mark.parametrize(
+    "token", ["", "0123456789abcde", "0123456789abcdef/", "0123456789abcdef\n", "x" * 129, "ü" * 16]
+)
+def test_a_token_that_is_too_short_or_no_part_of_a_url_is_refused_and_not_shown(file: Path, token: str) -> None:
+    words = refusal(file, RECEIPTS, {"T": token})
+    assert "accounts.a.receipt_token" in words
+    assert not token or token not in words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (RECEIPTS.replace("env:T", "0123456789abcdef"), "accounts.a.receipt_token"),
+        (RECEIPTS.replace(WEB, ""), "accounts.a.receipt_token asks for receipts, and web.url is missing"),
+        ('[web]\nlisten = "127.0.0.1:0"', "web: url is missing: say under which address providers reach"),
+        ('[web]\nlisten = "8080"', "web.listen"),
+        ('[web]\nurl = "noti.example.com"', "write https://HOST"),
+        ('[web]\nurl = "https://u:p@noti.example.com"', "write https://HOST"),
+        ('[web]\nurl = "https://noti.example.com/?a=b"', "write https://HOST"),
+        ('[web]\nproxy = "10.0.0.0/8"', "proxies"),
+    ],
+)
+def test_receipts_that_cannot_come_are_refused(file: Path, text: str, words: str) -> None:
+    assert words in refusal(file, text, {"T": "0123456789abcdef"})

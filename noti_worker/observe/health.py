@@ -22,6 +22,9 @@ STUCK_AFTER = 60.0
 REACHABLE_WITHIN = 5.0
 """The database counts as reachable while its last answer is no older, so that a blip takes nobody out of service."""
 
+LOST_FOR = 60.0
+"""Seconds after which the process that strangers reach is tried again."""
+
 BEAT_EVERY = 2.0
 """The loop `leases` ticks at least this often, just before it asks the database."""
 
@@ -111,18 +114,19 @@ class Health:
 class WebHealth:
     """The same of the process that strangers reach. Thread-safe."""
 
-    def __init__(self, serves: Callable[[], bool]) -> None:
+    def __init__(self, serves: Callable[[], bool], monotonic: Callable[[], float] = time.monotonic) -> None:
         """`serves` tells whether it answers."""
         self._serves = serves
-        self._away = False
+        self._monotonic = monotonic
+        self._lost_at: float | None = None
 
     def on(self, fact: Fact) -> None:
         """Take note of what changes the answers."""
         match fact:
             case DatabaseLost():
-                self._away = True
+                self._lost_at = self._monotonic()
             case DatabaseBack():
-                self._away = False
+                self._lost_at = None
             case _:
                 pass
 
@@ -131,5 +135,6 @@ class WebHealth:
         return [] if self._serves() else ["it does not serve"]
 
     def ready(self) -> list[str]:
-        """Why what is posted is not kept."""
-        return self.live() + (["the database does not answer"] if self._away else [])
+        """Why what is posted is not kept. It asks the database only when something is posted, so this is forgotten."""
+        away = self._lost_at is not None and self._monotonic() - self._lost_at < LOST_FOR
+        return self.live() + (["the database does not answer"] if away else [])

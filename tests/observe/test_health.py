@@ -3,7 +3,7 @@
 import pytest
 
 from noti_worker.domain import facts as f
-from noti_worker.observe.health import STUCK_AFTER, Health
+from noti_worker.observe.health import LOST_FOR, STUCK_AFTER, Health, WebHealth
 
 LOOPS = ("leases", "loop", "recorder 1", "recorder 2")
 
@@ -109,3 +109,18 @@ def test_a_reload_may_bring_the_first_channel() -> None:
     health.on(f.WorkerStarted(1, "0.1.0", ()))
     health.on(f.Reloaded(("email",), ()))
     assert health.ready() == []
+
+
+def test_what_strangers_reach_is_alive_as_long_as_it_serves(clock: Hands) -> None:
+    serves = [True]
+    health = WebHealth(lambda: serves[0], clock)
+    assert (health.live(), health.ready()) == ([], [])
+    health.on(f.DatabaseLost("08006", 0.0, 0))
+    assert (health.live(), health.ready()) == ([], ["the database does not answer"])
+    health.on(f.DatabaseBack(1.0))
+    assert health.ready() == []
+    health.on(f.DatabaseLost("08006", 0.0, 0))
+    clock.now += LOST_FOR  # nobody posted since, so nobody knows
+    assert health.ready() == []
+    serves[0] = False
+    assert (health.live(), health.ready()) == (["it does not serve"], ["it does not serve"])
