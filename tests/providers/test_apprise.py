@@ -20,7 +20,17 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import apprise
 from noti_worker.transport import Kit
 from tests.providers.api import ApiContract, ApiServer
-from tests.providers.contract import LIMIT, NOW, Situation, a_message, opened, prompt
+from tests.providers.contract import (
+    ANSWERED,
+    LIMIT,
+    NOW,
+    Cut,
+    Situation,
+    a_message,
+    nobody_listens,
+    opened,
+    prompt,
+)
 from tests.providers.misbehaving_http import MisbehavingServer, misbehaving
 
 PASSWORD, PATH, HEADER = "canary-Pa55word", "canary-path-4711", "canary-header-0815"
@@ -34,6 +44,9 @@ def json_url(port: int, rest: str = "") -> str:
 
 class TestApprise(ApiContract):
     provider = apprise
+    described = None
+    described_by = "Apprise, which makes them"
+    tried_against = "an HTTP server of ours, by its scheme json://"
     secrets = (PASSWORD, PATH, HEADER)
     accepted = (200, {"ok": True})
     golden = (
@@ -78,19 +91,40 @@ class TestApprise(ApiContract):
     def situations(self, server: ApiServer, message: Message) -> Sequence[Situation]:
         return [
             Situation("accepted", message, Kind.OK, server.answers(*self.accepted)),
-            Situation("refused", message, Kind.TRANSIENT, server.answers(401, f"{PASSWORD} {HEADER}".encode())),
+            *(
+                Situation(f"{status} {body!r}", message, kind, server.answers(status, body, **headers), rule)
+                for status, body, headers, kind, rule in self.golden
+            ),
             # The house would call it uncertain: that the line was cut stays inside Apprise.
             Situation("cut", message, Kind.TRANSIENT, server.breaks("cut")),
             Situation("too long", replace(message, text="x" * 32769), Kind.PERMANENT),
         ]
 
-    def test_nothing_was_sent_to_a_service_that_is_away(
-        self, settings: apprise.Settings, server: ApiServer, message: Message
-    ) -> None:
-        """Its result is the same as of a refusal."""
-        sender = opened(apprise, settings)
-        server.__exit__()
-        outcome = sender.send(message, LIMIT)
+    @pytest.fixture
+    def cuts(self, server: ApiServer, message: Message) -> Iterator[Sequence[Cut]]:
+        """Its result is the same as of a refusal, wherever the line ends."""
+
+        def at(stage: str, *how: Any) -> Cut:
+            return Cut(stage, message, [ANSWERED], server.breaks(*how))
+
+        def elsewhere(stage: str, url: str) -> Cut:
+            return Cut(stage, message, [ANSWERED], settings=apprise.Settings(Secret(url)))
+
+        with nobody_listens() as port:
+            yield [
+                elsewhere("nobody listens", json_url(port)),
+                elsewhere("it speaks no TLS", json_url(server.port).replace("json:", "jsons:")),
+                at("closed before the request", "shut"),
+                at("closed after the request", "cut"),
+                at("reset after the request", "reset"),
+                at("an answer that is no HTTP", "foreign"),
+                at("closed in the head of the answer", "head"),
+                at("closed in the body of a no", "body", 503, {"error": "busy"}),
+            ]
+
+    def test_a_service_that_is_away_is_told_in_words(self, server: ApiServer, message: Message) -> None:
+        with nobody_listens() as port:
+            outcome = send(json_url(port), message)
         assert (outcome.kind, outcome.code) == (Kind.TRANSIENT, "failed")
         assert outcome.error == "JSON refused it, or the line broke: Apprise says no more"
 

@@ -4,6 +4,9 @@ The test below *is* the guide to one's own provider: a module, and one line of p
 """
 
 import importlib
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +21,10 @@ from noti_worker.providers import sandbox
 from noti_worker.transport import Kit
 from tests.delivery.fakes import a_delivery, some_accounts
 from tests.domain.rows import NOW, claimed
+from tests.providers.api import ApiContract
+from tests.providers.matrix import inherited
+
+PAGE = Path(__file__).parents[2] / "noti_worker" / "docs" / "providers.md"
 
 PIGEON = '''
 """Carrier pigeons."""
@@ -106,6 +113,47 @@ def test_a_provider_of_another_distribution_is_found_and_sends(pigeon: providers
 def test_what_it_answers_decides_what_becomes_of_the_row(pigeon: providers.Provider) -> None:
     result = sent_by(pigeon, "Come home, the soup is getting cold")
     assert result.verdict.status is Status.FAILED
+
+
+def try_out(site: Path, module: str, case: str) -> subprocess.CompletedProcess[str]:
+    """Install a provider, and run all the checks on it that ours inherit."""
+    install(site, "noti_pigeon", module, "pigeon = noti_pigeon")
+    (site / "test_pigeon.py").write_text(case)
+    return subprocess.run(
+        [sys.executable, "-m", "tests.providers.matrix", str(site / "test_pigeon.py")],
+        cwd=PAGE.parents[2],
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def guide() -> tuple[str, str]:
+    """The module and the test of the page."""
+    text = PAGE.read_text("utf-8").partition("## A provider of your own")[2]
+    (module, *_), (case,) = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("python", "py"))
+    return module, case
+
+
+def test_one_module_and_one_test_of_the_guide_get_every_check(site: Path, guide: tuple[str, str]) -> None:
+    ran = try_out(site, *guide)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (line,) = [line.split("│")[1:-1] for line in ran.stdout.splitlines() if "`pigeon`" in line]
+    checks = inherited(type("Case", (ApiContract,), {}))
+    assert [cell.strip() for cell in line] == [
+        "`pigeon`", "chat", "an HTTP server of ours", "its page", "20", "2", "400 to 599", "1", "11 stages",
+        "1, shown nowhere", str(len(checks)),
+    ]  # fmt: skip
+    assert len(checks) > 12
+
+
+def test_a_check_that_one_from_outside_does_not_stand_is_a_hole(site: Path, guide: tuple[str, str]) -> None:
+    module, case = guide
+    ran = try_out(site, module.replace('status="404", code', 'status="410", code'), case)
+    assert ran.returncode == 1
+    assert "pigeon: not passed: test_every_foreseeable_answer_is_an_outcome" in ran.stdout
 
 
 def test_a_file_of_the_package_is_found_by_its_name() -> None:

@@ -118,6 +118,7 @@ def sent(server: Service) -> Any:
 class TestFcm(ApiContract):
     provider = fcm
     described = description("fcm")
+    asked_again = ("fcm.not_allowed",)  # with a new access token
     secrets = (PEM, PEM.splitlines()[3], ACCESS, DEVICE)
     refused = (
         ({"service_account": Secret("no json")}, "service_account"),
