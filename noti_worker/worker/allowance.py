@@ -19,12 +19,15 @@ from noti_worker.worker.refusals import ALLOW, Refusals
 AGAIN = 1.0
 """Seconds after which a database that gave no answer is asked again."""
 
+MANY = 1_000
+"""So many rows that have begun are looked through for those that are not in hand any more."""
+
 Hand = Callable[[], Sequence[Claim]]
 """Tells which rows are in hand."""
 
 
 class Allowance:
-    """What is left of rates to this worker. The loop takes and gives back; the sender threads spend."""
+    """What is left to this worker of all limits. The loop takes and gives back; the sender threads spend."""
 
     def __init__(self, clock: Clock, store: LimitStore, refusals: Refusals, observer: Observer) -> None:
         """Nothing is limited yet."""
@@ -160,7 +163,7 @@ class Allowance:
         with self._lock:
             in_hand = [limit for limit, purse in self._purses.items() if purse.count(now) > 0]
             given, self._back = self._back, Counter()
-        if not in_hand and not given:
+        if not in_hand and not given and len(self._begun) < MANY:
             return
         back = {limit: -count for limit, count in given.items()}
         rows = self._waiting(hand)

@@ -209,6 +209,19 @@ def test_two_who_change_limits_at_once_are_both_seen(
     assert {one.name for one in limits.news() or ()} == {"relay", "spare"}
 
 
+def test_a_limit_that_is_set_anew_is_not_slowed_any_more(
+    store: Callable[[], PostgresLimits], connection: Connection
+) -> None:
+    limits, of = store(), limit(14, 3)
+    limits.take({of: 1})
+    limits.slow_down(of, 300)
+    connection.execute(SET, [3])
+    again = limits.take({of: 1})[of].again_in
+    assert again is not None
+    assert again < 1
+    assert connection.execute("SELECT pace, slowed_at FROM noti.allowance()").fetchall() == [(1.0, None)]
+
+
 def test_each_change_is_an_audit_line(connection: Connection) -> None:
     connection.execute(SET, [3])
     connection.execute("DELETE FROM noti.limits")

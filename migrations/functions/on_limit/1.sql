@@ -1,5 +1,5 @@
--- An audit line for each change of a limit, by command or by plain SQL, and news of it to the workers. What was used up may go on until
--- the next take finds it used up again; one that is taken away is forgotten.
+-- An audit line for each change of a limit, by command or by plain SQL, and news of it to the workers. A rate begins anew, empty and not
+-- slowed; a quota that was used up is asked again; one that is taken away is forgotten.
 CREATE OR REPLACE FUNCTION noti.on_limit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   l noti.limits;
@@ -13,6 +13,7 @@ BEGIN
             'amount', l.amount, 'every', l.every::text, 'burst', l.burst, 'period', nullif(l.period, ''),
             'zone', CASE WHEN l.period <> '' THEN l.zone END, 'when_spent', CASE WHEN l.period <> '' THEN l.when_spent END,
             'double_every', l.double_every::text)));
+  DELETE FROM noti.buckets b WHERE l.period = '' AND b.scope = l.scope AND b.tenant_id = l.tenant_id AND b.name = l.name;
   DELETE FROM noti.spent s WHERE s.scope = l.scope AND s.tenant_id = l.tenant_id AND s.name = l.name AND s.period = l.period;
   DELETE FROM noti.full_quotas f WHERE l.scope = 'tenant channel' AND f.tenant_id = l.tenant_id AND f.channel = l.name AND f.period = l.period;
   IF TG_OP = 'DELETE' THEN
