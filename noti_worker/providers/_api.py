@@ -62,7 +62,8 @@ def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str
     here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme == "http" and not here:
         raise ConfigurationError(f"{setting} would send the account's key unencrypted: write https://")
-    return kit.http(translation, allow_networks=("0.0.0.0/0", "::/0"), allow_http=here)
+    anywhere = () if kit.proxy_guards else ("0.0.0.0/0", "::/0")
+    return kit.http(translation, allow_networks=anywhere, allow_http=here)
 
 
 def read_json(
