@@ -57,7 +57,7 @@ def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str
     Raises ConfigurationError that names the `setting`, as `read_url` does.
     """
     here = read_url(api_url, setting).hostname in ON_THIS_MACHINE
-    return kit.http(translation, allow_networks=ANYWHERE, allow_http=here)
+    return kit.http(translation, allow_networks=() if kit.proxy_guards else ANYWHERE, allow_http=here)
 
 
 def read_url(url: str, setting: str) -> SplitResult:

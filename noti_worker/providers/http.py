@@ -119,7 +119,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
     translation.try_out()
     return kit.http(
         translation,
-        allow_networks=ANYWHERE,
+        allow_networks=() if kit.proxy_guards else ANYWHERE,
         allow_http=settings.allow_http or here,
         ca_file=settings.ca_file,
     )

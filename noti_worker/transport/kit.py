@@ -41,7 +41,8 @@ class Kit:
     ) -> None:
         """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts.
 
-        `proxy` is the account's forward proxy for HTTP; with `proxy_guards` it decides where requests may go.
+        `proxy` is the account's forward proxy for HTTP; with `proxy_guards` it decides where requests may go, and a
+        provider opens no networks.
         `receipts_url` is where the provider may post what becomes of messages, None: nowhere. `return_paths` are those
         whose mailboxes are read.
         """
@@ -52,7 +53,7 @@ class Kit:
         self._resolver = resolver or Resolver()
         self._trust = trust or Trust()
         self._proxy = proxy
-        self._proxy_guards = proxy_guards
+        self.proxy_guards = proxy_guards
 
     def of(
         self,
@@ -96,7 +97,7 @@ class Kit:
             ca_file=ca_file,
             trust=self._trust,
             proxy=self._proxy,
-            proxy_guards=self._proxy_guards,
+            proxy_guards=self.proxy_guards,
         )
         return HttpSender(translation, client)
 
@@ -105,7 +106,7 @@ class Kit:
         from noti_worker.transport.client import open_client
 
         return open_client(
-            self._resolver, self.now, 1, trust=self._trust, proxy=self._proxy, proxy_guards=self._proxy_guards
+            self._resolver, self.now, 1, trust=self._trust, proxy=self._proxy, proxy_guards=self.proxy_guards
         )
 
     def http2(self, translation: "Translation", host: str, port: int, *, ca_file: str | None = None) -> "HttpSender":

@@ -1,4 +1,7 @@
-"""A topic of SNS: it signs by a certificate of its own, served over real TLS behind a proxy, and is subscribed."""
+"""A topic of SNS: it signs by a certificate of its own, served over real TLS behind a proxy, and is subscribed.
+
+What else `pages` has is served there, too: the API of SES, for one.
+"""
 
 import json
 import threading
@@ -28,6 +31,7 @@ from tests.providers.receipts import MESSAGE_ID, URL
 
 REGION = "eu-central-1"
 HOST = f"sns.{REGION}.amazonaws.com"
+SES_HOST = f"email.{REGION}.amazonaws.com"
 ARN = f"arn:aws:sns:{REGION}:123456789012:noti-receipts"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 CERTIFICATE = "/SimpleNotificationService-9c6465fa7f48f5cacd23014631ec1136.pem"
@@ -102,6 +106,7 @@ class Topic:
 def topic(authority: Authority) -> Iterator[Topic]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             served.asked.append(self.path)
             page = served.pages.get(self.path.partition("?")[0])
             self.send_response(200 if page is not None else 404)
@@ -109,16 +114,18 @@ def topic(authority: Authority) -> Iterator[Topic]:
             self.end_headers()
             self.wfile.write(page or b"")
 
+        do_POST = do_GET
+
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = authority.server_context(HOST).wrap_socket(server.socket, server_side=True)
+    server.socket = authority.server_context(HOST, SES_HOST).wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     with ForwardProxy() as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(authority.ca_file))
-        proxy.names[HOST] = f"127.0.0.1:{server.server_address[1]}"
+        proxy.names[HOST] = proxy.names[SES_HOST] = f"127.0.0.1:{server.server_address[1]}"
         served = Topic(proxy, {CERTIFICATE: certificate(), "/": b"<ConfirmSubscriptionResponse/>"})
         yield served
     server.shutdown()

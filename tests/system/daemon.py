@@ -22,16 +22,22 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Daemon:
-    """One `noti-worker run`. `log` is what it wrote so far, line by line."""
+    """One `noti-worker run`, or another command that stays. `log` is what it wrote so far, line by line."""
 
     def __init__(
-        self, config: Path, log: Path, environ: Mapping[str, str], prefix: Sequence[str] = (), tree: Path = ROOT
+        self,
+        config: Path,
+        log: Path,
+        environ: Mapping[str, str],
+        prefix: Sequence[str] = (),
+        tree: Path = ROOT,
+        command: str = "run",
     ) -> None:
         """`prefix` is a command that runs another, such as `prlimit --nofile=64`; `tree` has the package."""
         self.log_file = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "noti_worker", "--config", str(config), "run"],
+                [*prefix, sys.executable, "-m", "noti_worker", "--config", str(config), command],
                 cwd=tree,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
@@ -174,16 +180,23 @@ class Daemons:
             f'[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n{text}\n'
         )
 
-    def start(self, *prefix: str, **environ: str) -> Daemon:
+    def start(self, *prefix: str, command: str = "run", **environ: str) -> Daemon:
         daemon = Daemon(
             self.directory / "noti-worker.toml",
             self.directory / f"worker-{len(self._started)}.log",
             {**of_the_unit(), "NOTI_DATABASE_URL": self.database_url, **self.environ, **environ},
             prefix,
             self.tree,
+            command,
         )
         self._started.append(daemon)
         return daemon
+
+    def start_web(self) -> tuple[Daemon, str]:
+        """A process that takes what providers post, and the address at which it does."""
+        daemon = self.start(command="web")
+        daemon.wait_for(lambda: daemon.said("web_listening"), 30.0)
+        return daemon, str(daemon.said("web_listening")[0]["listen"])
 
     def start_ready(self, *prefix: str, **environ: str) -> Daemon:
         daemon = self.start(*prefix, **environ)
