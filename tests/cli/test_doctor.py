@@ -534,6 +534,7 @@ def test_many_dead_addresses_are_told(doctor: Callable[..., Told], connection: C
     assert found.startswith("69 of the last 520 email tries of the account relay were answered dead")
 
 
+@pytest.mark.usefixtures("worker")
 def test_limits_that_are_felt_are_told(doctor: Callable[..., Told], connection: Connection) -> None:
     life(connection, "pending")
     connection.execute(
