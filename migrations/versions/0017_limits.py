@@ -19,6 +19,7 @@ FUNCTIONS = (
     steps.replace("watch_quotas", to=1, back=None),
     steps.replace("on_limit", to=1, back=None),
     steps.replace("on_odd_limit", to=1, back=None),
+    steps.replace("within_quota", to=1, back=None),
     steps.replace("on_insert", to=4, back=3),
     steps.replace("allowance", to=1, back=None),
     steps.replace("rate_words", to=1, back=None),

@@ -4,20 +4,8 @@
 -- What a tenant inserts beyond a quota that refuses it is refused; a copy belongs to a message that went out.
 CREATE OR REPLACE FUNCTION noti.on_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  who   constant text := noti.actor();
-  quota noti.full_quotas;
+  who constant text := noti.actor();
 BEGIN
-  IF EXISTS (SELECT FROM noti.full_quotas) THEN
-    SELECT f.* INTO quota
-      FROM inserted i JOIN noti.full_quotas f ON f.tenant_id = i.tenant_id AND f.channel = i.channel
-     WHERE f.until > clock_timestamp() AND i.finished_at IS NULL AND i.copy_of IS NULL
-     LIMIT 1;
-    IF FOUND THEN
-      RAISE EXCEPTION 'noti: the % % of this % for the tenant % are used up, together with what waits. Try again after %, or ask for more.',
-        quota.amount, quota.channel, quota.period, quota.tenant_id, noti.instant(quota.until)
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'quota_used_up';
-    END IF;
-  END IF;
   INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
   SELECT i.tenant_id, 'notification', i.notification_id::text, 'notification_triggered', 'db', who,
          jsonb_object(ARRAY['status', i.status, 'channel', i.channel, 'priority', i.priority]
@@ -25,7 +13,9 @@ BEGIN
            || CASE WHEN i.template_id IS NOT NULL THEN ARRAY['template_id', i.template_id] END
            || CASE WHEN i.send_at IS NOT NULL THEN ARRAY['send_at', to_json(i.send_at) #>> '{}'] END
            || CASE WHEN i.expires_at IS NOT NULL THEN ARRAY['expires_at', to_json(i.expires_at) #>> '{}'] END)
-  FROM inserted i;
+  FROM inserted i
+  WHERE NOT EXISTS (SELECT FROM noti.full_quotas) OR i.finished_at IS NOT NULL OR i.copy_of IS NOT NULL
+     OR noti.within_quota(i.tenant_id, i.channel);
   IF FOUND AND lower(coalesce(current_setting('noti.wake', true), '')) NOT IN ('off', 'false', 'no', '0')
      AND EXISTS (SELECT 1 FROM inserted i WHERE i.finished_at IS NULL AND i.held_at IS NULL
                   AND i.due_at <= clock_timestamp() + interval '10 seconds')
