@@ -33,7 +33,7 @@ def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str,
         first = 0
         for key, (rate, seconds, producers, together) in rates.items():
             count = rate * bench.number(seconds, 2) // producers
-            stamps = _produce(bench, url, first, count, rate / producers, producers, together)
+            stamps = produce(bench, url, first, count, rate / producers, producers, together)
             first += count * producers
             wait_for(lambda: stamps.keys() <= probe.began().keys(), 60.0, "all are picked up")  # noqa: B023
             began = probe.began()
@@ -50,7 +50,7 @@ def _measure(bench: Bench, book: Book, url: str, database: str, rates: dict[str,
     probe.remove()
 
 
-def _produce(
+def produce(
     bench: Bench, url: str, first: int, count: int, rate: float, producers: int, together: int
 ) -> dict[str, float]:
     """Let the producers insert; the instant before each insert, by recipient."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench import backlog, commands, cost, drain, enqueue, fairness, idle, latency, outgoing, rescue
+from tests.bench import backlog, commands, cost, drain, enqueue, fairness, idle, latency, outgoing, receiver, rescue
 from tests.bench.figures import Book
 from tests.bench.server import Bench
 
@@ -30,6 +30,7 @@ PARTS = (
     Part("fairness", "quiet tenants beside a large backlog", fairness.run, 50, 120),
     Part("cost", "WAL, commits, HOT", cost.run, 20, 80),
     Part("rescue", "a killed worker", rescue.run, 40, 90),
+    Part("receiver", "pickup while strangers flood what providers post to", receiver.run, 45, 120),
     Part("idle", "nothing to do", idle.run, 120, 150),
     Part("commands", "commands of the program", commands.run, 15, 60),
 )

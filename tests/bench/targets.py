@@ -131,6 +131,13 @@ FIGURES = (
     Figure("slow.rate", "200 sends at a time, each answered after 200 ms, one process", "/s", least(800)),
     Figure("slow.rss_mb", "the same, memory of the worker (RSS), peak", "MB", most(150)),
     Figure("slow.worker_us", "the same, CPU of the worker per send", "µs"),
+    Figure(
+        "receiver.flooded.p99", "pickup at 100/s while strangers post 200 requests a second, p99", "ms", most(1_000)
+    ),
+    Figure("receiver.quiet.p99", "the same without them, p99", "ms"),
+    Figure("receiver.lost", "the same, what was posted by others, answered 200 and not read", "", most(0)),
+    Figure("receiver.refused", "the same, strangers refused by their signature", "/s"),
+    Figure("receiver.web_cpu", "the same, CPU of the process that they reach", "%"),
     Figure("idle.statements", "idle worker, statements", "/s", most(2), most(1)),
     Figure("idle.worker_percent", "idle worker, its CPU, of a core", "%", most(1)),
     Figure("idle.server_percent", "idle worker, what it costs the server, of a core", "%", None, most(0.1)),

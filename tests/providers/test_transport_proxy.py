@@ -13,7 +13,7 @@ from noti_worker.domain.outcome import Kind, Outcome, Scope
 from noti_worker.domain.rules import judge
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
-from noti_worker.providers import webhook
+from noti_worker.providers import sendgrid, webhook
 from noti_worker.transport import Kit
 from noti_worker.transport.client import Client
 from noti_worker.transport.lookup import Addresses, Lookup
@@ -215,6 +215,11 @@ class TestSettings:
     def test_allow_networks_beside_a_proxy_that_guards_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="allow_networks"):
             a_client(proxy=Secret("http://proxy:3128"), proxy_guards=True, allow_networks=LOCAL)
+
+    def test_the_api_of_a_service_is_reached_through_a_proxy_that_guards(self) -> None:
+        """Elsewhere an account opens all networks to it: the operator chose where it is."""
+        kit = Kit(lambda: NOW).of(1, Secret("http://proxy:3128"), proxy_guards=True)
+        sendgrid.build(sendgrid.Settings(api_key=Secret("SG.k"), from_=("a@example.com",)), kit).close()
 
     def test_only_http_takes_a_proxy(self) -> None:
         kit = Kit(lambda: NOW, proxy=Secret("http://proxy:3128"))
