@@ -84,13 +84,13 @@ class Answer:
 class ApiServer:
     """Listens on a free port of this machine while it is entered; answers `always`, or by `by_path`.
 
-    Every request is held against what `described` says of it, but the one that only `looks` (method and path); when
-    it is left, one that did not conform is an AssertionError.
+    Every request is held against what `described` says of it; when it is left, one that did not conform is an
+    AssertionError.
     """
 
-    def __init__(self, described: Describes | None = None, looks: str = "") -> None:
+    def __init__(self, described: Describes | None = None) -> None:
         self.asked: list[Asked] = []
-        self._described, self._looks = described, looks
+        self._described = described
         self._faults: dict[str, None] = {}
         self.always = Answer()
         self.by_path: dict[str, Answer] = {}
@@ -179,8 +179,7 @@ class ApiServer:
         return self.asked[-1]
 
     def _heard(self, asked: Asked) -> Answer:
-        looks = f"{asked.method} {asked.path}" == self._looks
-        faults = () if looks or self._described is None else self._described.faults(asked)
+        faults = self._described.faults(asked) if self._described is not None else ()
         with self._lock:
             self.asked.append(asked)
             self._faults |= dict.fromkeys(faults)
@@ -251,7 +250,7 @@ class ApiContract(ProviderContract):
 
     @pytest.fixture
     def server(self) -> Iterator[ApiServer]:
-        with ApiServer(self.described, "" if self.looks is None else self.looks.asks) as server:
+        with ApiServer(self.described) as server:
             yield server
 
     @pytest.fixture
@@ -395,6 +394,8 @@ class ApiContract(ProviderContract):
         assert heard() == 1
         assert f"{server.last.method} {server.last.path}" == self.looks.asks
         assert self.looks.kept not in repr(outcome) or not self.looks.kept
+        if isinstance(self.described, Description):
+            assert not list(self.described.unexpected(server.last, self.looks.status, self.looks.known))
 
     def test_who_is_unknown_to_the_service_is_told_so(self, sender: Judged, server: ApiServer) -> None:
         if self.looks is None:

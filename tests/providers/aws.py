@@ -64,10 +64,10 @@ def signed_by_botocore(asked: Asked, url: str, service: str, at: datetime, token
 
 
 class Model:
-    """An operation of a service as botocore's model of it has it; see `description.Describes`."""
+    """Operations of a service as botocore's model of it has them; see `description.Describes`."""
 
-    def __init__(self, service: str, operation: str) -> None:
-        self._service, self._operation = service, operation
+    def __init__(self, service: str, *operations: str) -> None:
+        self._service, self._operations = service, operations
         self.source = f"botocore's model of {service}"
 
     def faults(self, asked: Asks) -> Iterator[str]:
@@ -78,21 +78,27 @@ class Model:
         from botocore.validate import ParamValidator
 
         model: Any = ServiceModel(Loader().load_service_model(self._service, "service-2"), self._service)
-        operation = model.operation_model(self._operation)
-        http = operation.http
-        if (asked.method, asked.path) != (http["method"], http["requestUri"]):
-            yield f"{asked.method} {asked.path}: {http['method']} {http['requestUri']} is described"
-        if not asked.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 Credential="):
-            yield "it is not signed"
         form = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
         as_form = model.metadata["protocol"] == "query"
-        given = _of_query(form) if as_form else _of_json(json.loads(asked.body), operation.input_shape)
+        known = {
+            (http["method"], http["requestUri"], name if as_form else None): operation
+            for name in self._operations
+            for operation in [model.operation_model(name)]
+            for http in [operation.http]
+        }
+        operation = known.get((asked.method, asked.path, form.get("Action") if as_form else None))
+        if operation is None:
+            yield f"{asked.method} {asked.path}: none of {', '.join(self._operations)}"
+            return
+        if not asked.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 Credential="):
+            yield "it is not signed"
+        given = _of_query(form) if as_form else _of_json(json.loads(asked.body or b"{}"), operation.input_shape)
         if errors := ParamValidator().validate(given, operation.input_shape).generate_report():
             yield errors
         elif as_form:  # what it does not know it would leave out
             written = create_serializer("query").serialize_to_request(given, operation)["body"]
             if written != form:
-                yield f"{set(form.items()) ^ set(written.items())} are not of {self._operation}"
+                yield f"{set(form.items()) ^ set(written.items())} are not of {operation.name}"
 
 
 def _of_json(document: Any, shape: Any) -> Any:

@@ -182,8 +182,13 @@ def run(wanted: Sequence[str], files: Sequence[Path] = ()) -> dict[str, Tried]:
 
     listener = _Listener(wanted)
     given = files or [file for file in sorted(HERE.glob("test_*.py")) if "Contract)" in file.read_text("utf-8")]
+    # The fixtures of this repository, for test files outside of it.
+    fixtures = ["-p", "tests.conftest", "-p", "tests.providers.conftest"]
+    outside = not any(file.resolve().is_relative_to(HERE) for file in given)
     with contextlib.redirect_stdout(sys.stderr):
-        ended = pytest.main(["-p", "no:cacheprovider", *map(str, given)], plugins=[listener])
+        ended = pytest.main(
+            ["-p", "no:cacheprovider", *(fixtures if outside else ()), *map(str, given)], plugins=[listener]
+        )
     if ended not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise SystemExit(f"pytest broke off with {ended}: see above")
     names = list(listener.tried) if files else wanted or own_providers()

@@ -36,7 +36,7 @@ from tests.providers.receipts import ECHO as IDS_BACK
 from tests.providers.receipts import ReceiptContract, of
 from tests.providers.sns_topic import ARN, Topic, envelope, signed, topic
 
-MODEL = Model("sesv2", "SendEmail")
+MODEL = Model("sesv2", "SendEmail", "GetAccount")
 ACCEPTED = {"MessageId": "0107018a1b2c3d4e-5f60718293a4-000000"}
 MAIL = a_message(Channel.EMAIL, "Ada <ada@example.com>")
 

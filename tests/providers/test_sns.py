@@ -34,7 +34,7 @@ from tests.providers.contract import LIMIT, NOW, a_message, opened
 from tests.providers.receipts import ReceiptContract, of, wrote
 from tests.providers.sns_topic import ARN, Topic, envelope, signed, topic
 
-MODEL = Model("sns", "Publish")
+MODEL = Model("sns", "Publish", "GetSMSAttributes")
 ACCEPTED = b"""<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
   <PublishResult><MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult>
   <ResponseMetadata><RequestId>d74b8436-ae13-5ab4-a9ff-ce54dfea72a0</RequestId></ResponseMetadata>
