@@ -44,10 +44,13 @@ class Apart:
     def shares(self, channel: Channel, want: int, hand: Hand) -> Iterator[tuple[Share, str]]:
         """What to ask for, and of which destination: no more than it may get. `claimed` hears of each."""
         for lane, to in sorted(self.of(channel), key=lambda key: self._floors[key]):
+            if want <= 0:
+                return
             room = self._allowance.of_destination(to, want, hand)
             if room is None:  # it is not limited any more
                 del self._floors[lane, to]
             elif room > 0:
+                want -= room
                 yield Share(lane, room, self._floors[lane, to]), to
 
     def claimed(self, share: Share, to: str, rows: Sequence[Notification]) -> None:

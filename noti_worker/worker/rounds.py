@@ -208,8 +208,6 @@ class Rounds:
             taken += len(claims)
             if claims:
                 pool.submit(self._claimer.brief(claims))
-            if taken >= want:
-                break
         return taken
 
     def _rehearse(self) -> float:
