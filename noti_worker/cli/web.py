@@ -52,8 +52,7 @@ def serve(settings: "Settings") -> int:
     from noti_worker.observe.http import Server as HttpServer
     from noti_worker.observe.listener import address_of, listen_on
     from noti_worker.observe.log import LogObserver, configure
-    from noti_worker.observe.metrics import MetricsObserver
-    from noti_worker.observe.receipts import ReceiptLog, ReceiptMetrics
+    from noti_worker.observe.receipts import ReceiptLog, ReceiptMetrics, own_registry
     from noti_worker.store.connect import Database
     from noti_worker.transport import Kit
     from noti_worker.worker.systemd import Notifier
@@ -67,10 +66,9 @@ def serve(settings: "Settings") -> int:
             " web.unsubscribe_keys"
         )
     with ExitStack() as stack:
-        log, metrics, health = ReceiptLog(), MetricsObserver(), WebHealth(lambda: server.alive)
-        receipts = ReceiptMetrics(metrics.registry)
-        receipts.expect({inlet.account: inlet.provider for inlet in inlets.values()})
-        observers = Observers(LogObserver(), metrics, log, receipts, health)
+        log, metrics, health = ReceiptLog(), ReceiptMetrics(own_registry()), WebHealth(lambda: server.alive)
+        metrics.expect({inlet.account: inlet.provider for inlet in inlets.values()})
+        observers = Observers(LogObserver(), log, metrics, health)
         database = Database(database_url(settings), settings.database.pgbouncer)
         listener = listen_on("web.listen", settings.web.listen)
         app = _app(stack, inlets, links, database, observers)

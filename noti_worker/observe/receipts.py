@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from noti_worker.domain.facts import Fact, LinkUsed, ReceiptRefused, ReceiptsRead, ReceiptTaken
 from noti_worker.domain.receipts import REPLIED, ReceiptKind
@@ -69,10 +76,20 @@ class ReceiptLog:
         structlog.get_logger().info("web_stopping", why=why)
 
 
+def own_registry() -> CollectorRegistry:
+    """The registry of a process that sends nothing: a worker's metrics would say that it is cut off."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
 class ReceiptMetrics:
     """Counts in the registry of all metrics. Thread-safe."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
         def counter(metric: Metric) -> Counter:
             return Counter(metric.name, metric.help, metric.labels, registry=registry)
 
@@ -104,6 +121,10 @@ class ReceiptMetrics:
         for state in ("unread", "parked"):
             self._waiting.labels(state).set(waiting.get(state, 0))
         self._oldest.set(waiting.get("oldest_seconds", 0))
+
+    def text(self) -> bytes:
+        """The exposition of the whole registry."""
+        return generate_latest(self._registry)
 
     def on(self, fact: Fact) -> None:
         """Count what happened."""

@@ -32,10 +32,16 @@ HEALTHY: Mapping[str, str] = {
     f'notification_tries_total{{{JOB}, instance="a", channel="email", account="relay", kind="uncertain"}}': "0" + DAY,
     f'notifications_failed_total{{{JOB}, instance="a", channel="email", error_type="dead"}}': "0+0.1" + DAY,
     f'notifications_failed_total{{{JOB}, instance="a", channel="email", error_type="lost"}}': "0" + DAY,
+    f'noti_receipt_requests_total{{{JOB}, instance="web", account="relay", answer="taken"}}': "0+60" + DAY,
+    f'noti_receipt_requests_total{{{JOB}, instance="web", account="relay", answer="signature"}}': "0" + DAY,
+    f'noti_receipts_total{{{JOB}, instance="a", provider="ses", kind="delivered"}}': "0+60" + DAY,
+    f'noti_receipts_total{{{JOB}, instance="a", provider="ses", kind="bounced"}}': "0+1" + DAY,
+    f'noti_receipts_unreadable_total{{{JOB}, instance="a", provider="ses"}}': "0" + DAY,
+    f'noti_receipts_oldest_unread_seconds{{{JOB}, instance="a"}}': "1" + DAY,
     f'notifications_queue_depth{{{JOB}, instance="a", channel="email", state="due"}}': "3" + DAY,
     f'notifications_oldest_due_seconds{{{JOB}, instance="a", channel="email", priority="normal"}}': "2" + DAY,
 }
-"""One worker that sends an e-mail a second; one in 600 fails for good."""
+"""One worker that sends an e-mail a second; one in 600 fails for good, and one in 60 bounces."""
 
 
 def series(name: str, values: str, **labels: str) -> dict[str, str]:
@@ -310,6 +316,43 @@ CASES = (
         "tells of a pause that is older than a day",
         series("noti_worker_oldest_pause_seconds", "84600+60x60", scope="tenant"),
         {34: set(), 37: {"NotiPausedForADay"}},
+    ),
+    Case(
+        "tells of receipts that are refused",
+        series("noti_receipt_requests_total", "0x5 20x90", account="relay", answer="signature", instance="web"),
+        {5: set(), 8: {"NotiReceiptsRefused"}, 80: set()},
+    ),
+    Case(
+        "silent on a stranger now and then",
+        series("noti_receipt_requests_total", "0x5 8x90", account="relay", answer="old", instance="web"),
+        SILENT,
+    ),
+    Case(
+        "tells when receipts are not read",
+        series("noti_receipts_oldest_unread_seconds", "0+60x60"),
+        {5: set(), 8: {"NotiReceiptsUnread"}, 60: {"NotiReceiptsUnread"}},
+    ),
+    Case(
+        "tells of receipts that cannot be read",
+        series("noti_receipts_unreadable_total", "0x5 1x90", provider="ses"),
+        {5: set(), 8: {"NotiReceiptsUnread"}, 80: set()},
+    ),
+    Case(
+        "tells of many bounces",
+        series("noti_receipts_total", "0x5 0+5x400", provider="ses", kind="bounced"),
+        {5: set(), 60: {"NotiManyBounces"}, 380: {"NotiManyBounces"}},
+    ),
+    Case(
+        "silent where only bounces are told",
+        series("noti_receipts_total", "0+5x400", provider="sns", kind="bounced")
+        | series("noti_receipts_total", "0x400", provider="sns", kind="delivered"),
+        {60: set()},
+    ),
+    Case(
+        "silent on a few bounces of few messages",
+        series("noti_receipts_total", "0+0.05x400", provider="twilio", kind="bounced")
+        | series("noti_receipts_total", "0+0.05x400", provider="twilio", kind="delivered"),
+        {minute: set() for minute in (60, 380)},
     ),
     Case(
         "tells of stray log lines after a day",

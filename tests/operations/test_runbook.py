@@ -64,7 +64,7 @@ def stand_ins(directory: Path, daemon: Daemon) -> Path:
     events.write_text("".join(f'{{"event": "{event}"}}\n' for event in EVENTS))
     verbs = "status|start|restart|reload"
     for name, script in {
-        "journalctl": f'[ "$*" = "-u noti-worker --since -1h -o cat" ] && cat {daemon.log_file} {events}',
+        "journalctl": f'[[ "$*" =~ ^"-u noti-w"(orker|eb)" --since -1h -o cat"$ ]] && cat {daemon.log_file} {events}',
         "systemctl": f'[[ "$*" =~ ^({verbs})" noti-worker"$ ]] && echo ok',
     }.items():
         (directory / name).write_text(f"#!/bin/bash\n{script}\n")

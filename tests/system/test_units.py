@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from noti_worker.settings import WorkerSettings
+from noti_worker.web.server import STOP_WITHIN
 from tests.needs import needs
 
 UNITS = Path(__file__).parents[2] / "systemd"
 PROGRAM = "/opt/noti-worker/bin/noti-worker"
-NAMES = ["noti-migrate.service", "noti-worker.service", "noti-worker@.service"]
+NAMES = ["noti-migrate.service", "noti-web.service", "noti-worker.service", "noti-worker@.service"]
 
 
 @pytest.fixture
@@ -77,8 +78,13 @@ def test_the_template_differs_from_the_unit_in_its_name_and_file_only() -> None:
 
 
 def test_all_units_have_the_same_walls() -> None:
-    worker, migration = settings_of("noti-worker.service"), settings_of("noti-migrate.service")
-    assert worker[worker.index("DynamicUser=yes") :] == migration[migration.index("DynamicUser=yes") :]
+    of = [settings_of(name) for name in NAMES]
+    assert len({tuple(lines[lines.index("DynamicUser=yes") :]) for lines in of}) == 1
+
+
+def test_the_one_that_strangers_reach_has_time_to_answer_whoever_is_there() -> None:
+    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)s$", (UNITS / "noti-web.service").read_text(), re.MULTILINE)
+    assert int(seconds) > 2 * STOP_WITHIN
 
 
 def test_the_time_to_stop_is_longer_than_the_drain() -> None:
