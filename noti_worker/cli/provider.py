@@ -169,13 +169,15 @@ def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, s
         outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
         outcome = safety.judge(message, account.mode, outcome)
         # What is printed here is pasted into reports: it names nobody.
-        return unnamed(unnamed(outcome, recipient), safe.recipient)
+        for named in (recipient, number, safe.recipient):
+            outcome = unnamed(outcome, named)
+        return outcome
 
 
 def unnamed(outcome: "Outcome", recipient: str) -> "Outcome":
     """The outcome without the recipient, wherever the provider repeated it."""
-    error, response = (_without(part, recipient) for part in (outcome.error, outcome.response))
-    return replace(outcome, error=error, response=response)
+    code, error, response = (_without(part, recipient) for part in (outcome.code, outcome.error, outcome.response))
+    return replace(outcome, code=code, error=error, response=response)
 
 
 def _without(told: Any, recipient: str) -> Any:

@@ -30,6 +30,7 @@ _UNIT = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600}
 _A_LITTLE_MORE = 10.0
 _SHORTEST_NAME = 3
 _NUMBER = re.compile(r"[+-]?[0-9](?:[-. ()]*[0-9]){4,}")
+_RUN = re.compile(r"[A-Za-z0-9]+")
 _BETWEEN = "[-. ()\u00a0]*"
 _VALUE = re.compile(r':\s*"([^"\\]{8,})"')
 
@@ -46,8 +47,21 @@ def blanked(words: str, message: Message | None) -> str:
 
 def without_recipient(words: str, recipient: str, mark: str = "…") -> str:
     """`words` with a mark wherever they name the recipient, in any spelling that a service may have made of it."""
+    if not _may_name(words, recipient):
+        return words
     named = _naming(recipient)
     return words if named is None else named.sub(mark, words)
+
+
+def _may_name(words: str, recipient: str) -> bool:
+    """Tell quickly that words name nobody: to look closely costs a millisecond."""
+    if _NUMBER.fullmatch(recipient):
+        return "".join(filter(str.isdigit, recipient)) in "".join(filter(str.isdigit, words))
+    address = address_of(recipient)
+    runs = _RUN.findall(address.rpartition("@")[0] or address)
+    of_several = "://" in recipient  # of a URL, or of a document that holds one, a part may stand alone
+    said = words.casefold()
+    return not runs or any(run.casefold() in said for run in (runs if of_several else [max(runs, key=len)]))
 
 
 @lru_cache(maxsize=256)

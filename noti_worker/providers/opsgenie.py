@@ -50,7 +50,7 @@ class Settings:
     """An account of an API integration of Opsgenie."""
 
     addressed: ClassVar[bool] = False
-    """The team that the key belongs to gets every alert, whomever else the recipient of a row names."""
+    """The team that the key belongs to, if any, gets every alert, whomever else the recipient of a row names."""
 
     api_key: Secret = field(metadata=about("a reference to the key of an API integration that may create alerts"))
     api_url: str = field(

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import Result
 from noti_worker.domain.notification import Briefing, Channel, Status
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.traits import Traits
 from noti_worker.providers import sandbox
 from noti_worker.transport import Kit
 from tests.delivery.fakes import a_delivery, some_accounts
@@ -159,6 +161,17 @@ def test_a_check_that_one_from_outside_does_not_stand_is_a_hole(site: Path, guid
 def test_a_file_of_the_package_is_found_by_its_name() -> None:
     assert providers.find("sandbox") is sandbox
     assert {"in_app", "console", "sandbox"} <= set(providers.known())
+
+
+def test_what_a_provider_needs_besides_is_an_extra_that_pip_knows() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = {name: providers.traits(providers.find(name)).extra for name in providers.known()}
+    assert {name for name, extra in extras.items() if extra} >= {"apns", "apprise"}
+    assert set(filter(None, extras.values())) <= project["optional-dependencies"].keys()
+
+
+def test_what_a_module_says_of_itself_may_be_missing(pigeon: providers.Provider) -> None:
+    assert providers.traits(pigeon) == Traits()
 
 
 def test_a_file_of_the_package_is_not_shadowed(site: Path) -> None:
