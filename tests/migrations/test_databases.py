@@ -64,7 +64,7 @@ DATABASES = {
     "odd nulls": "ALTER DATABASE {db} SET transform_null_equals = on; ALTER DATABASE {db} SET array_nulls = off",
     "quotes everywhere": "ALTER DATABASE {db} SET quote_all_identifiers = on",
     "serializable": "ALTER DATABASE {db} SET default_transaction_isolation = 'serializable'",
-    "hurried": "ALTER DATABASE {db} SET statement_timeout = '20ms'; ALTER DATABASE {db} SET lock_timeout = '20ms';"
+    "hurried": "ALTER DATABASE {db} SET statement_timeout = '100ms'; ALTER DATABASE {db} SET lock_timeout = '100ms';"
     " ALTER DATABASE {db} SET idle_in_transaction_session_timeout = '1s'",
     "nothing for everybody": "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;"
     " ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC",
@@ -82,7 +82,7 @@ DATABASES = {
 ODD = {
     "DateStyle": "German", "IntervalStyle": "sql_standard", "TimeZone": "Asia/Kolkata", "bytea_output": "escape",
     "standard_conforming_strings": "off", "extra_float_digits": "-10", "search_path": "nowhere",
-    "default_transaction_isolation": "serializable", "client_encoding": "LATIN1", "statement_timeout": "20ms",
+    "default_transaction_isolation": "serializable", "client_encoding": "LATIN1", "statement_timeout": "100ms",
 }  # fmt: skip
 """What a role's sessions begin with, whatever the database says."""
 
