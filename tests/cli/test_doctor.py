@@ -628,9 +628,6 @@ def test_a_provider_that_tells_nothing_is_noticed(
     assert "does not lead to noti-worker web" in told(findings, "receipts", "warning")[0]
     assert "mail: nothing was posted yet" in told(findings, "receipts", "ok")[0]
     connection.execute(
-        "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('email', 'a@b.example', 'x')"
-    )
-    connection.execute(
         "INSERT INTO noti.notification_attempts_log"
         " (notification_id, attempt_number, claim_count, status, account, provider, kind, created_at)"
         " VALUES (1, 1, 1, 'sent', 'mail', 'postmark', 'ok', now() - interval '2 hours')"
