@@ -39,11 +39,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 SDK_OF: dict[str, set[str]] = {
     "_aws": {"botocore"},
+    "_push": {"cryptography"},
     "_sns_envelope": {"cryptography"},
     "_templates": {"jinja2"},
     "apns": {"cryptography"},
     "apprise": {"apprise"},
     "fcm": {"cryptography"},
+    "twilio": {"twilio"},
     "sendgrid": {"cryptography"},
     "webpush": {"cryptography"},
 }

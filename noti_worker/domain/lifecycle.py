@@ -133,7 +133,7 @@ def decide(
             if on_uncertain is OnUncertain.FAIL:
                 return Verdict(Status.FAILED, "it may have been sent, and is not sent again (on_uncertain = fail)")
             return _retry(notification, outcome, now, policy, dice, why="it may have been sent: sent again")
-        case Kind.TRANSIENT if not outcome.offered and (outcome.scope in OF_THE_ACCOUNT or outcome.stage == "machine"):
+        case Kind.TRANSIENT if not outcome.offered and outcome.scope in _SAYS_NOTHING:
             why = "it could not be offered"
             return _uncharged(notification, outcome, now, notification.attempt_count, policy, dice, why=why)
         case Kind.TRANSIENT:
@@ -155,6 +155,9 @@ def decide_copy(
         return _again(notification, now, timedelta(0), charge=False, why=why)
     return decide(replace(notification, retry_count=0, attempt_count=0), outcome, now, policy, dice)
 
+
+# Before a message was offered these blame neither it nor whom it goes to or comes from.
+_SAYS_NOTHING = OF_THE_ACCOUNT | {Scope.MESSAGE}
 
 _FINAL = {
     Kind.PERMANENT: "refused for good",

@@ -78,11 +78,11 @@ def read_options(options: Sequence[Option], channel: Channel, text: str | None) 
     known = {option.name: option for option in options if option.of(channel)}
     read = {}
     for name, value in _document(text).items():
-        option = known.get(name)
-        if option is None:
+        said = value is not None and value != ""
+        if name not in known and (said or not _is_known(channel, name)):
             raise BadNotification(_unknown(channel, name, known))
-        if value is not None and value != "":
-            read[name] = option.read(value)
+        if said:
+            read[name] = known[name].read(value)
     return read
 
 
@@ -109,7 +109,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def _is_known(channel: Channel, name: str) -> bool:
+    """Tell whether some provider carries it."""
+    return any(option.name == name and option.of(channel) for option in ALL_OPTIONS)
+
+
 def _unknown(channel: Channel, name: str, known: Mapping[str, Option]) -> str:
+    if _is_known(channel, name):
+        carried = ", ".join(known) or "no options"
+        return (
+            f"options.{name} cannot go through this account, whose provider carries {carried}: leave it out, or send"
+            " through another account"
+        )
     if not known:
         return f"options.{shown(name)} is unknown: {channel} takes no options"
     near = get_close_matches(name, known, n=1)

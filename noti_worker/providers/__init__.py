@@ -3,6 +3,11 @@
 A provider is a module (or an object) with `CHANNELS`, `Settings`, `OPTIONS`, `RULES` and `build`; a file of this
 package, or an entry point of the group `noti_worker.providers` in any installed distribution. Its page of the
 documentation is made from it. One that tells afterwards what became of messages has `receiver` and `receipts` besides.
+
+Of an SDK it uses what that does best, and loads it only there: of Amazon's the search for credentials, the regions'
+addresses and the signatures, of Twilio's the XML of calls. The request itself goes over our own transport: the client
+of Amazon tries several times by itself, that of Twilio waits without limit, and neither tells "never sent" from "answer
+lost".
 """
 
 import importlib

@@ -1,27 +1,22 @@
-"""One reading of HTTP answers for all providers: status, id, code, words, wish to wait, and what is kept of it.
+"""One reading of HTTP answers for all providers: status, id, code, words, wish to wait, and what is kept of it."""
 
-Error pages like to repeat the request, and a request carries secrets in its URL and headers: whatever is taken from
-an answer is read through a veil over them.
-"""
-
-import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.providers._veil import Veil
+from noti_worker.transport import Kit, Reply
 
 if TYPE_CHECKING:
     from noti_worker.transport.http import Translation
@@ -44,6 +39,12 @@ Those that end a message or stop an account are a last resort: an unknown code m
 KEPT = ("content-type", "date", "retry-after", "server", "x-request-id")
 """The answer's headers that are kept: none of these echoes the URL."""
 
+ON_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The hosts of a URL to which secrets may go unencrypted."""
+
+ANYWHERE = ("0.0.0.0/0", "::/0")
+"""The networks of an account whose URL the operator chose, and no row."""
+
 _KEPT_BODY = 18_000  # bytes; with the headers less than the 20 kB that the attempts log keeps
 _MOST = {"id": 200, "code": 100, "words": 2_000}
 _LATEST = 2**33  # seconds of the epoch: a larger number counts milliseconds
@@ -53,17 +54,37 @@ _NUMBER = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
 def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str = "api_url") -> Sender:
     """A sender of `translation` to the service at `api_url`, which the operator chose: it may be a private address.
 
-    Raises ConfigurationError that names the `setting` when it is no URL, or would send the key unencrypted over a
-    network.
+    Raises ConfigurationError that names the `setting`, as `read_url` does.
     """
-    parts = urlsplit(api_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    here = read_url(api_url, setting).hostname in ON_THIS_MACHINE
+    return kit.http(translation, allow_networks=anywhere(kit), allow_http=here)
+
+
+def anywhere(kit: Kit) -> tuple[str, ...]:
+    """The networks that are open to what the operator chose; none where the proxy decides where requests may go."""
+    return () if kit.proxy_guards else ANYWHERE
+
+
+def read_url(url: str, setting: str) -> SplitResult:
+    """The parts of a service's URL; raises ConfigurationError that names the `setting`, and shows nothing of it.
+
+    It is refused when it is no URL, or would send the account's secrets unencrypted over a network.
+    """
+    parts = url_parts(url)
+    if not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(f"{setting} is no URL of a service: write https://HOST, with a path where it has one")
-    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme == "http" and not here:
-        raise ConfigurationError(f"{setting} would send the account's key unencrypted: write https://")
-    anywhere = () if kit.proxy_guards else ("0.0.0.0/0", "::/0")
-    return kit.http(translation, allow_networks=anywhere, allow_http=here)
+    if parts.scheme == "http" and parts.hostname not in ON_THIS_MACHINE:
+        raise ConfigurationError(f"{setting} would send the account's secrets unencrypted: write https://")
+    return parts
+
+
+def url_parts(url: str) -> SplitResult:
+    """The parts of a URL of HTTP; all empty when it is none, or holds a login."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and "@" not in parts.netloc:
+            return parts
+    return urlsplit("")
 
 
 def read_json(
@@ -74,41 +95,61 @@ def read_json(
     words: str = "",
     hint: str = "",
     keep: Iterable[str] = KEPT,
+    hidden: Iterable[str] = (),
     secret_path: bool = False,
 ) -> Said:
     """What an answer in JSON says. Each of the four is a path into it, `a.0.b`, or several, `a.b|c`: the first found.
 
-    `hint` is a wish to wait in seconds, beside the headers'. What is not there, or no text or number, is missing;
-    without words the beginning of the body stands for them, so that an error page in HTML is told as well.
-    With `secret_path` the whole URL of the request is a secret.
+    `hint` is a wish to wait in seconds, beside the headers'. What is not there, or no text or number, is missing. The
+    rest is as in `read_found`.
     """
     document = _parsed(reply.body)
-    veil = Veil(reply.request, secret_path=secret_path)
-    text = _text(reply, veil)
-    found = {
-        name: veil.over(_line(_at(document, path)[:_KEPT_BODY]))[: _MOST[name]]
-        for name, path in (("id", id), ("code", code), ("words", words))
-    }
+    said = read_found(
+        reply,
+        id=_at(document, id),
+        code=_at(document, code),
+        words=_at(document, words),
+        keep=keep,
+        hidden=hidden,
+        secret_path=secret_path,
+    )
     wish = _at(document, hint)
+    return replace(said, hint=_longest(said.hint, float(wish))) if _NUMBER.fullmatch(wish) else said
+
+
+def read_text(reply: Reply, *, keep: Iterable[str] = KEPT) -> Said:
+    """What an answer says whose body is only for people, to a request whose whole URL is a secret."""
+    return read_found(reply, keep=keep, secret_path=True)
+
+
+def read_found(
+    reply: Reply,
+    *,
+    id: str = "",  # noqa: A002 - as in Said
+    code: str = "",
+    words: str = "",
+    keep: Iterable[str] = KEPT,
+    hidden: Iterable[str] = (),
+    secret_path: bool = False,
+) -> Said:
+    """What an answer says, in which these were found; of its headers those of `keep` are kept.
+
+    Without words the beginning of the body stands for them, so that an error page in HTML is told as well. All of it is
+    read through a veil over the request's headers, its URL (with `secret_path` every part of it), and the words
+    `hidden`: what is secret in its body, or a part of a header.
+    """
+    veil = Veil(reply.request, hidden, secret_path=secret_path)
+    text = veil.over(reply.body.decode(errors="replace"))
+    found = {
+        name: veil.over(_line(value[:_KEPT_BODY]))[: _MOST[name]]
+        for name, value in (("id", id), ("code", code), ("words", words))
+    }
     return Said(
         "answer",
         str(reply.status),
         found["code"],
         found["words"] or _line(text[: _MOST["words"]]),
         id=found["id"] or None,
-        hint=_longest(asked_wait(reply), float(wish) if _NUMBER.fullmatch(wish) else None),
-        response=_kept(reply, text, veil, keep),
-    )
-
-
-def read_text(reply: Reply, *, keep: Iterable[str] = KEPT) -> Said:
-    """What an answer says whose body is only for people, to a request whose whole URL is a secret."""
-    veil = Veil(reply.request, secret_path=True)
-    text = _text(reply, veil)
-    return Said(
-        "answer",
-        str(reply.status),
-        words=_line(text[: _MOST["words"]]),
         hint=asked_wait(reply),
         response=_kept(reply, text, veil, keep),
     )
@@ -126,86 +167,29 @@ def asked_wait(reply: Reply, *, after: Iterable[str] = ("retry-after",), reset: 
     )
 
 
-class Veil:
-    """Hides what a request carried in confidence.
-
-    The URL of an API has plain words in its path ("messages", "v1"), which its answers may use; with `secret_path`
-    every part of the path is hidden.
-    """
-
-    def __init__(self, request: Request, *, secret_path: bool = False) -> None:
-        words: set[str] = set()
-        for name, value in request.headers.items():
-            if name.lower() not in _PLAIN:
-                words |= {value, *(word for word in value.split() if len(word) >= 16), *_login(value)}
-        self._longest_first = sorted(_in_url(request.url, secret_path) | _written(words), key=len, reverse=True)
-
-    def over(self, text: str) -> str:
-        """`text` with stars for what must not be seen."""
-        for spelling in self._longest_first:
-            text = text.replace(spelling, "***")
-        return text
+def is_json(text: str | bytes) -> bool:
+    """Tell whether a text is JSON as the standard has it: NaN and Infinity are none."""
+    return _parsed(text, default=_NONE) is not _NONE
 
 
-@lru_cache(maxsize=64)  # most requests of an account go to one URL
-def _in_url(url: str, secret_path: bool) -> frozenset[str]:
-    parts = urlsplit(url)
-    words = {f"{parts.path}?{parts.query}", parts.query, parts.path}
-    words |= {
-        word
-        for segment in parts.path.split("/")
-        for word in (segment, *segment.split(":"))
-        if len(word) >= 6 and (secret_path or not _API_WORD.fullmatch(word))
-    }
-    words |= {value for _, value in parse_qsl(parts.query)}
-    words |= {pair.partition("=")[2] for pair in parts.query.split("&")}
-    return _written(words)
+def json_object(text: str | bytes) -> Mapping[str, Any]:
+    """The object that a text is in JSON; an empty one when it is anything else."""
+    document = _parsed(text)
+    return document if isinstance(document, Mapping) else {}
 
 
-def _written(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(spelling for word in words for spelling in _spellings(word) if len(spelling) >= 4)
+_NONE = object()
 
 
-def _login(header: str) -> Iterable[str]:
-    """Name and password that a header of the scheme Basic holds: who decodes them may repeat them."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() == "basic":
-        with suppress(ValueError):
-            login = base64.b64decode(encoded, validate=True).decode()
-            yield from (login, *login.split(":", 1))
-
-
-_PLAIN = frozenset({"content-type", "accept", "user-agent", "webhook-id", "webhook-timestamp"})
-_API_WORD = re.compile(r"[A-Za-z_.-]{1,15}|v?[0-9.]{1,8}")
-_ONE_SPELLING = re.compile(r"[A-Za-z0-9._~=+ -]*")
-
-
-def _spellings(word: str) -> Iterable[str]:
-    if _ONE_SPELLING.fullmatch(word):
-        return (word,)
-    plain = unquote(word)
-    quoted = json.dumps(plain)[1:-1]
-    return word, plain, escape(word), escape(plain), quoted, quoted.replace("/", "\\/")
-
-
-def is_json(text: str | bytes, found: Callable[[Any], None] = lambda _: None) -> bool:
-    """Tell whether a text is JSON as the standard has it: NaN and Infinity are none. `found` is given the document."""
+def _parsed(text: str | bytes, default: Any = None) -> Any:
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        return False
-    found(document)
-    return True
+        return default
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
-
-
-def _parsed(body: bytes) -> Any:
-    documents: list[Any] = []
-    is_json(body, documents.append)
-    return documents[0] if documents else None
 
 
 def _at(document: Any, paths: str) -> str:
@@ -222,10 +206,6 @@ def _at(document: Any, paths: str) -> str:
         if isinstance(found, str | int | float) and not isinstance(found, bool) and found != "":
             return str(found)
     return ""
-
-
-def _text(reply: Reply, veil: Veil) -> str:
-    return veil.over(reply.body.decode(errors="replace"))
 
 
 def _line(text: str) -> str:

@@ -1,15 +1,13 @@
 """What the services of Amazon share: credentials, addresses and signatures, and the errors that all of them know.
 
-botocore finds credentials and signs; the request itself goes over our own transport, since its own tries several times
-and cannot tell "never sent" from "answer lost". It is loaded when an account is built: it costs 100 ms.
+botocore finds credentials and addresses, and signs. It is loaded when an account is built: it costs 100 ms.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
@@ -17,12 +15,12 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.providers._keys import read_token
+from noti_worker.transport import Kit, Request
 from noti_worker.transport.http import Steps
 
 _TIMEOUT = 5  # seconds, for a request that gets credentials
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
-_HEADER = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,16 +147,9 @@ class Aws:
         return Request("POST", self.url + path, headers, body)
 
 
-def without_keys(reply: Reply) -> Reply:
-    """The reply with stars for the access key and the token, which some answers repeat within other words."""
-    headers = reply.request.headers
-    found = _CREDENTIAL.search(headers.get("authorization", ""))
-    token = headers.get("x-amz-security-token", "")
-    body = reply.body
-    for secret in (found[1] if found else "", token, quote(token, safe="")):
-        if secret:
-            body = body.replace(secret.encode(), b"***")
-    return replace(reply, body=body)
+def access_key(request: Request) -> tuple[str, ...]:
+    """The id of the access key that signed a request, which some answers repeat; empty when none did."""
+    return tuple(_CREDENTIAL.findall(request.headers.get("authorization", "")))
 
 
 def _check(account: AwsAccount) -> None:
@@ -171,9 +162,10 @@ def _check(account: AwsAccount) -> None:
         "session_token": account.session_token,
     }
     for key, secret in given.items():
-        if secret is not None and not _HEADER.fullmatch(secret.reveal()):
-            raise ConfigurationError(f"{key} is empty or holds a character that no key has")
-        if secret is not None and account.profile is not None:
+        if secret is None:
+            continue
+        read_token(key, secret)
+        if account.profile is not None:
             raise ConfigurationError(f"profile contradicts {key}: remove one of them")
     if account.access_key_id is None and (account.secret_access_key or account.session_token) is not None:
         raise ConfigurationError("access_key_id is missing")

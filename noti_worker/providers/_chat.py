@@ -1,19 +1,17 @@
 """What chats have in common: title, text and colour of a message, limits told in words, webhooks of one channel."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
-from noti_worker.domain.options import CHAT_OPTIONS
 from noti_worker.domain.ports import Sender
 from noti_worker.domain.secret import Secret
-from noti_worker.providers._api import open_api
+from noti_worker.providers._api import open_api, url_parts
+from noti_worker.providers._body import as_json
 from noti_worker.transport import Kit, Request
 
 if TYPE_CHECKING:
@@ -54,19 +52,21 @@ class Written:
     text: str
     colour: Colour | None
 
+    @property
+    def title_and_text(self) -> tuple[str, str]:
+        """For services that want a text: a title alone is one."""
+        return (self.title, self.text) if self.text else ("", self.title)
+
 
 def written(message: Message) -> Written:
-    """What a message says in a chat; raises BadNotification when it says nothing, or asks for what no chat has."""
-    known = {option.name: option for option in CHAT_OPTIONS}
-    for name, value in message.options.items():
-        if name not in known:
-            raise BadNotification(f"options.{name} cannot be carried by a chat: leave it out")
-        known[name].read(value)
+    """What a message says in a chat, or in a push; raises BadNotification when it says nothing."""
     if message.text is None and message.html is not None:
-        raise BadNotification("the message is only HTML, which a chat does not show: give it a body of plain text")
+        raise BadNotification("the message is only HTML, which the service does not show: give it a body of plain text")
     title, text = " ".join((message.subject or "").split()), (message.text or "").strip()
     if not title and not text:
-        raise BadNotification("the message is empty, and a chat takes none without text: give it a subject or a body")
+        raise BadNotification(
+            "the message is empty, and the service takes none without text: give it a subject or a body"
+        )
     severity = message.options.get("severity")
     return Written(title, text, COLOURS[severity] if severity else None)
 
@@ -97,31 +97,17 @@ _NAME = re.compile(r"(?<![\w.+-])@(?=\w)")
 
 
 def post(url: str, document: Any, headers: Mapping[str, str] | None = None) -> Request:
-    """A document as JSON in UTF-8; raises BadNotification when it cannot be expressed in it."""
-    try:
-        body = json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BadNotification("the message holds a character that UTF-8 cannot express: remove it") from None
-    return Request("POST", url, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
+    """A document as JSON; raises BadNotification as `as_json` does."""
+    headers = {"content-type": "application/json; charset=utf-8", **(headers or {})}
+    return Request("POST", url, headers, as_json(document))
 
 
 def open_webhook(kit: Kit, translation: "Translation", webhook_url: Secret) -> Sender:
-    """A sender to a URL that is a secret as a whole; raises ConfigurationError that names the key, not the URL."""
-    try:
-        parts = urlsplit(webhook_url.reveal())
-        host, sound = parts.hostname, parts.port is None or parts.port > 0
-    except ValueError:
-        host, sound = None, False
-    if not sound or not host or parts.scheme not in {"http", "https"} or parts.username or parts.fragment:
-        raise ConfigurationError("webhook_url is no URL: copy it as the service shows it, https://HOST/…")
-    if parts.scheme == "http" and host not in {"localhost", "127.0.0.1", "::1"}:
-        raise ConfigurationError("webhook_url would go out unencrypted: write https://")
-    return open_api(kit, translation, f"{parts.scheme}://{parts.netloc}")
+    """A sender to a URL that is a secret as a whole, its query too; raises ConfigurationError as `open_api` does."""
+    without_query = re.sub(r"\?[^#]*", "", webhook_url.reveal(), count=1)
+    return open_api(kit, translation, without_query, setting="webhook_url")
 
 
 def path_of(webhook_url: Secret) -> str:
     """The path of a webhook's URL; empty when it is no URL."""
-    try:
-        return urlsplit(webhook_url.reveal()).path
-    except ValueError:
-        return ""
+    return url_parts(webhook_url.reveal()).path

@@ -1,11 +1,13 @@
-"""Keys that sign webhooks: an account's own, and one for each endpoint that is derived from it.
+"""Keys of accounts: those that stand in a header, and those that sign webhooks.
 
-With one key for all, whoever receives a request can forward it to another receiver of the account, or sign one for it.
+A webhook is signed by the account's own, or by one for each endpoint that is derived from it: with one key for all,
+whoever receives a request can forward it to another receiver of the account, or sign one for it.
 """
 
 import base64
 import binascii
 import hmac
+import re
 
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.secret import Secret
@@ -13,6 +15,15 @@ from noti_worker.transport.guard import Guard
 
 _PURPOSE = b"noti-worker webhook endpoint"
 _ANY = Guard(allow_http=True)
+_TOKEN = re.compile(r"[!-~]+")
+
+
+def read_token(name: str, secret: Secret) -> str:
+    """A key as it stands in a header; raises ConfigurationError that names the setting `name` when it can in none."""
+    token = secret.reveal()
+    if not _TOKEN.fullmatch(token):
+        raise ConfigurationError(f"{name} is empty, or holds spaces or characters that no key has: copy it again")
+    return token
 
 
 def read_key(name: str, secret: Secret, at_least: int = 24) -> bytes:

@@ -14,7 +14,6 @@ from typing import Any
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Message
-from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.domain.value import value
 from noti_worker.providers._mail import custom_headers, envelope, mailboxes, plain_subject, sender_of
@@ -136,14 +135,6 @@ def read_senders(given: Sequence[str]) -> tuple[Mailbox, ...]:
         return tuple(read_mailbox(one, "from") for one in given)
     except BadNotification as error:
         raise ConfigurationError(str(error)) from None
-
-
-def read_token(key: str, secret: Secret) -> str:
-    """A key that goes out in a header; raises ConfigurationError when it can stand in none."""
-    token = secret.reveal()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError(f"{key} is empty, or holds spaces or characters that no key has: copy it again")
-    return token
 
 
 def _sound(text: str | None, where: str) -> str | None:

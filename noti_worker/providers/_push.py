@@ -1,4 +1,4 @@
-"""What the providers of pushes share: urgency, topics, signed tokens, and a veil over what a request said itself."""
+"""What the providers of pushes share: urgency, topics, signed tokens."""
 
 import base64
 import binascii
@@ -6,11 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from noti_worker.domain.errors import BadNotification
-from noti_worker.transport import Reply
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _GRAVE = frozenset({"error", "critical"})
@@ -40,25 +39,17 @@ def from_base64url(text: str) -> bytes:
         return b""
 
 
+def es256(key: "EllipticCurvePrivateKey", content: bytes) -> bytes:
+    """The signature of a key of the curve P-256 as two numbers of 32 bytes (RFC 7518, 3.4)."""
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    pair = decode_dss_signature(key.sign(content, ECDSA(SHA256())))
+    return b"".join(number.to_bytes(32, "big") for number in pair)
+
+
 def signed_token(header: Mapping[str, str], claims: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> str:
     """A JSON Web Token (RFC 7519)."""
     head, body = (base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
     return f"{head}.{body}.{base64url(sign(f'{head}.{body}'.encode()))}"
-
-
-def as_json(document: Mapping[str, Any]) -> bytes:
-    """The document as it goes out; raises BadNotification when it holds what UTF-8 cannot express."""
-    try:
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        raise BadNotification("the message or its options hold a character that UTF-8 cannot express") from None
-
-
-def hidden(reply: Reply, *words: str) -> Reply:
-    """The reply with stars where its body repeats one of the words."""
-    body = reply.body
-    for word in words:
-        for spelling in {word, json.dumps(word)[1:-1]}:
-            if len(spelling) >= 8:
-                body = body.replace(spelling.encode(errors="replace"), b"***")
-    return replace(reply, body=body)

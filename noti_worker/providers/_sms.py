@@ -6,16 +6,23 @@ split into parts of 153 or 67, because each begins with six bytes that say how t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-from urllib.parse import urlencode, urlsplit
+from typing import Literal
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.said import Said
+from noti_worker.domain.setting import about
+from noti_worker.providers._api import url_parts
 from noti_worker.transport import Reply, Request
 from noti_worker.transport.http import Steps
+
+MAX_SEGMENTS = about("an SMS that takes more parts is refused", at_least=1, at_most=255)
+"""Metadata of the setting `max_segments`."""
+
+PLAIN_CHARACTERS = about("turn typographic quotes, dashes, spaces and … plain, which makes many SMS cheaper")
+"""Metadata of the setting `plain_characters`."""
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -44,11 +51,6 @@ class Sms:
     encoding: Encoding
     segments: int
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """What is recorded with the try."""
-        return {"segments": self.segments, "encoding": self.encoding}
-
 
 def as_sms(text: str, most: int, *, plain: bool) -> Sms:
     """`text` as one SMS of at most `most` parts; `plain` turns typographic characters plain first.
@@ -65,10 +67,13 @@ def as_sms(text: str, most: int, *, plain: bool) -> Sms:
     return Sms(text, encoding, len(parts))
 
 
-def counted(sms: Sms, request: Request, read: Callable[[Reply], Said]) -> Steps:
-    """Send the request of an SMS, and record with the try what it took."""
-    said = read((yield request))
-    return replace(said, response={**(said.response or {}), **sms.told})
+def counted(sms: Sms, asked: Request | Steps, read: Callable[[Reply], Said]) -> Steps:
+    """Send the request of an SMS, and record with the try what it takes; steps send nothing, and say why."""
+    if not isinstance(asked, Request):
+        return (yield from asked)
+    said = read((yield asked))
+    told = {"segments": sms.segments, "encoding": sms.encoding}
+    return replace(said, response={**(said.response or {}), **told})
 
 
 def split(text: str) -> tuple[Encoding, list[str]]:
@@ -142,18 +147,6 @@ def media_url(message: Message) -> str | None:
         if "media_type" in message.options:
             raise BadNotification("options.media_type has no file: give options.media_url as well")
         return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme != "https" or not parts.hostname or parts.username or " " in url:
+    if url_parts(url).scheme != "https" or " " in url:
         raise BadNotification("options.media_url is no URL that can be fetched: write https://HOST/PATH")
     return url
-
-
-def form(fields: Mapping[str, str]) -> bytes:
-    """The body of a request; raises BadNotification for half a surrogate pair."""
-    try:
-        return urlencode(fields).encode()
-    except UnicodeEncodeError:
-        raise BadNotification("the body holds a character that UTF-8 cannot express") from None

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -18,8 +18,9 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, read_json
-from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token
+from noti_worker.providers._api import BY_STATUS, read_json, read_url
+from noti_worker.providers._body import as_json
+from noti_worker.providers._push import es256, is_urgent, signed_token
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ RULES = (
     Rule("apns.bad_token", Kind.DEAD, Scope.RECIPIENT, code="BadDeviceToken"),
     # A wrong topic must not make an end of every token.
     Rule("apns.other_topic", Kind.CONFIG, Scope.RECIPIENT, code="DeviceTokenNotForTopic"),
+    # A topic is the account's, never a message's: it must not fail all that waits.
+    Rule("apns.topic", Kind.CONFIG, Scope.ACCOUNT, code="BadTopic|MissingTopic|TopicDisallowed"),
     Rule("apns.expired_login", Kind.TRANSIENT, Scope.ACCOUNT, code="ExpiredProviderToken"),
     Rule("apns.login_refused", Kind.CONFIG, Scope.ACCOUNT, status="403"),
     Rule("apns.too_many_logins", Kind.CONFIG, Scope.ACCOUNT, code="TooManyProviderTokenUpdates", wait=1200.0),
@@ -88,21 +91,14 @@ def build(settings: Settings, kit: Kit) -> Sender:
     if not _TOPIC.fullmatch(settings.topic):
         raise ConfigurationError("topic is no bundle ID: write it as com.example.app")
     url = settings.api_url or f"https://{_HOSTS[settings.environment]}"
-    host, port = _address(url)
+    parts = read_url(url, "api_url")
+    if parts.scheme != "https":
+        raise ConfigurationError(
+            "api_url begins with http://, and Apple's protocol is always encrypted: write https://"
+        )
     login = _Login(_read_key(settings.key), settings.key_id, settings.team_id)
     apns = _Apns(login, url.rstrip("/"), settings.topic, settings.environment, kit)
-    return kit.http2(apns, host, port, ca_file=settings.ca_file)
-
-
-def _address(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 443
-    except ValueError:
-        raise ConfigurationError("api_url is no URL: write https://HOST") from None
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ConfigurationError("api_url is no URL of a service: write https://HOST, with a path where it has one")
-    return parts.hostname, port
+    return kit.http2(apns, parts.hostname or "", parts.port or 443, ca_file=settings.ca_file)
 
 
 def _read_key(file: Secret) -> "EllipticCurvePrivateKey":
@@ -134,7 +130,7 @@ class _Login:
             if self._made_at is None or abs(now - self._made_at) >= _RENEWED_AFTER:
                 header = {"alg": "ES256", "kid": self._key_id}
                 claims = {"iss": self._team_id, "iat": int(now.timestamp())}
-                self._token, self._made_at = signed_token(header, claims, self._sign), now
+                self._token, self._made_at = signed_token(header, claims, partial(es256, self._key)), now
             return self._token
 
     def drop(self, token: str, now: datetime) -> bool:
@@ -146,14 +142,6 @@ class _Login:
                 return False
             self._made_at = None
             return True
-
-    def _sign(self, content: bytes) -> bytes:
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        pair = decode_dss_signature(self._key.sign(content, ECDSA(SHA256())))
-        return b"".join(number.to_bytes(32, "big") for number in pair)
 
 
 class _Apns:
@@ -182,7 +170,7 @@ class _Apns:
 
     def read(self, reply: Reply) -> Said:
         device = reply.request.url.rpartition("/")[2]
-        said = read_json(hidden(reply, device, device.lower(), device.upper()), code="reason", words="reason")
+        said = read_json(reply, code="reason", words="reason", hidden=(device.lower(), device.upper()))
         if reply.status == 200:
             return replace(said, id=reply.headers.get("apns-id", reply.request.headers["apns-id"])[:200])
         return replace(said, error=self._explained(said.code, reply))

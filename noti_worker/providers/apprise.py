@@ -172,8 +172,7 @@ class _Apprise:
 
     def _content(self, message: Message, plugin: "NotifyBase") -> tuple[str, str]:
         """Title and body; raises BadNotification when they are longer than the service takes."""
-        said = written(message)
-        title, body = (said.title, said.text) if said.text else ("", said.title)
+        title, body = written(message).title_and_text
         if message.channel is Channel.CHAT and self._format == "plain":
             title, body = pinging_nobody(title), pinging_nobody(body)
         if plugin.title_maxlen > 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -17,8 +17,9 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._push import as_json, hidden, is_urgent, signed_token, topic
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json, read_url
+from noti_worker.providers._body import as_json
+from noti_worker.providers._push import is_urgent, signed_token, topic
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ _BEFORE_ITS_END = timedelta(minutes=1)
 _PATIENCE = 10.0  # seconds for which a send waits for the token that another one is fetching
 
 _ERROR_CODE = "|".join(f"error.details.{number}.errorCode" for number in range(6)) + "|error.status"
+_APPLES = frozenset({"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"})  # 401, and about the key that Apple gave
 _FIELD = "|".join(f"error.details.{number}.fieldViolations.0.field" for number in range(6))
 
 
@@ -87,7 +89,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
     project = settings.project_id or account.project_id
     if not project:
         raise ConfigurationError("project_id is missing: neither the setting nor the service account's file has one")
-    local = urlsplit(settings.api_url).scheme == "http"
+    local = read_url(settings.api_url, "api_url").scheme == "http"
     if not account.token_uri.startswith(("https://", "http://") if local else "https://"):
         raise ConfigurationError("service_account: its token_uri does not begin with https://")
     url = f"{settings.api_url.rstrip('/')}/v1/projects/{quote(project, safe='')}/messages:send"
@@ -110,11 +112,10 @@ def _read_account(file: Secret) -> _Account:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    documents: list[Any] = []
-    is_json(file.reveal(), documents.append)
-    if not documents or not isinstance(documents[0], Mapping):
+    document = json_object(file.reveal())
+    if not document:
         raise ConfigurationError("service_account is no JSON: give the whole file as the Firebase console wrote it")
-    found = {name: value for name, value in documents[0].items() if isinstance(value, str)}
+    found = {name: value for name, value in document.items() if isinstance(value, str)}
     if found.get("type") != "service_account":
         raise ConfigurationError("service_account is no service account's file: its type must be service_account")
     for name in ("client_email", "private_key", "token_uri"):
@@ -138,25 +139,28 @@ class _Fcm:
         self._lock = Lock()  # held by the one send that fetches a token
         self._token: tuple[str, datetime] | None = None  # and until when it is used
 
-    def request(self, message: Message) -> "Request | Steps":
-        body = as_json({"message": _written(message, self._now())})
-        token = self._held()
-        return self._send(token, body) if token else self._after_login(body)
+    def request(self, message: Message) -> "Steps":
+        return self._steps(as_json({"message": _written(message, self._now())}))
 
     def read(self, reply: Reply) -> Said:
-        reply = hidden(reply, _recipient(reply.request))
-        said = read_json(reply, id="name", code=_ERROR_CODE, words="error.message")
-        if violated := read_json(reply, code=_FIELD).code:
+        hidden = (_recipient(reply.request),)
+        said = read_json(reply, id="name", code=_ERROR_CODE, words="error.message", hidden=hidden)
+        if violated := read_json(reply, code=_FIELD, hidden=hidden).code:
             said = replace(said, code=f"{said.code} {violated}".strip()[:100])
-        if reply.status == 401 and said.code not in {"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"}:
-            self._drop(reply.request.headers["authorization"].removeprefix("Bearer "))
+        self._refused(reply)  # even a new one: the next try shall not begin with it
         return replace(said, id=said.id.rpartition("/")[2] if said.id else None)
 
     def _send(self, token: str, body: bytes) -> Request:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         return Request("POST", self._url, headers, body)
 
-    def _after_login(self, body: bytes) -> "Steps":
+    def _steps(self, body: bytes) -> "Steps":
+        """Send with the token that is held, else log in first; also when that token is not taken any more."""
+        held = self._held()
+        if held is not None:
+            reply = yield self._send(held, body)
+            if not self._refused(reply):
+                return None
         if not self._lock.acquire(timeout=_PATIENCE):
             return Said("auth", code="timeout", error="another send was still fetching the access token")
         try:
@@ -175,20 +179,20 @@ class _Fcm:
         held = self._token
         return held[0] if held is not None and self._now() < held[1] else None
 
-    def _drop(self, token: str) -> None:
-        """Forget a token that was refused, unless another took its place meanwhile."""
+    def _refused(self, reply: Reply) -> bool:
+        """Tell whether our token was refused; it is forgotten then, unless another took its place meanwhile."""
+        if reply.status != 401 or read_json(reply, code=_ERROR_CODE).code in _APPLES:
+            return False
         held = self._token
-        if held is not None and held[0] == token:
+        if held is not None and reply.request.headers["authorization"] == f"Bearer {held[0]}":
             self._token = None
+        return True
 
     def _keep(self, reply: Reply) -> str | None:
         """The token of an answer, remembered until a minute before its end; None when there is none in it."""
-        documents: list[Any] = []
-        is_json(reply.body, documents.append)
-        if reply.status != 200 or not documents or not isinstance(documents[0], Mapping):
-            return None
-        token, lasts = documents[0].get("access_token"), documents[0].get("expires_in")
-        if not isinstance(token, str) or not token:
+        document = json_object(reply.body)
+        token, lasts = document.get("access_token"), document.get("expires_in")
+        if reply.status != 200 or not isinstance(token, str) or not token:
             return None
         if isinstance(lasts, int | float) and 0 < lasts < 1e6:
             self._token = token, reply.at + timedelta(seconds=lasts) - _BEFORE_ITS_END
@@ -217,7 +221,8 @@ class _Fcm:
 def _login_said(reply: Reply) -> Said:
     """What was said instead of a token; the message was not offered to anybody."""
     assertion = reply.request.body.decode().rpartition("=")[2]
-    said = read_json(hidden(reply, assertion, *assertion.split(".")), code="error", words="error_description")
+    hidden = (assertion, *assertion.split("."))
+    said = read_json(reply, code="error", words="error_description", hidden=hidden)
     if reply.status == 200:  # it may hold a token in another shape
         said = replace(said, words="there is no access token in it", response={"status": 200})
     answered = f"{said.status} {said.code}".strip()

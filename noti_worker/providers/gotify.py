@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noti_worker.domain.errors import BadNotification, ConfigurationError
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Channel, Message
 from noti_worker.domain.options import PUSH_OPTIONS
 from noti_worker.domain.outcome import Kind, Scope
@@ -13,11 +13,13 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
-from noti_worker.providers._push import as_json
+from noti_worker.providers._body import as_json
+from noti_worker.providers._chat import written
+from noti_worker.providers._keys import read_token
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
-OPTIONS = PUSH_OPTIONS
+OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name not in {"ttl", "collapse_key"})
 
 # https://gotify.net/api-docs: `errorCode` repeats the status.
 RULES = (
@@ -27,10 +29,6 @@ RULES = (
 
 _PRIORITIES = {"critical": 10, "error": 8, "warning": 5, "info": 4, "success": 4}
 """Of 0 to 10; the Android app wakes from 8 on, and is silent below 4."""
-_NOT_CARRIED = {
-    "ttl": "the server keeps a message until somebody deletes it",
-    "collapse_key": "each message is shown by itself",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +41,20 @@ class Settings:
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""
-    token = settings.token.reveal()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError("token is no token of Gotify: copy it as the list of applications shows it")
+    token = read_token("token", settings.token)
     if token.startswith("C"):
         raise ConfigurationError("token belongs to a client, which only reads: take one of an application, A…")
-    return open_api(kit, _Gotify(settings.token, settings.url.rstrip("/")), settings.url, setting="url")
+    return open_api(kit, _Gotify(token, settings.url.rstrip("/")), settings.url, setting="url")
 
 
 class _Gotify:
-    def __init__(self, token: Secret, url: str) -> None:
+    def __init__(self, token: str, url: str) -> None:
         self._token = token
         self._url = url
 
     def request(self, message: Message) -> Request:
-        headers = {"content-type": "application/json", "x-gotify-key": self._token.reveal()}
-        return Request("POST", f"{self._url}/message", headers, as_json(_written(message)))
+        headers = {"content-type": "application/json", "x-gotify-key": self._token}
+        return Request("POST", f"{self._url}/message", headers, as_json(_document(message)))
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="id", words="errorDescription|error")
@@ -69,17 +65,10 @@ class _Gotify:
         return replace(said, words="", response={"status": reply.status})  # it repeats the message
 
 
-def _written(message: Message) -> dict[str, Any]:
+def _document(message: Message) -> dict[str, Any]:
     """The message, and what apps read beside it (gotify.net/docs/msgextras)."""
     options = message.options
-    for name, instead in _NOT_CARRIED.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had with Gotify: leave it out, {instead}")
-    title, text = (message.subject or "").strip(), (message.text or "").strip()
-    if not title and not text:
-        raise BadNotification("the message is empty, and Gotify takes none without text: give it a body")
-    if not text:
-        title, text = "", title
+    title, text = written(message).title_and_text
     own: dict[str, Any] = {"message_id": str(message.message_id)}
     if "data" in options:
         own["data"] = dict(options["data"])
@@ -91,9 +80,9 @@ def _written(message: Message) -> dict[str, Any]:
         shown["bigImageUrl"] = options["image"]
     if shown:
         extras["client::notification"] = shown
-    written: dict[str, Any] = {"message": text, "extras": extras}
+    document: dict[str, Any] = {"message": text, "extras": extras}
     if title:
-        written["title"] = title
+        document["title"] = title
     if "severity" in options:
-        written["priority"] = _PRIORITIES[options["severity"]]
-    return written
+        document["priority"] = _PRIORITIES[options["severity"]]
+    return document

@@ -2,11 +2,11 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus, urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
@@ -20,8 +20,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, read_json
-from noti_worker.providers._sms import as_sms, counted
+from noti_worker.providers._api import BY_STATUS, ON_THIS_MACHINE, anywhere, is_json, read_json, url_parts
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted
 from noti_worker.providers._templates import Template, Write, as_json, as_text, in_url
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
@@ -86,12 +86,8 @@ class Settings:
         default=None,
         metadata=about("a regular expression for the whole `code` of a success; without it every 2xx is one"),
     )
-    max_segments: int = field(
-        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
-    )
-    plain_characters: bool = field(
-        default=False, metadata=about("of SMS: turn typographic quotes, dashes, spaces and … plain")
-    )
+    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     allow_http: bool = field(default=False, metadata=about("allow a `url` without TLS to another machine"))
     ca_file: str | None = field(
         default=None, metadata=about("certificates (PEM) that are trusted besides the usual ones")
@@ -106,7 +102,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
     translation.try_out()
     return kit.http(
         translation,
-        allow_networks=("0.0.0.0/0", "::/0"),
+        allow_networks=anywhere(kit),
         allow_http=settings.allow_http or here,
         ca_file=settings.ca_file,
     )
@@ -115,16 +111,12 @@ def build(settings: Settings, kit: Kit) -> Sender:
 def _checked_address(settings: Settings) -> bool:
     """Tell whether requests stay on this machine; the host is the operator's and no row's."""
     address = _ADDRESS.match(settings.url)
-    try:
-        parts = urlsplit(address[0]) if address else None
-        sound = parts is not None and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if parts is None or not sound:
+    parts = url_parts(address[0] if address else "")
+    if not parts.hostname:
         raise ConfigurationError(
             "url is not fixed up to its path: write https://HOST/…, without a login, and {{ }} only behind the host"
         )
-    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    here = parts.hostname in ON_THIS_MACHINE
     if parts.scheme == "http" and not here and not settings.allow_http:
         raise ConfigurationError(
             "url would send keys and messages unencrypted: write https://, or say allow_http = true"
@@ -269,12 +261,15 @@ class _Http:
 
     def read(self, reply: Reply) -> Said:
         settings = self._settings
+        # Which headers hold secrets is known here, and others hold none, such as our message_id.
+        reply = replace(reply, request=replace(reply.request, headers={}))
         said = read_json(
-            _veiled(reply, self._hidden),
+            reply,
             id=settings.id,
             code=settings.code,
             words=settings.words,
             hint=settings.retry_after,
+            hidden=self._hidden,
         )
         if self._accepted is not None and 200 <= reply.status < 300 and not self._accepted.fullmatch(said.code):
             return replace(said, stage="unaccepted")
@@ -288,16 +283,6 @@ def _whole(url: str) -> str:
     if {".", ".."} & set(url.partition("?")[0].split("/")):
         raise BadNotification("url of the account would lead to another path: what fills it in may not be . or ..")
     return url
-
-
-def _veiled(reply: Reply, hidden: Iterable[str]) -> Reply:
-    """The reply to a request whose body may hold secrets, and whose headers may hold none, such as our message_id.
-
-    The veil lies over what stands in headers, so the secrets stand there, and nothing else.
-    """
-    spellings = [spelling for one in hidden for spelling in (one, quote(one, safe=""), quote_plus(one))]
-    headers = {f"hidden-{number}": one for number, one in enumerate(spellings)}
-    return replace(reply, request=replace(reply.request, headers=headers))
 
 
 class _AnyName(dict[str, str]):

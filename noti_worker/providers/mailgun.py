@@ -18,8 +18,9 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
+from noti_worker.providers._keys import read_token
 from noti_worker.providers._mail import compose
-from noti_worker.providers._mail_parts import FROM, read_senders, read_token, refuse_larger
+from noti_worker.providers._mail_parts import FROM, read_senders, refuse_larger
 from noti_worker.providers._receipts import (
     Signed,
     as_instant,

@@ -16,11 +16,13 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
-from noti_worker.providers._push import as_json, hidden
+from noti_worker.providers._body import as_json
+from noti_worker.providers._chat import at_most
+from noti_worker.providers._keys import read_token
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
-OPTIONS = PUSH_OPTIONS
+OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name in {"severity", "image", "click_url"})
 
 # The codes are those of ntfy's server/errors.go.
 RULES = (
@@ -34,11 +36,6 @@ _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LARGEST = 4096
 """Bytes of a message; of a longer one ntfy makes a file (docs.ntfy.sh/publish/#limitations)."""
 _PRIORITIES = {"critical": 5, "error": 4}
-_NOT_CARRIED = {
-    "data": "put it into the body",
-    "ttl": "the server decides how long it keeps a message",
-    "collapse_key": "each message is shown by itself",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +58,11 @@ def build(settings: Settings, kit: Kit) -> Sender:
     if settings.token is not None:
         if settings.username is not None or settings.password is not None:
             raise ConfigurationError("token contradicts username and password: remove one of them")
-        login = f"Bearer {settings.token.reveal()}"
+        login = f"Bearer {read_token('token', settings.token)}"
     elif settings.username is not None and settings.password is not None:
         login = f"Basic {b64encode(f'{settings.username}:{settings.password.reveal()}'.encode()).decode()}"
     elif settings.username is not None or settings.password is not None:
         raise ConfigurationError("username and password belong together: set both, or token instead")
-    if not login.isascii():
-        raise ConfigurationError("token holds a character beyond ASCII")
     return open_api(kit, _Ntfy(settings.api_url, login), settings.api_url)
 
 
@@ -85,7 +80,7 @@ class _Ntfy:
     def read(self, reply: Reply) -> Said:
         """A topic that nobody guesses is all that protects many of them: it is hidden."""
         topic = json.loads(reply.request.body)["topic"]
-        said = read_json(hidden(reply, topic), id="id", code="code", words="error")
+        said = read_json(reply, id="id", code="code", words="error", hidden=(topic,))
         if 200 <= reply.status < 300:  # it repeats the message
             return replace(said, words="", code="", response={"status": reply.status})
         return said
@@ -94,14 +89,10 @@ class _Ntfy:
 def _written(message: Message) -> dict[str, Any]:
     """As JSON (docs.ntfy.sh/publish/#publish-as-json)."""
     options = message.options
-    for name, instead in _NOT_CARRIED.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had with ntfy: leave it out, {instead}")
     if not _TOPIC.fullmatch(message.recipient):
         raise BadNotification("the recipient is no topic of ntfy: at most 64 letters, digits, - and _")
     text = message.text or ""
-    if (size := len(text.encode(errors="replace"))) > _LARGEST:
-        raise BadNotification(f"the body is {size} bytes, and ntfy takes {_LARGEST}: shorten it")
+    at_most(_LARGEST, len(text.encode(errors="replace")), "the body", "bytes")
     written: dict[str, Any] = {"topic": message.recipient, "message": text}
     found = {"title": message.subject, "click": options.get("click_url"), "attach": options.get("image")}
     written |= {name: value for name, value in found.items() if value}

@@ -15,7 +15,6 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
 from noti_worker.providers._chat import at_most, post, written
-from noti_worker.providers._push import hidden
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.CHAT})
@@ -78,7 +77,7 @@ class _PagerDuty:
 
     def read(self, reply: Reply) -> Said:
         """The key stands in the body, where the house does not look for secrets."""
-        return read_json(hidden(reply, self._routing_key.reveal()), id="dedup_key", words="errors.0|message")
+        return read_json(reply, id="dedup_key", words="errors.0|message", hidden=(self._routing_key.reveal(),))
 
 
 def _payload(message: Message) -> dict[str, Any]:

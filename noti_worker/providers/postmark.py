@@ -17,15 +17,8 @@ from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.domain.words import address_of
 from noti_worker.providers._api import BY_STATUS, open_api, read_json
-from noti_worker.providers._mail_parts import (
-    FROM,
-    base64_of,
-    json_of,
-    parts_of,
-    read_senders,
-    read_token,
-    written,
-)
+from noti_worker.providers._keys import read_token
+from noti_worker.providers._mail_parts import FROM, base64_of, json_of, parts_of, read_senders, written
 from noti_worker.providers._mime import File
 from noti_worker.providers._receipts import (
     Signed,

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -14,12 +14,13 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
-from noti_worker.providers._chat import at_most
-from noti_worker.providers._push import hidden, is_urgent
+from noti_worker.providers._body import form
+from noti_worker.providers._chat import at_most, written
+from noti_worker.providers._push import is_urgent
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.PUSH})
-OPTIONS = PUSH_OPTIONS
+OPTIONS = tuple(option for option in PUSH_OPTIONS if option.name in {"severity", "ttl", "click_url"})
 
 # https://pushover.net/api#response: `status` is 1 for what was taken, the words tell what is wrong.
 RULES = (
@@ -42,11 +43,6 @@ RULES = (
 _LONGEST_MESSAGE, _LONGEST_TITLE, _LONGEST_URL = 1024, 250, 512  # https://pushover.net/api#limits
 _KEY = re.compile(r"[A-Za-z0-9]{30}")
 _RESET, _REMAINING = "x-limit-app-reset", "x-limit-app-remaining"
-_NOT_CARRIED = {
-    "data": "put it into the body",
-    "collapse_key": "each message is shown by itself",
-    "image": "put its URL into the body, or into options.click_url",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +68,7 @@ class _Pushover:
         self._api_url = api_url
 
     def request(self, message: Message) -> Request:
-        form = {"token": self._token.reveal(), "user": message.recipient, **_written(message)}
-        try:
-            body = urlencode(form).encode()
-        except UnicodeEncodeError:
-            raise BadNotification("the message holds a character that UTF-8 cannot express: remove it") from None
+        body = form({"token": self._token.reveal(), "user": message.recipient, **_fields(message)})
         headers = {"content-type": "application/x-www-form-urlencoded"}
         return Request("POST", f"{self._api_url}/1/messages.json", headers, body)
 
@@ -84,32 +76,26 @@ class _Pushover:
         """Token and user key stand in the body, where the house does not look for secrets."""
         user = parse_qs(reply.request.body.decode())["user"][0]
         said = read_json(
-            hidden(reply, self._token.reveal(), user),
+            reply,
             id="request",
             code="status",
             words="errors.0",
             keep=(*KEPT, "x-limit-app-limit", _REMAINING, _RESET),
+            hidden=(self._token.reveal(), user),
         )
         # The end of the month is told with each answer; it is a wish only when nothing remains until then.
         used_up = reply.status == 429 and reply.headers.get(_REMAINING, "0").strip() == "0"
         return replace(said, hint=asked_wait(reply, reset=(_RESET,))) if used_up else said
 
 
-def _written(message: Message) -> dict[str, str]:
-    """The fields of a message (pushover.net/api#messages)."""
+def _fields(message: Message) -> dict[str, str]:
+    """What makes up a message (pushover.net/api#messages)."""
     options = message.options
-    for name, instead in _NOT_CARRIED.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had with Pushover: leave it out, {instead}")
     if options.get("ttl") == 0:
         raise BadNotification("options.ttl is 0, and Pushover keeps a message for a second at least: leave it out")
     if not _KEY.fullmatch(message.recipient):
         raise BadNotification("the recipient is no key of a user or group of Pushover: 30 letters and digits")
-    title, text = (message.subject or "").strip(), (message.text or "").strip()
-    if not title and not text:
-        raise BadNotification("the message is empty, and Pushover takes none without text: give it a body")
-    if not text:
-        title, text = "", title
+    title, text = written(message).title_and_text
     url = options.get("click_url", "")
     at_most(_LONGEST_TITLE, len(title), "the subject")
     at_most(_LONGEST_MESSAGE, len(text), "the body")

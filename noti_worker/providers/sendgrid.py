@@ -18,7 +18,8 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, asked_wait, open_api, read_json
-from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, parts_of, read_senders, read_token
+from noti_worker.providers._keys import read_token
+from noti_worker.providers._mail_parts import FROM, Parts, base64_of, json_of, parts_of, read_senders
 from noti_worker.providers._mime import File
 from noti_worker.providers._receipts import (
     Signed,

@@ -21,7 +21,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
 from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
-from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
+from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
 from noti_worker.providers._mail import Mail, compose
 from noti_worker.providers._mail_parts import read_senders
 from noti_worker.providers._receipts import (
@@ -139,7 +139,14 @@ class _Ses:
         return self._aws.post("/v2/email/outbound-emails", "application/json", json.dumps(body).encode())
 
     def read(self, reply: Reply) -> Said:
-        said = read_json(without_keys(reply), id="MessageId", code="code|__type", words="message|Message", keep=_KEPT)
+        said = read_json(
+            reply,
+            id="MessageId",
+            code="code|__type",
+            words="message|Message",
+            keep=_KEPT,
+            hidden=access_key(reply.request),
+        )
         # "BadRequestException:http://internal.amazon.com/…", as https://smithy.io writes it
         told = reply.headers.get("x-amzn-errortype", "") or said.code
         name = _ERROR.match(told.partition(":")[0].rpartition("#")[2])

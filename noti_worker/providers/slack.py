@@ -1,7 +1,6 @@
 """Slack: a bot that writes to any of its channels, or an incoming webhook of one channel."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json, read_text
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json, read_text
 from noti_worker.providers._chat import at_most, open_webhook, path_of, post, written
 from noti_worker.transport import Kit, Reply, Request
 
@@ -121,7 +120,7 @@ class _Bot:
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="ts", code="error", words="response_metadata.messages.0|error", hint="retry_after")
-        if 200 <= reply.status < 300 and not said.code and not _is_ok(reply.body):
+        if 200 <= reply.status < 300 and not said.code and json_object(reply.body).get("ok") is not True:
             return replace(said, code="unreadable")
         return said
 
@@ -160,8 +159,3 @@ def _content(message: Message) -> dict[str, Any]:
 def _escaped(text: str) -> str:
     """https://docs.slack.dev/messaging/formatting-message-text: these three, and nothing else."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _is_ok(body: bytes) -> bool:
-    found: list[Any] = []
-    return is_json(body, found.append) and isinstance(found[0], Mapping) and found[0].get("ok") is True

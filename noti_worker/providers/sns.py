@@ -5,11 +5,10 @@ https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from html import unescape
 from typing import Literal
-from urllib.parse import urlencode
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -20,17 +19,21 @@ from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind, Receiver, 
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, Veil, open_api, read_json
-from noti_worker.providers._aws import Aws, AwsAccount, common_rules, without_keys
+from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_found
+from noti_worker.providers._aws import Aws, AwsAccount, access_key, common_rules
+from noti_worker.providers._body import form
+from noti_worker.providers._chat import at_most
 from noti_worker.providers._receipts import as_instant, document_of, text_at, value_at
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, counted
 from noti_worker.providers._sns_envelope import TOPIC, Envelopes, message_of
-from noti_worker.transport import Kit, Reply, Request
+from noti_worker.transport import Kit, Reply
 from noti_worker.transport.http import Steps
 
 CHANNELS = frozenset({Channel.SMS})
 OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.SMS))
 
 _LONGEST = 1600
+"""Characters of one publication (docs.aws.amazon.com/sns/latest/api/API_Publish.html, Message)."""
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _PARAMETER = "(InvalidParameter(Value)?|ParameterValueInvalid|Validation(Error)?)(Exception)?"
 
@@ -80,6 +83,8 @@ class Settings(AwsAccount):
     max_price_usd: str | None = field(
         default=None, metadata=about('the most that one message may cost, in US dollars as a text (`"0.50"`)')
     )
+    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     topic_arn: str | None = field(default=None, metadata=TOPIC)
 
 
@@ -110,27 +115,18 @@ class _Sns:
         self._aws = aws
         self._settings = settings
 
-    def request(self, message: Message) -> Request | Steps:
-        text = message.text or ""
-        if not text.strip():
-            raise BadNotification("the body is empty, and an SMS consists of nothing else")
-        if len(text) > _LONGEST:
-            raise BadNotification(
-                f"the body is longer than the {_LONGEST} characters that Amazon SNS takes: shorten it"
-            )
-        form = {"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": message.recipient, "Message": text}
+    def request(self, message: Message) -> Steps:
+        sms = as_sms(message.text or "", self._settings.max_segments, plain=self._settings.plain_characters)
+        at_most(_LONGEST, len(sms.text), "the text")
+        fields = {"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": message.recipient, "Message": sms.text}
         for number, (name, kind, value) in enumerate(self._attributes(message.options.get("from")), 1):
             entry = f"MessageAttributes.entry.{number}"
-            form |= {
+            fields |= {
                 f"{entry}.Name": name,
                 f"{entry}.Value.DataType": kind,
                 f"{entry}.Value.StringValue": value,
             }
-        try:
-            body = urlencode(form).encode("ascii")
-        except UnicodeEncodeError:
-            raise BadNotification("the body holds a character that UTF-8 cannot express") from None
-        return self._aws.post("/", _FORM, body)
+        return counted(sms, self._aws.post("/", _FORM, form(fields)), self.read)
 
     def _attributes(self, wanted: str | None) -> Iterator[tuple[str, str, str]]:
         ours = self._settings
@@ -146,23 +142,20 @@ class _Sns:
 
     def read(self, reply: Reply) -> Said:
         """Its XML is not parsed: three plain elements are looked up."""
-        reply = without_keys(reply)
-        said = read_json(reply, keep=(*KEPT, "x-amzn-requestid"))
         text = reply.body.decode(errors="replace")
-        veil = Veil(reply.request)
-        found = {name: veil.over(_element(text, name)) for name in ("Code", "Message", "MessageId")}
-        return replace(
-            said,
-            code=found["Code"][:100],
-            words=found["Message"][:2000] or said.words,
-            id=found["MessageId"][:200] or None,
+        return read_found(
+            reply,
+            id=_element(text, "MessageId"),
+            code=_element(text, "Code"),
+            words=_element(text, "Message"),
+            keep=(*KEPT, "x-amzn-requestid"),
+            hidden=access_key(reply.request),
         )
 
 
 def _element(xml: str, name: str) -> str:
     found = re.search(rf"<{name}>([^<]*)</{name}>", xml)
-    text = unescape(found[1]) if found else ""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return unescape(found[1]) if found else ""
 
 
 # Receipts: SNS posts none of an SMS by itself. What can be published to a topic are the replies to a number of ours

@@ -14,7 +14,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
 from noti_worker.providers._chat import at_most, pinging_nobody, post, written
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
@@ -137,9 +137,8 @@ def _units(text: str) -> int:
 
 def _moved_to(reply: Reply) -> str:
     """The id that a chat has instead since it became a supergroup; empty when the answer names none."""
-    found: list[Any] = []
-    if reply.status != 400 or not is_json(reply.body, found.append) or not isinstance(found[0], Mapping):
+    if reply.status != 400:
         return ""
-    parameters = found[0].get("parameters")
+    parameters = json_object(reply.body).get("parameters")
     moved_to = parameters.get("migrate_to_chat_id") if isinstance(parameters, Mapping) else None
     return str(moved_to) if isinstance(moved_to, int) and not isinstance(moved_to, bool) else ""

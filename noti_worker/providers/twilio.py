@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from urllib.parse import parse_qsl, urlencode, urlsplit
-from xml.sax.saxutils import escape, quoteattr
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -20,7 +19,9 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, KEPT, open_api, read_json, url_parts
+from noti_worker.providers._body import form
+from noti_worker.providers._chat import at_most
 from noti_worker.providers._receipts import (
     Signed,
     as_text,
@@ -31,12 +32,22 @@ from noti_worker.providers._receipts import (
     read_form,
     secret_of,
 )
-from noti_worker.providers._sms import Sms, as_sms, check_senders, counted, form, media_url, sender_of
+from noti_worker.providers._sms import (
+    MAX_SEGMENTS,
+    PLAIN_CHARACTERS,
+    Sms,
+    as_sms,
+    check_senders,
+    counted,
+    media_url,
+    sender_of,
+)
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
 CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.VOICE})
-OPTIONS = PHONE_OPTIONS
+_OF_META = frozenset({"template", "template_language", "template_parameters", "location"})
+OPTIONS = tuple(option for option in PHONE_OPTIONS if option.name not in _OF_META)
 
 # twilio.com/docs/api/errors/CODE. The codes from 30000 on come with the later fate of a message, and rarely at once.
 RULES = (
@@ -111,13 +122,8 @@ class Settings:
         default=None,
         metadata=about("a URL of yours that Twilio tells what became of each message, instead of our own for receipts"),
     )
-    max_segments: int = field(
-        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
-    )
-    plain_characters: bool = field(
-        default=False,
-        metadata=about("turn typographic quotes, dashes, spaces and … plain, which makes many SMS cheaper"),
-    )
+    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     api_url: str = field(
         default="https://api.twilio.com",
         metadata=about("of another region, which needs an API key of its own: `https://api.dublin.ie1.twilio.com`"),
@@ -136,20 +142,14 @@ def build(settings: Settings, kit: Kit) -> Sender:
         raise ConfigurationError("language is no language: write it like de-DE")
     if settings.voice is not None and (not settings.voice or _NO_XML.search(settings.voice)):
         raise ConfigurationError("voice is empty or holds a control character: write it like Polly.Vicki")
-    if settings.status_callback is not None:
-        _check_callback(settings.status_callback)
+    if settings.status_callback is not None and not url_parts(settings.status_callback).hostname:
+        raise ConfigurationError("status_callback is no URL: write https://HOST/PATH, without user and password")
     return open_api(kit, _Twilio(settings, _login(settings), kit.receipts_url), settings.api_url)
 
 
 def _check_sid(key: str, kind: str, sid: str | None) -> None:
     if sid is not None and not _SID[kind].fullmatch(sid):
         raise ConfigurationError(f"{key} is {kind} and 32 digits of 0-9a-f: copy it from the console")
-
-
-def _check_callback(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-        raise ConfigurationError("status_callback is no URL: write https://HOST/PATH, without user and password")
 
 
 def _login(settings: Settings) -> tuple[str, str]:
@@ -226,6 +226,8 @@ class _Twilio:
         raise BadNotification(f"the account has no sender for {message.channel}: add a phone number to its `from`")
 
     def _twiml(self, message: Message) -> str:
+        from twilio.twiml.voice_response import VoiceResponse
+
         text = message.text or ""
         if not text.strip():
             raise BadNotification("the text is empty: a call needs a body to read aloud")
@@ -234,9 +236,9 @@ class _Twilio:
         language = message.options.get("language", self._settings.language)
         if language is not None and not _LANGUAGE.fullmatch(language):
             raise BadNotification("options.language is no language: write it like de-DE")
-        chosen = {"language": language, "voice": message.options.get("voice", self._settings.voice)}
-        said = "".join(f" {name}={quoteattr(value)}" for name, value in chosen.items() if value is not None)
-        twiml = f"<Response><Say{said}>{escape(text)}</Say></Response>"
+        response = VoiceResponse()
+        response.say(text, language=language, voice=message.options.get("voice", self._settings.voice))
+        twiml: str = response.to_xml(xml_declaration=False)
         if len(twiml) > LONGEST_TWIML:
             raise BadNotification(
                 f"the call takes {len(twiml)} characters of instructions, and Twilio {LONGEST_TWIML}: shorten the text"
@@ -245,16 +247,12 @@ class _Twilio:
 
 
 def _body(text: str) -> str:
-    if len(text) > LONGEST_BODY:
-        raise BadNotification(f"the text has {len(text)} characters, and Twilio takes {LONGEST_BODY}: shorten it")
+    at_most(LONGEST_BODY, len(text), "the text")
     return text
 
 
 def _whatsapp(message: Message) -> dict[str, str]:
     """An approved template, or free text, which is only taken for 24 hours after the person wrote."""
-    for name, instead in _NOT_HERE.items():
-        if name in message.options:
-            raise BadNotification(f"options.{name} cannot be had with Twilio: {instead}")
     template, variables = message.options.get("content_sid"), message.options.get("content_variables")
     media = media_url(message)
     if template is None and variables is not None:
@@ -269,14 +267,6 @@ def _whatsapp(message: Message) -> dict[str, str]:
     if not _SID["HX"].fullmatch(template):
         raise BadNotification("options.content_sid is HX and 32 digits of 0-9a-f: copy it from the console")
     return {"ContentSid": template, **({"ContentVariables": json.dumps(variables)} if variables else {})}
-
-
-_NOT_HERE = {
-    "template": "name the template by options.content_sid",
-    "template_language": "leave it out, options.content_sid names the language as well",
-    "template_parameters": "give options.content_variables",
-    "location": "leave it out, or write the place into the body",
-}
 
 
 # Receipts: twilio.com/docs/messaging/guides/track-outbound-message-status, …/docs/usage/security for the signature.

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -22,7 +21,8 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
+from noti_worker.providers._body import form
 from noti_worker.providers._receipts import (
     as_instant,
     as_text,
@@ -36,7 +36,7 @@ from noti_worker.providers._receipts import (
     secret_of,
     text_at,
 )
-from noti_worker.providers._sms import as_sms, check_senders, counted, form, sender_of
+from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, as_sms, check_senders, counted, sender_of
 from noti_worker.transport import Kit, Reply, Request
 from noti_worker.transport.http import Steps
 
@@ -77,13 +77,8 @@ class Settings:
             " One text or a list"
         )
     )
-    max_segments: int = field(
-        default=10, metadata=about("an SMS that takes more parts is refused", at_least=1, at_most=255)
-    )
-    plain_characters: bool = field(
-        default=False,
-        metadata=about("turn typographic quotes, dashes, spaces and … plain, which makes many SMS cheaper"),
-    )
+    max_segments: int = field(default=10, metadata=MAX_SEGMENTS)
+    plain_characters: bool = field(default=False, metadata=PLAIN_CHARACTERS)
     signature_secret: Secret | None = field(
         default=None, metadata=about("for receipts: the signature secret, from the API settings of the dashboard")
     )
@@ -147,9 +142,7 @@ class _Vonage:
 
 def _parts(body: bytes) -> list[str]:
     """What is said of each part, in their order."""
-    documents: list[Any] = []
-    is_json(body, documents.append)
-    messages = documents[0].get("messages") if documents and isinstance(documents[0], dict) else None
+    messages = json_object(body).get("messages")
     if not isinstance(messages, list):
         return []
     return [str(part.get("status", ""))[:4] if isinstance(part, dict) else "" for part in messages[:255]]

@@ -4,8 +4,8 @@ import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from functools import partial
+from typing import TYPE_CHECKING
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel, Message
@@ -16,16 +16,17 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import Veil, is_json, read_json, read_text
+from noti_worker.providers._api import json_object, read_json, url_parts
+from noti_worker.providers._body import as_json
 from noti_worker.providers._push import (
-    as_json,
     base64url,
+    es256,
     from_base64url,
-    hidden,
     is_urgent,
     signed_token,
     topic,
 )
+from noti_worker.providers._veil import Veil
 from noti_worker.transport import Kit, Reply, Request
 
 if TYPE_CHECKING:
@@ -128,11 +129,9 @@ def _read_subscription(text: str) -> _Subscription:
     """Raise BadNotification that shows nothing of it."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    documents: list[Any] = []
-    is_json(text, documents.append)
-    found = documents[0] if documents else None
-    keys = found.get("keys") if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping) or not isinstance(keys, Mapping):
+    found = json_object(text)
+    keys = found.get("keys")
+    if not isinstance(keys, Mapping):
         raise BadNotification(
             'the recipient is no subscription: give what JSON.stringify(subscription) says, {"endpoint": …, "keys": …}'
         )
@@ -149,12 +148,9 @@ def _read_subscription(text: str) -> _Subscription:
 
 def _origin(endpoint: str) -> str:
     """Whom a token is for (RFC 6454, 6.2)."""
-    try:
-        parts = urlsplit(endpoint)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host or parts.scheme not in {"http", "https"}:
+    parts = url_parts(endpoint)
+    host, port = parts.hostname, parts.port
+    if not host:
         raise BadNotification("the subscription's endpoint is no URL: subscribe the browser anew")
     shown = f"[{host}]" if ":" in host else host
     usual = port is None or port == (443 if parts.scheme == "https" else 80)
@@ -190,23 +186,13 @@ class _WebPush:
 
     def read(self, reply: Reply) -> Said:
         token = reply.request.headers["authorization"].removeprefix("vapid t=").partition(",")[0]
-        reply = hidden(reply, token)
-        veil = Veil(reply.request, secret_path=True)
-        told = read_json(reply, code="errno|reason", words="message|reason|error")
-        number = veil.over(reply.headers.get("location", "").rpartition("/")[2])[:200]
-        return replace(read_text(reply), code=veil.over(told.code), words=veil.over(told.words), id=number or None)
+        said = read_json(reply, code="errno|reason", words="message|reason|error", hidden=(token,), secret_path=True)
+        number = reply.headers.get("location", "").rpartition("/")[2]
+        return replace(said, id=Veil(reply.request, (token,), secret_path=True).over(number)[:200] or None)
 
     def _token(self, origin: str) -> str:
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        def sign(content: bytes) -> bytes:
-            r, s = decode_dss_signature(self._key.sign(content, ECDSA(SHA256())))
-            return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
         claims = {"aud": origin, "exp": int(self._now().timestamp()) + _TOKEN_LASTS, "sub": self._subject}
-        return signed_token({"typ": "JWT", "alg": "ES256"}, claims, sign)
+        return signed_token({"typ": "JWT", "alg": "ES256"}, claims, partial(es256, self._key))
 
 
 def _content(message: Message) -> bytes:

@@ -18,8 +18,9 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
-from noti_worker.providers._api import BY_STATUS, is_json, open_api, read_json
-from noti_worker.providers._chat import post
+from noti_worker.providers._api import BY_STATUS, json_object, open_api, read_json
+from noti_worker.providers._chat import at_most, post
+from noti_worker.providers._keys import read_token
 from noti_worker.providers._receipts import (
     as_instant,
     by_rules,
@@ -37,7 +38,8 @@ from noti_worker.providers._sms import media_url
 from noti_worker.transport import Kit, Reply, Request
 
 CHANNELS = frozenset({Channel.WHATSAPP})
-OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.WHATSAPP))
+_OF_TWILIO = frozenset({"from", "content_sid", "content_variables"})
+OPTIONS = tuple(option for option in PHONE_OPTIONS if option.of(Channel.WHATSAPP) and option.name not in _OF_TWILIO)
 
 # …/whatsapp/support/error-codes: the code counts, and not the status that it comes with. Most failures are told later,
 # by webhook, with the same codes.
@@ -88,11 +90,6 @@ _TEMPLATE = re.compile(r"[a-z0-9_]+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Za-z]{2,4})?")
 _PLACE = re.compile(r"(-?[0-9]{1,2}(?:\.[0-9]{1,20})?), ?(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)")
 _KINDS = ("template", "media_url", "location")
-_NOT_HERE = {
-    "from": "leave it out, the account has one number: name another account",
-    "content_sid": "it is Twilio's: name the template by options.template",
-    "content_variables": "they are Twilio's: give options.template_parameters",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +112,19 @@ class Settings:
 
 def build(settings: Settings, kit: Kit) -> Sender:
     """Make the sender; raises ConfigurationError that names the key."""
-    token = settings.access_token.reveal()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError("access_token is no token: copy it whole, it begins with EAA and has no spaces")
+    token = read_token("access_token", settings.access_token)
     if not _ID.fullmatch(settings.phone_number_id):
         raise ConfigurationError("phone_number_id is no id: it is digits without +, beside the number in “API Setup”")
     if not _VERSION.fullmatch(settings.version):
         raise ConfigurationError("version is none of the Graph API: write it like v25.0")
-    return open_api(kit, _WhatsApp(settings), settings.api_url)
+    url = f"{settings.api_url.rstrip('/')}/{settings.version}/{settings.phone_number_id}/messages"
+    return open_api(kit, _WhatsApp(url, token), settings.api_url)
 
 
 class _WhatsApp:
-    def __init__(self, settings: Settings) -> None:
-        self._token = settings.access_token
-        self._url = f"{settings.api_url.rstrip('/')}/{settings.version}/{settings.phone_number_id}/messages"
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._login = {"authorization": f"Bearer {token}"}
 
     def request(self, message: Message) -> Request:
         document = {
@@ -138,7 +134,7 @@ class _WhatsApp:
             **_content(message),
             "biz_opaque_callback_data": echo_of(message.notification_id, message.message_id),
         }
-        return post(self._url, document, {"authorization": f"Bearer {self._token.reveal()}"})
+        return post(self._url, document, self._login)
 
     def read(self, reply: Reply) -> Said:
         said = read_json(reply, id="messages.0.id", code="error.code", words="error.error_data.details|error.message")
@@ -148,9 +144,6 @@ class _WhatsApp:
 
 def _content(message: Message) -> dict[str, Any]:
     options, text = message.options, message.text or ""
-    for name, instead in _NOT_HERE.items():
-        if name in options:
-            raise BadNotification(f"options.{name} cannot be had here: {instead}")
     asked = [name for name in _KINDS if name in options]
     if len(asked) > 1:
         raise BadNotification(f"options.{asked[0]} and options.{asked[1]} are two messages: insert a row for each")
@@ -166,8 +159,7 @@ def _content(message: Message) -> dict[str, Any]:
         return {"type": "location", "location": _location(options["location"], text)}
     if not text.strip():
         raise BadNotification("the text is empty: WhatsApp needs a body, options.template, media_url or location")
-    if len(text) > LONGEST_BODY:
-        raise BadNotification(f"the text has {len(text)} characters, and WhatsApp takes {LONGEST_BODY}: shorten it")
+    at_most(LONGEST_BODY, len(text), "the text")
     return {"type": "text", "text": {"preview_url": False, "body": text}}
 
 
@@ -204,10 +196,7 @@ def _media(url: str, kind: str | None, caption: str) -> dict[str, Any]:
     if caption.strip():
         if kind == "audio":
             raise BadNotification("the body cannot go with audio, which has no caption: leave it empty")
-        if len(caption) > LONGEST_CAPTION:
-            raise BadNotification(
-                f"the body has {len(caption)} characters, and a caption at WhatsApp {LONGEST_CAPTION}: shorten it"
-            )
+        at_most(LONGEST_CAPTION, len(caption), "the body, which is a caption,")
         file["caption"] = caption
     if kind == "document" and (name := unquote(urlsplit(url).path.rpartition("/")[2])):
         file["filename"] = name
@@ -226,9 +215,7 @@ def _regained_in(usage: str) -> float:
 
     https://developers.facebook.com/docs/graph-api/overview/rate-limiting#headers-2
     """
-    found: list[Any] = []
-    is_json(usage, found.append)
-    accounts = found[0].values() if found and isinstance(found[0], dict) else ()
+    accounts = json_object(usage).values()
     uses = [use for account in accounts if isinstance(account, list) for use in account if isinstance(use, dict)]
     minutes = [use.get("estimated_time_to_regain_access") for use in uses]
     return max((60.0 * one for one in minutes if isinstance(one, int) and 0 < one < 100_000), default=0.0)

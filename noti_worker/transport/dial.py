@@ -16,9 +16,6 @@ from noti_worker.transport.lookup import Resolver
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What the system says that has no socket for us now: the fault is neither the message's nor the account's."""
 
-MACHINE = "machine"
-"""The stage of a try for which this machine had no socket."""
-
 SHORT_STEP = 0.05
 """Seconds between two looks whether a socket can be had."""
 
@@ -39,8 +36,8 @@ def only_here(address: str, port: int) -> None:
 class NotSent(Exception):
     """No connection came about, so nothing was sent; `code` for rules, the message for a person.
 
-    `looking` tells that the host's name was still looked up, `reason` is the message without what was tried, `stage`
-    is `proxy` when it is the fault of the account's proxy, `machine` when this machine had no socket.
+    `looking` tells that the host's name was still looked up, `reason` is the message without what was tried. `stage`
+    is `connect`, or tells whose fault it is: `proxy`, the account's own, `machine`, this one, which had no socket.
     """
 
     def __init__(
@@ -130,7 +127,7 @@ def _socket(family: int, until: float) -> socket.socket:
             idle.shed()
             if monotonic() >= until:
                 reason = os.strerror(error.errno)
-                raise NotSent("no_socket", f"this machine has no socket left: {reason}", stage=MACHINE) from None
+                raise NotSent("no_socket", f"this machine has no socket left: {reason}", stage="machine") from None
         Event().wait(SHORT_STEP)
 
 

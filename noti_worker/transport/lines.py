@@ -10,7 +10,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Message
 from noti_worker.domain.said import Said
 from noti_worker.transport import idle
-from noti_worker.transport.dial import MACHINE, Dialler, NotSent
+from noti_worker.transport.dial import Dialler, NotSent
 from noti_worker.transport.guard import Refused
 from noti_worker.transport.line import Line
 from noti_worker.transport.talk import Broke, Conversation, Ended, Exchange, Talk
@@ -82,8 +82,8 @@ class Lines(Generic[Ready]):
         try:
             sock = self._dialler.dial(self._host, self._port, min(ends_at, since + CONNECT_AT_MOST))
         except (Refused, NotSent) as error:
-            if isinstance(error, NotSent) and error.stage == MACHINE:
-                return Said(MACHINE, code=error.code, error=str(error))
+            if isinstance(error, NotSent) and error.stage != "connect":
+                return Said(error.stage, code=error.code, error=str(error))
             return exchange.unreachable(self._unreachable(error, since))
         line = Line(sock, self._context, self._host)
         address, ms = sock.getpeername()[0], (monotonic() - since) * 1000

@@ -17,7 +17,7 @@ from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.secret import Secret
 from noti_worker.transport.answer import Answer
 from noti_worker.transport.deadline import Call
-from noti_worker.transport.dial import MACHINE, Dialler, NotSent, anywhere
+from noti_worker.transport.dial import Dialler, NotSent, anywhere
 from noti_worker.transport.guard import Guard, Refused, Target
 from noti_worker.transport.lookup import Resolver
 
@@ -72,7 +72,7 @@ class Proxy:
         try:
             return self._line.dial(self._host, self._port, ends_at)
         except NotSent as error:
-            if error.stage == MACHINE:
+            if error.stage != "connect":
                 raise
             raise NotSent(error.code, f"the proxy is not reached: {error}", stage="proxy") from None
 
@@ -84,7 +84,7 @@ class Proxy:
             try:
                 return self._tunnel(address, port, monotonic() + (ends_at - monotonic()) / (len(asked) - tried))
             except NotSent as error:
-                if error.stage in {"proxy", MACHINE}:
+                if error.stage != "connect":
                     raise
                 trouble = error
         assert trouble is not None
@@ -95,7 +95,7 @@ class Proxy:
         try:
             found = self._checked.permitted(host, port, ends_at)
         except NotSent as error:
-            if error.stage == MACHINE:
+            if error.stage != "connect":
                 raise
             raise NotSent(
                 error.code, f"{error}; where only the proxy can, say proxy_guards = true if it guards"

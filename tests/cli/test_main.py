@@ -168,10 +168,12 @@ def test_help_loads_no_database_driver() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_the_command_line_loads_no_sdk_of_a_provider() -> None:
+def test_neither_the_command_line_nor_the_worker_loads_an_sdk_that_no_account_needs() -> None:
     code = (
-        "import sys, noti_worker.cli.main, noti_worker.providers.ses, noti_worker.providers.sns\n"
-        "print({'boto3', 'botocore'} & set(sys.modules))"
+        "import sys, noti_worker.cli.main, noti_worker.app\n"
+        "from noti_worker.providers import find, known\n"
+        "for name in known(): find(name)\n"
+        "print({'boto3', 'botocore', 'cryptography', 'h2', 'twilio'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

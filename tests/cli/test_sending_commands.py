@@ -137,6 +137,15 @@ def test_a_dry_run_names_the_account_of_the_configuration_else_of_the_workers(
     assert "it would end as suppressed: dry mode" in noti("--config", str(file), *words).stderr
 
 
+def test_a_dry_run_tells_of_an_option_that_the_account_cannot_carry(noti: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[accounts.own]\nprovider = "ntfy"\n')
+    words = ("send", "--channel", "push", "--recipient", "alerts", "--body", "x", "--options", '{"ttl": 60}')
+    refused = noti("--config", str(file), *words, "--dry-run")
+    assert refused.exit_code == 1
+    assert "it would end as failed: options.ttl cannot go through this account, whose provider" in refused.stderr
+
+
 def test_a_dry_run_names_the_accounts_that_share_a_channel(noti: Invoke, tmp_path: Path) -> None:
     file = tmp_path / "noti.toml"
     account = '[accounts.{}]\nprovider = "smtp"\nhost = "h"\nfrom = "a@b.example"\n'

@@ -128,10 +128,11 @@ def test_throttling_ends_after_a_day_unless_the_row_expires_by_itself() -> None:
 
 
 UNOFFERED = Outcome(Kind.TRANSIENT, Scope.PROVIDER, offered=False)
+NOBODYS = Outcome(Kind.TRANSIENT, Scope.MESSAGE, offered=False)
 REFUSED = Outcome(Kind.CONFIG, Scope.ACCOUNT, offered=False)
 
 
-@pytest.mark.parametrize("outcome", [UNOFFERED, REFUSED])
+@pytest.mark.parametrize("outcome", [UNOFFERED, NOBODYS, REFUSED])
 def test_what_says_nothing_of_the_message_spends_no_try_and_waits_longer_each_time(outcome: Outcome) -> None:
     waits = []
     for tries in (0, 1, 2, 6, 500):
@@ -143,7 +144,13 @@ def test_what_says_nothing_of_the_message_spends_no_try_and_waits_longer_each_ti
     assert waits == [1, 2, 4, 30, 30]
 
 
-@pytest.mark.parametrize("outcome", [UNOFFERED, REFUSED])
+@pytest.mark.parametrize("scope", [Scope.RECIPIENT, Scope.DOMAIN, Scope.SENDER])
+def test_where_it_goes_or_comes_from_is_charged_even_before_it_is_offered(scope: Scope) -> None:
+    assert verdict(Outcome(Kind.TRANSIENT, scope, offered=False)).charge
+    assert verdict(Outcome(Kind.TRANSIENT, Scope.MESSAGE, offered=True)).charge
+
+
+@pytest.mark.parametrize("outcome", [UNOFFERED, NOBODYS, REFUSED])
 def test_what_says_nothing_of_the_message_ends_after_a_day_or_when_the_row_expires(outcome: Outcome) -> None:
     day_ago = NOW - timedelta(hours=24)
     ended = verdict(outcome, first_due_at=day_ago)

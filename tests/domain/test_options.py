@@ -1,6 +1,7 @@
 """What a row may ask for beside its content."""
 
 import json
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,7 +12,18 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.options import ALL_OPTIONS, Option, OptionKind
 from noti_worker.domain.options import read_options as read_declared
-from noti_worker.providers import console, in_app, sandbox, smtp, webhook
+from noti_worker.providers import (
+    console,
+    gotify,
+    in_app,
+    ntfy,
+    pushover,
+    sandbox,
+    smtp,
+    twilio,
+    webhook,
+    whatsapp_cloud,
+)
 
 ID = "0190b5f2-6f7c-7b34-9d6e-2b1c5d3e4f50"
 
@@ -122,6 +134,30 @@ def test_a_provider_declares_options_of_its_own_with_their_limits() -> None:
 def test_a_refused_option_is_named(channel: Channel, given: Any, said: str) -> None:
     with pytest.raises(BadNotification, match=said):
         read_options(channel, json.dumps(given))
+
+
+@pytest.mark.parametrize(
+    ("provider", "channel", "name", "carried"),
+    [
+        (ntfy, Channel.PUSH, "ttl", "severity, image, click_url"),
+        (gotify, Channel.PUSH, "collapse_key", "severity, data, image, click_url"),
+        (pushover, Channel.PUSH, "image", "severity, ttl, click_url"),
+        (twilio, Channel.WHATSAPP, "template", "from, content_sid, content_variables, media_url, media_type"),
+        (
+            whatsapp_cloud,
+            Channel.WHATSAPP,
+            "content_sid",
+            "template, template_language, template_parameters, media_url, media_type, location",
+        ),
+    ],
+)
+def test_an_option_that_the_account_cannot_carry_is_told_with_those_that_it_can(
+    provider: ModuleType, channel: Channel, name: str, carried: str
+) -> None:
+    said = f"options.{name} cannot go through this account, whose provider carries {carried}: leave it out, or"
+    with pytest.raises(BadNotification, match=said):
+        read_declared(provider.OPTIONS, channel, json.dumps({name: "x"}))
+    assert read_declared(provider.OPTIONS, channel, json.dumps({name: None})) == {}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ show them; the checks below are inherited beside those of `contract`.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, ClassVar, Self
@@ -14,8 +15,11 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.notification import Message
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.secret import Secret
+from noti_worker.transport import Kit
 from tests.providers.contract import LIMIT, Judged, ProviderContract, Situation, opened
 
 
@@ -165,6 +169,17 @@ class ApiContract(ProviderContract):
     @pytest.fixture
     def hanging(self, server: ApiServer, message: Message) -> Situation:
         return Situation("hangs", message, Kind.UNCERTAIN, server.breaks("hang"))
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://[", "https://example.com:port", "https://:word@example.com", "https://", "ftp://example.com", "x"],
+    )
+    def test_what_is_no_url_is_refused_with_its_key(self, settings: Any, kit: Kit, url: str) -> None:
+        urls = [one for one in fields(settings) if re.fullmatch("(api_|webhook_)?url", one.name)]
+        for key in [one.name for one in urls if getattr(settings, one.name) != one.default]:
+            given = Secret(url) if isinstance(getattr(settings, key), Secret) else url
+            with pytest.raises(ConfigurationError, match=rf"\b{key}\b"):
+                self.provider.build(replace(settings, **{key: given}), kit)
 
     def test_real_answers_hit_the_rules_that_were_made_for_them(
         self, sender: Judged, server: ApiServer, message: Message

@@ -67,8 +67,9 @@ def answering(status: int, document: Any = None, **headers: str) -> Way:
 
 
 def echoing(line: Line, stream: int, asked: Asked) -> None:
-    """An error that repeats all that was asked."""
-    body = json.dumps({"reason": f"Odd {asked.path} {asked.headers}", "asked": asked.headers, "path": asked.path})
+    """An error that repeats all that was asked, the path in capitals too."""
+    told = {"reason": f"Odd {asked.path} {asked.headers}", "asked": asked.headers, "path": asked.path.upper()}
+    body = json.dumps(told)
     line.answer(stream, 400, body.encode())
 
 

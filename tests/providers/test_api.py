@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.rules import judge
-from noti_worker.providers._api import BY_STATUS, Veil, asked_wait, read_json, read_text
+from noti_worker.providers._api import BY_STATUS, asked_wait, read_json, read_text
+from noti_worker.providers._veil import Veil
 from noti_worker.transport import Reply, Request
 from tests.providers.contract import NOW, a_message
 
@@ -130,6 +131,13 @@ class TestVeil:
         assert said.words == said.id == said.code == "***"
         shown = f"{said!r} {json.dumps(said.response)}"
         assert not any(secret in shown for secret in self.SECRETS)
+
+    @pytest.mark.parametrize("said", ["k3y/in a+body", "k3y%2Fin%20a%2Bbody", "k3y%2Fin+a%2Bbody", r"k3y\/in a+body"])
+    def test_a_secret_of_the_body_is_hidden_in_all_its_spellings(self, said: str) -> None:
+        reply = a_reply(400, f'{{"words": "no {said}!"}}'.encode(), {"server": said})
+        found = read_json(reply, words="words", keep=("server",), hidden=("k3y/in a+body",))
+        assert found.words == "no ***!"
+        assert found.response == {"status": 400, "headers": {"server": "***"}, "body": '{"words": "no ***!"}'}
 
     def test_what_is_no_secret_stays(self) -> None:
         text = "text/plain for 17, sent to api.example.com, which has no messages"

@@ -34,7 +34,8 @@ ANSWERS = (
     (400, "BadCollapseId", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
     (400, "BadDeviceToken", Kind.DEAD, "apns.bad_token", Scope.RECIPIENT),
     (400, "BadExpirationDate", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
-    (400, "BadTopic", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
+    (400, "BadTopic", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
+    (400, "TopicDisallowed", Kind.CONFIG, "apns.topic", Scope.ACCOUNT),
     (400, "DeviceTokenNotForTopic", Kind.CONFIG, "apns.other_topic", Scope.RECIPIENT),
     (400, "IdleTimeout", Kind.TRANSIENT, "apns.idle", Scope.MESSAGE),
     (400, "PayloadEmpty", Kind.PERMANENT, "apns.invalid", Scope.MESSAGE),
@@ -113,7 +114,7 @@ def login(server: Http2Server) -> str:
 
 class TestApns(ProviderContract):
     provider = apns
-    secrets = (PEM, PEM.splitlines()[1], DEVICE, "eyJhbGciOiJFUzI1NiIs")
+    secrets = (PEM, PEM.splitlines()[1], DEVICE, DEVICE.upper(), "eyJhbGciOiJFUzI1NiIs")
     refused = (
         ({"key": Secret("no key")}, "key"),
         ({"key": Secret(pem(rsa.generate_private_key(65537, 2048)))}, "key"),

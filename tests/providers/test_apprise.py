@@ -207,7 +207,6 @@ def test_a_plain_text_is_escaped_for_a_service_that_takes_html(server: ApiServer
         ("d7sms://token@15551231234", {"text": "a" * 160}, "with its subject, has 170 characters, and .* takes 160"),
         ("json://127.0.0.1:1", {"text": None, "html": "<p>Hi</p>"}, "only HTML"),
         ("json://127.0.0.1:1", {"text": " ", "subject": None}, "empty"),
-        ("json://127.0.0.1:1", {"options": {"ttl": 5}}, "options.ttl"),
     ],
 )
 def test_what_does_not_fit_is_refused_before(url: str, changes: dict[str, Any], words: str) -> None:

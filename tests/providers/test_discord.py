@@ -147,8 +147,6 @@ def test_a_thread_is_named_in_the_url(server: ApiServer) -> None:
         ({"subject": None, "text": "a" * 2001}, "2001 characters, and the service takes 2000"),
         ({"subject": "*" * 129, "options": {"severity": "info"}}, "258 characters, and the service takes 256"),
         ({"text": "a" * 4097, "options": {"severity": "info"}}, "4097 characters, and the service takes 4096"),
-        ({"options": {"severity": "grave"}}, "options.severity"),
-        ({"options": {"ttl": 5}}, "options.ttl"),
         ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ],
 )

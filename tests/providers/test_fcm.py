@@ -21,7 +21,7 @@ from noti_worker.domain.secret import Secret
 from noti_worker.providers import fcm
 from noti_worker.transport import Kit
 from tests.keys import pem
-from tests.providers.api import Answer, ApiContract, ApiServer
+from tests.providers.api import Answer, ApiContract, ApiServer, Asked
 from tests.providers.contract import LIMIT, NOW, Judged, a_message, opened
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -63,6 +63,7 @@ BAD_DEVICE = violation("message.token", "Invalid registration token")
 WRONG_TOKEN = error(INVALID, "Request contains an invalid argument.", INVALID, BAD_DEVICE)
 UNKNOWN_FIELD = error(INVALID, "Invalid JSON payload received.", "", violation("message", "Cannot find field."))
 FOREIGN = error("PERMISSION_DENIED", "SenderId mismatch", "SENDER_ID_MISMATCH")
+UNAUTHENTICATED = error("UNAUTHENTICATED", "Request had invalid authentication credentials.")
 APPLE_KEY = error("UNAUTHENTICATED", "Auth error from APNS or Web Push Service", "THIRD_PARTY_AUTH_ERROR")
 BAD_SIGNATURE = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
 EXCEEDED = error("RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests'.", "QUOTA_EXCEEDED")
@@ -74,6 +75,12 @@ class Service(ApiServer):
     def __init__(self) -> None:
         super().__init__()
         self.by_path["/token"] = Answer(200, LOGIN)
+        self.revoked: set[str] = set()
+        """The tokens with which it sends no more."""
+
+    def _heard(self, asked: Asked) -> Answer:
+        answer = super()._heard(asked)
+        return Answer(401, UNAUTHENTICATED) if asked.headers.get("authorization") in self.revoked else answer
 
     @property
     def logins(self) -> int:
@@ -212,15 +219,33 @@ class TestLogin:
         assert "still fetching the access token" in (outcome.error or "")
         assert not server.asked
 
-    def test_a_send_that_is_refused_as_unauthenticated_drops_the_token(self, server: Service, sender: Judged) -> None:
+    def test_a_token_that_is_taken_no_more_is_renewed_within_the_try(self, server: Service, sender: Judged) -> None:
         sender.send(push(), LIMIT)
-        server.always = Answer(401, error("UNAUTHENTICATED", "Request had invalid authentication credentials."))
+        server.revoked.add(f"Bearer {ACCESS}")
+        server.by_path["/token"] = Answer(200, {**LOGIN, "access_token": "ya29.another"})
+        with ThreadPoolExecutor(4) as threads:
+            outcomes = list(threads.map(lambda _: sender.send(push(), LIMIT), range(8)))
+        assert {outcome.kind for outcome in outcomes} == {Kind.OK}
+        assert server.logins == 2
+        assert server.last.headers["authorization"] == "Bearer ya29.another"
+
+    def test_a_new_token_that_is_refused_too_blames_the_account(self, server: Service, sender: Judged) -> None:
+        sender.send(push(), LIMIT)
+        server.always = Answer(401, UNAUTHENTICATED)
+        before = len(server.asked)
         outcome = sender.send(push(), LIMIT)
         assert (outcome.kind, outcome.scope) == (Kind.CONFIG, Scope.ACCOUNT)
-        assert server.logins == 1
+        assert [asked.path == "/token" for asked in server.asked[before:]] == [False, True, False]
         server.always = Answer(200, TAKEN)
         assert sender.send(push(), LIMIT).kind is Kind.OK
-        assert server.logins == 2
+        assert server.logins == 3
+
+    def test_what_is_cut_after_a_renewal_may_have_been_sent(self, server: Service, sender: Judged) -> None:
+        sender.send(push(), LIMIT)
+        server.revoked.add(f"Bearer {ACCESS}")
+        server.by_path["/token"] = Answer(200, {**LOGIN, "access_token": "ya29.another"})
+        server.breaks("cut")()
+        assert sender.send(push(), LIMIT).kind is Kind.UNCERTAIN
 
     def test_apple_s_key_has_nothing_to_do_with_our_token(self, server: Service, sender: Judged) -> None:
         server.always = Answer(401, APPLE_KEY)

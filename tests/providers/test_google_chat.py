@@ -106,8 +106,6 @@ def test_a_severity_is_a_coloured_sign(server: ApiServer) -> None:
     ("changes", "words"),
     [
         ({"text": "a" * 32_000}, "bytes, and the service takes 32000"),
-        ({"options": {"severity": "grave"}}, "options.severity"),
-        ({"options": {"cc": "a@example.com"}}, "options.cc"),
         ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ],
 )

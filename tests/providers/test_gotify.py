@@ -133,10 +133,8 @@ def test_a_subject_alone_is_the_message(server: ApiServer, sender: Judged) -> No
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"options": {"ttl": 60}}, r"options\.ttl.*leave it out"),
-        ({"options": {"collapse_key": "a"}}, r"options\.collapse_key.*leave it out"),
         ({"subject": None, "text": " "}, "empty"),
-        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "empty"),
+        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "only HTML"),
         ({"text": "\ud800"}, "UTF-8"),
     ],
 )

@@ -8,14 +8,12 @@ import pytest
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.mailbox import Mailbox, read_mailbox
 from noti_worker.domain.notification import Attachment, Message
-from noti_worker.domain.secret import Secret
 from noti_worker.providers._mail import compose
 from noti_worker.providers._mail_parts import (
     Parts,
     json_of,
     parts_of,
     read_senders,
-    read_token,
     written,
 )
 from tests.providers.mails import INVITATION, PICTURE, REPORT, a_full_mail, a_mail
@@ -108,12 +106,8 @@ def test_what_is_larger_than_the_service_takes_is_refused_with_what_to_do() -> N
         json_of({"text": "x" * 1024 * 1024}, "Pigeons", 1)
 
 
-def test_senders_and_keys_are_read_once_and_name_their_setting() -> None:
+def test_senders_are_read_once_and_name_their_setting() -> None:
     assert read_senders(["Example <a@example.com>"]) == (Mailbox("a@example.com", "Example"),)
     for given in ([], ["nobody"], ["a@localhost"]):
         with pytest.raises(ConfigurationError, match="from"):
             read_senders(given)
-    for token in ("", "two words", "line\n", "schlüssel"):
-        with pytest.raises(ConfigurationError, match="api_key") as refusal:
-            read_token("api_key", Secret(token))
-        assert not token or token not in str(refusal.value)

@@ -100,8 +100,6 @@ def test_a_severity_is_a_coloured_bar(server: ApiServer) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"options": {"severity": "grave"}}, "options.severity"),
-        ({"options": {"cc": "a@example.com"}}, "options.cc"),
         ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ],
 )

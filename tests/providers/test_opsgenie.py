@@ -152,8 +152,6 @@ REFUSED: Sequence[tuple[dict[str, Any], str]] = (
     ({"text": "x" * 15_001}, "15001 characters, and the service takes 15000"),
     ({"recipient": "x" * 513}, "513 characters, and the service takes 512"),
     ({"recipient": "team: "}, "write team:NAME"),
-    ({"options": {"severity": "grave"}}, "options.severity"),
-    ({"options": {"click_url": "https://shop.example"}}, "options.click_url"),
     ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ({"subject": " ", "text": "\n"}, "empty"),
     ({"text": "\ud800"}, "UTF-8"),

@@ -126,8 +126,6 @@ REFUSED: Sequence[tuple[dict[str, Any], str]] = (
     ({"subject": None, "text": "x" * 1025}, "the first line of the body, which stands for the missing subject"),
     ({"text": "ü" * 256_000}, "bytes, and the service takes 512000"),
     ({"recipient": " "}, "the recipient is empty"),
-    ({"options": {"severity": "grave"}}, "options.severity"),
-    ({"options": {"ttl": 60}}, "options.ttl"),
     ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ({"subject": " ", "text": "\n"}, "empty"),
     ({"text": "\ud800"}, "UTF-8"),

@@ -123,9 +123,6 @@ def test_the_end_of_the_month_is_no_wish_while_something_remains(server: ApiServ
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"options": {"data": {"a": "b"}}}, r"options\.data.*leave it out"),
-        ({"options": {"collapse_key": "a"}}, r"options\.collapse_key.*leave it out"),
-        ({"options": {"image": "https://shop.example/17.png"}}, r"options\.image.*leave it out"),
         ({"options": {"ttl": 0}}, r"options\.ttl is 0"),
         ({"options": {"click_url": "https://shop.example/" + "x" * 492}}, r"options\.click_url has 513.*512"),
         ({"recipient": "ada"}, "30 letters and digits"),
@@ -133,7 +130,7 @@ def test_the_end_of_the_month_is_no_wish_while_something_remains(server: ApiServ
         ({"subject": "x" * 251}, "the subject has 251 characters.*250"),
         ({"text": "x" * 1025}, "the body has 1025 characters.*1024"),
         ({"subject": None, "text": " "}, "empty"),
-        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "empty"),
+        ({"text": None, "subject": None, "html": "<p>Hi</p>"}, "only HTML"),
         ({"text": "\ud800"}, "UTF-8"),
     ],
 )

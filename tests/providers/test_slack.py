@@ -179,8 +179,6 @@ def test_a_severity_is_a_coloured_bar(server: ApiServer) -> None:
 
 REFUSED: Sequence[tuple[dict[str, Any], str]] = (
     ({"subject": None, "text": "&" * 8001}, "40005 characters, and the service takes 40000"),
-    ({"options": {"severity": "grave"}}, "options.severity"),
-    ({"options": {"cc": "a@example.com"}}, "options.cc"),
     ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ({"subject": " ", "text": "\n"}, "empty"),
     ({"text": "\ud800"}, "UTF-8"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from noti_worker.domain.errors import BadNotification, ConfigurationError
 from noti_worker.domain.notification import Channel
-from noti_worker.providers._sms import as_sms, check_senders, form, is_number, sender_of, split
+from noti_worker.providers._sms import as_sms, check_senders, is_number, sender_of, split
 from tests.providers.contract import a_message
 
 # The default alphabet in the order of its codes, typed from 3GPP TS 23.038, 6.2.1; 0x1B is the escape.
@@ -111,7 +111,7 @@ def test_a_text_takes_so_many_parts(text: str, encoding: str, segments: int) -> 
     sms = as_sms(text, 255, plain=False) if text.strip() else None
     found, parts = split(text)
     assert (found, len(parts)) == (encoding, segments)
-    assert sms is None or (sms.text, sms.told) == (text, {"segments": segments, "encoding": encoding})
+    assert sms is None or (sms.text, sms.encoding, sms.segments) == (text, encoding, segments)
 
 
 LETTERS = st.sampled_from("ab é€[]~\n") | st.sampled_from("abЁç—😀🇩🇪\u0301") | st.characters(exclude_categories=["Cs"])
@@ -221,9 +221,3 @@ def test_a_sender_that_is_not_there_or_does_not_fit_is_refused() -> None:
     with pytest.raises(BadNotification, match=r"options.from is no phone number, which voice needs"):
         sender_of(asks, ("Shop", "+4915112345678"))
     assert sender_of(a_message(Channel.VOICE, "+4915199999999"), ("Shop",)) is None
-
-
-def test_a_form_is_utf_8() -> None:
-    assert form({"Body": "ü & 😀"}) == b"Body=%C3%BC+%26+%F0%9F%98%80"
-    with pytest.raises(BadNotification, match="UTF-8"):
-        form({"Body": "\ud800"})

@@ -1,9 +1,10 @@
 """Amazon SNS: the requests that a server gets, its answers as Amazon gives them, and an SMS through a local AWS."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -64,7 +65,7 @@ def account(url: str, **changes: Any) -> sns.Settings:
 
 class TestSns(ApiContract):
     provider = sns
-    secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN)
+    secrets = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, quote(SESSION_TOKEN, safe=""))
     refused = (
         ({"region": ""}, "region"),
         ({"secret_access_key": None}, "secret_access_key"),
@@ -119,7 +120,7 @@ class TestSns(ApiContract):
         (403, refusal("InvalidSecurity", "Not over HTTPS"), {}, Kind.CONFIG, "sns.login"),
         (
             403,
-            refusal("SignatureDoesNotMatch", f"Credential={ACCESS_KEY_ID}/x, token {SESSION_TOKEN}"),
+            refusal("SignatureDoesNotMatch", f"{ACCESS_KEY_ID}/x, {SESSION_TOKEN}, {quote(SESSION_TOKEN, safe='')}"),
             {},
             Kind.CONFIG,
             "sns.login",
@@ -207,8 +208,8 @@ def test_it_is_signed_as_botocore_signs_at_the_time_of_the_database(server: ApiS
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"text": "x" * 1601}, "1600 characters"),
-        ({"text": " \n"}, "empty"),
+        ({"text": "x" * 1531}, "takes 11 SMS, and max_segments allows 10"),
+        ({"text": " \n"}, "the text is empty"),
         ({"options": {"from": "Somebody"}}, "options.from"),
         ({"text": "\ud800"}, "UTF-8"),
     ],
@@ -218,6 +219,34 @@ def test_what_amazon_does_not_take_is_refused_before_it_is_sent(server: ApiServe
     assert outcome.kind is Kind.PERMANENT
     assert words in (outcome.error or "")
     assert server.asked == []
+
+
+def test_a_text_is_no_longer_than_amazon_takes_however_many_parts_are_allowed(server: ApiServer) -> None:
+    outcome = send(replace(SMS, text="x" * 1601), account(server.url, max_segments=255))
+    assert outcome.kind is Kind.PERMANENT
+    assert "1601 characters, and the service takes 1600: shorten it" in (outcome.error or "")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("a" * 161, {"segments": 2, "encoding": "gsm7"}), ("Ё" * 71, {"segments": 2, "encoding": "ucs2"})],
+)
+def test_parts_and_encoding_are_recorded_with_the_try(server: ApiServer, text: str, told: Mapping[str, Any]) -> None:
+    outcome = send(replace(SMS, text=text), account(server.url))
+    assert outcome.kind is Kind.OK
+    assert outcome.response["status"] == 200
+    assert {name: outcome.response[name] for name in told} == told
+    server.answers(400, refusal("OptedOut", "It has opted out"))()
+    refused = send(replace(SMS, text=text), account(server.url))
+    assert refused.kind is Kind.OPTOUT
+    assert {name: refused.response[name] for name in told} == told
+
+
+def test_plain_characters_make_it_cheaper(server: ApiServer) -> None:
+    outcome = send(replace(SMS, text="“" + "a" * 100 + "”…"), account(server.url, plain_characters=True))
+    assert server.last.form()["Message"] == '"' + "a" * 100 + '"...'
+    assert (outcome.response["segments"], outcome.response["encoding"]) == (1, "gsm7")
 
 
 def test_options_of_calls_are_refused() -> None:
@@ -243,10 +272,12 @@ def test_a_local_aws_takes_the_sms() -> None:
     from moto.backends import get_backend
 
     with local_aws() as url:
-        outcome = send(replace(SMS, text="Größe 42"), account(url, sender_id="Example"))
+        settings = account(url, sender_id="Example", plain_characters=True)
+        outcome = send(replace(SMS, text="“Größe” " + "42 " * 60), settings)
     assert outcome.kind is Kind.OK, outcome
     sent = get_backend("sns")["123456789012"][REGION].sms_messages
-    assert sent[outcome.provider_message_id][:2] == ("+491511234567", "Größe 42")
+    assert sent[outcome.provider_message_id][:2] == ("+491511234567", '"Größe" ' + "42 " * 60)
+    assert (outcome.response["segments"], outcome.response["encoding"]) == (2, "gsm7")
 
 
 def log(status: str, response: str) -> dict[str, Any]:

@@ -162,8 +162,6 @@ def test_a_severity_is_the_style_of_the_card(server: ApiServer) -> None:
     ("changes", "words"),
     [
         ({"text": "ü" * 14_400}, "bytes, and the service takes 28672"),
-        ({"options": {"severity": "grave"}}, "options.severity"),
-        ({"options": {"cc": "a@example.com"}}, "options.cc"),
         ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ],
 )

@@ -183,8 +183,6 @@ def test_a_body_in_markup_goes_out_as_it_stands_and_the_title_escaped(
         ({"subject": None, "text": "🎉" * 2049}, "4098 characters (UTF-16), and the service takes 4096"),
         ({"recipient": "Ada Lovelace"}, "no chat of Telegram"),
         ({"recipient": "+4915112345678"}, "no chat of Telegram"),
-        ({"options": {"severity": "grave"}}, "options.severity"),
-        ({"options": {"cc": "a@example.com"}}, "options.cc"),
         ({"text": None, "html": "<p>Hi</p>"}, "plain text"),
     ],
 )

@@ -239,13 +239,10 @@ TEMPLATE = {"template": "order_sent", "template_language": "de"}
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (to("a" * 4097), "4097 characters, and WhatsApp takes 4096: shorten"),
+        (to("a" * 4097), "4097 characters, and the service takes 4096: shorten"),
         (to(" "), "the text is empty"),
         (to(None), "the text is empty"),
         (to("\ud800"), "UTF-8"),
-        (to(**{"from": "+4915112345678"}), "options.from cannot be had here: leave it out"),
-        (to(content_sid="HX1"), "name the template by options.template"),
-        (to(content_variables={"1": "a"}), "give options.template_parameters"),
         (to(**TEMPLATE, location="1,2"), "options.template and options.location are two messages"),
         (to(media_url=IMAGE, media_type="image", location="1,2"), "options.media_url and options.location"),
         (to(template_language="de"), "options.template_language has no template"),
@@ -261,7 +258,10 @@ TEMPLATE = {"template": "order_sent", "template_language": "de"}
         (to(media_url="http://example.com/a.png", media_type="image"), "options.media_url is no URL"),
         (to(media_url="https://[x/a.png", media_type="image"), "options.media_url is no URL"),
         (to(media_url=IMAGE, media_type="audio"), "the body cannot go with audio"),
-        (to("a" * 1025, media_url=IMAGE, media_type="image"), "1025 characters, and a caption at WhatsApp 1024"),
+        (
+            to("a" * 1025, media_url=IMAGE, media_type="image"),
+            "caption, has 1025 characters, and the service takes 1024",
+        ),
         (to(location="Berlin"), "options.location is no place"),
         (to(location="91,0"), "options.location is no place"),
         (to(location="0,181"), "options.location is no place"),
