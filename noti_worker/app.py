@@ -28,6 +28,7 @@ from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Message, Notification
+from noti_worker.domain.ports import Numbers
 from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
 from noti_worker.observe.health import Health
@@ -72,6 +73,7 @@ class Reading:
     modes: DeliveryModes
     plan: Plan
     reporting: Mapping[str, str]
+    numbers: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Reader:
             }
             plan = Plan(channels, accounts.close, accounts.lines())
             reporting = {inlet.account: inlet.provider for inlet in inlets.values()}
-            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting)
+            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting, settings.numbers)
             stack.pop_all()
         return reading
 
@@ -152,7 +154,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         if traces is not None:
             stack.callback(traces.close)
         database = Database(settings.database.url, settings.database.pgbouncer)
-        queue = stack.enter_context(closing(PostgresQueue(database)))
+
+        def international(channel: Channel, recipient: str) -> str:
+            return reading.numbers.international(channel, recipient)  # as the latest configuration says
+
+        queue = stack.enter_context(closing(PostgresQueue(database, international=international)))
         circuits = stack.enter_context(closing(PostgresCircuits(database)))
         workers = PostgresWorkers(database, lambda revision, known: observers.on(SchemaNewer(revision, known)))
         stack.callback(workers.close)

@@ -2,13 +2,13 @@
 INSERT INTO noti.rights (role, privilege, object, columns)
 SELECT role, privilege, object, g.columns::text[]
   FROM (VALUES
-         ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'suppressions,categories', '{}'),
+         ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'suppressions,categories,replies', '{}'),
          ('noti_app,noti_worker,noti_operator', 'INSERT', 'suppressions', '{}'),
          ('noti_app,noti_worker,noti_operator', 'UPDATE', 'suppressions',
            '{hits,source,notification_id,note,reported_at,expires_at,lifted_at,lifted_by,requested_by}'),
          ('noti_worker', 'DELETE', 'suppressions', '{}'),   -- retention
          ('noti_operator', 'INSERT,UPDATE,DELETE', 'categories', '{}'),
-         ('noti_app,noti_worker', 'SELECT,INSERT,UPDATE,DELETE', 'replies', '{}'),
+         ('noti_app,noti_worker', 'INSERT,UPDATE,DELETE', 'replies', '{}'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'ascii_domain,normal_address,address_hash', '{}'),
          ('noti_app,noti_worker,noti_operator', 'EXECUTE', 'suppression_fault,suppress,lift', '{}'),
          ('noti_app,noti_worker', 'EXECUTE', 'heard,reply_word', '{}'),

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from noti_worker.delivery.attempt import attempt
 from noti_worker.delivery.prepare import Preparation
-from noti_worker.delivery.results import dialled, follows, not_sent, refused_copies
+from noti_worker.delivery.results import dialled, follows, left_out, not_sent, refused_copies
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, decide, decide_copy
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification, Status, Stop, Wait
@@ -114,13 +114,16 @@ class Delivery:
         now = self._clock.now()
         verdict = decide(row, outcome, now, policy, self._dice(), failover)
         rows = follows(message) if verdict.status is Status.SENT else ()
+        told = left_out(message) if verdict.status is Status.SENT else ""
         if said.copies and verdict.status is Status.SENT:
-            later, told = refused_copies(
+            later, refused = refused_copies(
                 said.copies,
                 lambda words: judge(words, account.rules, message),
                 lambda found, crowded: decide_copy(row, found, now, policy, self._dice(), crowded),
             )
-            rows, outcome = rows + later, replace(outcome, error=told)
+            rows, told = rows + later, "; ".join(filter(None, (refused, told)))
+        if told:
+            outcome = replace(outcome, error=told)
         return Result(
             row,
             self._safety.decided(message, account.mode, verdict),

@@ -75,9 +75,9 @@ class Preparation:
                 return self._closed(briefing, policy)
             account, choice = chosen
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            check_window(row, briefing, options, account, now)
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
-            check_window(row, briefing, options, account, now)
             content = _content(row, briefing, options, self.renderer)
             _check(row, content, options)
             wanted = options.pop("attachments", ())
@@ -90,7 +90,7 @@ class Preparation:
             return Wait(timedelta(seconds=rests.wait), str(rests))
         if html is not content.html:
             content = replace(content, html=html)
-        message = _message(row, content, options, files, account, choice)
+        message = _message(row, briefing, content, options, files, account, choice)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
@@ -106,6 +106,7 @@ class Preparation:
 
 def _message(
     row: Notification,
+    briefing: Briefing,
     content: Rendered,
     options: Mapping[str, Any],
     files: tuple[Attachment, ...],
@@ -127,6 +128,7 @@ def _message(
         attachments=files,
         traceparent=valid(row.traceparent),
         choice=choice,
+        left_out=briefing.left_out,
     )
 
 

@@ -26,6 +26,12 @@ def follows(message: Message) -> tuple[Follow, ...]:
     return (InboxLine(message.tenant_id, message.recipient, message.subject, message.text, message.html),)
 
 
+def left_out(message: Message) -> str:
+    """The copies that the suppression list stopped, in words."""
+    entries = ", ".join(f"{place} (entry {number})" for place, number in message.left_out.items())
+    return f"the suppression list leaves out {entries}" if entries else ""
+
+
 def dialled(row: Notification, message: Message, outcome: Outcome) -> Outcome:
     """The outcome, telling the number that was called where the row names it otherwise."""
     if message.channel not in BY_PHONE or message.recipient == row.recipient:

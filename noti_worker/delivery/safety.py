@@ -88,7 +88,7 @@ def _redirected(message: Message, address: str) -> Message:
             options["headers"] = {"noti-original-recipient": shown[:_MOST_SHOWN]}
         case _:
             text = f"{mark}\n{text or ''}"
-    return replace(message, recipient=address, subject=subject, text=text, options=options)
+    return replace(message, recipient=address, subject=subject, text=text, options=options, left_out={})
 
 
 def _addresses(options: Mapping[str, Any]) -> dict[str, str]:

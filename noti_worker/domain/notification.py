@@ -132,7 +132,8 @@ class Briefing:
     attachments: it is looked up when the send begins (`Queue.complete`). `attachments` stand in the order of
     `options.attachments`; an id that does not exist is in `missing`. `unreadable` says why the content cannot be had
     at all. `last_account` and `last_kind` tell of the latest recorded try (None before the first).
-    `suppression` is what the suppression list says of the address; `replies` are the accounts that hear
+    `suppression` is what the suppression list says of the address, `left_out` the copies that
+    it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did.
     """
 
@@ -147,6 +148,7 @@ class Briefing:
     last_account: str | None = None
     last_kind: str | None = None
     suppression: Suppression | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @property
@@ -161,7 +163,7 @@ class Message:
 
     `text` is the plain body (None only when there is `html`); `options` is validated per channel.
     `message_id` is the same on every try, and so is `dated_at`, an e-mail's Date: the later of the row's
-    created_at and send_at.
+    created_at and send_at. `left_out` are copies that do not get it (`cc[0]`), with the entry of the suppression list.
     """
 
     notification_id: int
@@ -178,6 +180,7 @@ class Message:
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     traceparent: str | None = None
     choice: str | None = None  # why this account; None for the first of its route
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

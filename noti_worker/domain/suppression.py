@@ -16,7 +16,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """The entry of the suppression list that speaks of a row's address, the strongest where there are several.
+    """The entry of the suppression list that speaks of an address, one that stops the message if there is one.
 
     `mandatory` tells that the row's category is one that an opt-out does not stop. `category` is empty when the entry
     holds whatever the category; `since` is when it was made.
@@ -27,3 +27,8 @@ class Suppression:
     since: datetime
     category: str = ""
     mandatory: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Tell whether nothing goes there; only what is mandatory goes out in spite of an opt-out."""
+        return not (self.mandatory and self.reason == Reason.OPTOUT)

@@ -7,7 +7,7 @@ the standard library's parser, which must find exactly the headers that were mea
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import field
 from email.utils import format_datetime
 from functools import lru_cache
@@ -84,7 +84,7 @@ def compose(message: Message, senders: Sequence[Mailbox], *, intranet: bool = Fa
     _check(content, dict(headers)["To"], to)
     return Mail(
         sender.address,
-        envelope(recipient, (), ()) if original else envelope(to, cc, bcc),
+        envelope(recipient, (), ()) if original else envelope(to, cc, bcc, message.left_out),
         content,
         needs_utf8=any(box.needs_utf8 for box in (sender, to, recipient, *cc, *bcc)) or not content.isascii(),
     )
@@ -109,8 +109,10 @@ def mailboxes(options: Mapping[str, Any], key: str, *, intranet: bool) -> list[M
     return [read_mailbox(one, f"options.{key}[{index}]", intranet=intranet) for index, one in enumerate(given)]
 
 
-def envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tuple[tuple[str, str], ...]:
-    """Everyone once, whoever stands twice; the recipient first."""
+def envelope(
+    to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox], left_out: Container[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    """Everyone once, whoever stands twice, but for the places that are left out; the recipient first."""
     if not cc and not bcc:
         return (("recipient", to.address),)
     named = {"recipient": to}
@@ -118,6 +120,8 @@ def envelope(to: Mailbox, cc: Sequence[Mailbox], bcc: Sequence[Mailbox]) -> tupl
     named |= {f"bcc[{index}]": box for index, box in enumerate(bcc)}
     once: dict[str, tuple[str, str]] = {}
     for name, box in named.items():
+        if name in left_out:
+            continue
         once.setdefault(box.address.lower(), (name, box.address))
     if len(once) > MOST_RECIPIENTS:
         raise BadNotification(f"options.cc and options.bcc: more than {MOST_RECIPIENTS} recipients of one mail")

@@ -67,7 +67,7 @@ def parts_of(message: Message, senders: Sequence[Mailbox], service: str, *, utf8
         )
     to = read_mailbox(message.recipient, "recipient")
     cc, bcc = mailboxes(options, "cc", intranet=False), mailboxes(options, "bcc", intranet=False)
-    once = {name for name, _ in envelope(to, cc, bcc)}
+    once = {name for name, _ in envelope(to, cc, bcc, message.left_out)}
     sender = sender_of(options.get("from"), senders)
     reply_to = options.get("reply_to")
     if not message.text and not message.html:

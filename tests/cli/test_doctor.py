@@ -22,6 +22,7 @@ from tests.pgbouncer import pgbouncer
 from tests.providers.api import Answer, ApiServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.store.lives import claim, life
+from tests.store.rows import insert
 from tests.system.daemon import member_of
 
 Connection = psycopg.Connection[Any]
@@ -498,6 +499,28 @@ def test_rows_that_wait_for_a_person_are_told_with_the_command(
     released = noti(*held.split("noti-worker ")[1].split(), "--yes")
     assert released.exit_code == 0, released.output
     assert len(told(doctor(), "rows", "warning")) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_many_dead_addresses_are_told(doctor: Callable[..., Told], connection: Connection) -> None:
+    ids = insert(connection, 520, status="failed")
+
+    def tried(numbers: list[int], kind: str) -> None:
+        connection.execute(
+            "INSERT INTO noti.notification_attempts_log"
+            " (notification_id, attempt_number, status, account, kind, claim_count, worker, started_at)"
+            " SELECT id, 1, 'failed', 'relay', %s, 1, '1', now() FROM unnest(%s::bigint[]) AS id",
+            [kind, numbers],
+        )
+
+    tried(ids[:49], "dead")
+    tried(ids[49:500], "permanent")
+    assert told(doctor(), "rows", "warning") == []
+    tried(ids[500:501], "dead")
+    assert told(doctor(), "rows", "warning") == []  # less than a tenth
+    tried(ids[501:], "dead")
+    [found] = told(doctor(), "rows", "warning")
+    assert found.startswith("69 of the last 520 email tries of the account relay were answered dead")
 
 
 @pytest.mark.usefixtures("worker")

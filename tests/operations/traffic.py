@@ -80,7 +80,7 @@ def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
 
 
 def insert_specials(connection: psycopg.Connection[Any]) -> None:
-    """What does not end at once: held, unknown, expired, throttled, scheduled, slow, paused, an endless template."""
+    """What is not just sent: held, unknown, expired, throttled, scheduled, slow, paused, unwanted, an endless one."""
     connection.execute(
         "INSERT INTO noti.templates (template_id, subject, body) VALUES ('endless', 'Hi',"
         " '" + "{% for a in range(1000) %}" * 3 + "{% endfor %}" * 3 + "')"
@@ -107,6 +107,11 @@ def insert_specials(connection: psycopg.Connection[Any]) -> None:
         " FROM generate_series(1, 2) i UNION ALL"
         " SELECT 'acme', 'email', 'tomorrow' || i || '@example.com', 'Later', 'Body', now() + '1 day', NULL"
         " FROM generate_series(1, 7) i"
+    )
+    connection.execute("SELECT noti.suppress('acme', 'email', 'enough@example.com', 'complaint')")
+    connection.execute(
+        "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, subject, body)"
+        " SELECT 'acme', 'email', 'Enough <enough@example.com>', 'Hi', 'Body' FROM generate_series(1, 3)"
     )
 
 

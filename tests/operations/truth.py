@@ -93,6 +93,12 @@ class Truth:
                          " WHERE status IN ('held', 'unknown', 'expired', 'cancelled', 'suppressed')"
                          f" AND {self._lately('updated_at')} GROUP BY 1")
             ),
+            "Stopped by the suppression list": _near(
+                self._by("SELECT n.channel || ' ' || (a.metadata ->> 'kind'), count(*) FROM noti.audit_log a"
+                         " JOIN noti.notifications_log n ON n.notification_id = a.entity_id::bigint"
+                         " WHERE a.action = 'notification_suppressed' AND a.metadata ? 'kind'"
+                         f" AND {self._lately('a.created_at')} GROUP BY 1")
+            ),
             "Time of a try": lambda shown: {"email smtp", "email sandbox", "in_app in_app"} <= set(shown),
             "Tenants that send most": _near(
                 self._by("SELECT tenant_id, count(*) FROM noti.notifications_log"

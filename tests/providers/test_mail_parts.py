@@ -1,5 +1,6 @@
 """A mail as plain values: what it shares with the bytes that go out over SMTP, and what is refused."""
 
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 
@@ -41,6 +42,14 @@ def test_the_parts_are_those_of_the_mail_over_smtp() -> None:
         (one.name, one.media_type.name) for one in read.files
     ]
     assert [one.content_id for one in read.images] == ["logo.png"]
+
+
+def test_copies_that_are_left_out_do_not_get_it_over_any_protocol() -> None:
+    options = {"cc": ["ann@example.com", "bea@example.com"], "bcc": ["cid@example.com", "bea@example.com"]}
+    message = replace(a_mail(options=options), left_out={"cc[1]": 1, "bcc[0]": 2, "bcc[1]": 1})
+    read = parts(message)
+    assert [box.address for box in (*read.cc, *read.bcc)] == ["ann@example.com"]
+    assert compose(message, SENDERS).recipients == (("recipient", read.to.address), ("cc[0]", "ann@example.com"))
 
 
 def test_headers_are_ascii_and_each_on_one_line() -> None:

@@ -58,7 +58,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "last_try": {"ids": [1, 2]},
     "suppressions": {
         "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
-        "categories": ["news"],
+        "categories": ["news"], "copied": [1],
     },
     "replies": {"ids": [1], "tenants": ["default"], "recipients": ["+4915112345"]},
     "suppress_answers": {"ids": [1]},
@@ -83,7 +83,7 @@ INDEXES = {
     "documents": {"notifications_log_pkey"},
     "templates": {"templates_pkey"},
     "last_try": {"notification_attempts_log_notification"},
-    "suppressions": {"suppressions_live", "categories_pkey"},
+    "suppressions": {"suppressions_live", "categories_pkey", "notifications_log_pkey"},
     "replies": {"replies_heard", "replies_pkey"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},

@@ -1,6 +1,8 @@
 """What the suppression list does to rows: answers make entries as they are recorded, and each batch asks."""
 
 import threading
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from noti_worker.domain.lanes import Lane
 from noti_worker.domain.notification import Channel, Notification, Priority, Status
 from noti_worker.domain.outcome import Kind, Outcome, Scope
+from noti_worker.settings.regions import Regions
+from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from tests.store.rows import NORMAL, Connection, claim, decided, insert, row, tried
 
@@ -144,6 +148,21 @@ def test_the_entry_in_force_stops_whatever_the_spelling(queue: PostgresQueue, co
     assert stopped(queue, claim(queue)) == ["complaint", None, None]
 
 
+def test_a_number_as_it_is_dialled_in_its_country_is_the_same_number(
+    database: Database, connection: Connection
+) -> None:
+    with closing(PostgresQueue(database, international=Regions({Channel.SMS: "DE"}).international)) as queue:
+        insert(connection, 2, channel="sms", recipient="01512 3456789", subject=None)
+        insert(connection, channel="sms", recipient="no number", subject=None)
+        [first, _, _] = claim(queue, lanes=[SMS])
+        response = {"dialled": "+4915123456789", "code": "21610"}
+        queue.record(1, [tried(first, Status.FAILED, outcome=replace(OPTOUT, response=response))])
+        assert [entry[2] for entry in entries(connection)] == ["+4915123456789"]
+        insert(connection, channel="sms", recipient="(01512) 345-6789", subject=None)
+        insert(connection, channel="sms", recipient="01512 345", subject=None)
+        assert stopped(queue, claim(queue, lanes=[SMS])) == ["optout", None]
+
+
 def test_another_tenant_and_another_channel_are_not_stopped(queue: PostgresQueue, connection: Connection) -> None:
     connection.execute("SELECT noti.suppress('acme', 'email', 'ann@example.com', 'dead')")
     connection.execute("SELECT noti.suppress('default', 'chat', 'ann@example.com')")
@@ -165,6 +184,23 @@ def test_an_entry_of_a_category_stops_that_alone(queue: PostgresQueue, connectio
     for category in ("news", "orders", None):
         insert(connection, category=category)
     assert stopped(queue, claim(queue)) == ["optout", None, None]
+
+
+def test_copies_are_looked_up_by_their_place(queue: PostgresQueue, connection: Connection) -> None:
+    connection.execute("INSERT INTO noti.categories (category, mandatory) VALUES ('security', true)")
+    for address, reason in (("ann@example.com", "dead"), ("bea@example.com", "optout"), ("cid@example.com", "manual")):
+        connection.execute("SELECT noti.suppress('default', 'email', %s, %s)", [address, reason])
+    options = '{"cc": ["eve@example.com", "Ann <ANN@example.com>", 7], "bcc": ["bea@example.com", "cid@example.com"]}'
+    [plain] = insert(connection, recipient="x@example.com", options=options)
+    [mandatory] = insert(connection, recipient="x@example.com", options=options, category="security")
+    [one] = insert(connection, recipient="x@example.com", options='{"cc": "cid@example.com"}')
+    [none] = insert(connection, recipient="x@example.com", options='{"reply_to": "ann@example.com"}')
+    briefings = queue.brief(claim(queue))
+    assert briefings[plain].left_out == {"cc[1]": 1, "bcc[0]": 2, "bcc[1]": 3}
+    assert briefings[mandatory].left_out == {"cc[1]": 1, "bcc[1]": 3}
+    assert briefings[one].left_out == {"cc[0]": 3}
+    assert briefings[none].left_out == {}
+    assert {briefing.suppression for briefing in briefings.values()} == {None}
 
 
 def test_mandatory_is_told_of_an_optout_and_the_stronger_reason_comes_first(

@@ -61,6 +61,20 @@ def test_the_database_writes_a_domain_as_the_mail_goes_out(
     assert found[0].rpartition("@")[2] == sent.rpartition("@")[2]
 
 
+CHANNELS = ("email", "sms", "whatsapp", "push", "in_app")
+ODD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=80) | st.text('é@<>. "ß-+', max_size=12)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(written=ODD)
+def test_whatever_a_recipient_is_looking_it_up_harms_nobody(connection: Connection, written: str) -> None:
+    for channel in CHANNELS:
+        row = connection.execute("SELECT noti.normal_address(%s, %s)", (channel, written)).fetchone()
+        assert row is not None
+        again = connection.execute("SELECT noti.normal_address(%s, %s)", (channel, row[0])).fetchone()
+        assert again == row, "the one writing is that of itself"
+
+
 def suppress(
     connection: Connection, address: str = "ann@example.com", reason: str = "dead", **more: object
 ) -> int | None:

@@ -35,8 +35,9 @@ CONTENT = {
     "notification_attempts_log": {"error_message", "response_data"},
     "inbox": {"recipient", "subject", "body", "html"},
     "attachments": {"filename", "content"},
+    "suppressions": {"address", "note", "requested_by"},
 }
-"""The columns that hold content, or what a provider said about it."""
+"""The columns that hold content, whom it is for, or what was said about it."""
 
 BAD_TEMPLATES = {
     "no-such": "{{ nowhere.to.be.found }}",

@@ -15,6 +15,7 @@ from tests.providers.api import ApiServer
 from tests.providers.smtp_server import Inbox
 from tests.providers.test_twilio import ACCEPTED, ACCOUNT, NUMBER, TOKEN, refusal
 from tests.system.daemon import Daemons
+from tests.system.scene import SOON
 
 Connection = psycopg.Connection[Any]
 Finished = Callable[..., None]
@@ -51,7 +52,7 @@ def house(
         f'from = ["{NUMBER}"]\napi_url = "{carrier.url}"\nchannels = ["sms"]\n'
         f'[accounts.wa]\nprovider = "whatsapp_cloud"\naccess_token = "env:TEST_TOKEN"\n'
         f'phone_number_id = "{whatsapp.NUMBER_ID}"\napi_url = "{carrier.url}"\n'
-        '[routes]\nemail = ["relay"]\nsms = ["carrier"]\n[worker]\npoll_interval = "100ms"\n'
+        '[routes]\nemail = ["relay"]\nsms = ["carrier"]\n[worker]\npoll_interval = "100ms"\n' + SOON
     )
     daemons.start_ready()
     return daemons
@@ -150,6 +151,18 @@ def test_free_text_at_whatsapp_waits_for_a_reply(
     connection.execute(heard, [PHONE, "stop", 0])
     assert send(PHONE, **chat) == "suppressed"
     assert len(carrier.asked) == 3
+
+
+def test_a_copy_to_whom_the_list_names_is_left_out_and_the_others_get_it(
+    send: Callable[..., str], inbox: Inbox, connection: Connection
+) -> None:
+    connection.execute("SELECT noti.suppress('default', 'email', 'bea@example.com', 'complaint')")
+    inbox.behaviour.answers["RCPT eve@example.com"] = ["451 4.7.1 Greylisted"]
+    options = '{"cc": ["Bea <BEA@example.com>", "cid@example.com"], "bcc": ["eve@example.com"]}'
+    assert send("ada@example.com", options=options) == "sent"
+    assert received(inbox) == ["ada@example.com", "cid@example.com", "eve@example.com"]
+    [(told,)] = connection.execute("SELECT detail FROM noti.why(1) WHERE event = 'try 1'").fetchall()
+    assert "but bcc[0] comes later: 451 4.7.1 Greylisted; the suppression list leaves out cc[0] (entry 1)" in told
 
 
 def test_who_was_erased_gets_nothing_either(

@@ -1,5 +1,5 @@
 -- A domain as DNS knows it: small letters, and each label that is not ASCII in Punycode (RFC 3492, 6.3). What is no domain comes
--- back as something that is none either.
+-- back as something that is none either, nothing as nothing.
 CREATE OR REPLACE FUNCTION noti.ascii_domain(domain text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   -- the small letter of a final sigma is itself: another domain than with the other one
@@ -19,7 +19,7 @@ DECLARE
   k      int;
   t      int;
 BEGIN
-  FOREACH label IN ARRAY string_to_array(small, '.') LOOP
+  FOREACH label IN ARRAY coalesce(string_to_array(small, '.'), '{}') LOOP
     IF octet_length(label) = char_length(label) OR char_length(label) > 63 THEN
       done := done || label;
       CONTINUE;

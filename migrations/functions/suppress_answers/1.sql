@@ -8,19 +8,24 @@ DECLARE
   one record;
 BEGIN
   FOR one IN
-    SELECT n.tenant_id, n.channel, n.recipient, n.notification_id, answer.kind, CASE WHEN answer.scope = 'message' THEN n.category END AS category
+    SELECT n.tenant_id, n.channel, reached.address, n.notification_id, answer.kind, CASE WHEN answer.scope = 'message' THEN n.category END AS category
       FROM unnest(ids) AS failed (id)
      CROSS JOIN LATERAL (
-           SELECT l.*, noti.address_hash(l.channel, l.recipient) AS hash
+           SELECT l.*
              FROM noti.notifications_log l WHERE l.notification_id = failed.id AND l.failed_at = now() LIMIT 1) AS n
      CROSS JOIN LATERAL (
-           SELECT t.kind, t.scope, t.code
+           SELECT t.kind, t.scope, t.code, t.response_data
              FROM noti.notification_attempts_log t
             WHERE t.notification_id = failed.id AND t.claim_count = n.claim_count AND t.status = 'failed' LIMIT 1) AS answer
-     WHERE answer.kind IN ('dead', 'optout') AND n.hash IS NOT NULL
+     CROSS JOIN LATERAL (
+           -- a number that the row has as it is dialled in its country
+           SELECT CASE WHEN n.channel IN ('sms', 'voice', 'whatsapp') THEN coalesce(answer.response_data ->> 'dialled', n.recipient)
+                       ELSE n.recipient END) AS reached (address)
+     CROSS JOIN LATERAL (SELECT noti.address_hash(n.channel, reached.address)) AS known (hash)
+     WHERE answer.kind IN ('dead', 'optout') AND known.hash IS NOT NULL
        AND (n.channel <> 'email' OR answer.code !~ '(^|[^0-9.])[45][.]7[.]')
-     ORDER BY n.hash, n.tenant_id, n.channel, coalesce(CASE WHEN answer.scope = 'message' THEN n.category END, '') COLLATE "C", answer.kind COLLATE "C"
+     ORDER BY known.hash, n.tenant_id, n.channel, coalesce(CASE WHEN answer.scope = 'message' THEN n.category END, '') COLLATE "C", answer.kind COLLATE "C"
   LOOP
-    PERFORM noti.suppress(one.tenant_id, one.channel, one.recipient, one.kind, one.category, 'answer', one.notification_id);
+    PERFORM noti.suppress(one.tenant_id, one.channel, one.address, one.kind, one.category, 'answer', one.notification_id);
   END LOOP;
 END $$;

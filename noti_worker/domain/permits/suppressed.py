@@ -16,9 +16,9 @@ _WORDS: Mapping[str, str] = {
 
 
 def suppressed(row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Stop | None:
-    """Send nothing there; only what is mandatory goes out in spite of an opt-out."""
+    """Send nothing there."""
     entry = briefing.suppression
-    if entry is None or (entry.mandatory and entry.reason == Reason.OPTOUT):
+    if entry is None or not entry.stops:
         return None
     # A newer version may know further reasons.
     words = _WORDS.get(entry.reason, entry.reason)

@@ -4,24 +4,34 @@ What is large is left to `complete`, which looks up one row alone when its send 
 its rows hold, and a row that cannot be read harms only itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from noti_worker.domain.errors import TimedOut
-from noti_worker.domain.notification import Briefing, Notification
+from noti_worker.domain.errors import BadNotification, TimedOut
+from noti_worker.domain.notification import BY_PHONE, Briefing, Channel, Notification
 from noti_worker.store.briefing import attachments, body, documents, last_try, replies, suppressions, templates
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
 LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies)
 
+International = Callable[[Channel, str], str]
+"""See the port Numbers."""
+
 _THE_ROWS_FAULT = ("22", "54", "XX")
 """Classes of SQLSTATE that a value brings about: it breaks a limit, or it is damaged."""
 
 
-def brief(session: Asks, notifications: Sequence[Notification]) -> dict[int, Briefing]:
-    """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused."""
+def brief(
+    session: Asks, notifications: Sequence[Notification], international: International | None = None
+) -> dict[int, Briefing]:
+    """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused.
+
+    `international` reads the phone numbers of recipients, as whoever sends to them will.
+    """
+    if international is not None:
+        notifications = [_dialled(n, international) for n in notifications]
     asked = [(lookup, needs) for lookup in LOOKUPS if (needs := lookup.needs(notifications)) is not None]
     try:
         fields = _gathered(session, notifications, asked)
@@ -57,6 +67,15 @@ def complete(session: Asks, notification: Notification, briefing: Briefing) -> B
     for part, rows in zip(parts, answers, strict=True):
         known |= part.read(rows)
     return replace(briefing, incomplete=False, **known)
+
+
+def _dialled(notification: Notification, international: International) -> Notification:
+    if notification.channel not in BY_PHONE or notification.recipient.startswith("+"):
+        return notification
+    try:
+        return replace(notification, recipient=international(notification.channel, notification.recipient))
+    except BadNotification:  # the row fails by it, in words
+        return notification
 
 
 def _gathered(

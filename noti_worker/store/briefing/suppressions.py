@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from noti_worker.domain.notification import Notification
-from noti_worker.domain.suppression import Reason, Suppression
+from noti_worker.domain.notification import Channel, Notification
+from noti_worker.domain.suppression import Suppression
 from noti_worker.store.arrays import array, texts
 from noti_worker.store.briefing.lookup import Fields
 from noti_worker.store.connect import Row
@@ -23,15 +23,27 @@ def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
         "channels": texts(n.channel.value for n in asked),
         "recipients": texts(n.recipient for n in asked),
         "categories": texts(n.category or "" for n in asked),
+        "copied": array(n.notification_id for n in asked if _may_have_copies(n)),
     }
 
 
+def _may_have_copies(n: Notification) -> bool:
+    return n.has_options and n.channel is Channel.EMAIL and n.copy_of is None
+
+
 def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:
-    """The strongest entry of each row whose address is on the list: an opt-out may be passed, so it comes last."""
-    strongest: dict[int, Suppression] = {}
+    """The strongest entry of each row whose address is on the list, and the copies that are left out of its message."""
+    found: dict[int, dict[str, Suppression]] = {}
     for row in rows:
         entry = Suppression(row["suppression_id"], row["reason"], row["created_at"], row["category"], row["mandatory"])
-        known = strongest.setdefault(row["id"], entry)
-        if known.reason == Reason.OPTOUT != entry.reason:
-            strongest[row["id"]] = entry
-    return [(id_, {"suppression": entry}) for id_, entry in strongest.items()]
+        known = found.setdefault(row["id"], {}).setdefault(row["place"], entry)
+        if entry.stops and not known.stops:
+            found[row["id"]][row["place"]] = entry
+    for id_, entries in found.items():
+        yield (
+            id_,
+            {
+                "suppression": entries.pop("", None),
+                "left_out": {place: entry.suppression_id for place, entry in entries.items() if entry.stops},
+            },
+        )

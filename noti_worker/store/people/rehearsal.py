@@ -13,7 +13,9 @@ from noti_worker.store.queue.postgres import notification_of
 from noti_worker.store.statements import Statement, statement
 
 
-def rehearse(connection: Connection, fields: Mapping[str, Any]) -> tuple[Line, Notification, Briefing]:
+def rehearse(
+    connection: Connection, fields: Mapping[str, Any], international: briefings.International | None = None
+) -> tuple[Line, Notification, Briefing]:
     """The line, the row as a claim would give it, and its briefing; nothing of it stays. Errors as in `moves.send`."""
     with connection.transaction(force_rollback=True):
         line = moves.send(connection, fields)
@@ -21,7 +23,7 @@ def rehearse(connection: Connection, fields: Mapping[str, Any]) -> tuple[Line, N
         [found] = rows(connection, statement("read_as_claimed"), asked)
         row = notification_of(tuple(found.values()))
         here = _Here(connection)
-        briefing = briefings.brief(here, [row]).get(row.notification_id, Briefing())
+        briefing = briefings.brief(here, [row], international).get(row.notification_id, Briefing())
         return line, row, briefings.complete(here, row, briefing) if briefing.incomplete else briefing
 
 

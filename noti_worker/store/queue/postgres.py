@@ -49,7 +49,13 @@ class PostgresQueue:
     record at a time.
     """
 
-    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        monotonic: Callable[[], float] = time.monotonic,
+        international: briefings.International | None = None,
+    ) -> None:
+        self._international = international
         self._monotonic = monotonic
         self._database = database
         self._claims = database.session("claims")
@@ -191,7 +197,7 @@ class PostgresQueue:
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
-        return briefings.brief(self._claims, notifications)
+        return briefings.brief(self._claims, notifications, self._international)
 
     def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
         """Add the content of one row that was too large for the batch.

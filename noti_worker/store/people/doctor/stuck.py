@@ -15,6 +15,9 @@ from noti_worker.store.people.refused import refused
 LAPSED = timedelta(minutes=1)
 """A lease that ran out is taken over at the next sweep; after this long something is wrong."""
 
+MANY_DEAD = {"span": timedelta(days=1), "bound": 5_000, "fewest": 50, "share": 0.1}
+"""Of the newest tries so many, and such a share, that were answered dead are worth a word."""
+
 BEHIND = 300.0
 """Seconds that a due row may wait before it is worth a word."""
 
@@ -34,6 +37,7 @@ def work(connection: Connection, version: str) -> Iterator[Finding]:
         )
     )
     yield from stuck
+    yield from _dead(connection)
     if not stuck:
         yield ok("rows", f"none is stuck; {counted(sum(channel.due for channel in now.channels), 'is', 'are')} due")
 
@@ -147,6 +151,18 @@ def _held(connection: Connection) -> Iterator[Finding]:
                 f"{_rows(row['rows'], row['channel'], 'is', 'are')} held{reason}",
                 f"mend the cause, then: noti-worker release {where}",
             )
+
+
+def _dead(connection: Connection) -> Iterator[Finding]:
+    """Nobody has so many dead addresses, unless the list is old, or an answer is misread."""
+    for row in ask(connection, "doctor_dead", **MANY_DEAD):
+        yield warning(
+            "rows",
+            f"{row['dead']} of the last {row['tries']} {row['channel']} tries of the account {row['account']} were"
+            " answered dead: their addresses are on the suppression list now",
+            "an old list of addresses harms the sender: clean it; if they exist, a rule misreads the answer"
+            " (noti-worker rules replay), and noti-worker suppression lift ADDRESS lets messages through",
+        )
 
 
 def _rows(count: int, channel: str, one: str, many: str) -> str:
