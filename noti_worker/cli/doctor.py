@@ -10,6 +10,7 @@ import click
 
 from noti_worker.cli.checking import check_accounts, proxy_passed_by
 from noti_worker.cli.place import Heading, Place, database_url
+from noti_worker.cli.reach import reach
 from noti_worker.cli.show import plain, show_finding, show_json
 from noti_worker.domain.finding import Finding, Level, ok, problem, warning
 
@@ -68,6 +69,8 @@ def _all(place: Place, settings: "Settings") -> Iterator[Finding]:
         yield from exposed(settings.source)
     yield from _accounts(settings)
     yield from _mailboxes(settings)
+    if settings.web.url is not None:
+        yield reach(settings.web.url)
     if place.configured().database.url is None:
         yield warning(
             "database",
@@ -81,6 +84,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker import __version__
     from noti_worker.domain.errors import DatabaseError
     from noti_worker.store.people.doctor import ask, leaving, look, server, stuck, upkeep
+    from noti_worker.store.people.doctor.receipts import receipts
 
     url = database_url(settings)
     try:
@@ -119,11 +123,13 @@ def _database(settings: "Settings") -> Iterator[Finding]:
         yield from look(connection, "rows", work)
         if settings.web.links is None:
             yield from look(connection, "unsubscribe", leaving.without_links)
+        if posting := [account.name for account in settings.accounts.values() if account.receipt_token is not None]:
+            yield from look(connection, "receipts", lambda connection: receipts(connection, posting))
 
 
 def _accounts(settings: "Settings") -> Iterator[Finding]:
     """The configuration as a worker reads it, and whether each account lets us in."""
-    from noti_worker.accounts import open_accounts
+    from noti_worker.accounts import open_accounts, open_inlets
     from noti_worker.cli.place import now
     from noti_worker.domain.errors import ConfigurationError
     from noti_worker.domain.mode import Mode
@@ -131,6 +137,7 @@ def _accounts(settings: "Settings") -> Iterator[Finding]:
 
     source = f"read from {settings.source}" if settings.source else "no file"
     try:
+        open_inlets(settings, Kit(now))
         accounts = open_accounts(settings, Kit(now))
         accounts.close()
     except ConfigurationError as error:

@@ -24,6 +24,9 @@ class ReceiptKind(StrEnum):
     COMPLAINED = "complained"  # the person calls it spam
 
 
+GREETING = "noti-worker\n"
+"""What stands at the root of the address to which is posted: `doctor` asks whether it is there."""
+
 REPLIED = "replied"
 """The kind of a line that is no fate of a message: a person wrote."""
 

@@ -175,7 +175,7 @@ RECEIPTS = Metric(
 )
 UNREADABLE = Metric("noti_receipts_unreadable_total", "counter", ("provider",), "Kept requests that could not be read.")
 UNMATCHED = Metric(
-    "noti_receipts_unmatched_total", "counter", ("provider",), "Receipts whose notification was not found in a day."
+    "noti_receipts_unmatched_total", "counter", ("provider",), "Receipts whose notification was not found in 36 hours."
 )
 RECEIPTS_WAITING = Metric(
     "noti_receipts_waiting",

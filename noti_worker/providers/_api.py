@@ -57,7 +57,12 @@ def open_api(kit: Kit, translation: "Translation", api_url: str, *, setting: str
     Raises ConfigurationError that names the `setting`, as `read_url` does.
     """
     here = read_url(api_url, setting).hostname in ON_THIS_MACHINE
-    return kit.http(translation, allow_networks=() if kit.proxy_guards else ANYWHERE, allow_http=here)
+    return kit.http(translation, allow_networks=anywhere(kit), allow_http=here)
+
+
+def anywhere(kit: Kit) -> tuple[str, ...]:
+    """The networks that are open to what the operator chose; none where the proxy decides where requests may go."""
+    return () if kit.proxy_guards else ANYWHERE
 
 
 def read_url(url: str, setting: str) -> SplitResult:

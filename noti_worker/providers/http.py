@@ -21,7 +21,7 @@ from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.domain.traits import Carries
-from noti_worker.providers._api import ANYWHERE, BY_STATUS, ON_THIS_MACHINE, asking, is_json, read_json, url_parts
+from noti_worker.providers._api import BY_STATUS, ON_THIS_MACHINE, anywhere, asking, is_json, read_json, url_parts
 from noti_worker.providers._sms import MAX_SEGMENTS, PLAIN_CHARACTERS, SEGMENTS, as_sms, counted
 from noti_worker.providers._templates import Template, Write, as_json, as_text, in_url
 from noti_worker.transport import Kit, Reply, Request, Steps
@@ -119,7 +119,7 @@ def build(settings: Settings, kit: Kit) -> Sender:
     translation.try_out()
     return kit.http(
         translation,
-        allow_networks=() if kit.proxy_guards else ANYWHERE,
+        allow_networks=anywhere(kit),
         allow_http=settings.allow_http or here,
         ca_file=settings.ca_file,
     )

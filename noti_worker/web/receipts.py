@@ -15,7 +15,7 @@ from starlette.routing import Route
 from noti_worker.domain.errors import DatabaseAway, DatabaseError
 from noti_worker.domain.facts import DatabaseBack, DatabaseLost, ReceiptRefused, ReceiptTaken, Trouble
 from noti_worker.domain.ports import Observer
-from noti_worker.domain.receipts import Inlet, NotGenuine, NotNow, Posted, Taken
+from noti_worker.domain.receipts import GREETING, Inlet, NotGenuine, NotNow, Posted, Taken
 from noti_worker.web.strangers import Strangers
 
 LARGEST_BODY = 1024 * 1024
@@ -26,9 +26,6 @@ AT_ONCE = 8
 
 COME_AGAIN = "30"
 """Seconds after which a provider may post again what could not be kept."""
-
-GREETING = "noti-worker\n"
-"""What stands at the root of the address: `doctor` asks whether it is there."""
 
 
 class Letterbox(Protocol):

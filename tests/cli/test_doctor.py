@@ -19,6 +19,7 @@ from noti_worker.store.people.doctor import PATIENCE, server, stuck, upkeep
 from tests.certificates import Authority
 from tests.cli.conftest import Invoke
 from tests.pgbouncer import pgbouncer
+from tests.providers.api import Answer, ApiServer
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.store.lives import claim, life
 from tests.store.rows import insert
@@ -628,3 +629,62 @@ def test_rows_that_nobody_sees_and_lines_without_a_place_are_problems(
     assert hidden.startswith("row-level security is on for noti.templates, and no policy shows anybody a row of it")
     connection.execute("CREATE POLICY all_of_it ON noti.templates USING (true)")
     assert len(told(doctor(exits=1), "schema", "problem")) == 1
+
+
+# ---------------------------------------------------------------- receipts
+
+
+RECEIPTS = """[accounts.mail]
+provider = "postmark"
+server_token = "env:TEST_TOKEN"
+from = "a@example.com"
+receipt_token = "env:TEST_TOKEN"
+[web]
+url = "{url}"
+"""
+
+
+@pytest.fixture
+def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """A configuration in which an account takes receipts at a public address; its path."""
+    monkeypatch.setenv("TEST_TOKEN", "0123456789abcdef")
+
+    def at(url: str) -> str:
+        (tmp_path / "noti.toml").write_text(RECEIPTS.format(url=url))
+        return str(tmp_path / "noti.toml")
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "words"),
+    [
+        (b"noti-worker\n", "ok", "leads to noti-worker web"),
+        (b"Welcome to nginx", "warning", "does not lead to noti-worker web as seen from here: it answered 200"),
+    ],
+)
+def test_the_public_address_is_asked(
+    doctor: Callable[..., Told], taking: Callable[[str], str], answer: bytes, level: str, words: str
+) -> None:
+    with ApiServer() as public:
+        public.by_path["/x/"] = Answer(200, answer)
+        findings = doctor("--config", taking(f"{public.url}/x"))
+        assert words in told(findings, "receipts", level)[0]
+        assert public.last.path == "/x/"
+
+
+def test_a_provider_that_tells_nothing_is_noticed(
+    doctor: Callable[..., Told], taking: Callable[[str], str], connection: Connection
+) -> None:
+    file = taking("http://127.0.0.1:1")
+    findings = doctor("--config", file)
+    assert "does not lead to noti-worker web" in told(findings, "receipts", "warning")[0]
+    assert "mail: nothing was posted yet" in told(findings, "receipts", "ok")[0]
+    connection.execute(
+        "INSERT INTO noti.notification_attempts_log"
+        " (notification_id, attempt_number, claim_count, status, account, provider, kind, created_at)"
+        " VALUES (1, 1, 1, 'sent', 'mail', 'postmark', 'ok', now() - interval '2 hours')"
+    )
+    assert "its provider posted nothing within a week" in told(doctor("--config", file), "receipts", "warning")[1]
+    connection.execute("INSERT INTO noti.receipts_raw (account, provider, body) VALUES ('mail', 'postmark', '{}')")
+    assert "posted something 0 min ago" in told(doctor("--config", file), "receipts", "ok")[0]

@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -10,12 +12,19 @@ import psycopg
 
 @contextmanager
 def configuration() -> Iterator[str]:
-    """E-mail goes through an account that is down, then through the sandbox; everything else through the sandbox."""
-    with socket.socket() as deaf:
+    """E-mail goes through an account that is down, then through the sandbox; everything else through the sandbox.
+
+    A fourth account sends nothing, and its provider tells of what the others sent.
+    """
+    with socket.socket() as deaf, TemporaryDirectory() as directory:
+        token = Path(directory, "token")
+        token.write_text("0123456789abcdef")
         deaf.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused, and nobody else takes the port
         yield (
             f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {deaf.getsockname()[1]}\ntls = "none"\n'
             'from = "Shop <no-reply@example.com>"\n[accounts.box]\nprovider = "sandbox"\n'
+            f'[accounts.told]\nprovider = "postmark"\nserver_token = "file:{token}"\nfrom = "shop@example.com"\n'
+            f'receipt_token = "file:{token}"\n[web]\nurl = "https://hooks.example.com"\n'
             '[routes]\nemail = ["relay", "box"]\n'
             + "".join(
                 f'[channels.{channel}]\nretry = {{ initial_delay = "1s", jitter = 0.0 }}\n{more}'
@@ -31,7 +40,10 @@ def configuration() -> Iterator[str]:
 
 
 def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
-    """37 notifications that are sent or fail within seconds: 20 e-mails (one fails), 10 SMS, 5 pushes, 2 in the app."""
+    """37 notifications that are sent or fail within seconds: 20 e-mails (one fails), 10 SMS, 5 pushes, 2 in the app.
+
+    Meanwhile a provider has told of 5 that were sent before, and every second time of one that bounced.
+    """
     connection.execute(
         "INSERT INTO noti.notifications_log"
         " (channel, recipient, subject, body, tenant_id, priority, entity_type, entity_id)"
@@ -52,6 +64,17 @@ def insert_round(connection: psycopg.Connection[Any], number: int) -> None:
         " SELECT 'push', CASE i WHEN 0 THEN 'greylisted-' ELSE 'token-' END || %(n)s || '-' || i, 'Hi', 'Body'"
         " FROM generate_series(0, 4) i UNION ALL"
         " SELECT 'in_app', 'user:' || i, 'Hi', 'Body' FROM generate_series(0, 1) i",
+        {"n": number},
+    )
+    connection.execute(
+        "INSERT INTO noti.receipts_raw (account, provider, body)"
+        " SELECT 'told', 'postmark', convert_to(jsonb_build_object('RecordType', told.what,"
+        " 'MessageID', gen_random_uuid(), 'DeliveredAt', '2026-03-01T12:00:00Z', 'ID', %(n)s * 100 + i,"
+        " 'Type', 'HardBounce', 'TypeCode', 1, 'Metadata',"
+        " jsonb_build_object('notification_id', n.notification_id::text, 'message_id', n.message_id))::text, 'UTF8')"
+        " FROM generate_series(0, 5) i"
+        " CROSS JOIN LATERAL (SELECT CASE i WHEN 5 THEN 'Bounce' ELSE 'Delivery' END AS what) AS told"
+        " JOIN noti.notifications_log n ON n.notification_id = %(n)s + i WHERE i < 5 OR %(n)s %% 2 = 1",
         {"n": number},
     )
 

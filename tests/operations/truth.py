@@ -43,6 +43,7 @@ class Truth:
             **self._now(workers),
             **self._waits(),
             **self._goes(),
+            **self._comes_back(),
             **self._works(workers),
         }
 
@@ -104,6 +105,19 @@ class Truth:
                          f" WHERE status = 'sent' AND {self._lately('sent_at')} GROUP BY 1")
             ),
         }  # fmt: skip
+
+    def _comes_back(self) -> dict[str, Check]:
+        told = self._by(
+            "SELECT provider || ' ' || kind, count(*) FROM noti.receipts"
+            f" WHERE tenant_id IS NOT NULL AND {self._lately('created_at')} GROUP BY 1"
+        )
+        (unread,) = self._rows("SELECT count(*) FROM noti.receipts_raw WHERE read_at IS NULL")[0]
+        (parked,) = self._rows("SELECT count(*) FROM noti.receipts WHERE look_at IS NOT NULL")[0]
+        return {
+            "Told afterwards": _near(told),
+            "Requests of providers": _is({}),  # nobody listens here
+            "Told and not taken over yet": _is({"unread": unread, "parked": parked}),
+        }
 
     def _works(self, workers: int) -> dict[str, Check]:
         (claims,) = self._rows(
