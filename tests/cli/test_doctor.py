@@ -639,21 +639,24 @@ provider = "postmark"
 server_token = "env:TEST_TOKEN"
 from = "a@example.com"
 receipt_token = "env:TEST_TOKEN"
+api_url = "{api}"
 [web]
 url = "{url}"
 """
 
 
 @pytest.fixture
-def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """A configuration in which an account takes receipts at a public address; its path."""
     monkeypatch.setenv("TEST_TOKEN", "0123456789abcdef")
 
     def at(url: str) -> str:
-        (tmp_path / "noti.toml").write_text(RECEIPTS.format(url=url))
+        (tmp_path / "noti.toml").write_text(RECEIPTS.format(url=url, api=service.url))
         return str(tmp_path / "noti.toml")
 
-    return at
+    with ApiServer() as service:
+        service.answers(200, {"ID": 1, "Name": "Production"})()
+        yield at
 
 
 @pytest.mark.parametrize(
