@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -20,6 +21,10 @@ from noti_worker.embedded import Server
 from tests.certificates import Authority, make_authority
 
 pytest_plugins = ["tests.verdict"]
+
+# A busy machine makes any example slow now and then; `timeout` in pyproject.toml is the limit of a test.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # The developer's own settings must not reach a test.
 for _name in list(os.environ):

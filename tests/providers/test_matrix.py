@@ -29,7 +29,7 @@ WHOLE = Tried(
 def test_a_whole_line_has_no_hole() -> None:
     assert WHOLE.whole
     assert WHOLE.cells("owl") == (
-        "`owl`", "chat", "a server", "its page", "20", "7", "400 to 599", "1", "2 stages", "2, shown nowhere", "13",
+        "`owl`", "chat", "a server", "its page", "20", "7", "400 to 599", "1", "2 stages", "2, shown nowhere", "16",
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_what_is_missing_or_failed_is_a_hole(head: str, tried: Tried) -> None:
 def test_what_has_no_line_says_so() -> None:
     tried = replace(WHOLE, secrets=0, line=False, counts={"sent": 20}, stages=[])
     assert tried.whole
-    assert tried.cells("owl")[5:] == ("no line", "no line", "no line", "no line", "none", "13")
+    assert tried.cells("owl")[5:] == ("no line", "no line", "no line", "no line", "none", "16")
 
 
 def test_a_run_is_kept_as_it_was() -> None:
@@ -97,7 +97,7 @@ def test_it_prints_what_ran() -> None:
     ran = run("in_app", "console")
     assert ran.returncode == 0, ran.stderr
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ran.stdout.splitlines() if "`" in line]
-    assert [(line[0], line[4], line[-1]) for line in lines] == [("`in_app`", "20", "13"), ("`console`", "20", "13")]
+    assert [(line[0], line[4], line[-1]) for line in lines] == [("`in_app`", "20", "16"), ("`console`", "20", "13")]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ CODES = (
     (131026, Kind.DEAD, Scope.RECIPIENT, None, "whatsapp_cloud.undeliverable"),
     (131047, Kind.PERMANENT, Scope.MESSAGE, None, "whatsapp_cloud.outside_window"),
     (131049, Kind.PERMANENT, Scope.RECIPIENT, None, "whatsapp_cloud.too_much_marketing"),
-    (131050, Kind.OPTOUT, Scope.RECIPIENT, None, "whatsapp_cloud.optout"),
+    (131050, Kind.OPTOUT, Scope.MESSAGE, None, "whatsapp_cloud.optout"),
     (131021, Kind.PERMANENT, Scope.MESSAGE, None, "whatsapp_cloud.to_itself"),
     (131030, Kind.CONFIG, Scope.ACCOUNT, None, "whatsapp_cloud.test_list"),
     (100, Kind.PERMANENT, Scope.MESSAGE, None, "whatsapp_cloud.content"),
