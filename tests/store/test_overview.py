@@ -10,6 +10,8 @@ import psycopg
 import pytest
 
 from noti_worker import enqueue_many
+from noti_worker.domain.facts import Result
+from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind, Outcome
 from noti_worker.store.connect import Connection
@@ -146,6 +148,17 @@ def test_what_expired_or_was_suppressed_is_told_with_its_reason(
     assert found[1].example_id == 3
     now = overview.rates(people)
     assert [now.sent, now.failed, now.untried] == pytest.approx([0.2, 0.0, 0.6])
+
+
+def test_what_the_suppression_list_stopped_is_one_cause_for_each_reason(
+    people: Connection, connection: Plain, queue: PostgresQueue
+) -> None:
+    insert(connection, 3)
+    reasons = ("dead", "optout", "dead")
+    for number, (n, reason) in enumerate(zip(claim(queue), reasons, strict=True), 250):
+        verdict = Verdict(Status.SUPPRESSED, f"the suppression list stops it: entry {number}, as was said")
+        queue.record(1, [Result(n, verdict, kind=reason)])
+    assert [(line.kind, line.rows) for line in overview.failures(people)] == [("dead", 2), ("optout", 1)]
 
 
 def test_an_account_that_accepts_nothing_is_told_until_it_accepts(

@@ -11,7 +11,7 @@ BEGIN
     SELECT n.tenant_id, n.channel, reached.address, n.notification_id, answer.kind, CASE WHEN answer.scope = 'message' THEN n.category END AS category
       FROM unnest(ids) AS failed (id)
      CROSS JOIN LATERAL (
-           SELECT l.*
+           SELECT l.notification_id, l.tenant_id, l.channel, l.recipient, l.category, l.claim_count
              FROM noti.notifications_log l WHERE l.notification_id = failed.id AND l.failed_at = now() LIMIT 1) AS n
      CROSS JOIN LATERAL (
            SELECT t.kind, t.scope, t.code, t.response_data

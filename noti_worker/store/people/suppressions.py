@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from noti_worker.domain.errors import NotFound
+from noti_worker.domain.errors import BadNotification
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import in_words
 from noti_worker.store.people.source import Source, rows
@@ -160,7 +160,7 @@ def add(
     with in_words(), connection.transaction(force_rollback=dry_run):
         (answer,) = connection.execute(_ADD, given).fetchall()
         if answer["id"] is None:
-            raise NotFound("nobody is meant: the address was erased")
+            raise BadNotification("nobody is meant: the address was erased")
         return entries(connection, Chosen(), 1, answer["id"] + 1)[0]
 
 
