@@ -97,7 +97,7 @@ def test_it_prints_what_ran() -> None:
     ran = run("in_app", "console")
     assert ran.returncode == 0, ran.stderr
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ran.stdout.splitlines() if "`" in line]
-    assert [(line[0], line[4], line[-1]) for line in lines] == [("`in_app`", "20", "16"), ("`console`", "20", "13")]
+    assert [(line[0], line[4], line[-1]) for line in lines] == [("`in_app`", "20", "16"), ("`console`", "20", "16")]
 
 
 @pytest.mark.parametrize(
