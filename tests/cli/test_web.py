@@ -33,7 +33,9 @@ def test_without_an_address_it_does_not_start(refused: Callable[[str], str]) -> 
 
 
 def test_without_an_account_that_takes_receipts_it_does_not_start(refused: Callable[[str], str]) -> None:
-    assert "no account takes receipts" in refused(WEB.format(listen="127.0.0.1:0") + MAIL)
+    assert "there is nothing to answer: give accounts whose providers post receipts a receipt_token" in refused(
+        WEB.format(listen="127.0.0.1:0") + MAIL
+    )
 
 
 def test_a_key_that_is_missing_is_named(refused: Callable[[str], str]) -> None:

@@ -205,7 +205,7 @@ def test_a_storm_of_hints_does_not_keep_the_worker_busy(scene: Scene, proxy: Fau
     scene.insert("user#@example.com", 10)
     scene.finished(5)
     assert hints > 10_000
-    assert questions_a_second <= 40  # a look for each of 20 hints, and what a worker asks anyway
+    assert questions_a_second <= 50  # two for each of the 20 looks that it takes, and what a worker asks anyway
     assert daemon.stop() == 0
     verdict.say(f"{hints / 5:,.0f} hints a second: {questions_a_second:.0f} questions to the database a second")
 

@@ -127,7 +127,7 @@ def test_a_bounce_is_posted_read_told_and_stops_the_next_message(
     worker = daemons.start_ready()
     web, address = daemons.start_web()
     id_ = send("ada@example.com")
-    ids = service.last.json()["custom_args"]
+    ids = service.last.json()["personalizations"][0]["custom_args"]
     at = int(now().timestamp())
     event = {"email": "ada@example.com", "timestamp": at, **ids}
     delivered = signed({**event, "event": "delivered", "sg_event_id": "d", "response": "250 OK"})
