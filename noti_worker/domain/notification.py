@@ -100,6 +100,7 @@ class Notification:
     copy_of: int | None = None  # the row that was sent without this one, a copy of its message
     category: str | None = None
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
+    collapses: bool = False  # it has a collapse key: a newer row may have taken its place
     rescued: bool = False  # its earlier claim was lost, and this claim found out
 
 
@@ -135,7 +136,7 @@ class Briefing:
     `suppression` is what the suppression list says of the address, `left_out` the copies that
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
-    leave the row's category.
+    leave the row's category. `newer` is the row that took the place of this one, by their collapse key.
     """
 
     template: Template | None = None
@@ -152,6 +153,7 @@ class Briefing:
     left_out: Mapping[str, int] = field(default_factory=dict)
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
     leaves: bytes | None = field(default=None, repr=False)
+    newer: int | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -103,3 +103,10 @@ def test_a_listed_address_gets_nothing(briefing: Briefing, words: str) -> None:
 def test_what_is_mandatory_passes_an_optout_and_nothing_else() -> None:
     asked = {reason: permit(claimed(), listed(reason, mandatory=True), PLAIN, NOW) is None for reason in Reason}
     assert asked == {Reason.OPTOUT: True, Reason.DEAD: False, Reason.COMPLAINT: False, Reason.MANUAL: False}
+
+
+def test_a_row_whose_place_a_newer_one_took_is_not_sent() -> None:
+    dropped = permit(claimed(), Briefing(newer=9917), PLAIN, NOW)
+    assert isinstance(dropped, Drop)
+    assert dropped.status is Status.SUPPRESSED
+    assert dropped.reason == "superseded by notification 9917"

@@ -43,7 +43,7 @@ def test_no_index_names_what_a_claim_writes(connection: psycopg.Connection[Any])
     indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'noti' AND tablename = 'notifications_log'"
     ).fetchall()
-    assert len(indexes) == 10
+    assert len(indexes) == 11
     claimed = re.compile(
         r"\b(status|lease_until|claimed_by|claim_count|retry_count|attempt_count|lost_count|dispatched_at|requested)\b"
     )

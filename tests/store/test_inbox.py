@@ -100,11 +100,11 @@ def test_each_question_goes_by_index(app: Connection, connection: Connection) ->
         ("read_at IS NULL", "inbox_unread"),
         ("inbox_id < 9223372036854775807 ORDER BY inbox_id DESC LIMIT 50", "inbox_pages"),
     ):
-        plan = connection.execute(
-            f"EXPLAIN SELECT * FROM noti.inbox WHERE tenant_id = 'default' AND recipient = 'user:2' AND {where}".encode()
-        ).fetchall()
+        whose = "tenant_id = 'default' AND recipient = 'user:2'"
+        plan = connection.execute(f"EXPLAIN SELECT * FROM noti.inbox WHERE {whose} AND {where}".encode()).fetchall()
         text = "\n".join(line for (line,) in plan)
-        assert index in text and "Sort" not in text, text
+        assert index in text, text
+        assert "Sort" not in text, text
 
 
 def test_who_listens_hears_of_one_inbox_once_it_is_wished(app: Connection, connection: Connection) -> None:

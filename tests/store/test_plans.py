@@ -65,6 +65,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
         "categories": ["news"],
     },
+    "newer": {"ids": [1, 2]},
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -93,6 +94,7 @@ INDEXES = {
     "suppressions": {"suppressions_live", "categories_pkey", "notifications_log_pkey"},
     "replies": {"replies_heard", "replies_pkey"},
     "leaves": {"categories_pkey"},
+    "newer": {"notifications_log_pkey", "notifications_log_collapse"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
@@ -102,8 +104,8 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}}
-"""The tries of one retried row, and the attachments of one row, are few: no index keeps them in order."""
+SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}}
+"""The tries of one retried row, the attachments of one row, and the newest rows of one key, are few."""
 
 
 def _load(connection: Connection, count: int) -> None:

@@ -255,6 +255,16 @@ def test_a_held_row_waits_until_it_is_released(shop: Shop) -> None:
     assert shop.ledger.begun().count("held-room") == 1
 
 
+def test_of_messages_with_one_collapse_key_the_newest_is_sent_and_the_story_says_so(shop: Shop) -> None:
+    later = timedelta(seconds=2)  # both wait, and the newer one may go when the older one is asked for
+    older = shop.insert("chat", "room", collapse_key="order-17", send_at=later)
+    newer = shop.insert("chat", "room", collapse_key="order-17")
+    assert shop.ends(newer) == ("sent", 0)
+    assert shop.ends(older) == ("suppressed", 0)
+    assert f"superseded by notification {newer}" in shop.why(older)
+    assert len(shop.ledger.message_ids("room")) == 1
+
+
 def test_a_template_that_cannot_be_filled_in_fails_its_row_with_the_reason(shop: Shop) -> None:
     shop.connection.execute("INSERT INTO noti.templates (template_id, body) VALUES ('greeting', 'Hello {{ name }}')")
     missing = shop.insert("chat", "room", body=None, template_id="no-such-template")

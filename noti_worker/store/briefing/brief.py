@@ -10,11 +10,21 @@ from typing import Any
 
 from noti_worker.domain.errors import BadNotification, TimedOut
 from noti_worker.domain.notification import BY_PHONE, Briefing, Channel, Notification
-from noti_worker.store.briefing import attachments, body, documents, last_try, leaves, replies, suppressions, templates
+from noti_worker.store.briefing import (
+    attachments,
+    body,
+    documents,
+    last_try,
+    leaves,
+    newer,
+    replies,
+    suppressions,
+    templates,
+)
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer)
 
 International = Callable[[Channel, str], str]
 """See the port Numbers."""
