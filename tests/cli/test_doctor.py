@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -548,7 +549,7 @@ def test_limits_that_are_felt_are_told(doctor: Callable[..., Told], connection: 
         " clock_timestamp() + interval '1 hour', 7, 7, current_date)"
     )
     slowed, unknown, spent = told(doctor(), "limits", "warning")
-    assert "account relay has 25% of its rate" in slowed
+    assert re.search(r"account relay has \d\d% of its rate", slowed)  # it recovers while we look
     assert "the account reley is limited, and no running worker has it" in unknown
     assert "the 7 of this day of the tenant channel email are used up, and 1 due message waits" in spent
 
