@@ -330,7 +330,7 @@ class MailsRead:
 
 @dataclass(frozen=True, slots=True)
 class EndpointDisabled:
-    """An endpoint of a tenant took nothing for too long, or is gone: it hears nothing any more, and `reason` says why."""
+    """An endpoint of a tenant took nothing for too long, or is gone; it hears nothing any more."""
 
     tenant_id: str
     name: str

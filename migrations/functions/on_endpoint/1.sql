@@ -6,7 +6,20 @@ DECLARE
   act     text;
   open    record;
   changed text[];
+  wrong   text;
 BEGIN
+  IF TG_OP <> 'DELETE' THEN   -- a CHECK would print the whole row, and the URL may be a secret
+    wrong := CASE
+      WHEN NEW.name !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' THEN 'its name may have 64 letters, digits, dots, underscores and hyphens'
+      WHEN NEW.url !~ '^https?://[^/[:space:]]' OR NEW.url ~ '[[:space:]]' OR octet_length(NEW.url) > 4096 THEN 'its URL must begin with https:// or http://, and have no blanks and no more than 4096 bytes'
+      WHEN NOT NEW.events <@ '{sent,failed,expired,suppressed,cancelled,held,unknown,delivered,read,soft_bounced,bounced,complained,unsubscribed}'::text[]
+        THEN 'there are the events sent, failed, expired, suppressed, cancelled, held, unknown, delivered, read, soft_bounced, bounced, complained and unsubscribed'
+      WHEN NEW.state NOT IN ('enabled', 'disabled', 'failed') THEN 'its state is enabled, disabled or failed'
+      WHEN (NEW.owner IS NULL) <> (NEW.owner_channel IS NULL) THEN 'an owner has a channel and an address' END;
+    IF wrong IS NOT NULL THEN
+      RAISE EXCEPTION 'noti: of the endpoint %: %. Correct it.', left(NEW.name, 64), wrong USING ERRCODE = 'check_violation', CONSTRAINT = 'endpoints_sane';
+    END IF;
+  END IF;
   e := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
   IF TG_OP = 'INSERT' THEN
     act := 'added';
