@@ -26,7 +26,9 @@ FUNCTIONS = (
 )
 
 TRIGGER = """\
-CREATE TRIGGER endpoints_change BEFORE INSERT OR UPDATE OR DELETE ON noti.endpoints
+CREATE TRIGGER endpoints_odd BEFORE INSERT OR UPDATE ON noti.endpoints
+  FOR EACH ROW EXECUTE FUNCTION noti.on_endpoint();
+CREATE TRIGGER endpoints_change AFTER INSERT OR UPDATE OR DELETE ON noti.endpoints
   FOR EACH ROW EXECUTE FUNCTION noti.on_endpoint();
 """
 

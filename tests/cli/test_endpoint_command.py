@@ -73,9 +73,9 @@ def test_whoever_reads_follows_what_fits_as_it_happens(database_url: str, connec
         assert following.stderr is not None
         assert following.stderr.readline() == "following\n"
         with psycopg.connect(database_url) as slow:  # committed last, and written first
-            id_ = insert(slow, tenant_id="acme")
+            [id_] = insert(slow, tenant_id="acme")
             insert(connection, tenant_id="other")
-            second = insert(connection, tenant_id="acme")
+            [second] = insert(connection, tenant_id="acme")
         connection.execute("SELECT noti.cancel(%s)", (second,))
         out, _ = following.communicate(timeout=60)
     told = [json.loads(line) for line in out.splitlines()]

@@ -64,7 +64,7 @@ class Tail:
         yield from self._fresh("receipt", told)
         self._receipt = max([self._receipt, *(row["id"] for row in told)])
         self._seen = {
-            key: at for key, at in self._seen.items() if at >= floor or key[0] == "receipt" and key[1] > since
+            key: at for key, at in self._seen.items() if at >= floor or (key[0] == "receipt" and key[1] > since)
         }
 
     def _fresh(self, source: str, found: list[Row]) -> Iterator[News]:
