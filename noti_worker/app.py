@@ -33,6 +33,7 @@ from noti_worker.domain.notification import Channel, Message, Notification
 from noti_worker.domain.ports import Numbers
 from noti_worker.domain.secret import Secret
 from noti_worker.observe import Observers
+from noti_worker.observe.endpoints import EndpointLog, EndpointMetrics
 from noti_worker.observe.health import Health
 from noti_worker.observe.http import Server as HttpServer
 from noti_worker.observe.log import LogObserver, configure
@@ -54,6 +55,7 @@ from noti_worker.store.receipts.mails import MailDesk
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
 from noti_worker.tasks.bounces import ReadBounces
+from noti_worker.tasks.events import TellEvents
 from noti_worker.tasks.receipts import ReadReceipts
 from noti_worker.tasks.rota import Rota, Task
 from noti_worker.transport import Kit
@@ -154,7 +156,14 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         log, metrics, health = LogObserver(), MetricsObserver(settings.metrics.tenants), Health()
         systemd = stack.enter_context(closing(Systemd(settings.worker.drain_deadline.total_seconds())))
         traces, receipts = _traces(log), ReceiptMetrics(metrics.registry)
-        listeners = (ReceiptLog(), receipts, MailboxLog(), MailboxMetrics(metrics.registry, settings.bounces))
+        listeners = (
+            ReceiptLog(),
+            receipts,
+            MailboxLog(),
+            MailboxMetrics(metrics.registry, settings.bounces),
+            EndpointLog(),
+        )
+        endpoints = EndpointMetrics(metrics.registry)
         observers = Observers(log, metrics, *listeners, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
         database = Database(url, settings.database.pgbouncer)
@@ -180,9 +189,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         def begun(worker_id: int) -> None:
             tell = TellModes(lambda: reading.modes, observers)
             stack.enter_context(
-                _chores(worker_id, settings, database, tell, allowance, observers, metrics, receipts, worker.stop)
+                _chores(
+                    worker_id, settings, database, tell, allowance, observers, metrics, receipts, endpoints, worker.stop
+                )
             )
-            stack.enter_context(_tasks(worker_id, settings, database, clock, observers))
+            stack.enter_context(_tasks(worker_id, settings, database, clock, observers, lambda: queue.told))
 
         def plan_anew() -> tuple[Plan, tuple[str, ...]]:
             nonlocal reading
@@ -255,6 +266,7 @@ def _chores(
     observers: Observers,
     metrics: MetricsObserver,
     receipts: ReceiptMetrics,
+    endpoints: EndpointMetrics,
     stop: Stop,
 ) -> Iterator[None]:
     """Have what recurs done beside the deliveries."""
@@ -262,6 +274,7 @@ def _chores(
     def show(gauges: Gauges) -> None:
         metrics.show(gauges)
         receipts.show(gauges.receipts)
+        endpoints.show(gauges.endpoints)
 
     session = database.session("chores")
     cleaning = database.session("retention")
@@ -290,7 +303,12 @@ def _chores(
 
 @contextmanager
 def _tasks(
-    worker_id: int, settings: Settings, database: Database, clock: DatabaseClock, observers: Observers
+    worker_id: int,
+    settings: Settings,
+    database: Database,
+    clock: DatabaseClock,
+    observers: Observers,
+    told: Callable[[], bool],
 ) -> Iterator[None]:
     """Have what is due and needs no provider done beside the deliveries; a mailbox that hangs holds up nothing else."""
     with ExitStack() as stack:
@@ -298,7 +316,7 @@ def _tasks(
         def session_of(task: str) -> Session:
             return stack.enter_context(closing(database.session(task)))
 
-        rotas: list[dict[str, Task]] = []
+        rotas: list[dict[str, Task]] = [{"events": TellEvents(session_of("events"), told, clock, observers)}]
         if settings.web.url is not None or settings.bounces:
             rotas.append({"receipts": ReadReceipts(ReceiptDesk(session_of("tasks")), observers)})
         for name, mailbox in settings.bounces.items():

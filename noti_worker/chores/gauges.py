@@ -8,6 +8,7 @@ from noti_worker.store.connect import Session
 from noti_worker.store.people.gauges import Gauges, gauges
 from noti_worker.store.receipts import waiting
 from noti_worker.store.upkeep.duties import Duties
+from noti_worker.store.upkeep.events import count_endpoints
 
 EVERY = timedelta(seconds=15)
 DUTY = "gauges"
@@ -25,7 +26,8 @@ class CountQueue:
     def run_once(self) -> int:
         """Count if it is due; gives how many series are shown. Raises DatabaseAway, DatabaseRefused."""
         if self._duties.take(DUTY, EVERY):
-            self._duties.finish(DUTY, _written(gauges(self._session)) | {"receipts": waiting(self._session)})
+            others = {"receipts": waiting(self._session), "endpoints": count_endpoints(self._session)}
+            self._duties.finish(DUTY, _written(gauges(self._session)) | others)
         snapshot = _read(self._duties.state(DUTY))
         self._show(snapshot)
         return len(snapshot.depth) + len(snapshot.oldest)
@@ -52,4 +54,5 @@ def _read(state: Mapping[str, Any] | None) -> Gauges:
         circuits=dict(state.get("circuits", ())),
         limits={(what, name): value for what, name, value in state.get("limits", ())},
         receipts=state.get("receipts", {}),
+        endpoints=state.get("endpoints", {}),
     )

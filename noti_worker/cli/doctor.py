@@ -84,6 +84,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker import __version__
     from noti_worker.domain.errors import DatabaseError
     from noti_worker.store.people.doctor import ask, leaving, look, server, stuck, upkeep
+    from noti_worker.store.people.doctor.endpoints import endpoints
     from noti_worker.store.people.doctor.receipts import receipts
 
     url = database_url(settings)
@@ -125,6 +126,8 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             yield from look(connection, "unsubscribe", leaving.without_links)
         if posting := [account.name for account in settings.accounts.values() if account.receipt_token is not None]:
             yield from look(connection, "receipts", lambda connection: receipts(connection, posting))
+        sends = "webhook" in settings.routes or any(one.provider == "webhook" for one in settings.accounts.values())
+        yield from look(connection, "endpoints", lambda connection: endpoints(connection, sends=sends))
 
 
 def _accounts(settings: "Settings") -> Iterator[Finding]:

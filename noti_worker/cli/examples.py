@@ -56,6 +56,28 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker why 17 --full    # what the provider answered, word by word",
         "noti-worker why 17 --json",
     ),
+    "tail": (
+        "noti-worker tail",
+        "noti-worker tail --tenant acme --channel email --json",
+    ),
+    "endpoint": (
+        "noti-worker endpoint add crm https://example.com/events --tenant acme --event bounced --event complained",
+        "noti-worker endpoint list",
+    ),
+    "endpoint list": ("noti-worker endpoint list", "noti-worker endpoint list --tenant acme --json"),
+    "endpoint add": (
+        "noti-worker endpoint add crm https://example.com/events --owner email:ops@example.com",
+        "noti-worker endpoint add bounces https://example.com/bounces --event bounced --channel email --tenant acme",
+    ),
+    "endpoint set": ("noti-worker endpoint set crm --url https://example.com/new --event all",),
+    "endpoint enable": ("noti-worker endpoint enable crm --tenant acme",),
+    "endpoint disable": ("noti-worker endpoint disable crm --reason 'it moves'",),
+    "endpoint remove": ("noti-worker endpoint remove crm --tenant acme",),
+    "endpoint recover": (
+        "noti-worker endpoint recover crm --since 2d",
+        "noti-worker endpoint recover crm --since 2026-03-01T12:00:00Z --tenant acme",
+    ),
+    "endpoint test": ("noti-worker endpoint test crm", "noti-worker endpoint test crm --timeout 5s --json"),
     "requeue": (
         "noti-worker requeue 17 18",
         "noti-worker requeue --channel email --failed-since 1h --dry-run",

@@ -12,6 +12,7 @@ from noti_worker.cli.completion import completion
 from noti_worker.cli.config import config
 from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
+from noti_worker.cli.endpoint import endpoint
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
 from noti_worker.cli.limits import limit
@@ -25,6 +26,7 @@ from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.suppression import suppression
+from noti_worker.cli.tail import tail
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
@@ -120,6 +122,7 @@ _ORDER = (
     top,
     list_,
     why,
+    tail,
     requeue,
     retry,
     cancel,
@@ -130,6 +133,7 @@ _ORDER = (
     circuits,
     limit,
     suppression,
+    endpoint,
     retention,
     erase,
     doctor,

@@ -329,6 +329,15 @@ class MailsRead:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointDisabled:
+    """An endpoint of a tenant took nothing for too long, or is gone; it hears nothing any more."""
+
+    tenant_id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something unexpected in one part of the worker; the part goes on. `where` names it."""
 
@@ -370,5 +379,6 @@ Fact = (
     | MailboxReached
     | MailboxLost
     | MailsRead
+    | EndpointDisabled
     | Trouble
 )

@@ -208,6 +208,16 @@ MAILS = Metric(
     ("mailbox", "sort"),
     "Mails that came back: report, complaint, auto_reply, unmatched, forged, unreadable, other.",
 )
+ENDPOINTS = Metric(
+    "noti_endpoints",
+    "gauge",
+    ("state",),
+    "Endpoints that hear of events: enabled, failing (enabled, too), failed (disabled because of that), disabled.",
+)
+EVENTS_WAITING = Metric(
+    "noti_events_waiting", "gauge", (), "Events that enabled endpoints are not told yet, counted to 10,000 for each."
+)
+OLDEST_EVENT = Metric("noti_oldest_event_seconds", "gauge", (), "The age of the oldest of them.")
 TROUBLES = Metric("noti_worker_troubles_total", "counter", (), "Unexpected errors; the log has them.")
 IN_FLIGHT = Metric("noti_worker_in_flight", "gauge", (), "Notifications in the hand of this worker without a result.")
 UNRECORDED = Metric("noti_worker_unrecorded_results", "gauge", (), "Results that wait to be written.")
@@ -257,6 +267,9 @@ METRICS: tuple[Metric, ...] = (
     LINKS,
     MAILBOX_UP,
     MAILS,
+    ENDPOINTS,
+    EVENTS_WAITING,
+    OLDEST_EVENT,
     TROUBLES,
     IN_FLIGHT,
     UNRECORDED,

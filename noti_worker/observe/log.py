@@ -44,7 +44,7 @@ from noti_worker.domain.facts import (
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.trace import trace_id
 from noti_worker.domain.words import without_recipient
-from noti_worker.observe import mailboxes, receipts
+from noti_worker.observe import endpoints, mailboxes, receipts
 from noti_worker.observe.lines import Lines, exception, in_order, thread_died
 from noti_worker.observe.redact import code, redact, words
 from noti_worker.observe.unclassified import Unclassified
@@ -96,6 +96,7 @@ EVENTS: dict[str, str] = {
     "`postponed` things come next time (info, warning when stray or postponed)",
     **receipts.EVENTS,
     **mailboxes.EVENTS,
+    **endpoints.EVENTS,
     "trouble": "something unexpected in one part of the worker, which goes on (error)",
     "library_message": "a library has something to say (warning, error)",
 }

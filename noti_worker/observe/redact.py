@@ -19,6 +19,7 @@ NAMES = frozenset(
         "code",
         "dropped",
         "dry",
+        "endpoint",
         "event",
         "circuits",
         "exception",

@@ -338,6 +338,16 @@ CASES = (
         {5: set(), 8: {"NotiReceiptsUnread"}, 80: set()},
     ),
     Case(
+        "tells of an endpoint that was disabled",
+        series("noti_endpoints", "0x10 1x60", state="failed"),
+        {5: set(), 13: {"NotiEndpointDisabled"}, 60: {"NotiEndpointDisabled"}},
+    ),
+    Case(
+        "silent on an endpoint that a person disabled",
+        series("noti_endpoints", "1x60", state="disabled") | series("noti_endpoints", "0x60", state="failed"),
+        {40: set()},
+    ),
+    Case(
         "tells of many bounces",
         series("noti_receipts_total", "0x5 0+5x400", provider="ses", kind="bounced"),
         {5: set(), 60: {"NotiManyBounces"}, 380: {"NotiManyBounces"}},

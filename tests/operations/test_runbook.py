@@ -91,6 +91,10 @@ def test_every_command_runs_and_tells_something(
         connection.execute(
             "INSERT INTO noti.limits (scope, name, amount, every) VALUES ('account', 'relay', 99, '1 s')"
         )
+        connection.execute(
+            "INSERT INTO noti.endpoints (tenant_id, name, url, state)"
+            " VALUES ('acme', 'crm', 'https://a.example', 'failed')"
+        )
         failed = "SELECT count(*) FROM noti.notifications_log WHERE status = 'failed'"
         wait_for(lambda: connection.execute(failed).fetchone() == (4,), 30, "an e-mail, an SMS, the template, poison")
         port = str(daemon.said("http_listening")[0]["listen"]).rpartition(":")[2]

@@ -259,6 +259,27 @@ def test_what_providers_told_goes_by_age_and_what_they_posted_after_a_week(
     assert len(left(connection, "receipts", "event")) == 9, "kept for ever unless somebody says so"
 
 
+def test_what_endpoints_were_told_goes_after_two_weeks_but_where_each_stands(
+    session: Session, connection: Connection
+) -> None:
+    connection.execute("INSERT INTO noti.endpoints (name, url) VALUES ('a', 'https://a.b/'), ('b', 'https://a.b/')")
+    connection.execute("UPDATE noti.envelopes SET made_at = now() - interval '20 days'")
+    connection.execute(
+        "INSERT INTO noti.envelopes (endpoint_id, after_place, last_place, made_at)"
+        " SELECT min(endpoint_id), n, n, now() - (20 - n) * interval '1 day'"
+        "   FROM noti.endpoints, generate_series(1, 3) n GROUP BY n"
+    )
+    connection.execute(
+        "INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, at)"
+        " SELECT 'default', n, 'email', 'sent', 'worker', now() - n * interval '1 day'"
+        "   FROM generate_series(18, 1, -1) n"
+    )
+    expected = {"events": 5, "envelopes": 3}
+    assert run(session, Ages(), dry_run=True).deleted == expected
+    assert run(session, Ages()).deleted == expected
+    assert connection.execute("SELECT last_place FROM noti.envelopes ORDER BY 1").fetchall() == [(0,), (3,)]
+
+
 def test_messages_that_went_by_age_are_no_violation(
     session: Session, connection: Connection, queue: PostgresQueue
 ) -> None:

@@ -130,6 +130,7 @@ UNGRANTED = {
     "notify_inbox",  # the administrator's
     "within_quota",  # asked by the trigger of inserts, which runs as the owner
     "add_log_partitions", "attach_log_partition", "drop_log_partition", "settle_default_partition",  # the owner's
+    "next_envelope",  # a part of what tells endpoints, which runs as the owner
     "addresses", "concerns", "unnamed_json", "without",  # parts of the erasure, which runs as the owner
 }  # fmt: skip
 """The functions, but for triggers, that none of our roles may call."""

@@ -34,7 +34,8 @@ class Gauges:
     `pauses` in force by scope: how many, and the age of the oldest in seconds; `circuits` the seconds since the
     circuit of an account is open; `limits` the part of its rate that a limited account has (pace, account), and how
     many quotas are nearly and wholly spent (quotas, nearly or spent). Combinations without rows are missing. Counts of
-    a channel in `bounded` are lower bounds. `receipts`: see `store.receipts.waiting`.
+    a channel in `bounded` are lower bounds. `receipts`: see `store.receipts.waiting`;
+    `endpoints`: see `store.upkeep.events.count_endpoints`.
     """
 
     depth: Mapping[tuple[str, str], int]
@@ -44,6 +45,7 @@ class Gauges:
     circuits: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[tuple[str, str], float] = field(default_factory=dict)
     receipts: Mapping[str, float] = field(default_factory=dict)
+    endpoints: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

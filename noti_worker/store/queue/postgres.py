@@ -29,15 +29,18 @@ _STRIDES = statement("strides")
 _CLAIM, _CLAIM_SOME = statement("claim"), statement("claim", more=True)
 _PEEK, _PEEK_SOME = statement("peek"), statement("peek", more=True)
 _CLOSURES = statement("closures")
-_RECORD = statement("record")
+_RECORD, _RECORD_TOLD = statement("record"), statement("record", more=True)
 _SUPPRESS_ANSWERS = statement("suppress_answers")
-_RECORD_SENT = statement("record_sent")
+_RECORD_SENT, _RECORD_SENT_TOLD = statement("record_sent"), statement("record_sent", more=True)
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
 _DISPATCH = statement("dispatch")
 
 QUICKLY = timedelta(seconds=3)
 """For leases and marks, which take milliseconds: who waits for one of them keeps the heart from beating."""
+
+ENDPOINTS = "endpoints"
+"""Stands among what is closed while an endpoint hears what becomes of messages: nothing else is asked for it."""
 
 _BEHIND_ALL = chr(0x10FFFF) * 33
 """Longer than the table admits a tenant to be, and of its last letter only."""
@@ -64,6 +67,7 @@ class PostgresQueue:
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
         self._connected = False
+        self.told = False  # whether an endpoint hears what becomes of messages, as `closures` saw it last
         self._leases = database.session("leases", QUICKLY)
         self._contents = database.session("contents")
 
@@ -113,8 +117,10 @@ class PostgresQueue:
     def closures(self) -> Closures:
         """What is not sent now."""
         rows = self._claims.run(_CLOSURES, {})
+        closures = [row for row in rows if row["cause"] != ENDPOINTS]
+        self.told = len(closures) < len(rows)
         return Closures(
-            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"]) for row in rows
+            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"]) for row in closures
         )
 
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
@@ -216,10 +222,10 @@ class PostgresQueue:
             asked = {"worker_id": worker_id, "document": document}
             with self._recording() as session:
                 if refusing:  # one transaction: a pipeline is one
-                    found, _ = session.together(((_RECORD, asked), (_SUPPRESS_ANSWERS, {"ids": array(refusing)})))
+                    found, _ = session.together(((of_all, asked), (_SUPPRESS_ANSWERS, {"ids": array(refusing)})))
                     rows = [tuple(row.values()) for row in found]
                 else:
-                    rows = session.tuples(_RECORD, asked)
+                    rows = session.tuples(of_all, asked)
             for notification_id, fate, _ in rows:
                 # Two claims of one row may end in one flush (we lost it and took it again): busy must be seen.
                 if fates.get(notification_id) != "busy":
@@ -228,8 +234,9 @@ class PostgresQueue:
 
         def write_alike(columns: Columns) -> Sequence[Token]:
             with self._recording() as session:
-                return session.tuples(_RECORD_SENT, {"worker_id": worker_id, **columns})
+                return session.tuples(of_sent, {"worker_id": worker_id, **columns})
 
+        of_all, of_sent = (_RECORD_TOLD, _RECORD_SENT_TOLD) if self.told else (_RECORD, _RECORD_SENT)
         refusing = of_the_address(results)
         now = self._monotonic()
         written, rest = record_alike(results, now, write_alike) if self._portion.whole else ((), results)
@@ -240,7 +247,7 @@ class PostgresQueue:
         """Write a result and take it back, with None nothing at all; raises what `record` would."""
         document = documented([] if result is None else [result], self._monotonic())
         with self._recording() as session:
-            session.rehearse(_RECORD, {"worker_id": worker_id, "document": document})
+            session.rehearse(_RECORD_TOLD if self.told else _RECORD, {"worker_id": worker_id, "document": document})
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.

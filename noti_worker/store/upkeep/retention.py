@@ -43,8 +43,8 @@ NOT_OURS = (
 )
 NOT_DELETED = (
     "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox, noti.attachments, "
-    "noti.suppressions, noti.receipts, noti.receipts_raw and noti.provider_references, or run noti-worker retention "
-    "with --database-url as the role that migrates"
+    "noti.suppressions, noti.receipts, noti.receipts_raw, noti.provider_references, noti.events and noti.envelopes, or "
+    "run noti-worker retention with --database-url as the role that migrates"
 )
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
@@ -53,6 +53,9 @@ FROM_FIRST_ID: Mapping[str, Any] = {"after": 0}
 
 POSTED = timedelta(days=7)
 """For so long what a provider posted is kept as it came, after it was read: somebody may ask what it said."""
+
+TOLD = timedelta(days=14)
+"""For so long an endpoint can hear again what happened; one that fails is disabled after five days."""
 
 REFERRED = timedelta(days=90)
 """For so long a receipt finds a message that its provider knows by an id of its own; providers tell within days."""
@@ -204,6 +207,8 @@ def _kinds(ages: Ages) -> list[_Kind]:
     kinds += _by_age("receipts", ages.receipts)
     kinds += _by_age("receipts_raw", POSTED)
     kinds += _by_age("provider_references", REFERRED)
+    kinds += _by_age("events", TOLD)
+    kinds += _by_age("envelopes", TOLD, ends_early=False)
     return kinds
 
 

@@ -60,9 +60,11 @@ applied AS (
      WHERE n.notification_id = ours.id
        AND n.notification_id = ANY (ARRAY(SELECT id FROM ours))
     RETURNING n.notification_id, n.tenant_id, n.attempt_count
+    --+ , n.channel, n.category
 ),
 judged AS MATERIALIZED (
     SELECT entry.*, ours.becomes, ours.wish, applied.tenant_id,
+           --+ applied.channel, applied.category,
            coalesce(applied.attempt_count, entry.attempt) AS number,
            seen.notification_id IS NOT NULL AS exists,
            CASE WHEN applied.notification_id IS NOT NULL THEN 'applied'
@@ -121,6 +123,17 @@ inbox AS (
      WHERE judged.fate = 'applied' AND judged.status = 'sent' AND judged.follows IS NOT NULL AND line."into" = 'inbox'
     ON CONFLICT (notification_id) DO NOTHING
 ),
+--+ told AS (
+--+     -- Only where an endpoint of the tenant wants to hear of it. What tells of events makes none.
+--+     INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, kind)
+--+     SELECT tenant_id, id, channel, becomes, 'worker', kind
+--+       FROM judged
+--+      WHERE fate = 'applied' AND becomes <> 'retrying' AND coalesce(category, '') NOT LIKE 'noti.%'
+--+        AND EXISTS (SELECT FROM noti.endpoints e
+--+                     WHERE e.tenant_id = judged.tenant_id AND e.state <> 'disabled'
+--+                       AND (e.events = '{}' OR becomes = ANY (e.events))
+--+                       AND (e.channels = '{}' OR judged.channel = ANY (e.channels)))
+--+ ),
 audit AS (
     INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
     SELECT tenant_id, 'notification', id::text, 'notification_' || becomes,

@@ -59,6 +59,7 @@ applied AS (
        AND n.notification_id = ANY (ARRAY(SELECT id FROM ours))
     RETURNING n.notification_id AS id, n.tenant_id, n.attempt_count AS number, ours.claim_count, ours.age_ms,
               ours.duration_ms, ours.provider_message_id, ours.response
+              --+ , n.channel, n.category
 ),
 attempts AS (
     INSERT INTO noti.notification_attempts_log
@@ -79,6 +80,16 @@ reference AS (
       FROM applied
      WHERE cast(:referenced AS boolean) AND provider_message_id IS NOT NULL
 ),
+--+ told AS (
+--+     INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, kind)
+--+     SELECT tenant_id, id, channel, 'sent', 'worker', 'ok'
+--+       FROM applied
+--+      WHERE coalesce(category, '') NOT LIKE 'noti.%'
+--+        AND EXISTS (SELECT FROM noti.endpoints e
+--+                     WHERE e.tenant_id = applied.tenant_id AND e.state <> 'disabled'
+--+                       AND (e.events = '{}' OR 'sent' = ANY (e.events))
+--+                       AND (e.channels = '{}' OR applied.channel = ANY (e.channels)))
+--+ ),
 audit AS (
     INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
     SELECT tenant_id, 'notification', id::text, 'notification_sent',
