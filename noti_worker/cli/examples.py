@@ -96,7 +96,12 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker erase user:17 --tenant acme --yes",
         "pass-the-address | noti-worker erase - --yes --json",
     ),
-    "doctor": ("noti-worker doctor", "noti-worker --config noti-worker.toml doctor --json"),
+    "doctor": (
+        "noti-worker doctor",
+        "noti-worker --config noti-worker.toml doctor --json",
+        "noti-worker doctor --domains    # SPF, DKIM, DMARC and MX of all domains that mails come from",
+        "noti-worker doctor --domain example.com --selector s1 --resolver 9.9.9.9",
+    ),
     "config": ("noti-worker config show --origin",),
     "config show": (
         "noti-worker config show --origin",
