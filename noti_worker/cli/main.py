@@ -20,6 +20,7 @@ from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place, own_file
 from noti_worker.cli.provider import provider
 from noti_worker.cli.reading import list_, why
+from noti_worker.cli.receipts import receipts
 from noti_worker.cli.retention import retention
 from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
@@ -130,6 +131,7 @@ _ORDER = (
     circuits,
     limit,
     suppression,
+    receipts,
     retention,
     erase,
     doctor,
