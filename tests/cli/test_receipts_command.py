@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from noti_worker.domain.receipts import Posted, Receipt, ReceiptKind
+from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
 from noti_worker.store.receipts import Letterbox, Raw, ReceiptDesk
 from tests.cli.conftest import Invoke, read
@@ -31,7 +32,7 @@ def told(connection: Connection, database_url: str) -> None:
     def understood(raw: Raw) -> list[Receipt] | str:
         return said if raw.account == "mail" else "it is no JSON"
 
-    database = Database(database_url)
+    database = Database(Secret(database_url))
     session = database.session("tasks")
     letterbox, desk = Letterbox(database), ReceiptDesk(session)
     for account in ("mail", "other", "late"):
