@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "noti_worker.settings",
         "noti_worker.transport",
     },
-    "transport": {DOMAIN, "noti_worker.transport", "h2", "requests", "urllib3"},
+    "transport": {DOMAIN, "noti_worker.transport", "dns", "h2", "requests", "urllib3"},
     "providers": {DOMAIN, "noti_worker.transport", "noti_worker.providers"},
     "store": {DOMAIN, "noti_worker.store", "sqlalchemy", "psycopg", "alembic"},
     "worker": {DOMAIN, "noti_worker.worker"},

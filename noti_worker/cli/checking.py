@@ -31,7 +31,8 @@ PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"
 class Checked:
     """What came of it; `outcome` is None where the provider has no call for it.
 
-    `proves` is what a success shows; `direct` tells that the account speaks HTTP, and not through a proxy.
+    `proves` is what a success shows; `direct` tells that the account speaks HTTP, and not through a proxy. `broken` is
+    the class of what the provider's own code raised: then nothing is known.
     """
 
     account: str
@@ -39,11 +40,15 @@ class Checked:
     proves: str = ""
     outcome: Outcome | None = None
     direct: bool = False
+    broken: str | None = None
 
     @property
     def finding(self) -> Finding:
         """In words, with what to do."""
         shown = f"{self.account} ({self.provider})"
+        if self.broken is not None:
+            todo = f"report it to whoever wrote it; noti-worker provider test {self.account} --to ADDRESS may do"
+            return problem("account", f"{shown}: its provider breaks off with {self.broken}, a bug of its own", todo)
         if self.outcome is None:
             how = f"only a message tells more: noti-worker provider test {self.account} --to ADDRESS"
             return ok("account", f"{shown}: its settings are complete; {how}")
@@ -65,6 +70,8 @@ class Checked:
     def exit_code(self) -> int:
         """0 when nothing is wrong, 78 when the account is refused, else 1."""
         kind = Kind.OK if self.outcome is None else self.outcome.kind
+        if self.broken is not None:
+            return 1
         return {Kind.OK: 0, Kind.CONFIG: 78}.get(kind, 1)
 
 
@@ -91,6 +98,9 @@ def _checked(settings: "Settings", name: str, kit: "Kit") -> Checked:
             return Checked(name, provider, proves, outcome, direct=accounts.proxied(name) is False)
     except ConfigurationError as wrong:
         return Checked(name, provider, outcome=judge(Said("build", error=str(wrong)), (), None))
+    except (Exception, SystemExit) as broken:  # noqa: BLE001 - the bug of one provider hides no other account
+        # Only the class, as when a try breaks: its text may hold secrets.
+        return Checked(name, provider, broken=type(broken).__name__)
 
 
 @contextmanager

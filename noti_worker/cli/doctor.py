@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from noti_worker.cli.checking import check_accounts, proxy_passed_by
+from noti_worker.cli.domains import ascii_domains, of_domains
 from noti_worker.cli.place import Heading, Place, database_url
 from noti_worker.cli.reach import reach
 from noti_worker.cli.show import plain, show_finding, show_json
@@ -20,21 +21,46 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="NAME",
+    callback=ascii_domains,
+    help="Look at the DNS of this domain of senders alone.",
+)
+@click.option("--domains", "own", is_flag=True, help="Look at the DNS of all domains that accounts send from.")
+@click.option("--selector", "selectors", multiple=True, metavar="NAME", help="Where a DKIM key is; else common places.")
+@click.option("--resolver", metavar="ADDRESS[:PORT]", help="Ask this resolver; else the system's.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the worst level and all findings.")
 @click.pass_obj
-def doctor(place: Place, as_json: bool) -> None:
+def doctor(
+    place: Place,
+    domains: tuple[str, ...],
+    own: bool,
+    selectors: tuple[str, ...],
+    resolver: str | None,
+    as_json: bool,
+) -> None:
     """Look at all that delivery needs, and say what to do about what is wrong. Nothing is sent or changed."""
     from noti_worker.domain.errors import ConfigurationError
 
+    if (selectors or resolver) and not (domains or own):
+        raise click.UsageError("say whose DNS is looked at: --domain example.com, or --domains")
     findings: list[Finding] = []
     misconfigured = False
     heading: Heading | None = None
     try:
-        with place.settings(migrated=False) as settings:
-            heading = place.named(settings)
-            if not as_json:
+        with ExitStack() as stack:
+            if domains or own:
+                looked = of_domains(place.configured(), domains, own=own, selectors=selectors, resolver=resolver)
+            else:
+                settings = stack.enter_context(place.settings(migrated=False))
+                heading = place.named(settings)
+                looked = _all(place, settings)
+            if heading is not None and not as_json:
                 click.echo(plain(str(heading)))
-            for finding in _all(place, settings):
+            for finding in looked:
                 misconfigured |= finding.level is Level.PROBLEM and finding.area == "configuration"
                 findings.append(finding)
                 if not as_json:
@@ -47,13 +73,8 @@ def doctor(place: Place, as_json: bool) -> None:
             show_finding(findings[-1])
     worst = max((finding.level for finding in findings), key=list(Level).index)
     if as_json:
-        show_json(
-            {
-                "result": worst.value,
-                "findings": [asdict(finding) for finding in findings],
-                "about": None if heading is None else asdict(heading),
-            }
-        )
+        about = None if heading is None else asdict(heading)
+        show_json({"result": worst.value, "findings": [asdict(finding) for finding in findings], "about": about})
     else:
         counts = [sum(finding.level is level for finding in findings) for level in (Level.PROBLEM, Level.WARNING)]
         click.echo(f"\nproblems: {counts[0]}, warnings: {counts[1]}")

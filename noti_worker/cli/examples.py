@@ -112,13 +112,29 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker suppression import - < bounced.csv",
     ),
     "suppression export": ("noti-worker suppression export list.csv", "noti-worker suppression export --channel sms"),
+    "receipts": ("noti-worker receipts list", "noti-worker receipts count --since 1d"),
+    "receipts list": (
+        "noti-worker receipts list --kind bounced --kind complained --since 1d",
+        "noti-worker receipts list --notification 17",
+        "noti-worker receipts list --parked --json",
+    ),
+    "receipts count": ("noti-worker receipts count", "noti-worker receipts count --since 1h --json"),
+    "receipts requests": (
+        "noti-worker receipts requests --state unread",
+        "noti-worker receipts requests --state unreadable --account sendgrid",
+    ),
     "retention": ("noti-worker retention --dry-run", "noti-worker retention"),
     "erase": (
         "noti-worker erase ada@example.com --dry-run",
         "noti-worker erase user:17 --tenant acme --yes",
         "pass-the-address | noti-worker erase - --yes --json",
     ),
-    "doctor": ("noti-worker doctor", "noti-worker --config noti-worker.toml doctor --json"),
+    "doctor": (
+        "noti-worker doctor",
+        "noti-worker --config noti-worker.toml doctor --json",
+        "noti-worker doctor --domains    # SPF, DKIM, DMARC and MX of all domains that mails come from",
+        "noti-worker doctor --domain example.com --selector s1 --resolver 9.9.9.9",
+    ),
     "config": ("noti-worker config show --origin",),
     "config show": (
         "noti-worker config show --origin",

@@ -21,6 +21,7 @@ from noti_worker.cli.pausing import pause, resume
 from noti_worker.cli.place import Place, own_file
 from noti_worker.cli.provider import provider
 from noti_worker.cli.reading import list_, why
+from noti_worker.cli.receipts import receipts
 from noti_worker.cli.retention import retention
 from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
@@ -134,6 +135,7 @@ _ORDER = (
     limit,
     suppression,
     endpoint,
+    receipts,
     retention,
     erase,
     doctor,

@@ -1,11 +1,10 @@
 """From a row to a message that can go out: permit, render, check, route, make safe. Previews and dry runs stop here."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from noti_worker.delivery.attachments import attachments, shown_inside
 from noti_worker.delivery.free_text import check_window
@@ -34,6 +33,7 @@ from noti_worker.domain.options import INSTEAD_OF_BODY, read_options
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Accounts, Numbers
+from noti_worker.domain.strict_json import read_json
 from noti_worker.domain.subscription import Links
 from noti_worker.domain.trace import valid
 
@@ -225,13 +225,9 @@ def _check_text(part: str, text: str | None) -> None:
 
 def _check_json(text: str) -> None:
     try:
-        json.loads(text, parse_constant=_no_constant)
+        read_json(text)
     except (ValueError, RecursionError):
         # Without the parser's sentence: some of them quote the text.
         raise BadNotification(
             "options.content_type says JSON, but the body is not valid JSON (in a template, use `| tojson`)"
         ) from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are not JSON

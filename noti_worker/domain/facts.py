@@ -317,6 +317,13 @@ class MailboxLost:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxLeft:
+    """Another worker goes to a mailbox of bounces for some time now: what this one knew of it is old."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
 class MailsRead:
     """Mails of a mailbox of bounces were read: how many of each sort, and the names of those that somebody should see.
 
@@ -378,6 +385,7 @@ Fact = (
     | LinkUsed
     | MailboxReached
     | MailboxLost
+    | MailboxLeft
     | MailsRead
     | EndpointDisabled
     | Trouble

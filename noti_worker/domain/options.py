@@ -1,12 +1,11 @@
 """What a row may ask for in its `options`: declared by each provider, checked and documented from that."""
 
-import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.headers import HTTP_HEADERS, MAIL_HEADERS
@@ -14,6 +13,7 @@ from noti_worker.domain.line import one_line, shown
 from noti_worker.domain.mailbox import read_mailbox
 from noti_worker.domain.media_type import read_media_type
 from noti_worker.domain.notification import BY_PHONE, Channel
+from noti_worker.domain.strict_json import read_json
 
 MOST_MAILBOXES = 50
 _MOST_CHARACTERS = 4 * 1024 * 1024
@@ -90,7 +90,7 @@ def _document(text: str) -> dict[str, Any]:
     if len(text) > _MOST_CHARACTERS:
         raise BadNotification(f"options is larger than {_MOST_CHARACTERS} characters: put content into the body")
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = read_json(text)
     except RecursionError:
         raise BadNotification("options is nested too deeply: it holds plain values and lists") from None
     except ValueError:
@@ -103,10 +103,6 @@ def _document(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadNotification('options is not a JSON object: write {"name": value}')
     return document
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _is_known(channel: Channel, name: str) -> bool:

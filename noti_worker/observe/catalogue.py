@@ -200,7 +200,7 @@ MAILBOX_UP = Metric(
     "noti_mailbox_up",
     "gauge",
     ("mailbox",),
-    "1 while this worker reaches the mailbox of bounces, 0 when not. One worker goes at a time: use min.",
+    "1 while this worker reaches the mailbox of bounces, 0 when not. Told by who goes there: use min.",
 )
 MAILS = Metric(
     "noti_mailbox_mails_total",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from noti_worker.domain.facts import Fact, MailboxLost, MailboxReached, MailsRead
+from noti_worker.domain.facts import Fact, MailboxLeft, MailboxLost, MailboxReached, MailsRead
 from noti_worker.observe.catalogue import MAILBOX_UP, MAILS
 
 EVENTS: dict[str, str] = {
@@ -71,6 +71,8 @@ class MailboxMetrics:
                 self._up.labels(mailbox).set(0)
             case MailboxReached(mailbox):
                 self._up.labels(mailbox).set(1)
+            case MailboxLeft(mailbox):
+                self._up.remove(mailbox)
             case MailsRead(mailbox, counts):
                 for sort, count in counts.items():
                     self._mails.labels(mailbox, sort).inc(count)

@@ -108,6 +108,8 @@ class ReceiptMetrics:
 
         Prometheus sees the growth of a series, not its first value.
         """
+        for answer in ("left", "stayed", "kept", "unknown"):
+            self._links.labels(answer)
         for account, provider in accounts.items():
             for answer in ("taken", "signature"):
                 self._requests.labels(account, answer)

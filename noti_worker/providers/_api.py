@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from noti_worker.domain import strict_json
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Sender
@@ -204,13 +205,9 @@ _NONE = object()
 
 def _parsed(text: str | bytes, default: Any = None) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return strict_json.read_json(text)
     except (ValueError, RecursionError):
         return default
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def _at(document: Any, paths: str) -> str:

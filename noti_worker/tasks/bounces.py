@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from noti_worker.domain.bounces import BounceMailbox, MailboxAway, MailSession
 from noti_worker.domain.errors import BadNotification, DatabaseRefused
-from noti_worker.domain.facts import MailboxLost, MailboxReached, MailsRead, ReceiptsRead
+from noti_worker.domain.facts import MailboxLeft, MailboxLost, MailboxReached, MailsRead, ReceiptsRead
 from noti_worker.domain.mail_report import Fate, MailReport, Stray, Unfit, read_report
 from noti_worker.domain.mailbox import read_mailbox
 from noti_worker.domain.ports import Observer
@@ -69,6 +69,7 @@ class ReadBounces:
         self._observer = observer
         self._monotonic = monotonic
         self._due = float("-inf")
+        self._stale = float("inf")  # from when on what this worker knows of the mailbox is old
         self._more = False  # the last visit did not come to the end
         self._left: set[str] = set()  # mails that were read and stay where they are
         self._breaks: Counter[str] = Counter()
@@ -83,12 +84,16 @@ class ReadBounces:
         done = 0
         if self._duties.take(duty, timedelta(0) if self._more else every):
             self._more = False
+            self._stale = self._monotonic() + 3 * every.total_seconds()
             try:
                 done = self._visited(most)
             except MailboxAway as error:
                 self._lose(error)
             finally:
                 self._duties.finish(duty, {})
+        elif self._monotonic() >= self._stale:
+            self._stale, self._lost_since = float("inf"), None
+            self._observer.on(MailboxLeft(self._name))
         if not self._more:
             self._due = self._monotonic() + max(1.0, every.total_seconds() / 10)
         return done, None

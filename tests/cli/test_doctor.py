@@ -544,7 +544,7 @@ def test_limits_that_are_felt_are_told(doctor: Callable[..., Told], connection: 
         "INSERT INTO noti.limits (scope, name, amount, every) VALUES ('account', 'reley', 5, '1 s'),"
         " ('account', 'relay', 5, '1 s');"
         "INSERT INTO noti.buckets VALUES"
-        " ('account', '', 'relay', 1, 5, 1, 1, clock_timestamp(), 0.25, clock_timestamp());"
+        " ('account', '', 'relay', 1, 5, 1, 1, clock_timestamp(), 0.25, clock_timestamp() + interval '1 hour');"
         "INSERT INTO noti.usage VALUES ('tenant channel', 'default', 'email', 'day', 1, current_date,"
         " clock_timestamp() + interval '1 hour', 7, 7, current_date)"
     )

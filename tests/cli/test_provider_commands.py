@@ -8,6 +8,7 @@ import pytest
 from noti_worker import providers
 from noti_worker.cli.checking import PROXIES
 from noti_worker.domain.notification import Channel
+from noti_worker.providers._smtp import Speaker
 from tests.certificates import Authority
 from tests.cli.conftest import Invoke, read
 from tests.forward_proxy import ForwardProxy
@@ -288,3 +289,19 @@ def test_what_cannot_be_redirected_is_not_sent(bare: Invoke, tmp_path: Path, mon
         assert result.exit_code == 78
         assert "dry mode" in result.stderr
         assert server.asked == []
+
+
+def test_a_provider_whose_look_breaks_off_is_told_and_hides_no_other(
+    noti_test: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, limit: float) -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr(Speaker, "check", broken)
+    result = noti_test("check")
+    assert result.exit_code == 78, "another account has no secret"
+    assert "relay (smtp): its provider breaks off with RuntimeError, a bug of its own" in result.stdout
+    assert "hooks (webhook)" in result.stdout
+    assert "hunter2" not in result.output
+    alone = noti_test("check", "relay", "--json")
+    assert (alone.exit_code, json.loads(alone.stdout)[0]["outcome"]) == (1, None)

@@ -19,6 +19,8 @@ READING = [
     ("list", "--json"),
     ("list", "--recipient", "ann@example.com", "--error", "x", "--kind", "permanent", "--account", "relay"),
     ("why", "1", "--json"),
+    ("receipts", "list", "--json"),
+    ("receipts", "count"),
     ("requeue", "--status", "failed", "--dry-run"),
     ("cancel", "--channel", "email", "--dry-run"),
     ("doctor", "--json"),
@@ -56,6 +58,16 @@ def test_operators_steer(as_: As) -> None:
     for words in STEERING:
         result = as_("noti_operator")(*words)
         assert result.exit_code == 0, (words, result.stderr)
+
+
+def test_operators_see_which_requests_are_kept_and_not_what_they_hold(as_: As, database_url: str) -> None:
+    assert as_("noti_operator")("receipts", "requests", "--json").exit_code == 0
+    assert "42501" in as_("noti_readonly")("receipts", "requests").stderr
+    with (
+        psycopg.connect(member_of("noti_operator", database_url)) as operator,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        operator.execute("SELECT body FROM noti.receipts_raw")
 
 
 def test_readers_do_not_steer(as_: As, connection: Connection) -> None:

@@ -364,7 +364,7 @@ def test_a_poisonous_template_ends_soon_with_a_reason_and_the_next_one_is_fine(r
     began = monotonic()
     with pytest.raises(BadNotification) as bad:
         filled(renderer, POISON[name])
-    assert monotonic() - began < 5  # one second of CPU time, on a busy machine
+    assert monotonic() - began < 60  # one second of CPU time, on a very busy machine; without a limit hours
     assert str(bad.value).startswith("template 't'")
     assert len(str(bad.value)) < 400
     assert filled(renderer, "Hi {{ name }}") == "Hi <Ada>"

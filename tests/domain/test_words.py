@@ -1,6 +1,6 @@
 """The provider's own words: without addresses, URLs and host names, and the wait that they ask for."""
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -76,9 +76,9 @@ def test_any_words_can_be_read(words: str) -> None:
 
 @pytest.mark.parametrize("hostile", ["a" * 500_000, "a." * 250_000, "@" * 500_000, "<" * 500_000, '"' * 500_000])
 def test_hostile_words_cost_no_more_than_others(hostile: str) -> None:
-    began = perf_counter()
+    began = thread_time()
     blanked(hostile, MAIL)
-    assert perf_counter() - began < 2
+    assert thread_time() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_recipient_is_found_in_every_spelling(recipient: str, words: str, left
 
 
 def test_no_recipient_makes_reading_slow() -> None:
-    began = perf_counter()
+    began = thread_time()
     without_recipient("1 " * 20_000, "+" + "1" * 15)
     without_recipient("x" * 50_000, "https://" + "x/" * 1_000)
-    assert perf_counter() - began < 20
+    assert thread_time() - began < 20

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from noti_worker.domain.facts import MailboxLost, MailboxReached, MailsRead
+from noti_worker.domain.facts import MailboxLeft, MailboxLost, MailboxReached, MailsRead
 from noti_worker.observe.log import configure
 from noti_worker.observe.mailboxes import SAID_EVERY, SORTS, MailboxLog, MailboxMetrics
 from noti_worker.settings import LogSettings
@@ -67,3 +67,5 @@ def test_mails_are_counted_by_their_sorts() -> None:
     assert value("noti_mailbox_up") == 1
     assert value("noti_mailbox_mails_total", sort="report") == 3
     assert value("noti_mailbox_mails_total", sort="forged") == 1
+    metrics.on(MailboxLeft("back"))
+    assert value("noti_mailbox_up") is None, "another worker goes there"

@@ -77,6 +77,6 @@ def promtool_says(
     played = directory / "test.json"  # JSON is YAML
     played.write_text(json.dumps(test))
     run = subprocess.run(
-        [program("promtool"), "test", "rules", str(played)], capture_output=True, text=True, timeout=60, check=False
+        [program("promtool"), "test", "rules", str(played)], capture_output=True, text=True, timeout=110, check=False
     )
     return "" if run.returncode == 0 else run.stdout + run.stderr

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from noti_worker.observe.catalogue import METRICS
 from tests.operations.dashboard import filled, load, panels
 from tests.operations.prometheus import Prometheus
 from tests.operations.queries import unknown_metrics
@@ -165,6 +166,13 @@ def test_no_panel_covers_another_and_each_says_what_it_shows() -> None:
         beside = one["x"] + one["w"] <= two["x"] or two["x"] + two["w"] <= one["x"]
         below = one["y"] + one["h"] <= two["y"] or two["y"] + two["h"] <= one["y"]
         assert beside or below
+
+
+def test_what_limits_and_what_comes_back_is_on_the_dashboard() -> None:
+    ours = re.compile(r"receipt|mailbox|unsubscribe|suppressed|limit|quotas")
+    shown = " ".join(query for panel in panels() for query, _ in panel.queries)
+    missing = {metric.name for metric in METRICS if ours.search(metric.name) and metric.name not in shown}
+    assert missing == {"noti_receipts_oldest_unread_seconds"}, "an alert has it; the panel counts those that wait"
 
 
 def test_a_metric_that_does_not_exist_is_noticed() -> None:

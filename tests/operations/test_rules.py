@@ -348,6 +348,17 @@ CASES = (
         {40: set()},
     ),
     Case(
+        "tells of a mailbox that cannot be read, whichever worker goes there",
+        series("noti_mailbox_up", "1x5 0x10 _x90", mailbox="back")
+        | series("noti_mailbox_up", "_x14 0x30 1x60", mailbox="back", instance="b"),
+        {18: set(), 25: {"NotiMailboxUnreachable"}, 60: set()},
+    ),
+    Case(
+        "silent on a mailbox that is away for a while",
+        series("noti_mailbox_up", "1x5 0x10 1x5 0x10 1x90", mailbox="back"),
+        {minute: set() for minute in (14, 30, 60)},
+    ),
+    Case(
         "tells of many bounces",
         series("noti_receipts_total", "0x5 0+5x400", provider="ses", kind="bounced"),
         {5: set(), 60: {"NotiManyBounces"}, 380: {"NotiManyBounces"}},

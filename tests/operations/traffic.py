@@ -14,6 +14,8 @@ import psycopg
 def configuration() -> Iterator[str]:
     """E-mail goes through an account that is down, then through the sandbox; everything else through the sandbox.
 
+    The first one has a rate that nothing reaches; the mailbox of bounces is down.
+
     A fourth account sends nothing, and its provider tells of what the others sent.
     """
     with socket.socket() as deaf, TemporaryDirectory() as directory:
@@ -22,9 +24,11 @@ def configuration() -> Iterator[str]:
         deaf.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused, and nobody else takes the port
         yield (
             f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {deaf.getsockname()[1]}\ntls = "none"\n'
-            'from = "Shop <no-reply@example.com>"\n[accounts.box]\nprovider = "sandbox"\n'
+            'from = "Shop <no-reply@example.com>"\nrate = "1000/s"\n[accounts.box]\nprovider = "sandbox"\n'
             f'[accounts.told]\nprovider = "postmark"\nserver_token = "file:{token}"\nfrom = "shop@example.com"\n'
             f'receipt_token = "file:{token}"\n[web]\nurl = "https://hooks.example.com"\n'
+            f'[bounces.back]\nreturn_path = "bounce@example.com"\nkey = "file:{token}"\nhost = "127.0.0.1"\n'
+            f'port = {deaf.getsockname()[1]}\ntls = "none"\nusername = "bounce"\npassword = "file:{token}"\n'
             '[routes]\nemail = ["relay", "box"]\n'
             + "".join(
                 f'[channels.{channel}]\nretry = {{ initial_delay = "1s", jitter = 0.0 }}\n{more}'
@@ -94,6 +98,14 @@ def insert_specials(connection: psycopg.Connection[Any]) -> None:
         " SELECT 'webhook', 'https://example.com/broken/' || i, '{}' FROM generate_series(1, 3) i UNION ALL"
         " SELECT 'voice', '+4915112' || i || '0008', 'Body' FROM generate_series(10, 15) i UNION ALL"
         " SELECT 'sms', '+49151123450006', 'Body'"
+    )
+    connection.execute(
+        "INSERT INTO noti.limits (scope, tenant_id, name, period, amount)"
+        " VALUES ('tenant channel', 'initech', 'push', 'month', 5)"
+    )
+    connection.execute(
+        "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, body)"
+        " SELECT 'initech', 'push', 'initech-' || i, 'Body' FROM generate_series(1, 4) i"
     )
     connection.execute("SELECT noti.pause('template', 'autumn', 'wrong prices')")
     connection.execute("INSERT INTO noti.templates (template_id, subject, body) VALUES ('autumn', 'Hi', 'Body')")

@@ -99,12 +99,20 @@ class Truth:
                          " WHERE a.action = 'notification_suppressed' AND a.metadata ? 'kind'"
                          f" AND {self._lately('a.created_at')} GROUP BY 1")
             ),
+            "Pace of limited accounts": _is({"relay": 1}),
+            "Quotas that run out": _is(self._quotas()),
             "Time of a try": lambda shown: {"email smtp", "email sandbox", "in_app in_app"} <= set(shown),
             "Tenants that send most": _near(
                 self._by("SELECT tenant_id, count(*) FROM noti.notifications_log"
                          f" WHERE status = 'sent' AND {self._lately('sent_at')} GROUP BY 1")
             ),
         }  # fmt: skip
+
+    def _quotas(self) -> dict[str, float]:
+        return self._by(
+            "SELECT CASE WHEN taken < amount THEN 'nearly used' ELSE 'used up' END, count(*) FROM noti.usage"
+            " WHERE taken >= 0.8 * amount GROUP BY 1"
+        )
 
     def _comes_back(self) -> dict[str, Check]:
         told = self._by(
@@ -117,6 +125,10 @@ class Truth:
             "Told afterwards": _near(told),
             "Requests of providers": _is({}),  # nobody listens here
             "Told and not taken over yet": _is({"unread": unread, "parked": parked}),
+            "Came to nothing": _is({}),
+            "Links of messages acted upon": _is({}),
+            "Mailboxes of bounces reached": lambda shown: shown == {"back": 0},
+            "Mails that came back": _is({}),
         }
 
     def _works(self, workers: int) -> dict[str, Check]:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from noti_worker.domain.bounces import BounceMailbox, MailboxAway
-from noti_worker.domain.facts import MailboxLost, MailboxReached, MailsRead
+from noti_worker.domain.facts import MailboxLeft, MailboxLost, MailboxReached, MailsRead
 from noti_worker.domain.return_path import ReturnPath
 from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database
@@ -287,6 +287,17 @@ def test_one_worker_goes_at_a_time(connection: Connection, database_url: str, re
     for other in _reader(connection, database_url, MAILBOX, reader.box, worker=2):
         other.task.run_once(100)
     assert reader.box.closed == 1, "the next visit is due in a minute"
+
+
+def test_who_goes_there_no_more_forgets_what_it_knew(connection: Connection, reader: Reader) -> None:
+    reader.box.away = "no answer"
+    reader.visit()
+    for minutes in (1, 2, 3):
+        assert not reader.witness.of(MailboxLeft), minutes
+        connection.execute("UPDATE noti.duties SET last_run = clock_timestamp()")  # another one was there
+        reader.clock.tick(60)
+        reader.task.run_once(10)
+    assert len(reader.witness.of(MailboxLeft)) == 1
 
 
 def test_what_came_of_the_mail_before_a_correction_is_not_told_to_the_one_after(

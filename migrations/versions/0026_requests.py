@@ -1,0 +1,21 @@
+"""Operators see which requests of providers are kept, unread or unreadable, and not what these hold."""
+
+from pathlib import Path
+
+from alembic.util import load_python_file
+
+revision = "0026"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
+
+
+def upgrade() -> None:
+    steps.run_file("0026_rights.sql")
+    steps.grant()
+
+
+def downgrade() -> None:
+    steps.run_file("0026_down.sql")
