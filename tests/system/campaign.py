@@ -28,21 +28,20 @@ from tests.certificates import make_authority
 from tests.dovecot import PASSWORD as MAILBOX_PASSWORD
 from tests.dovecot import USERNAME as MAILBOX_USER
 from tests.dovecot import dovecot
-from tests.providers import test_sendgrid as sendgrid
 from tests.providers.smtp_server import PASSWORD, USERNAME, Inbox
 from tests.system.aftermath import MAILBOX, Aftermath
 from tests.system.daemon import Daemon, Daemons, member_of
 from tests.system.judge import Finding, Judgement, gather, judge
 from tests.system.recipients import TENANTS, Recipient, recipients
 from tests.system.reckoning import Books, read, reckon
-from tests.system.test_receipts import MAIL, TOKEN, WEB
+from tests.system.test_receipts import MAIL, SECRETS, WEB
 
 CATEGORY = "newsletter"
 WITHIN = 300.0
 """Seconds for a process to start, and for what is told to be read."""
 
 _SETTINGS = """
-lease = "3s"
+lease = "5s"
 [channels.email]
 concurrency = 8
 retry = { initial_delay = "200ms", max_delay = "2s" }
@@ -206,7 +205,7 @@ def campaign(mails: int, seed: int, url: str, directory: Path) -> Story:
         inbox = stack.enter_context(Inbox(authority.server_context("127.0.0.1", "localhost"), auth=True))
         aftermath = stack.enter_context(Aftermath(people, inbox, back, seed))
         daemons = stack.enter_context(Daemons(directory, member_of("noti_worker", url)))
-        daemons.environ |= {"TEST_TOKEN": TOKEN, "TEST_KEY": sendgrid.public(sendgrid.SIGNS).reveal()}
+        daemons.environ |= SECRETS
         daemons.configure(
             f'{MAIL}api_url = "{aftermath.service.url}"\n'
             f'[accounts.relay]\nprovider = "smtp"\nhost = "127.0.0.1"\nport = {inbox.port}\n'
