@@ -65,6 +65,7 @@ _AFTERCARE = "tests/system/test_faults_aftercare.py"
 _CAMPAIGN = (
     "tests/system/test_campaign.py::test_the_next_campaign_leaves_out_exactly_those_who_bounced_complained_or_left[300]"
 )
+_DESK = "noti_worker/store/receipts/desk.py"
 _RECEIVE = "migrations/functions/receive/1.sql"
 _FAULTS_SERVER = "tests/system/test_faults_server.py"
 
@@ -393,6 +394,20 @@ BUGS = (
             )
         ],
         ["tests/store/test_receipts.py::test_bad_news_of_a_row_in_flight_waits_for_its_result", _CAMPAIGN],
+    ),
+    Bug(
+        "what was posted counts as read before it is taken over",
+        [
+            Change(_DESK, r"with self\._session\.transaction\(\) as run:", "run = self._session.run\n        if True:"),
+            Change(
+                _DESK,
+                r"            counts = run\(_RECEIVE",
+                "            if raw is not None:\n"
+                "                run(_MARK, {'raw_id': raw.raw_id, 'error': None})\n"
+                "            counts = run(_RECEIVE",
+            ),
+        ],
+        [f"{_AFTERCARE}::test_a_worker_that_is_killed_over_a_receipt_leaves_it_to_the_next_one_and_it_counts_once"],
     ),
     Bug(
         "whoever posts without a signature is believed",
