@@ -116,6 +116,15 @@ class Aftermath:
         return len(self._mailbox.mails())
 
     def _asked(self, asked: Asked) -> None:
+        with self._lock:
+            self._busy += 1
+        try:
+            self._posted(asked)
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+    def _posted(self, asked: Asked) -> None:
         """The service takes a mail; it may tell of it before it answers."""
         mail = asked.json()
         [personalization] = mail["personalizations"]
@@ -133,12 +142,12 @@ class Aftermath:
         self._click(recipient, mail["headers"]["List-Unsubscribe"])
         more = recipient.twice
         if recipient.early:
-            self.counts["told before the answer"] += len(posts)
-            while not self._post(posts):
-                self._over.wait(0.1)
+            self._count("told before the answer", len(posts))
+            while not self._post(posts) and not self._over.wait(0.1):
+                pass
         with self._lock:
             self._posts += [_Post(event, 1 + more - recipient.early) for event in posts if more or not recipient.early]
-            self.counts["told twice"] += len(posts) * more
+        self._count("told twice", len(posts) * more)
 
     def _watch(self) -> None:
         """Look at what comes in over SMTP."""
@@ -159,10 +168,14 @@ class Aftermath:
         content = _OWN_ID.sub(b"Message-ID: <%s.%d." % (key.encode(), number), content, count=1)
         for _ in range(1 + recipient.twice):
             self._mailbox.put(content)
-        self.counts["told twice"] += bool(kind) and recipient.twice
         if kind:
+            self._count("told twice", int(recipient.twice))
             with self._lock:
                 self.told.append(Told(MAILBOX, f"{key} {number}", kind, key))
+
+    def _count(self, what: str, number: int = 1) -> None:
+        with self._lock:
+            self.counts[what] += number
 
     def _accept(self, key: str, to: str) -> int:
         """Keep book; how often this message was accepted."""
@@ -176,11 +189,11 @@ class Aftermath:
         path = header.strip("<>").removeprefix(PUBLIC)  # as a proxy in front does
         if recipient.fate is Fate.LEAVES:
             self.left.add(recipient.person)
-            self.counts["links used"] += 1 + recipient.twice
+            self._count("links used", 1 + recipient.twice)
             with self._lock:
                 self._errands += [lambda: self._ask("POST", path)] * (1 + recipient.twice)
         elif recipient.fate in {Fate.AWAY, Fate.LATE}:
-            self.counts["links looked at"] += 1
+            self._count("links looked at")
             with self._lock:
                 self._errands.append(lambda: self._ask("GET", path))
 
@@ -194,9 +207,9 @@ class Aftermath:
         """Post them together; whether they were taken. Who is not answered 200 comes again."""
         with suppress(OSError, HTTPException):
             if deliver(self.web, API, signed(*events)) == 200:
-                self.counts["requests"] += 1
+                self._count("requests")
                 return True
-        self.counts["not taken"] += 1
+        self._count("not taken")
         return False
 
     def _live(self, number: int) -> None:
