@@ -9,7 +9,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -108,7 +108,8 @@ class ApiServer:
 
             def handle(self) -> None:
                 if service.always.then != "shut":
-                    super().handle()
+                    with suppress(ConnectionError):  # who asked may be killed
+                        super().handle()
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -53,7 +53,7 @@ class Daemon:
     def said(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.log if line.get("event") == event]
 
-    def wait_ready(self, timeout: float = 30.0) -> None:
+    def wait_ready(self, timeout: float = 90.0) -> None:
         """Wait until the worker is registered."""
         self.wait_for(lambda: self.said("worker_started"), timeout)
 
@@ -195,7 +195,7 @@ class Daemons:
     def start_web(self) -> tuple[Daemon, str]:
         """A process that takes what providers post, and the address at which it does."""
         daemon = self.start(command="web")
-        daemon.wait_for(lambda: daemon.said("web_listening"), 30.0)
+        daemon.wait_for(lambda: daemon.said("web_listening"), 90.0)
         return daemon, str(daemon.said("web_listening")[0]["listen"])
 
     def start_ready(self, *prefix: str, **environ: str) -> Daemon:

@@ -100,6 +100,11 @@ FAULTS: Mapping[str, str] = {
     "F71": "a time limit for idle sessions",
     "F72": "a migration behind a dump",
     "F73": "all that stopped a worker before, in turn, beside good rows",
+    "F74": "the process that takes receipts is killed while they come in",
+    "F75": "the database is away while receipts come in",
+    "F76": "a worker is killed while it reads a receipt",
+    "F77": "a worker is killed with what it may send in hand",
+    "F78": "a worker is killed in the middle of a campaign that bounces",
 }
 
 NOT_YET = frozenset({"F42", "F51", "F52", "F57"})

@@ -61,6 +61,12 @@ _RECORDER = "tests/worker/test_recorder.py"
 _FAULTS = "tests/system/test_faults.py"
 _CIRCUITS = "tests/system/test_circuits.py"
 _COPIES = "tests/system/test_copies.py"
+_AFTERCARE = "tests/system/test_faults_aftercare.py"
+_CAMPAIGN = (
+    "tests/system/test_campaign.py::test_the_next_campaign_leaves_out_exactly_those_who_bounced_complained_or_left[300]"
+)
+_DESK = "noti_worker/store/receipts/desk.py"
+_RECEIVE = "migrations/functions/receive/1.sql"
 _FAULTS_SERVER = "tests/system/test_faults_server.py"
 
 BUGS = (
@@ -369,6 +375,78 @@ BUGS = (
         "templates that take all their time delay those of others",
         [Change("noti_worker/delivery/render.py", r"if self\._pace\.is_slow\(request\)", "if False")],
         ["tests/system/test_fairness.py::test_templates_that_take_all_their_time_delay_nobody_else"],
+    ),
+    Bug(
+        "the suppression list is not asked",
+        [Change("noti_worker/store/briefing/sql/suppressions.sql", r"ON s\.address_hash = .*", "ON false")],
+        ["tests/system/test_suppression.py::test_a_dead_address_gets_nothing_more_until_it_is_lifted", _CAMPAIGN],
+    ),
+    Bug(
+        "a receipt that is told again counts again",
+        [Change(_RECEIVE, r"receipts_once DO NOTHING", "receipts_once DO UPDATE SET event = EXCLUDED.event")],
+        ["tests/store/test_receipts.py::test_what_is_told_again_counts_once", _CAMPAIGN],
+    ),
+    Bug(
+        "a receipt for a message in flight is forgotten",
+        [
+            Change(
+                _RECEIVE, r"WHEN NOT ready AND one\.kind <> 'replied' THEN clock_timestamp\(\)", "WHEN false THEN now()"
+            )
+        ],
+        ["tests/store/test_receipts.py::test_bad_news_of_a_row_in_flight_waits_for_its_result", _CAMPAIGN],
+    ),
+    Bug(
+        "what was posted counts as read before it is taken over",
+        [
+            Change(_DESK, r"with self\._session\.transaction\(\) as run:", "run = self._session.run\n        if True:"),
+            Change(
+                _DESK,
+                r"            counts = run\(_RECEIVE",
+                "            if raw is not None:\n"
+                "                run(_MARK, {'raw_id': raw.raw_id, 'error': None})\n"
+                "            counts = run(_RECEIVE",
+            ),
+        ],
+        [f"{_AFTERCARE}::test_a_worker_that_is_killed_over_a_receipt_leaves_it_to_the_next_one_and_it_counts_once"],
+    ),
+    Bug(
+        "whoever posts without a signature is believed",
+        [Change("noti_worker/providers/sendgrid.py", r"raise NotGenuine\(\"signature\", .*", "pass")],
+        [
+            "tests/system/test_receipts.py::test_a_bounce_is_posted_read_told_and_stops_the_next_message",
+        ],
+    ),
+    Bug(
+        "what a limit leaves is given back twice",
+        [Change("noti_worker/worker/allowance.py", r"self\._purses\[limit\]\.pop\(surplus\)", "pass")],
+        ["tests/worker/test_allowance.py::test_what_no_row_needs_goes_back_at_once"],
+    ),
+    Bug(
+        "a rate grants what is asked for",
+        [Change("migrations/functions/allow/1.sql", r"least\(wants\[i\], floor\(left_\)\)", "wants[i]")],
+        [
+            "tests/store/test_limits.py::test_a_bucket_holds_no_more_than_its_burst",
+            "tests/system/test_limits.py::test_four_workers_share_the_rate_of_an_account_and_one_of_them_is_killed[300]",
+        ],
+    ),
+    Bug(
+        "a quota grants what is asked for",
+        [Change("migrations/functions/allow/1.sql", r"least\(wants\[i\], greatest\(0, .*?\)\)", "wants[i]")],
+        [
+            "tests/store/test_quotas.py::test_whoever_takes_at_the_same_time_gets_the_amount_and_not_one_more",
+            f"{_AFTERCARE}::test_what_a_killed_worker_had_in_hand_of_a_quota_is_lost_and_never_granted_again",
+        ],
+    ),
+    Bug(
+        "who looks at a link has left",
+        [
+            Change(
+                "noti_worker/web/unsubscribe.py",
+                r'if request\.method != "POST":\s+return _asks\(language, subscription\)',
+                'if request.method != "POST":\n            return self._leave(language, subscription)',
+            )
+        ],
+        ["tests/system/test_unsubscribe.py::test_one_click_ends_a_category_and_a_second_one_brings_it_back", _CAMPAIGN],
     ),
 )
 

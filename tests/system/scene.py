@@ -66,15 +66,14 @@ class Scene:
             [recipient, on_uncertain, rows],
         )
 
-    def stall(self, when: str) -> None:
-        """Updates of notifications for which the condition on `old` and `new` holds wait until `kill_stalled`."""
+    def stall(self, when: str, on: str = "UPDATE ON noti.notifications_log") -> None:
+        """Writes `on` a table for which the condition on `old` and `new` holds wait until `kill_stalled`."""
         self.connection.execute(
             "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             " PERFORM pg_advisory_xact_lock(77); RETURN new; END $$"
         )
         self.connection.execute(
-            "CREATE TRIGGER stall BEFORE UPDATE ON noti.notifications_log FOR EACH ROW"
-            f" WHEN ({when}) EXECUTE FUNCTION wait()".encode()
+            f"CREATE TRIGGER stall BEFORE {on} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION wait()".encode()
         )
         self.connection.execute("SELECT pg_advisory_lock(77)")
 
