@@ -56,6 +56,9 @@ class Floor:
 NOWHERE: Mapping[Lane, Floor] = MappingProxyType({})
 
 
+NO_HEADS: Mapping[Lane, LaneHead] = MappingProxyType({})
+
+
 NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -114,6 +117,7 @@ def share_out(
     now: datetime,
     turn: int = 1,
     room: Mapping[str, int] = NO_LIMITS,
+    newcomers: Iterable[Lane] = (),
 ) -> list[Share]:
     """Divide the free slots of one channel among its due lanes, the most urgent first.
 
@@ -121,6 +125,8 @@ def share_out(
     ones leave; the tenants of one share evenly, the oldest head first. What a lane does not use is handed on
     by asking again without it. Every tenth `turn` belongs to the lanes whose heads waited for a minute or
     more, whatever their priority: nothing starves, and the others lose no more than a tenth by an old backlog.
+    In every second turn the `newcomers` go first among the tenants of a priority, in their order: where thousands
+    of lanes wait, who comes now does not wait for all of them, nor do they for whoever comes.
     A tenant of `room` gets at most so many rows, all its lanes together.
     """
     left = dict(room)
@@ -128,6 +134,9 @@ def share_out(
         (head for head in heads if head.due_at <= now + BEHIND and left.get(head.lane.tenant_id, 1) > 0),
         key=lambda head: head.due_at,
     )
+    if newcomers and turn % 2:
+        places = {lane: place for place, lane in enumerate(newcomers)}
+        due.sort(key=lambda head: places.get(head.lane, len(places)))
     old = [head for head in due if now - head.due_at >= AGEING] if turn % OLD_TURN == 0 else []
     ranks = [old, *([head for head in due if head.lane.priority is rank] for rank in _RANKS)]
     shares: dict[Lane, Share] = {}

@@ -18,6 +18,7 @@ from noti_worker.domain.ports import Lanes
 from noti_worker.worker.allowance import Hand
 from noti_worker.worker.apart import Apart, only
 from noti_worker.worker.context import Context
+from noti_worker.worker.newcomers import Newcomers
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.sweep import Sweep
 
@@ -67,6 +68,7 @@ class LaneScanner:
         """Know nothing; the first look is due at once and goes from the start of every lane."""
         self._apart = apart
         self._lanes = lanes
+        self._newcomers = Newcomers(context.clock, lanes)
         self._steering = steering
         self._clock = context.clock
         self._poll_interval = context.pace.poll_interval
@@ -121,6 +123,8 @@ class LaneScanner:
         """Take the next window of lanes, if it is time."""
         now = self._clock.monotonic()
         if now < self._until:
+            if self._several:
+                self._add_newcomers(channels)
             return
         if not self.more:
             self._from_start = self._sweep.due(now)
@@ -138,6 +142,8 @@ class LaneScanner:
         self._several = self.more or now > self._began
         self._carried = frozenset(carried) - found.keys()
         self.heads = found | {lane: carried[lane] for lane in carried if lane in self._carried}
+        if self._several:
+            self._add_newcomers(channels)
         self._dry.clear()
         self._unswept = set(channels) if self._from_start else set()
         self._unsearched = self._from_start
@@ -167,7 +173,7 @@ class LaneScanner:
             heads = [replace(head, due_at=max(head.due_at, self._floor(head.lane).due_at)) for head in heads]
         self._turns[channel] += 1
         floors = {lane: self._floor(lane) for lane in self._carried} | self._swept if sweeping else self.floors
-        shares = share_out(heads, limit, floors, at, self._turns[channel], rooms)
+        shares = share_out(heads, limit, floors, at, self._turns[channel], rooms, self._newcomers.heads)
         if sweeping and rooms:
             for lane in due - {share.lane for share in shares}:  # its tenant has enough in hand: swept when it has not
                 self.floors.pop(lane, None)
@@ -252,6 +258,18 @@ class LaneScanner:
                     Ask(self._in_strides([share]), share.quota, replace(rest, rows=self._refusals.rows), at, since),
                     to,
                 )
+
+    def _add_newcomers(self, channels: Sequence[Channel]) -> None:
+        """Those who came just now go along with every window, with their floors like whoever is carried."""
+        if self._newcomers.search(channels, WINDOW):
+            self._dry -= self._newcomers.heads.keys()
+        added = {
+            lane: head
+            for lane, head in self._newcomers.heads.items()
+            if lane not in self.heads and not self._steering.closes_lane(lane)
+        }
+        self._carried |= added.keys()
+        self.heads |= added
 
     def _of(self, channel: Channel) -> list[LaneHead]:
         return [head for lane, head in self.heads.items() if lane.channel is channel]
