@@ -18,6 +18,9 @@ AGEING = timedelta(minutes=1)
 
 OLD_TURN = 10
 
+ENOUGH = 50
+"""A claim names no more lanes than these, or twice its rows: each is dear, and there may be hundreds."""
+
 SLACK = timedelta(seconds=1)
 """A young floor starts this much earlier: a commit may still land just behind it."""
 
@@ -118,6 +121,7 @@ def share_out(
     turn: int = 1,
     room: Mapping[str, int] = NO_LIMITS,
     newcomers: Iterable[Lane] = (),
+    most: int | None = None,
 ) -> list[Share]:
     """Divide the free slots of one channel among its due lanes, the most urgent first.
 
@@ -126,7 +130,8 @@ def share_out(
     by asking again without it. Every tenth `turn` belongs to the lanes whose heads waited for a minute or
     more, whatever their priority: nothing starves, and the others lose no more than a tenth by an old backlog.
     In every second turn the `newcomers` go first among the tenants of a priority, in their order: where thousands
-    of lanes wait, who comes now does not wait for all of them, nor do they for whoever comes.
+    of lanes wait, who comes now does not wait for all of them, nor do they for whoever comes. The first `most`
+    lanes are enough.
     A tenant of `room` gets at most so many rows, all its lanes together.
     """
     left = dict(room)
@@ -148,4 +153,6 @@ def share_out(
                 shares[head.lane] = Share(head.lane, quota, floor_for(floors.get(head.lane), now))
                 if tenant in left:
                     left[tenant] -= quota
+                if len(shares) == most:
+                    return list(shares.values())
     return list(shares.values())

@@ -163,7 +163,7 @@ class Lanes(Protocol):
     def newcomers(self, channels: Sequence[Channel], window: int) -> Sequence[LaneHead]:
         """Up to `window` lanes of the newest due rows that nobody has in hand, the newest first.
 
-        Raises TimedOut when that takes long.
+        Raises DatabaseBusy when that takes long.
         """
         ...
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from noti_worker.domain.errors import TimedOut
+from noti_worker.domain.errors import DatabaseBusy
 from noti_worker.domain.lanes import NO_HEADS, Lane, LaneHead
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Clock, Lanes
 
 APART = 0.03
+"""Seconds between two searches, at least."""
+
 LOOK_SHARE = 10
-"""Seconds between two searches, at least. The next search waits this many times as long as the last one took: it walks past whatever rows came last."""
+"""The next search waits this many times as long as the last one took: it walks past whatever rows came last."""
 
 
 class Newcomers:
@@ -29,7 +31,7 @@ class Newcomers:
             return False
         try:
             self.heads = {head.lane: head for head in self._lanes.newcomers(channels, window)}
-        except TimedOut:
+        except DatabaseBusy:
             self.heads = NO_HEADS
         ended = self._clock.monotonic()
         self._not_before = ended + max(APART, LOOK_SHARE * (ended - began))

@@ -120,7 +120,7 @@ class PostgresQueue:
     def newcomers(self, channels: Sequence[Channel], window: int) -> Sequence[LaneHead]:
         """Up to `window` lanes of the newest due rows that nobody has in hand, the newest first.
 
-        Raises TimedOut when that takes long.
+        Raises DatabaseBusy when that takes long.
         """
         asked = {"channels": texts(channel.value for channel in channels), "rows": NEWEST, "window": window}
         return [
