@@ -16,6 +16,18 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker migrate --sql > noti.sql",
         "noti-worker migrate --roles-sql | psql -d app    # as an administrator of the server",
     ),
+    "fleet": ("noti-worker fleet check", "noti-worker fleet apply --dry-run", "noti-worker fleet status"),
+    "fleet check": ("noti-worker fleet check", "noti-worker fleet --file fleet.toml check"),
+    "fleet status": ("noti-worker fleet status", "noti-worker fleet status --json"),
+    "fleet migrate": (
+        "noti-worker fleet migrate --dry-run",
+        "noti-worker fleet migrate acme    # first one, to see",
+        "noti-worker fleet migrate --keep-going",
+    ),
+    "fleet apply": (
+        "noti-worker fleet apply --dry-run",
+        "noti-worker fleet apply --root /tmp/look    # writes the files there, and asks systemd for nothing",
+    ),
     "send": (
         "noti-worker send --channel email --recipient ada@example.com --subject Hello --body 'Hi Ada.' --wait",
         "noti-worker send --channel email --recipient ada@example.com --template hello --data '{}' --send-at 10m",

@@ -15,6 +15,7 @@ from noti_worker.cli.doctor import doctor
 from noti_worker.cli.endpoint import endpoint
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
+from noti_worker.cli.fleet import fleet
 from noti_worker.cli.limits import limit
 from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
@@ -84,7 +85,7 @@ def _advised(error: NotiError) -> str:
             return str(error) if not hint or "noti-worker " in str(error) else f"{error}\nNext: {hint}"
 
 
-_WITHOUT_CONFIGURATION = {"demo", "docs", "completion"}
+_WITHOUT_CONFIGURATION = {"demo", "docs", "completion", "fleet"}
 
 
 @click.group(cls=Commands, epilog=PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})
@@ -143,6 +144,7 @@ _ORDER = (
     provider,
     rules,
     webhook,
+    fleet,
 )
 for _command in (*_ORDER, docs, completion):
     main.add_command(_command)

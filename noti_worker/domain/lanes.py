@@ -18,6 +18,9 @@ AGEING = timedelta(minutes=1)
 
 OLD_TURN = 10
 
+ENOUGH = 50
+"""A claim names no more lanes than these, or twice its rows: each is dear, and there may be hundreds."""
+
 SLACK = timedelta(seconds=1)
 """A young floor starts this much earlier: a commit may still land just behind it."""
 
@@ -54,6 +57,9 @@ class Floor:
 
 
 NOWHERE: Mapping[Lane, Floor] = MappingProxyType({})
+
+
+NO_HEADS: Mapping[Lane, LaneHead] = MappingProxyType({})
 
 
 NO_LIMITS: Mapping[str, int] = MappingProxyType({})
@@ -114,6 +120,8 @@ def share_out(
     now: datetime,
     turn: int = 1,
     room: Mapping[str, int] = NO_LIMITS,
+    newcomers: Iterable[Lane] = (),
+    most: int | None = None,
 ) -> list[Share]:
     """Divide the free slots of one channel among its due lanes, the most urgent first.
 
@@ -121,6 +129,9 @@ def share_out(
     ones leave; the tenants of one share evenly, the oldest head first. What a lane does not use is handed on
     by asking again without it. Every tenth `turn` belongs to the lanes whose heads waited for a minute or
     more, whatever their priority: nothing starves, and the others lose no more than a tenth by an old backlog.
+    In every second turn the `newcomers` go first among the tenants of a priority, in their order: where thousands
+    of lanes wait, who comes now does not wait for all of them, nor do they for whoever comes. The first `most`
+    lanes are enough.
     A tenant of `room` gets at most so many rows, all its lanes together.
     """
     left = dict(room)
@@ -128,6 +139,9 @@ def share_out(
         (head for head in heads if head.due_at <= now + BEHIND and left.get(head.lane.tenant_id, 1) > 0),
         key=lambda head: head.due_at,
     )
+    if newcomers and turn % 2:
+        places = {lane: place for place, lane in enumerate(newcomers)}
+        due.sort(key=lambda head: places.get(head.lane, len(places)))
     old = [head for head in due if now - head.due_at >= AGEING] if turn % OLD_TURN == 0 else []
     ranks = [old, *([head for head in due if head.lane.priority is rank] for rank in _RANKS)]
     shares: dict[Lane, Share] = {}
@@ -139,4 +153,6 @@ def share_out(
                 shares[head.lane] = Share(head.lane, quota, floor_for(floors.get(head.lane), now))
                 if tenant in left:
                     left[tenant] -= quota
+                if len(shares) == most:
+                    return list(shares.values())
     return list(shares.values())

@@ -160,6 +160,13 @@ class Lanes(Protocol):
         """
         ...
 
+    def newcomers(self, channels: Sequence[Channel], window: int) -> Sequence[LaneHead]:
+        """Up to `window` lanes of the newest due rows that nobody has in hand, the newest first.
+
+        Raises DatabaseBusy when that takes long.
+        """
+        ...
+
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         """Where the walk of each share ends after `rows` due rows; lanes with fewer are not named."""
         ...

@@ -62,6 +62,8 @@ __all__ = [
     "describe",
     "load",
     "parse",
+    "read_file",
+    "settings_of",
 ]
 
 DEFAULT_PATH = Path("/etc/noti-worker/noti-worker.toml")
@@ -110,8 +112,13 @@ def load(
     Without `commands` no secret is what a program prints.
     """
     path, table = given(config, environ)
-    secrets = secrets or References(environ, commands=commands)
     source = f"{path}: " if path is not None else ""
+    settings = settings_of(table, source, secrets or References(environ, commands=commands))
+    return replace(settings, source=path, commands=commands)
+
+
+def settings_of(table: Table, source: str, secrets: Secrets) -> Settings:
+    """What a table says; raises ConfigurationError whose words begin with `source`."""
     for name, value in table.items():
         if name not in _SECTIONS:
             raise ConfigurationError(unknown(name, value, source, _SECTIONS))
@@ -145,15 +152,13 @@ def load(
         log=parse(LogSettings, table.get("log", {}), f"{source}log", secrets),
         metrics=parse(MetricsSettings, table.get("metrics", {}), f"{source}metrics", secrets),
         retention=parse(RetentionSettings, table.get("retention", {}), f"{source}retention", secrets),
-        source=path,
-        commands=commands,
     )
 
 
 def given(config: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, Table]:
     """The file and what it and the environment say, not yet looked into; raises ConfigurationError."""
     path = _find(config, environ)
-    table = _read(path) if path is not None else {}
+    table = read_file(path) if path is not None else {}
     override(table, environ)
     if wrong := near_miss(table, environ, lambda: _keys(table)):
         raise ConfigurationError(wrong)
@@ -227,7 +232,8 @@ def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
     return DEFAULT_PATH if DEFAULT_PATH.exists() else None
 
 
-def _read(path: Path) -> Table:
+def read_file(path: Path) -> Table:
+    """The tables of a file; raises ConfigurationError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -12,12 +12,13 @@ from itertools import groupby
 from operator import attrgetter
 
 from noti_worker.domain.closures import Skip
-from noti_worker.domain.lanes import BEHIND, END, NOWHERE, Floor, Lane, LaneHead, Share, floor_for, share_out
+from noti_worker.domain.lanes import BEHIND, END, ENOUGH, NOWHERE, Floor, Lane, LaneHead, Share, floor_for, share_out
 from noti_worker.domain.notification import Channel, Notification
 from noti_worker.domain.ports import Lanes
 from noti_worker.worker.allowance import Hand
 from noti_worker.worker.apart import Apart, only
 from noti_worker.worker.context import Context
+from noti_worker.worker.newcomers import Newcomers
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.sweep import Sweep
 
@@ -38,6 +39,9 @@ DEAR = 0.02
 
 LOOK_SHARE = 10
 """With many windows the next round waits this many times as long as the looks of the last one took."""
+
+ALONG = 50
+"""Lanes that go along with every window: so many of those with more rows, and of those that came just now."""
 
 STRIDE = 10_000
 """Rows that one claim walks through at most in a lane where it may have to pass over many."""
@@ -67,6 +71,7 @@ class LaneScanner:
         """Know nothing; the first look is due at once and goes from the start of every lane."""
         self._apart = apart
         self._lanes = lanes
+        self._newcomers = Newcomers(context.clock, lanes)
         self._steering = steering
         self._clock = context.clock
         self._poll_interval = context.pace.poll_interval
@@ -121,6 +126,8 @@ class LaneScanner:
         """Take the next window of lanes, if it is time."""
         now = self._clock.monotonic()
         if now < self._until:
+            if self._several:
+                self._add_newcomers(channels)
             return
         if not self.more:
             self._from_start = self._sweep.due(now)
@@ -138,6 +145,10 @@ class LaneScanner:
         self._several = self.more or now > self._began
         self._carried = frozenset(carried) - found.keys()
         self.heads = found | {lane: carried[lane] for lane in carried if lane in self._carried}
+        if self._several:
+            self._add_newcomers(channels)
+        else:
+            self._newcomers.forget()
         self._dry.clear()
         self._unswept = set(channels) if self._from_start else set()
         self._unsearched = self._from_start
@@ -159,6 +170,8 @@ class LaneScanner:
         since, at, skip = self._clock.monotonic(), self._clock.now(), self._skip(channel)
         sweeping = self._sweeps(channel)
         heads = self._of(channel)
+        if not heads:
+            return None
         due = {head.lane for head in heads if head.due_at <= at + BEHIND}
         rooms = room({lane.tenant_id for lane in due})
         if not sweeping:
@@ -167,7 +180,8 @@ class LaneScanner:
             heads = [replace(head, due_at=max(head.due_at, self._floor(head.lane).due_at)) for head in heads]
         self._turns[channel] += 1
         floors = {lane: self._floor(lane) for lane in self._carried} | self._swept if sweeping else self.floors
-        shares = share_out(heads, limit, floors, at, self._turns[channel], rooms)
+        most = None if sweeping else _enough(limit)
+        shares = share_out(heads, limit, floors, at, self._turns[channel], rooms, self._newcomers.heads, most)
         if sweeping and rooms:
             for lane in due - {share.lane for share in shares}:  # its tenant has enough in hand: swept when it has not
                 self.floors.pop(lane, None)
@@ -203,7 +217,8 @@ class LaneScanner:
                 self._walked(share, ask)
         if ask.sweeping:
             self.spent(self._clock.monotonic() - ask.since, done=not self._swept)
-        return len(batch) >= ask.limit or any(lane not in self._dry for lane in taken)
+        cut_off = not ask.sweeping and len(ask.shares) >= _enough(ask.limit)
+        return len(batch) >= ask.limit or cut_off or any(lane not in self._dry for lane in taken)
 
     def took(self, batch: Sequence[Notification]) -> None:
         """Note what was taken without walking a lane to its end."""
@@ -253,6 +268,18 @@ class LaneScanner:
                     to,
                 )
 
+    def _add_newcomers(self, channels: Sequence[Channel]) -> None:
+        """Those who came just now go along with every window, with their floors like whoever is carried."""
+        if self._newcomers.search(channels, ALONG):
+            self._dry -= self._newcomers.heads.keys()
+        added = {
+            lane: head
+            for lane, head in self._newcomers.heads.items()
+            if lane not in self.heads and not self._steering.closes_lane(lane)
+        }
+        self._carried |= added.keys()
+        self.heads |= added
+
     def _of(self, channel: Channel) -> list[LaneHead]:
         return [head for lane, head in self.heads.items() if lane.channel is channel]
 
@@ -297,7 +324,7 @@ class LaneScanner:
             for lane, head in self.heads.items()
             if lane not in self._dry and head.due_at <= now and not self._steering.closes_lane(lane)
         ]
-        return {head.lane: head for head in left[:WINDOW]}
+        return {head.lane: head for head in left[:ALONG]}
 
     def _known(self, channels: Iterable[Channel]) -> dict[Lane, Floor]:
         now, served = self._clock.now(), set(channels)
@@ -313,3 +340,8 @@ class LaneScanner:
             drained = [lane for lane in self.floors if lane not in self._met]
             for lane in drained[: max(len(drained) - keep, 0)]:
                 del self.floors[lane]
+
+
+def _enough(limit: int) -> int:
+    """How many lanes a claim of so many rows names at most; whoever sweeps names all."""
+    return max(ENOUGH, 2 * limit)

@@ -87,3 +87,17 @@ def test_a_young_floor_has_slack_and_an_old_one_is_exact() -> None:
     old = Floor(NOW - timedelta(seconds=2), 7)
     assert floor_for(old, NOW) == old
     assert floor_for(None, NOW) == Floor()
+
+
+def test_in_every_second_turn_newcomers_go_first_among_the_tenants_of_their_priority() -> None:
+    heads = [head(Priority.NORMAL, tenant, waited) for tenant, waited in (("old", 50), ("new", 2), ("newest", 1))]
+    heads.append(head(Priority.URGENT, "urgent"))
+    newcomers = [heads[2].lane, heads[1].lane]
+    order = [[share.lane.tenant_id for share in share_out(heads, 1, {}, NOW, turn, {}, newcomers)] for turn in (1, 2)]
+    assert order == [["urgent", "newest", "new", "old"], ["urgent", "old", "new", "newest"]]
+
+
+def test_no_more_lanes_are_named_than_are_enough() -> None:
+    heads = [head(Priority.NORMAL, f"t{number}", number + 1) for number in range(10)]
+    shares = share_out(heads, 2, {}, NOW, most=3)
+    assert [share.lane.tenant_id for share in shares] == ["t9", "t8", "t7"]

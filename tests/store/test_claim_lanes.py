@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from noti_worker.domain.errors import DatabaseBusy
 from noti_worker.domain.lanes import Floor, Lane
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.domain.secret import Secret
@@ -88,6 +89,28 @@ def test_a_window_does_not_pay_for_the_lanes_behind_it(queue: PostgresQueue, con
     found = connection.execute(explain.encode(), starts | known).fetchone()
     assert found is not None
     assert _most_rows(found[0][0]["Plan"]) <= 201
+
+
+def test_newcomers_are_the_lanes_of_the_newest_rows_that_can_be_claimed(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    for tenant in ("first", "taken", "second", "first"):
+        insert(connection, tenant_id=tenant)
+    insert(connection, tenant_id="later", send_at="2100-01-01 00:00+00")
+    insert(connection, tenant_id="held", status="held")
+    insert(connection, tenant_id="other", channel="sms")
+    claim(queue, lanes=[Lane(Channel.EMAIL, Priority.NORMAL, "taken")])
+    assert [head.lane.tenant_id for head in queue.newcomers([Channel.EMAIL], 9)] == ["first", "second"]
+    assert [head.lane.tenant_id for head in queue.newcomers([Channel.EMAIL], 1)] == ["first"]
+
+
+def test_the_search_for_newcomers_gives_up_when_it_takes_long(queue: PostgresQueue, connection: Connection) -> None:
+    insert(connection)
+    with connection.transaction(force_rollback=True):
+        connection.execute("LOCK TABLE noti.notifications_log IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseBusy):
+            queue.newcomers([Channel.EMAIL], 9)
+    assert len(queue.newcomers([Channel.EMAIL], 9)) == 1
 
 
 def test_known_lanes_are_looked_at_from_their_floors_and_others_are_found_between_them(

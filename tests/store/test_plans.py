@@ -36,6 +36,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "channels": ["email"], "priorities": ["normal"], "tenants": ["default"],
         "floors_at": [Floor().due_at], "floors_id": [0], "rows": 1000,
     },
+    "newcomers": {"channels": ["email"], "rows": 2000, "window": 50},
     "heads": {
         "channels": ["email"] * 2, "priorities": ["normal", "urgent"], "tenants": ["", ""], "window": 200,
         "firsts": [1, 2], "lasts": [1, 1], "known": ["default"], "floors_at": [Floor().due_at], "floors_id": [0],
@@ -82,6 +83,7 @@ INDEXES = {
     "peek": {"notifications_log_hot"},
     "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey", "suppressions_live"},
     "strides": {"notifications_log_hot"},
+    "newcomers": {"notifications_log_pkey"},
     "heads": {"notifications_log_hot"},
     "record": {"notifications_log_pkey", "notification_attempts_log_notification", "workers_pkey"},
     "record_sent": {"notifications_log_pkey", "workers_pkey"},
@@ -104,8 +106,8 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}}
-"""The tries of one retried row, the attachments of one row, and the newest rows of one key, are few."""
+SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "newcomers": {"Sort"}}
+"""The tries and the attachments of one row, and the newest rows of one key and of all, are few."""
 
 
 def _load(connection: Connection, count: int) -> None:

@@ -3,6 +3,7 @@
 pytest -m slow tests/system/test_booted.py
 """
 
+import json
 import os
 import re
 import sys
@@ -234,3 +235,71 @@ def test_instances_have_a_configuration_each_and_run_without_the_two_walls_that_
     wait_for(lambda: count(migrated, "status = 'sent'") == 50)
     machine.run("systemctl", "stop", *instances)
     assert {machine.show(unit, "Result") for unit in instances} == {"success"}
+
+
+PROGRAM = "/opt/noti-worker/bin/noti-worker"
+FLEET = """
+[defaults.accounts.box]
+provider = "sandbox"
+[defaults.accounts.hooks]
+provider = "webhook"
+secret = "file:/etc/noti-worker/secrets/hook-secret"
+[defaults.http]
+listen = "127.0.0.1:0"
+"""
+
+
+def test_a_fleet_has_a_worker_for_each_database_and_no_more(
+    machine: Machine, server: Server, wait_for: Callable[..., Any]
+) -> None:
+    with psycopg.connect(server.url, autocommit=True) as administrator:
+        for name in ("acme", "blue", "coral"):
+            administrator.execute(f"CREATE DATABASE {name}".encode())
+
+    def name(*names: str, more: str = "") -> None:
+        text = FLEET
+        for each in names:
+            machine.write(
+                f"/etc/noti-worker/secrets/{each}", f"postgresql://postgres@/{each}?host=/srv/database", 0o600
+            )
+            text += f'[databases.{each}]\nurl = "file:/etc/noti-worker/secrets/{each}"\n'
+        machine.write("/etc/noti-worker/fleet.toml", text + more)
+
+    def fleet(*words: str, check: bool = True) -> str:
+        return machine.run(PROGRAM, "fleet", *words, check=check)
+
+    def pids(*names: str) -> list[str]:
+        return [machine.show(f"noti-worker@fleet-{each}.service", "MainPID") for each in names]
+
+    name("acme", "blue", "coral")
+    fleet("migrate")
+    assert "3 changed, 0 failed" in fleet("apply")
+    began = pids("acme", "blue", "coral")
+    assert "0" not in began
+    for each in ("acme", "blue", "coral"):
+        with psycopg.connect(server.url_of(each), autocommit=True) as connection:
+            insert(connection, f"{each}@example.com")
+            wait_for(lambda: count(connection, "status = 'sent'") == 1)  # noqa: B023
+    told = {line["name"]: line for line in json.loads(fleet("status", "--json"))}
+    assert {each: line["workers"] for each, line in told.items()} == {"acme": 1, "blue": 1, "coral": 1}
+    assert fleet("apply") == "everything is as the file says\n"
+
+    # What differs is restarted, what was stopped by somebody comes back, who is no longer named goes; no other feels it.
+    machine.run("systemctl", "stop", "noti-worker@fleet-acme")
+    name("acme", "blue", more='[databases.blue.worker]\nlease = "3m"\n')
+    assert "blue: to change" in fleet("apply", "--dry-run")
+    assert pids("blue", "coral") == began[1:]
+    assert "3 changed, 0 failed" in fleet("apply", "--yes")
+    assert pids("coral") == ["0"]
+    assert "0" not in pids("acme", "blue")
+    assert pids("blue") != began[1:2]
+    assert machine.run("systemctl", "is-enabled", "noti-worker@fleet-coral", check=False).strip() == "disabled"
+    with psycopg.connect(server.url_of("coral")) as connection:
+        assert count(connection, "status = 'sent'") == 1  # the database stays
+
+    # A worker that cannot come up is told of, and the others are started all the same.
+    name("coral", "acme", "blue", more='[databases.coral.http]\nlisten = "192.0.2.1:9000"\n')
+    said = fleet("apply", check=False)
+    assert "1 failed" in said
+    assert "systemctl start noti-worker@fleet-coral.service" in said
+    assert "0" not in pids("acme", "blue")

@@ -106,3 +106,52 @@ def test_templates_that_take_all_their_time_delay_nobody_else(
     assert not daemon.said("trouble")
     connection.execute("UPDATE noti.notifications_log SET status = 'cancelled' WHERE finished_at IS NULL")
     daemon.stop()
+
+
+INVENTED = 20_000
+
+
+@pytest.mark.slow
+def test_twenty_thousand_invented_tenants_do_not_hide_one_that_comes_now_and_then(
+    daemons: Daemons, connection: psycopg.Connection[Any], database_url: str, wait_for: Callable[..., Any]
+) -> None:
+    """Counted in rows, not in seconds: few of the others go before a row of the quiet one."""
+    with psycopg.connect(database_url) as owner:
+        owner.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, created_at)"
+            " SELECT 'email', 'ada@example.com', 'x', CASE WHEN n > %s THEN 'noisy' ELSE 'invented ' || n END,"
+            " clock_timestamp() - interval '30 seconds' FROM generate_series(1, %s) n",
+            [INVENTED, INVENTED + 300_000],
+        )
+        owner.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id)"
+            " SELECT 'email', 'ada@example.com', 'x', 'invented later ' || n FROM generate_series(1, %s) n",
+            [INVENTED],
+        )
+    daemons.configure(SANDBOX)
+    daemon = daemons.start_ready()
+    wait_for(lambda: connection.execute("SELECT 1 FROM noti.notification_attempts_log LIMIT 1").fetchone())
+    done = "SELECT count(*) FROM noti.notifications_log WHERE finished_at IS NOT NULL"
+    before = after = 0
+    for number in range(10):
+        [before] = connection.execute(done).fetchone() or [0]
+        connection.execute(
+            "INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, entity_type, entity_id)"
+            " VALUES ('email', 'ada@example.com', 'x', 'quiet', 'visit', %s)",
+            [str(number)],
+        )
+        wait_for(
+            lambda: connection.execute(
+                "SELECT 1 FROM noti.notifications_log"
+                " WHERE entity_type = 'visit' AND entity_id = %s AND finished_at IS NOT NULL",
+                [str(number)],  # noqa: B023
+            ).fetchone(),
+            timeout=60,
+        )
+        [after] = connection.execute(done).fetchone() or [0]
+        assert after - before < 2 * INVENTED / 4, "most of the others went before the quiet one"
+    [left] = connection.execute(
+        "SELECT count(*) FROM noti.notifications_log WHERE tenant_id LIKE 'invented%' AND finished_at IS NULL"
+    ).fetchone() or [0]
+    assert left > 0, "the test was over before it began"
+    daemon.stop()

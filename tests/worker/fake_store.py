@@ -116,6 +116,20 @@ class FakeStore(FakeCircuits):
                 heads.append(LaneHead(lane, first.notification.due_at, ahead))
         return heads[:window]
 
+    def newcomers(self, channels: Sequence[Channel], window: int) -> Sequence[LaneHead]:
+        self._call("newcomers", window)
+        now = self.clock.now()
+        rows = [
+            row
+            for row in self._open()
+            if row.lane.channel in channels and row.notification.due_at <= now and not self._leased(row)
+        ]
+        rows.sort(key=lambda row: row.notification.notification_id)
+        heads: dict[Lane, LaneHead] = {}
+        for row in reversed(rows):
+            heads.setdefault(row.lane, LaneHead(row.lane, row.notification.due_at))
+        return list(heads.values())[:window]
+
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
         self._call("strides", [share.lane for share in shares])
         stops: dict[Lane, Floor] = {}

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from noti_worker.domain.lanes import Floor, Lane
+from noti_worker.domain.errors import DatabaseBusy
+from noti_worker.domain.lanes import Floor, Lane, LaneHead
 from noti_worker.domain.notification import Channel, Priority
 from noti_worker.worker.scanner import LOOK_SHARE, STAY
 from tests.domain.rows import NOW
@@ -87,8 +88,53 @@ def test_a_window_with_much_to_do_keeps_the_next_one_waiting_for_a_moment_only()
     assert house.clock.monotonic() - began < 2 * 5 * STAY
 
 
+def test_who_comes_while_many_lanes_wait_goes_along_with_the_next_claims() -> None:
+    house = House(size=2)
+    for number in range(300):
+        house.store.add(tenant_id=f"a{number:03}", due_at=NOW - timedelta(seconds=30))
+    for _ in range(3):
+        house.rounds.poll()
+        house.finish()
+        house.clock.tick(STAY)
+    late = [house.store.add(tenant_id=tenant) for tenant in ("zoe", "zac")]
+    for _ in range(6):
+        house.rounds.poll()
+        house.finish()
+        house.clock.tick(STAY)
+    assert all(house.store.rows[number].finished for number in late)
+    assert sum(row.finished for row in house.store.rows.values()) > 10  # nor do the others wait for whoever comes
+
+
+def test_a_search_for_newcomers_that_takes_too_long_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(size=2)
+    for number in range(30):
+        house.store.add(tenant_id=f"a{number:03}")
+
+    def busy(*_: object) -> list[LaneHead]:
+        raise DatabaseBusy("another transaction was in the way")
+
+    monkeypatch.setattr(house.store, "newcomers", busy)
+    for _ in range(5):
+        house.rounds.poll()
+        house.finish()
+        house.clock.tick(STAY)
+    assert sum(row.finished for row in house.store.rows.values()) > 5
+
+
+def test_with_few_lanes_nobody_asks_who_came_last() -> None:
+    house = House(size=2)
+    for number in range(3):
+        house.store.add(tenant_id=f"a{number}")
+    for _ in range(5):
+        house.rounds.poll()
+        house.finish()
+        house.clock.tick(1.0)
+    assert house.store.asked("newcomers") == []
+
+
 def test_each_window_of_a_round_from_the_start_is_swept() -> None:
     house = House(size=100)
+    house.store.newcomers = lambda *_: []  # type: ignore[method-assign]
     lanes = [f"t{number}" for number in range(10)]
     for tenant in lanes:
         house.store.add(tenant_id=tenant)

@@ -25,6 +25,7 @@ from noti_worker.store.queue.successes import Columns, Token, record_alike
 from noti_worker.store.statements import statement
 
 _HEADS = statement("heads")
+_NEWCOMERS = statement("newcomers")
 _STRIDES = statement("strides")
 _CLAIM, _CLAIM_SOME = statement("claim"), statement("claim", more=True)
 _PEEK, _PEEK_SOME = statement("peek"), statement("peek", more=True)
@@ -41,6 +42,12 @@ QUICKLY = timedelta(seconds=3)
 
 ENDPOINTS = "endpoints"
 """Stands among what is closed while an endpoint hears what becomes of messages: nothing else is asked for it."""
+
+NEWEST = 2000
+"""Rows that are looked at in search of newcomers."""
+
+AT_A_GLANCE = timedelta(milliseconds=50)
+"""For that search, which takes two: rows by the million that are not committed yet may lie before them."""
 
 _BEHIND_ALL = chr(0x10FFFF) * 33
 """Longer than the table admits a tenant to be, and of its last letter only."""
@@ -112,6 +119,17 @@ class PostgresQueue:
                 _utc(row["next_at"]) if row["next_at"] else None,
             )
             for row in self._claims.run(_HEADS, parameters)
+        ]
+
+    def newcomers(self, channels: Sequence[Channel], window: int) -> Sequence[LaneHead]:
+        """Up to `window` lanes of the newest due rows that nobody has in hand, the newest first.
+
+        Raises DatabaseBusy when that takes long.
+        """
+        asked = {"channels": texts(channel.value for channel in channels), "rows": NEWEST, "window": window}
+        return [
+            LaneHead(Lane(Channel(channel), Priority(priority), tenant_id), _utc(due_at))
+            for channel, priority, tenant_id, due_at in self._claims.tuples(_NEWCOMERS, asked, AT_A_GLANCE)
         ]
 
     def closures(self) -> Closures:
