@@ -1,4 +1,4 @@
-"""See which quotas what waits will use up, once for all workers: beyond them inserts are refused."""
+"""See which quotas and bounds what waits will use up, once for all workers: beyond them inserts are refused."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SHARE = 20
 
 
 class WatchQuotas:
-    """Does nothing while no quota refuses."""
+    """Does nothing while neither a quota nor a bound refuses."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class WatchQuotas:
         refuses: Callable[[], bool],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`refuses` tells whether some quota does."""
+        """`refuses` tells whether some quota or bound does."""
         self._duties = duties
         self._session = session
         self._refuses = refuses
@@ -33,7 +33,7 @@ class WatchQuotas:
         self._not_before = float("-inf")
 
     def run_once(self) -> int:
-        """Count if it is due; gives how many quotas are full. Raises DatabaseAway, DatabaseRefused."""
+        """Count if it is due; gives how many are full. Raises DatabaseAway, DatabaseRefused."""
         began = self._monotonic()
         if not self._refuses() or began < self._not_before or not self._duties.take(DUTY, EVERY):
             return 0

@@ -38,7 +38,7 @@ def list_circuits(place: Place, as_json: bool) -> None:
     from noti_worker.store.people import pausing
 
     with place.connection() as connection:
-        _, lines = pausing.closed(connection)
+        lines = pausing.closed(connection)[1]
     if as_json:
         show_json({"circuits": [asdict(line) for line in lines]})
         return

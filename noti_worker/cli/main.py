@@ -29,6 +29,7 @@ from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.suppression import suppression
 from noti_worker.cli.tail import tail
+from noti_worker.cli.tenant import tenant
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
@@ -137,6 +138,7 @@ _ORDER = (
     suppression,
     endpoint,
     receipts,
+    tenant,
     retention,
     erase,
     doctor,

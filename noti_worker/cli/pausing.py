@@ -16,7 +16,7 @@ from noti_worker.domain.closures import OF_TENANT, Scope
 from noti_worker.domain.notification import Channel
 
 if TYPE_CHECKING:
-    from noti_worker.store.people.pausing import PauseLine, Reach
+    from noti_worker.store.people.pausing import PauseLine, Reach, Suspension
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -134,6 +134,12 @@ def pause_words(line: "PauseLine") -> str:
 def _moved_words(moved: "Reach") -> str:
     more = "at least " if moved.bounded else ""
     return f"{more}{moved.due} that are due, and {more}{moved.later} whose time comes later"
+
+
+def suspension_words(one: "Suspension") -> str:
+    """A suspended tenant in one line."""
+    reason = f" ({one.reason})" if one.reason else ""
+    return plain(f"tenant {one.tenant_id} by {one.suspended_by} since {shown(one.suspended_at)}{reason}")
 
 
 def person() -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from noti_worker.cli.circuits import circuit_words
 from noti_worker.cli.limits import limit_words
-from noti_worker.cli.pausing import pause_words
+from noti_worker.cli.pausing import pause_words, suspension_words
 from noti_worker.cli.safety import refused_reloads, warnings
 from noti_worker.cli.show import plain
 from noti_worker.domain.counts import counted
@@ -22,6 +22,9 @@ _NARROWEST = 12
 """Characters that a cell keeps when its line is too long."""
 
 _INDENT = "    "
+
+_SUSPENDED = 10
+"""Tenants that are named; there may be thousands."""
 
 _NUMBERS: Mapping[str, int] = {
     "due": 5,
@@ -76,10 +79,9 @@ def picture(
         paper.say("LIMITED " + limit_words(limit), "yellow")
     for account in now.refusing:
         paper.say(_refusing(account), "red")
-    for warning in (*warnings(now.workers), *refused_reloads(now.workers)):
-        paper.say(plain(warning), "red")
-    for refusal in _refused(now.workers):
-        paper.say(plain(refusal), "red")
+    told = (*_suspended(now), *warnings(now.workers), *refused_reloads(now.workers), *_refused(now.workers))
+    for line in told:
+        paper.say(plain(line), "red")
     rates, in_flight = now.rates, sum(channel.in_flight for channel in now.channels)
     paper.say(
         f"a minute: {rates.sent:.1f} sent, {rates.retried:.1f} retried, {rates.failed:.1f} failed"
@@ -187,6 +189,13 @@ class _Paper:
             self.lines.append(TextLine(aligned(line)))
             if note:
                 self.say(plain(note), indent=_INDENT, brief=brief)
+
+
+def _suspended(now: "Overview") -> Iterable[str]:
+    """The tenants of whom nothing is sent."""
+    yield from (f"SUSPENDED {suspension_words(one)}" for one in now.suspended[:_SUSPENDED])
+    if (more := len(now.suspended) - _SUSPENDED) > 0:
+        yield f"SUSPENDED {counted(more, 'other tenant', 'other tenants')}: noti-worker tenant list"
 
 
 def _refused(workers: "Iterable[WorkerLine]") -> Iterable[str]:

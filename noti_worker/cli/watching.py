@@ -15,6 +15,7 @@ from noti_worker.cli.picture import TextLine, picture, workers
 from noti_worker.cli.place import Heading, Place
 from noti_worker.cli.rest import rest
 from noti_worker.cli.show import moment, show_json
+from noti_worker.cli.tenants import show_status
 from noti_worker.domain.errors import DatabaseAway
 
 if TYPE_CHECKING:
@@ -33,10 +34,16 @@ _SENTENCE = 2
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Look again every two seconds until Ctrl-C.")
+@click.option("--tenant", metavar="TENANT", help="What one tenant is and may do, what of it waits and why.")
 @click.option("--json", "as_json", is_flag=True, help="JSON; with --watch one line for each look.")
 @click.pass_obj
-def status(place: Place, watch: bool, as_json: bool) -> None:
+def status(place: Place, watch: bool, tenant: str | None, as_json: bool) -> None:
     """Show what waits, since when and why, what failed by cause, what is paused, and who works."""
+    if tenant is not None:
+        if watch:
+            raise click.UsageError("--watch looks at all tenants together")
+        show_status(place, tenant, as_json=as_json)
+        return
     if watch:
         _watch(place, as_json=as_json)
         return

@@ -35,6 +35,7 @@ from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.strict_json import read_json
 from noti_worker.domain.subscription import Links
+from noti_worker.domain.tenants import Bounds, NotAllowed
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
@@ -75,12 +76,17 @@ class Preparation:
             return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
         if briefing.unreadable is not None:
             return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
+        bounds = self.routing.allowance.bounds.get(row.tenant_id)
         try:
+            if bounds is not None:
+                route = self.routing.within(row, briefing, bounds, route)
             chosen = self.routing.choose(row, briefing, route)
             if chosen is None:
-                return self._closed(briefing, policy)
+                return self._closed(briefing, policy, bounds)
             account, choice = chosen
             options = read_options(self.accounts.account(account).options, row.channel, briefing.options)
+            if bounds is not None and (sender := bounds.sender(row.channel, options)) is not None:
+                options["from"] = sender
             check_window(row, briefing, options, account, now)
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
@@ -90,6 +96,8 @@ class Preparation:
             wanted = options.pop("attachments", ())
             options = with_headers(row.channel, options, url)
             html, files = shown_inside(content.html, wanted, attachments(wanted, briefing))
+        except NotAllowed as refused:
+            return Hold(str(refused))
         except BadNotification as bad:
             return Drop(Status.FAILED, str(bad), kind=Kind.PERMANENT)
         except RendererAway as away:
@@ -101,7 +109,11 @@ class Preparation:
         message = _message(row, briefing, content, options, files, account, choice)
         return self.safety.apply(message, self.accounts.account(account).mode)
 
-    def _closed(self, briefing: Briefing, policy: Policy) -> Wait:
+    def _closed(self, briefing: Briefing, policy: Policy, bounds: Bounds | None) -> Wait:
+        if (
+            bounds is not None and bounds.providers is not None
+        ):  # others of the route are open: the claim would take it again
+            return self.later(policy, f"every account that the tenant {bounds.tenant_id} may use is in trouble")
         if witness(briefing) is None:
             return Wait(timedelta(0), "every account of its route is in trouble")
         last = f"the account {briefing.last_account} is paused"

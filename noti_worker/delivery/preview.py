@@ -1,6 +1,6 @@
 """What would be sent for a row, without sending it: by the same code as delivery, with everything open."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from noti_worker.delivery.prepare import Preparation, Renders
 from noti_worker.delivery.routes import Routing
@@ -9,6 +9,7 @@ from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Message, Notification, Stop
 from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.subscription import Links
+from noti_worker.domain.tenants import Bounds
 
 
 def preview(
@@ -41,6 +42,8 @@ class _Open:
 
 class _Unlimited:
     """Port Allows: nothing is sent."""
+
+    bounds: Mapping[str, Bounds] = {}
 
     def spent(self, account: str) -> bool:
         return False

@@ -9,6 +9,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.ports import Accounts, Allows, Steers
+from noti_worker.domain.tenants import Bounds, NotAllowed
 
 _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 # `lost` is the kind of a claim whose worker vanished: as ambiguous as a lost answer.
@@ -56,6 +57,20 @@ class Routing:
         account = next_account(left, briefing)
         return account, self._why(row, briefing, route, account)
 
+    def within(self, row: Notification, briefing: Briefing, bounds: Bounds, route: Sequence[str]) -> Sequence[str]:
+        """The accounts of a route that the tenant of the row may use for it. Raises NotAllowed when it may not do that.
+
+        Raises BadNotification as `choose`.
+        """
+        if (refused := bounds.refuses(row)) is not None:
+            raise NotAllowed(refused)
+        allowed = bounds.route(route, self._provider_of)
+        able = set(allowed).intersection(accounts_for(row, route, self._provider_of))
+        # one that may have taken the message already is not passed over
+        if not able or (witness(briefing) in route and witness(briefing) not in able):
+            raise NotAllowed(bounds.no_account(row.channel))
+        return allowed
+
     def _why(self, row: Notification, briefing: Briefing, route: Sequence[str], account: str) -> Choice | None:
         last = briefing.last_account
         if row.provider:
@@ -79,7 +94,11 @@ class Routing:
         return any(name != account and name not in closed for name in self._all(row))
 
     def _all(self, row: Notification) -> Sequence[str]:
-        return accounts_for(row, self.accounts.route(row.tenant_id, row.channel, row.message_id), self._provider_of)
+        route = self.accounts.route(row.tenant_id, row.channel, row.message_id)
+        bounds = self.allowance.bounds.get(row.tenant_id)
+        if bounds is not None:
+            route = bounds.route(route, self._provider_of)
+        return accounts_for(row, route, self._provider_of)
 
     def _provider_of(self, account: str) -> str:
         return self.accounts.account(account).provider

@@ -17,6 +17,7 @@ from noti_worker.domain.notification import Briefing, Channel, Message, Notifica
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.tenants import Bounds
 
 
 class Clock(Protocol):
@@ -120,7 +121,12 @@ class Steers(Protocol):
 
 
 class Allows(Protocol):
-    """How many may be sent just now. Used by several threads at once."""
+    """How many may be sent just now, and what of it. Used by several threads at once."""
+
+    @property
+    def bounds(self) -> Mapping[str, Bounds]:
+        """What tenants may do at most, of those that have bounds."""
+        ...
 
     def spent(self, account: str) -> bool:
         """Tell whether the account has nothing left just now."""
@@ -295,8 +301,8 @@ class Grant:
 class LimitStore(Protocol):
     """The limits, and what is left of them, shared by all workers. Every call raises as those of CircuitStore."""
 
-    def news(self) -> Sequence[Limit] | None:
-        """The limits that stand in the database; None while they are as they were when this last gave them."""
+    def news(self) -> tuple[Sequence[Limit], Sequence[Bounds]] | None:
+        """The limits and bounds in the database; None while they are as they were when this last gave them."""
         ...
 
     def take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:

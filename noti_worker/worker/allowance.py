@@ -12,6 +12,7 @@ from noti_worker.domain.limits import DESTINATION, Limit, Limits, destination
 from noti_worker.domain.notification import Channel, Notification, Status
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Clock, Grant, LimitStore, Observer
+from noti_worker.domain.tenants import Bounds
 from noti_worker.worker.inflight import Claim
 from noti_worker.worker.purse import Purse
 from noti_worker.worker.refusals import ALLOW, Refusals
@@ -39,6 +40,7 @@ class Allowance:
         self._configured: tuple[Limit, ...] = ()
         self._rows: Sequence[Limit] = ()
         self._limits = Limits()
+        self.bounds: Mapping[str, Bounds] = {}  # of tenants; replaced whole
         self._purses: dict[Limit, Purse] = {}
         self._begun: set[tuple[int, int]] = set()  # rows in hand that have spent what they need
         self._next = float("inf")  # when a claim that was cut short may go on
@@ -55,10 +57,11 @@ class Allowance:
 
     def learn(self) -> bool:
         """Read what the database says; True when that is news. Raises DatabaseAway, DatabaseRefused."""
-        rows = self._store.news()
-        if rows is None:
+        news = self._store.news()
+        if news is None:
             return False
-        self._rows = rows
+        self._rows, bounds = news
+        self.bounds = {one.tenant_id: one for one in bounds}
         self._combine()
         return True
 
@@ -92,8 +95,10 @@ class Allowance:
 
     @property
     def refuses(self) -> bool:
-        """Whether some quota has refused what is inserted too much."""
-        return any(limit.refuses for limit in self._limits.by_key.values())
+        """Whether some quota or bound has refused what is inserted too much."""
+        return any(limit.refuses for limit in self._limits.by_key.values()) or any(
+            bounds.waiting for bounds in self.bounds.values()
+        )
 
     def write(self) -> None:
         """Slow what was found too fast. Raises DatabaseAway, DatabaseRefused; what is not written stays to be."""

@@ -194,6 +194,7 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
         " (notification_id, attempt_number, claim_count, status, account, kind)"
         " SELECT 1, n, n, 'retrying', 'relay', 'throttled' FROM generate_series(1, 3) n"
     )
+    connection.execute("INSERT INTO noti.tenants (tenant_id, status) VALUES ('other', 'suspended')")
     connection.execute("INSERT INTO noti.buckets VALUES ('account', '', 'relay', 1, 14, 2, 0, now(), 0.5, now())")
     found = read(noti("status", "--json"))
     assert datetime.fromisoformat(found.pop("at")).tzinfo is not None
@@ -212,6 +213,7 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
                     "state", "modes"],
         "pauses": ["scope", "name", "reason", "paused_by", "created_at", "until", "tenant_id"],
         "circuits": ["account", "reason", "opened_by", "opened_at", "retry_at"],
+        "suspended": ["tenant_id", "reason", "suspended_by", "suspended_at"],
         "limits": ["scope", "tenant_id", "name", "period", "rate", "burst", "pace", "slowed_at", "tokens", "next_at",
                    "amount", "taken", "until", "zone", "when_spent", "double_every_seconds", "set_by", "set_at",
                    "waiting"],

@@ -20,6 +20,7 @@ from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Allows, Numbers, Sender, Steers
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
+from noti_worker.domain.tenants import Bounds
 from noti_worker.settings.regions import Regions
 from tests.domain.rows import NOW
 
@@ -115,6 +116,7 @@ class Purse:
 
     def __init__(self, **left: int) -> None:
         self.left = left
+        self.bounds: Mapping[str, Bounds] = {}
 
     def spent(self, account: str) -> bool:
         return self.left.get(account) == 0

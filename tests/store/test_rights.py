@@ -128,7 +128,9 @@ def test_the_facts_are_all_that_the_next_step_needs(connection: Connection) -> N
 
 UNGRANTED = {
     "notify_inbox",  # the administrator's
-    "within_quota",  # asked by the trigger of inserts, which runs as the owner
+    "within_quota", "within_tenant",  # asked by the trigger of inserts, which runs as the owner
+    "host_among", "sender_among",
+    "tenant_tables", "tenant_condition", "count_tenant", "remove_pages", "end_removal",  # the owner's
     "add_log_partitions", "attach_log_partition", "drop_log_partition", "settle_default_partition",  # the owner's
     "next_envelope",  # a part of what tells endpoints, which runs as the owner
     "addresses", "concerns", "unnamed_json", "without",  # parts of the erasure, which runs as the owner

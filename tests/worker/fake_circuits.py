@@ -11,6 +11,7 @@ from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Notification
 from noti_worker.domain.ports import Clock, Grant
+from noti_worker.domain.tenants import Bounds
 
 
 @dataclass
@@ -36,6 +37,7 @@ class FakeCircuits:
         self.paused: set[tuple[str, str]] = set()
         self.circuits: dict[str, Circuit] = {}
         self.limits: list[Limit] | None = None  # news
+        self.bounds: list[Bounds] = []  # come with them
         self.left: dict[str, int] = {}  # of a limit, by its name
 
     def closures(self) -> Closures:
@@ -81,9 +83,9 @@ class FakeCircuits:
     def hasten_probes(self, accounts: Sequence[str]) -> None:
         self._call("hasten_probes", list(accounts))
 
-    def news(self) -> Sequence[Limit] | None:
+    def news(self) -> tuple[Sequence[Limit], Sequence[Bounds]] | None:
         news, self.limits = self.limits, None
-        return news
+        return None if news is None else (news, self.bounds)
 
     def take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:
         self._call("take", {limit.name: want for limit, want in wants.items()})

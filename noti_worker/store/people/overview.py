@@ -12,7 +12,7 @@ from noti_worker.store.errors import translated
 from noti_worker.store.people.gauges import ChannelLine, WorkerLine, status
 from noti_worker.store.people.limits import LimitLine, limits
 from noti_worker.store.people.obstacles import Obstacle, obstacles
-from noti_worker.store.people.pausing import CircuitLine, PauseLine, closed
+from noti_worker.store.people.pausing import CircuitLine, PauseLine, Suspension, closed
 from noti_worker.store.people.source import Source, by_index, rows
 from noti_worker.store.statements import Statement, statement
 
@@ -135,6 +135,7 @@ class Overview:
     standby: bool
     pauses: tuple[PauseLine, ...]
     circuits: tuple[CircuitLine, ...]
+    suspended: tuple[Suspension, ...]
     limits: tuple[LimitLine, ...]
 
 
@@ -144,7 +145,7 @@ def overview(people: Connection) -> Overview:
         people.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         [clock] = rows(people, Statement("clock", "SELECT now() AS at", frozenset()), {})
         now = status(people)
-        pauses, circuits = closed(people)
+        pauses, circuits, suspended = closed(people)
         return Overview(
             at=clock["at"],
             channels=now.channels,
@@ -158,6 +159,7 @@ def overview(people: Connection) -> Overview:
             standby=now.standby,
             pauses=tuple(pauses),
             circuits=tuple(circuits),
+            suspended=tuple(suspended),
             limits=tuple(line for line in limits(people) if line.felt),
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString, TypeVar
 
-from noti_worker.domain.closures import CIRCUIT, PAUSE, Scope
+from noti_worker.domain.closures import CIRCUIT, PAUSE, SUSPENDED, Scope
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import in_words
 from noti_worker.store.people.gauges import BOUND, depth, kept_back, routes
@@ -55,6 +55,16 @@ class CircuitLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """One tenant of whom nothing is sent: why, by whom and since when."""
+
+    tenant_id: str
+    reason: str | None
+    suspended_by: str
+    suspended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """Rows that a pause stops or a resume sets free: `due` now, or due `later`. With `bounded` at least so many."""
 
@@ -63,10 +73,11 @@ class Reach:
     bounded: bool
 
 
-def closed(source: Source) -> tuple[list[PauseLine], list[CircuitLine]]:
-    """The pauses in force and the open circuits, the oldest first."""
+def closed(source: Source) -> tuple[list[PauseLine], list[CircuitLine], list[Suspension]]:
+    """The pauses in force, the open circuits and the suspended tenants, the oldest first."""
     pauses: list[PauseLine] = []
     circuits: list[CircuitLine] = []
+    suspended: list[Suspension] = []
     for row in rows(source, statement("read_closures"), {}):
         if row["cause"] == PAUSE:
             line = PauseLine(
@@ -75,7 +86,9 @@ def closed(source: Source) -> tuple[list[PauseLine], list[CircuitLine]]:
             pauses.append(line)
         elif row["cause"] == CIRCUIT:
             circuits.append(CircuitLine(row["name"], row["reason"], row["by"], row["since"], row["until"]))
-    return pauses, circuits
+        elif row["cause"] == SUSPENDED:
+            suspended.append(Suspension(row["name"], row["reason"], row["by"], row["since"]))
+    return pauses, circuits, suspended
 
 
 def pauses(source: Source) -> list[PauseLine]:

@@ -5,11 +5,13 @@ from datetime import timedelta
 
 from noti_worker.domain.limits import Limit, burst_of
 from noti_worker.domain.ports import Grant
+from noti_worker.domain.tenants import Bounds
 from noti_worker.store.arrays import array, texts
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.statements import statement
 
 _LIMITS = statement("limits")
+_BOUNDS = statement("bounds")
 _ALLOW = statement("allow")
 _SLOW = statement("slow")
 _REOPEN = statement("reopen")
@@ -26,13 +28,14 @@ class PostgresLimits:
         self._session = database.session("limits", QUICKLY)
         self._revision = 0
 
-    def news(self) -> Sequence[Limit] | None:
-        """The limits that stand in the database; None while they are as they were when this last gave them."""
+    def news(self) -> tuple[Sequence[Limit], Sequence[Bounds]] | None:
+        """The limits and bounds in the database; None while they are as they were when this last gave them."""
         rows = self._claims.run(_LIMITS, {"known": self._revision})
         if not rows:
             return None
+        bounds = [Bounds(**row) for row in self._claims.run(_BOUNDS, {})]  # at that revision, or a later one
         self._revision = rows[0]["revision"]
-        return [
+        limits = [
             Limit(
                 row["scope"],
                 row["tenant_id"],
@@ -48,6 +51,7 @@ class PostgresLimits:
             for row in rows
             if row["scope"] is not None
         ]
+        return limits, bounds
 
     def take(self, wants: Mapping[Limit, int]) -> Mapping[Limit, Grant]:
         """Take up to so many of each, or give back where that is negative."""

@@ -1,4 +1,4 @@
-"""Which quotas refuse inserts."""
+"""Which quotas and bounds of tenants refuse inserts."""
 
 from noti_worker.store.connect import Session
 from noti_worker.store.statements import statement
@@ -7,5 +7,5 @@ _WATCH = statement("watch_quotas")
 
 
 def watch_quotas(session: Session) -> int:
-    """Write down which quotas will be used up by what waits; gives how many."""
+    """Write down which quotas and bounds will be used up by what waits; gives how many."""
     return int(session.run(_WATCH, {})[0]["full"])

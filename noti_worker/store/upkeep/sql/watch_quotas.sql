@@ -1,2 +1,2 @@
--- Write down which quotas will be used up by what waits.
-SELECT noti.watch_quotas() AS "full";
+-- Write down which quotas, and which bounds of tenants, will be used up by what waits.
+SELECT noti.watch_quotas() + noti.watch_tenants() AS "full";

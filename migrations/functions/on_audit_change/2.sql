@@ -1,0 +1,24 @@
+-- The audit log is append-only. Only the role noti_retention and its members may change it. A superuser is a member of every role
+-- for pg_has_role: he has to say SET ROLE noti_retention, so that nothing happens by accident.
+CREATE OR REPLACE FUNCTION noti.on_audit_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  -- noti.erase takes a person's words out of a line, and nothing else.
+  IF TG_OP = 'UPDATE' THEN
+    IF current_setting('noti.erasing', true) = 'on'
+       AND (NEW.audit_id, NEW.tenant_id, NEW.entity_type, NEW.entity_id, NEW.action, NEW.action_by_type, NEW.action_by, NEW.created_at)
+           IS NOT DISTINCT FROM
+           (OLD.audit_id, OLD.tenant_id, OLD.entity_type, OLD.entity_id, OLD.action, OLD.action_by_type, OLD.action_by, OLD.created_at) THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  IF current_user = 'noti_retention'
+     OR pg_has_role(current_user, to_regrole('noti_retention'), 'USAGE')
+        AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+    RETURN CASE WHEN TG_OP = 'UPDATE' THEN NEW ELSE OLD END;
+  END IF;
+  -- A tenant that is being removed takes its lines along.
+  IF TG_OP = 'DELETE' AND EXISTS (SELECT FROM noti.tenants t WHERE t.tenant_id = OLD.tenant_id AND t.status = 'removing') THEN
+    RETURN OLD;
+  END IF;
+  RAISE EXCEPTION 'noti: the audit log is append-only. Only the role noti_retention may change it.' USING ERRCODE = 'insufficient_privilege';
+END $$;

@@ -1,0 +1,2 @@
+DROP TABLE noti.settings;
+DROP TABLE noti.tenants;

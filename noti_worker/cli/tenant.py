@@ -1,0 +1,23 @@
+"""`tenant`: the group of all commands that look after tenants; what they do stands in files of their own."""
+
+import click
+
+from noti_worker.cli import tenants
+
+
+@click.group()
+def tenant() -> None:
+    """Look after tenants: who is suspended, what each may do, its settings, its usage, and its end."""
+
+
+for _command in (
+    tenants.list_,
+    tenants.add,
+    tenants.show_,
+    tenants.set_,
+    tenants.suspend,
+    tenants.resume,
+    tenants.setting,
+    tenants.usage,
+):
+    tenant.add_command(_command)
