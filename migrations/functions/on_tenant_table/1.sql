@@ -4,7 +4,7 @@ DECLARE
   policy name;
   place  text;
 BEGIN
-  IF TG_OP <> 'INSERT' AND to_regclass(format('noti.%I', OLD.name)) IS NOT NULL THEN
+  IF TG_OP <> 'INSERT' AND OLD.reads IS NOT NULL AND to_regclass(format('noti.%I', OLD.name)) IS NOT NULL THEN
     place := format('noti.%I', OLD.name);
     FOR policy IN
       SELECT p.polname FROM pg_policy p
