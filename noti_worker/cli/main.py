@@ -14,6 +14,7 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
+from noti_worker.cli.isolating import tenant
 from noti_worker.cli.limits import limit
 from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
@@ -74,6 +75,11 @@ def _advised(error: NotiError) -> str:
     match getattr(error, "sqlstate", None):
         case "42P01" | "3F000" | "42883" | "42703":
             return "the schema of this database is missing or older than this program: run noti-worker migrate"
+        case "42501" if "row-level security" in str(error):
+            return (
+                f"{error}: the database role is bound to tenants, and this is none of its own\n"
+                "Next: noti-worker tenant members"
+            )
         case "42501":
             return f"{error}: the database role may not do this; noti-worker doctor tells what to grant"
         case _:
@@ -130,6 +136,7 @@ _ORDER = (
     circuits,
     limit,
     suppression,
+    tenant,
     retention,
     erase,
     doctor,
