@@ -61,28 +61,44 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
         failed = replace(OUTCOMES[Status.FAILED], error=mark)
         queue.record(7, [tried(mine[0]), tried(mine[1], Status.FAILED, outcome=failed)])
     for statement in (
-        "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, status, error_message,"
-        f" response_data, claim_count) VALUES ({ids[3]}, 9, 'stale', %(m)s, jsonb_build_object('x', %(m)s::text), 1)",
-        "INSERT INTO noti.inbox (notification_id, tenant_id, recipient, subject, body)"
-        f" VALUES ({ids[0]}, %(t)s, 'user:' || %(m)s, %(m)s, %(m)s)",
+        (
+            "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, status, error_message,"
+            f" response_data, claim_count) VALUES ({ids[3]}, 9, 'stale', %(m)s, jsonb_build_object('x', %(m)s::text), 1)"
+        ),
+        (
+            "INSERT INTO noti.inbox (notification_id, tenant_id, recipient, subject, body)"
+            f" VALUES ({ids[0]}, %(t)s, 'user:' || %(m)s, %(m)s, %(m)s)"
+        ),
         "INSERT INTO noti.templates (tenant_id, template_id, body) VALUES (%(t)s, %(m)s, %(m)s)",
-        "INSERT INTO noti.attachments (attachment_id, tenant_id, filename, content)"
-        " VALUES (md5(%(t)s::text)::uuid, %(t)s, %(m)s, %(m)s::text::bytea)",
+        (
+            "INSERT INTO noti.attachments (attachment_id, tenant_id, filename, content)"
+            " VALUES (md5(%(t)s::text)::uuid, %(t)s, %(m)s, %(m)s::text::bytea)"
+        ),
         "SELECT noti.suppress(%(t)s::text, 'email', %(m)s || '@example.com', 'manual', note => %(m)s)",
         "INSERT INTO noti.categories VALUES (%(t)s, %(m)s)",
         "INSERT INTO noti.replies VALUES (%(t)s, %(m)s, 'whatsapp', sha256(%(m)s::text::bytea), now())",
-        "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient, words)"
-        f" VALUES ('relay', 'smtp', %(m)s, 'bounced', now(), {ids[0]}, %(t)s, %(m)s, %(m)s)",
-        "INSERT INTO noti.receipts_raw (account, provider, body, query, read_at)"
-        " VALUES ('relay', 'smtp', %(m)s::text::bytea, %(m)s, now())",
+        (
+            "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient, words)"
+            f" VALUES ('relay', 'smtp', %(m)s, 'bounced', now(), {ids[0]}, %(t)s, %(m)s, %(m)s)"
+        ),
+        (
+            "INSERT INTO noti.receipts_raw (account, provider, body, query, read_at)"
+            " VALUES ('relay', 'smtp', %(m)s::text::bytea, %(m)s, now())"
+        ),
         f"INSERT INTO noti.provider_references (reference, account, notification_id) VALUES (%(m)s, 'relay', {ids[0]})",
-        "INSERT INTO noti.circuits (scope, tenant_id, name, reason, retry_at)"
-        " VALUES ('tenant account', %(t)s, %(m)s, %(m)s, now() + interval '1 hour')",
-        "INSERT INTO noti.limits (scope, tenant_id, name, period, amount, when_spent)"
-        " VALUES ('tenant channel', %(t)s, 'sms', 'day', 7, 'refuse')",
+        (
+            "INSERT INTO noti.circuits (scope, tenant_id, name, reason, retry_at)"
+            " VALUES ('tenant account', %(t)s, %(m)s, %(m)s, now() + interval '1 hour')"
+        ),
+        (
+            "INSERT INTO noti.limits (scope, tenant_id, name, period, amount, when_spent)"
+            " VALUES ('tenant channel', %(t)s, 'sms', 'day', 7, 'refuse')"
+        ),
         "INSERT INTO noti.buckets VALUES ('tenant channel', %(t)s, %(m)s, 1, 1, 1, 1, now(), 1, NULL)",
-        "INSERT INTO noti.usage VALUES ('tenant channel', %(t)s, %(m)s, 'day', 1, current_date, now(), 7, 7,"
-        " current_date, 0)",
+        (
+            "INSERT INTO noti.usage VALUES ('tenant channel', %(t)s, %(m)s, 'day', 1, current_date, now(), 7, 7,"
+            " current_date, 0)"
+        ),
         "INSERT INTO noti.spent VALUES ('tenant channel', %(t)s, %(m)s, 'day', 7, now(), now() + interval '1 hour')",
         "INSERT INTO noti.full_quotas VALUES (%(t)s, 'voice', 'day', 7, now() + interval '1 hour')",
         "SELECT noti.pause('template', %(m)s, %(m)s, tenant => %(t)s)",

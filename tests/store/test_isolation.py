@@ -24,7 +24,12 @@ def test_every_table_is_shared_by_rule_or_the_installations_own(connection: Conn
         "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind IN ('r', 'p', 'm', 'f')"
         " AND NOT c.relispartition AND NOT EXISTS (SELECT FROM noti.tenant_tables t WHERE t.name = c.relname)"
     ).fetchall() == []  # fmt: skip
-    assert connection.execute("SELECT name FROM noti.tenant_tables WHERE to_regclass('noti.' || quote_ident(name)) IS NULL").fetchall() == []
+    assert (
+        connection.execute(
+            "SELECT name FROM noti.tenant_tables WHERE to_regclass('noti.' || quote_ident(name)) IS NULL"
+        ).fetchall()
+        == []
+    )
     assert connection.execute(
         "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind = 'v'"
         " AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)"
@@ -66,7 +71,9 @@ def test_on_and_off_and_on_again(connection: Connection, database_url: str, queu
             assert app.execute(seen.encode()).fetchone() == (count,)
         connection.execute("DELETE FROM noti.tenant_members")
         assert app.execute(seen.encode()).fetchone() == (0,)  # it fails closed
-    lines = connection.execute("SELECT action FROM noti.audit_log WHERE entity_type <> 'notification' ORDER BY audit_id").fetchall()
+    lines = connection.execute(
+        "SELECT action FROM noti.audit_log WHERE entity_type <> 'notification' ORDER BY audit_id"
+    ).fetchall()
     assert [action for (action,) in lines] == [
         "role_bound", "tenants_isolated", "tenants_opened", "tenants_isolated", "role_unbound"
     ]  # fmt: skip
@@ -110,7 +117,9 @@ def test_a_new_month_is_isolated_too(connection: Connection, database_url: str) 
         assert [finding.what for finding in tenants(person) if "not isolated" in finding.what] == []
 
 
-def test_tries_of_before_are_their_notifications(connection: Connection, database_url: str, queue: PostgresQueue) -> None:
+def test_tries_of_before_are_their_notifications(
+    connection: Connection, database_url: str, queue: PostgresQueue
+) -> None:
     [one] = insert(connection)
     queue.record(1, [tried(claim(queue)[0])])
     assert connection.execute("SELECT tenant_id FROM noti.notification_attempts_log").fetchall() == [("default",)]
@@ -119,7 +128,9 @@ def test_tries_of_before_are_their_notifications(connection: Connection, databas
     role(connection, "noti_acme_app", "noti_app", MINE)
     for name, count in (("noti_default_app", 1), ("noti_acme_app", 0)):
         with as_role(database_url, name) as app:
-            assert app.execute("SELECT count(notification_id) FROM noti.notification_attempts_log").fetchone() == (count,)
+            assert app.execute("SELECT count(notification_id) FROM noti.notification_attempts_log").fetchone() == (
+                count,
+            )
             assert (app.execute("SELECT count(*) FROM noti.why(%s)", [one]).fetchone() or [0])[0] > 0 or not count
 
 

@@ -156,7 +156,17 @@ def by_hand(ids: list[int]) -> Iterator[str]:
     yield f"INSERT INTO noti.attachments (attachment_id, tenant_id, filename, content) VALUES (md5('{THEIRS}')::uuid, '{MINE}', 'x', 'x')"
     yield f"INSERT INTO noti.attachments (attachment_id, tenant_id, filename, content) VALUES (md5('{THEIRS}')::uuid, '{THEIRS}', 'x', 'x')"
     for number in ids:
-        for move in ("cancel", "hold", "release", "requeue", "correct", "facts", "locked_by", "may_have_arrived", "end_of"):
+        for move in (
+            "cancel",
+            "hold",
+            "release",
+            "requeue",
+            "correct",
+            "facts",
+            "locked_by",
+            "may_have_arrived",
+            "end_of",
+        ):
             yield f"SELECT * FROM noti.{move}({number})"
         yield f"SELECT event, detail FROM noti.why({number})"
         yield f"SELECT * FROM noti.erase('{MARK}@example.com', '{MINE}', {number - 1}, 1, true)"
@@ -270,7 +280,11 @@ class Attacker:
         )
         with self.other.transaction(force_rollback=True):
             counted = self.other.execute(of_them.encode()).fetchall()
-        yield from (f"locked rows of {table}" for table in dict(counted) if len({*counted} & {(table, n) for n in range(99)}) > 1)
+        yield from (
+            f"locked rows of {table}"
+            for table in dict(counted)
+            if len({*counted} & {(table, n) for n in range(99)}) > 1
+        )
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ PAGE = (Path(noti_worker.__file__).parent / "docs" / "tenants.md").read_text(enc
 
 
 def snippet(language: str, holds: str) -> str:
-    [found] = [text for text in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE) if holds in text]
+    [found] = [
+        text for text in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE) if holds in text
+    ]
     return str(found)
 
 
@@ -42,11 +44,14 @@ def send_for() -> Callable[..., int]:
     return found
 
 
-def test_each_transaction_is_of_one_tenant(connection: Connection, saas: Connection, send_for: Callable[..., int]) -> None:
+def test_each_transaction_is_of_one_tenant(
+    connection: Connection, saas: Connection, send_for: Callable[..., int]
+) -> None:
     first = send_for(saas, "acme", channel="email", recipient="a@example.com", body="x")
     second = send_for(saas, "globex", channel="email", recipient="a@example.com", body="x")
     whose = connection.execute(
-        "SELECT tenant_id FROM noti.notifications_log WHERE notification_id = ANY (%s) ORDER BY notification_id", [[first, second]]
+        "SELECT tenant_id FROM noti.notifications_log WHERE notification_id = ANY (%s) ORDER BY notification_id",
+        [[first, second]],
     ).fetchall()
     assert whose == [("acme",), ("globex",)]
     with saas.transaction():  # a forgotten WHERE
