@@ -16,7 +16,7 @@ from tests.store.tenants import MARK, MINE, THEIRS, digest_of_theirs, furnish, r
 
 Connection = psycopg.Connection[Any]
 
-NOT_ITS_OWN = "is bound to tenants"
+IN_WORDS = ("is bound to tenants", "is not bound", "may not do this", "owner")
 """How a command says that this is not for a role of one tenant."""
 
 READS = {
@@ -77,7 +77,8 @@ FINDS_NOTHING = {
 }
 
 ELSEWHERE = {
-    "demo", "run", "web", "completion", "docs", "config show", "provider list", "provider check", "provider test", "webhook secret"
+    "demo", "run", "web", "completion", "docs", "config show", "provider list", "provider check", "provider test",
+    "webhook secret",
 }  # fmt: skip
 """What asks no database, or is a program of its own with a role of its own."""
 
@@ -135,10 +136,7 @@ def test_an_operator_of_one_tenant_reads_and_steers_its_own_alone(operator: Invo
     for command, words in REFUSED.items():
         result = operator(command, *words)
         assert result.exit_code == 1, (command, result.stdout, result.stderr)
-        assert any(word in result.stderr for word in (NOT_ITS_OWN, "is not bound", "may not do this", "owner")), (
-            command,
-            result.stderr,
-        )
+        assert any(words in result.stderr for words in IN_WORDS), (command, result.stderr)
     for command, words in FINDS_NOTHING.items():
         result = operator(command, *words)
         assert result.exit_code == 1, (command, result.stdout, result.stderr)

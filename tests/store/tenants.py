@@ -62,8 +62,8 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
         queue.record(7, [tried(mine[0]), tried(mine[1], Status.FAILED, outcome=failed)])
     for statement in (
         (
-            "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, status, error_message,"
-            f" response_data, claim_count) VALUES ({ids[3]}, 9, 'stale', %(m)s, jsonb_build_object('x', %(m)s::text), 1)"
+            "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, status,"
+            f" error_message, response_data, claim_count) VALUES ({ids[3]}, 9, 'stale', %(m)s, jsonb_build_object('x', %(m)s::text), 1)"
         ),
         (
             "INSERT INTO noti.inbox (notification_id, tenant_id, recipient, subject, body)"
@@ -78,7 +78,8 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
         "INSERT INTO noti.categories VALUES (%(t)s, %(m)s)",
         "INSERT INTO noti.replies VALUES (%(t)s, %(m)s, 'whatsapp', sha256(%(m)s::text::bytea), now())",
         (
-            "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient, words)"
+            "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient,"
+            " words)"
             f" VALUES ('relay', 'smtp', %(m)s, 'bounced', now(), {ids[0]}, %(t)s, %(m)s, %(m)s)"
         ),
         (
