@@ -54,6 +54,8 @@ SHAPED = {
 NOT_EMBEDDING = tuple(page for page in PAGES if page.stem != "embedding")
 """Programs of their own stand on that page; tests/test_embedding.py runs them."""
 
+_ROLES = re.compile(r"^(CREATE|ALTER) ROLE|SET LOCAL ROLE", re.MULTILINE)
+"""Roles are the whole server's: tests/store/test_tenants_pooled.py makes those, and runs what stands there."""
 _SNIPPET = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
@@ -64,7 +66,7 @@ def snippets(language: str, pages: tuple[Path, ...] = PAGES) -> list[Any]:
     for page in pages:
         text = page.read_text(encoding="utf-8")
         for found in _SNIPPET.finditer(text):
-            if found["language"] == language:
+            if found["language"] == language and not _ROLES.search(found["text"]):
                 line = text.count("\n", 0, found.start()) + 1
                 found_there.append(pytest.param(found["text"], id=f"{page.name}:{line}"))
     return found_there

@@ -8,7 +8,7 @@ DECLARE
   missing text[] := '{}';
   able    constant boolean := (SELECT r.rolsuper OR r.rolcreaterole FROM pg_roles r WHERE r.rolname = current_user);
 BEGIN
-  FOREACH name IN ARRAY ARRAY['noti_app', 'noti_worker', 'noti_operator', 'noti_readonly', 'noti_migrator'] LOOP
+  FOREACH name IN ARRAY ARRAY['noti_app', 'noti_worker', 'noti_operator', 'noti_readonly', 'noti_all_tenants', 'noti_migrator'] LOOP
     CONTINUE WHEN to_regrole(name) IS NOT NULL;
     IF NOT able THEN
       missing := missing || name;

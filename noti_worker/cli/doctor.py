@@ -107,6 +107,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker.store.people.doctor import ask, leaving, look, server, stuck, upkeep
     from noti_worker.store.people.doctor.endpoints import endpoints
     from noti_worker.store.people.doctor.receipts import receipts
+    from noti_worker.store.people.doctor.tenants import tenants
 
     url = database_url(settings)
     try:
@@ -135,6 +136,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
         yield from look(connection, "rights", server.rights)
         yield from look(connection, "schema", lambda _: [server.schema(url, migrated=True)])
         yield from look(connection, "schema", server.places)
+        yield from look(connection, "tenants", tenants)
         yield from look(connection, "snapshots", upkeep.snapshots)
         yield from look(connection, "autovacuum", upkeep.tables)
         yield from look(connection, "indexes", upkeep.indexes)

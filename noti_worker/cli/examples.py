@@ -124,6 +124,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker release --account relay",
         "noti-worker release --status unknown --channel email --may-repeat --dry-run",
     ),
+    "tenant": ("noti-worker tenant members",),
+    "tenant isolate": ("noti-worker tenant isolate --dry-run", "noti-worker tenant isolate"),
+    "tenant bind": ("noti-worker tenant bind acme_app acme",),
+    "tenant unbind": ("noti-worker tenant unbind acme_app acme",),
+    "tenant members": ("noti-worker tenant members --json",),
     "suppression": ("noti-worker suppression list", "noti-worker suppression why ada@example.com"),
     "suppression list": (
         "noti-worker suppression list --reason dead --channel email",

@@ -79,6 +79,11 @@ def _advised(error: NotiError) -> str:
     match getattr(error, "sqlstate", None):
         case "42P01" | "3F000" | "42883" | "42703":
             return "the schema of this database is missing or older than this program: run noti-worker migrate"
+        case "42501" if "row-level security" in str(error):
+            return (
+                f"{error}: the database role is bound to tenants, and this is none of its own\n"
+                "Next: noti-worker tenant members"
+            )
         case "42501":
             return f"{error}: the database role may not do this; noti-worker doctor tells what to grant"
         case _:

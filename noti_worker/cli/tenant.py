@@ -2,12 +2,13 @@
 
 import click
 
-from noti_worker.cli import tenants
+from noti_worker.cli import isolating, tenants
 
 
 @click.group()
 def tenant() -> None:
-    """Look after tenants: who is suspended, what each may do, its settings, its usage, and its end."""
+    """Look after tenants: who is suspended, what each may do, its settings, its usage,
+    which database roles see it, and its end."""
 
 
 for _command in (
@@ -19,5 +20,9 @@ for _command in (
     tenants.resume,
     tenants.setting,
     tenants.usage,
+    isolating.isolate,
+    isolating.bind,
+    isolating.unbind,
+    isolating.members,
 ):
     tenant.add_command(_command)

@@ -58,7 +58,9 @@ _TYPES = {
 }
 _SAY_SOMETHING = frozenset({"channel", "recipient", "subject", "body", "tenant_id"})
 """Where an empty text is a value, or wrong. Elsewhere it counts as not said, as it does in a plain INSERT."""
-_DEFAULTS = {"tenant_id": "'default'", "priority": "'normal'"}
+_OWN = "coalesce(nullif(current_setting('noti.tenant', true), ''), 'default')"
+"""The tenant of who says none, as the column's default is: the one that the database role has set."""
+_DEFAULTS = {"tenant_id": _OWN, "priority": "'normal'"}
 _KNOWN: dict[str, tuple[str, ...]] = {
     "channel": tuple(known.value for known in Channel),
     "priority": tuple(known.value for known in Priority),
@@ -82,7 +84,7 @@ def _statement() -> str:
     return f"""\
 WITH g AS (
   SELECT *, CASE WHEN g.idempotency_key IS NULL THEN '{{}}'
-                 ELSE ARRAY[coalesce(g.tenant_id, 'default'), g.idempotency_key] END AS mark
+                 ELSE ARRAY[coalesce(g.tenant_id, {_OWN}), g.idempotency_key] END AS mark
   FROM json_to_recordset(CAST(:rows AS json)) AS g(row_number integer, {declared})),
 r AS MATERIALIZED (
   SELECT *, row_number() OVER (PARTITION BY g.mark ORDER BY g.tenant_id, g.row_number) AS place FROM g),

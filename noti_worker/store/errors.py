@@ -25,7 +25,10 @@ _RAISED = re.compile(r"^PL/pgSQL function (?P<name>[^\s(]{1,100})\(", re.MULTILI
 """Where in the context of an error the function stands that raised it: at its start."""
 
 _NAMED = {
-    "42501": re.compile(r"^(?P<words>permission denied for [a-z]{1,20} [^\s@]{1,100})$"),
+    "42501": re.compile(
+        r"^(?P<words>permission denied for [a-z]{1,20} [^\s@]{1,100}"
+        r'|new row violates row-level security policy( \(USING expression\))? for table "[^"]{1,120}")$'
+    ),
     "42P01": re.compile(r'^(?P<words>relation "[^"]{1,120}" does not exist)$'),
 }
 """SQLSTATEs whose message names a thing of the schema and nothing else."""

@@ -65,6 +65,10 @@ VIEWS = """
 SELECT c.relname, c.reloptions, pg_get_viewdef(c.oid) AS definition
   FROM pg_class c WHERE c.relnamespace = 'noti'::regnamespace AND c.relkind = 'v' ORDER BY 1
 """
+POLICIES = """
+SELECT tablename, policyname, cmd, roles::text, qual, with_check FROM pg_policies
+ WHERE schemaname = 'noti' ORDER BY 1, policyname
+"""
 
 Rows = list[dict[str, Any]]
 
@@ -73,7 +77,8 @@ def describe(connection: psycopg.Connection[Any]) -> str:
     """The schema `noti` as text."""
     connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET search_path = pg_catalog")
     lines = [*_tables(connection), *_sequences(connection)]
-    lines += [*_triggers(connection), *_types(connection), *_functions(connection), *_views(connection)]
+    lines += [*_triggers(connection), *_policies(connection), *_types(connection)]
+    lines += [*_functions(connection), *_views(connection)]
     return "\n".join(lines) + "\n"
 
 
@@ -102,6 +107,15 @@ def _tables(connection: psycopg.Connection[Any]) -> Iterator[str]:
                 definition = row["definition"].removeprefix("CREATE ")
                 yield "  " + re.sub(r"^(UNIQUE )?INDEX", lambda match: match[0].lower(), definition)
         yield ""
+
+
+def _policies(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    for row in _rows(connection, POLICIES):
+        yield f"policy {row['policyname']} on {row['tablename']} for {row['cmd'].lower()} to {row['roles']}"
+        for word, expression in (("using", row["qual"]), ("check", row["with_check"])):
+            if expression:
+                yield f"  {word} {' '.join(expression.split())}"
+    yield ""
 
 
 def _column(row: dict[str, Any]) -> str:

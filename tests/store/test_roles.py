@@ -21,7 +21,7 @@ from tests.store.rows import claim, insert, row, tried
 from tests.system.daemon import member_of
 
 Connection = psycopg.Connection[Any]
-GROUPS = ("noti_app", "noti_worker", "noti_operator", "noti_readonly", "noti_migrator")
+GROUPS = ("noti_app", "noti_worker", "noti_operator", "noti_readonly", "noti_all_tenants", "noti_migrator")
 PEOPLE = ("noti_operator", "noti_readonly")
 
 

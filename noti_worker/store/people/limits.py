@@ -24,10 +24,8 @@ _SET = (
     " double_every = EXCLUDED.double_every, set_by = EXCLUDED.set_by, set_at = clock_timestamp()"
 )
 _REMOVE = (
-    "WITH person AS MATERIALIZED (SELECT set_config('noti.person', coalesce(%(by)s, ''), true) AS said)"
-    " DELETE FROM noti.limits l USING person WHERE l.scope = %(scope)s AND l.tenant_id = %(tenant_id)s"
-    " AND l.name = %(name)s AND l.period = ANY (coalesce(%(periods)s::text[], ARRAY[l.period])) AND said IS NOT NULL"
-    " RETURNING l.period"
+    "SELECT period FROM noti.unlimit(%(scope)s::text, %(tenant_id)s::text, %(name)s::text, %(period)s::text,"
+    " %(by)s::text) AS period"
 )
 
 
@@ -131,7 +129,7 @@ def remove_limits(
         "scope": scope,
         "tenant_id": tenant_id if scope == TENANT_CHANNEL else "",
         "name": name,
-        "periods": None if period is None else [period],
+        "period": period,
         "by": by,
     }
     with in_words(), connection.transaction(force_rollback=dry_run):

@@ -35,6 +35,6 @@ SELECT found.position, found.shown, found.attachment_id, found.filename, found.c
        a.content
   FROM found
   LEFT JOIN noti.attachments a
-    ON a.attachment_id = found.attachment_id AND found.first AND found.bytes IS NOT NULL
+    ON a.attachment_id = found.attachment_id AND a.tenant_id = found.tenant_id AND found.first AND found.bytes IS NOT NULL
    AND found.files <= cast(:most AS bigint) AND found.bytes_in_all <= cast(:most_bytes AS bigint)
  ORDER BY found.position;

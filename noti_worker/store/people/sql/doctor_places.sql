@@ -3,7 +3,7 @@
 SELECT 'noti.' || c.relname AS relation, 'hidden' AS fault
   FROM pg_class c
  WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'noti')
-   AND c.relkind IN ('r', 'p') AND c.relrowsecurity
+   AND c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT c.relispartition
    AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('*', 'r'))
 UNION ALL
 SELECT 'noti.' || c.relname, 'closed'

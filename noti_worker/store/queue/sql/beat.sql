@@ -27,7 +27,7 @@ SELECT EXISTS (SELECT FROM own) AS known,
                                   FROM pg_policy p
                                  CROSS JOIN LATERAL unnest(p.polroles) AS role (oid)
                                  WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('*', 'r')
-                                   AND (role.oid = 0 OR pg_has_role(role.oid, 'USAGE')))) AS hidden,
+                                   AND (role.oid = 0 AND p.polname <> 'tenant_reads' OR role.oid <> 0 AND pg_has_role(role.oid, 'USAGE')))) AS hidden,
        ARRAY(SELECT 'noti.' || c.relname
                FROM pg_partitioned_table t
                JOIN pg_class c ON c.oid = t.partrelid

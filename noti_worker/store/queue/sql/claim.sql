@@ -44,7 +44,7 @@ WITH taken AS MATERIALIZED (
                cast(:untils_at AS timestamptz[]), cast(:untils_id AS bigint[]), cast(:quotas AS int[])
            ) AS lane (channel, priority, tenant_id, floor_at, floor_id, until_at, until_id, quota)
      CROSS JOIN LATERAL (
-           SELECT n.notification_id, n.claimed_by, n.claim_count, n.attempt_count, n.dispatched_at,
+           SELECT n.notification_id, n.tenant_id, n.claimed_by, n.claim_count, n.attempt_count, n.dispatched_at,
                   n.lease_until IS NOT NULL AS lost
              FROM noti.notifications_log n
             WHERE n.channel = lane.channel
@@ -81,14 +81,14 @@ WITH taken AS MATERIALIZED (
 ),
 lost AS (
     INSERT INTO noti.notification_attempts_log
-           (notification_id, attempt_number, status, kind, error_message, worker, claim_count)
+           (notification_id, attempt_number, status, kind, error_message, worker, claim_count, tenant_id)
     SELECT notification_id, attempt_count + 1, 'lost', 'uncertain',
            CASE WHEN dispatched_at IS NULL
                 THEN 'the worker was lost, its lease ran out, or its claim was not answered: it is not known how far it came'
                 ELSE 'the worker was lost or its lease ran out after the dispatch mark: it may have been sent'
            END,
            coalesce((SELECT w.host || ':' || w.pid::text || '#' FROM noti.workers w
-                      WHERE w.worker_id = taken.claimed_by), '') || claimed_by::text, claim_count
+                      WHERE w.worker_id = taken.claimed_by), '') || claimed_by::text, claim_count, tenant_id
       FROM taken
      WHERE lost
 )

@@ -63,7 +63,7 @@ applied AS (
     --+ , n.channel, n.category
 ),
 judged AS MATERIALIZED (
-    SELECT entry.*, ours.becomes, ours.wish, applied.tenant_id,
+    SELECT entry.*, ours.becomes, ours.wish, coalesce(applied.tenant_id, seen.tenant_id) AS tenant_id,
            --+ applied.channel, applied.category,
            coalesce(applied.attempt_count, entry.attempt) AS number,
            seen.notification_id IS NOT NULL AS exists,
@@ -76,7 +76,7 @@ judged AS MATERIALIZED (
       LEFT JOIN ours ON ours.id = entry.id AND ours.claim_count = entry.claim_count
       LEFT JOIN applied ON applied.notification_id = ours.id
       LEFT JOIN LATERAL (
-           SELECT n.notification_id, n.claimed_by, n.claim_count
+           SELECT n.notification_id, n.tenant_id, n.claimed_by, n.claim_count
              FROM noti.notifications_log n
             WHERE applied.notification_id IS NULL AND n.notification_id = entry.id
             LIMIT 1
@@ -92,7 +92,7 @@ judged AS MATERIALIZED (
 attempts AS (
     INSERT INTO noti.notification_attempts_log
            (notification_id, attempt_number, status, provider, account, kind, code, error_message, response_data,
-            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule, choice)
+            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule, choice, tenant_id)
     -- The attempts log knows how tries end, not how rows do: a row that expired after a try had a failed one.
     SELECT id, number,
            CASE WHEN fate <> 'applied' THEN 'stale'
@@ -102,7 +102,7 @@ attempts AS (
            error, response, provider_message_id, now() - age_ms * interval '1 millisecond', duration_ms,
            coalesce((SELECT w.host || ':' || w.pid::text || '#' FROM noti.workers w
                       WHERE w.worker_id = cast(:worker_id AS bigint)), '') || cast(cast(:worker_id AS bigint) AS text),
-           claim_count, stage, scope, rule, choice
+           claim_count, stage, scope, rule, choice, tenant_id
       FROM judged
      WHERE tried AND (fate = 'applied' OR fate = 'stale' AND exists)
 ),

@@ -1,0 +1,1 @@
+ALTER TABLE noti.notification_attempts_log DROP COLUMN tenant_id;

@@ -1,0 +1,2 @@
+-- Whether tenants are isolated.
+SELECT noti.isolated() AS isolated;

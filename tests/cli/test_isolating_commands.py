@@ -1,0 +1,177 @@
+"""`tenant`: who sees whom; and every other command as an operator of one tenant gives it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from noti_worker.cli.main import main
+from tests.cli.conftest import Invoke, read
+from tests.store.rows import insert
+from tests.store.tenants import MARK, MINE, THEIRS, digest_of_theirs, furnish, role, shared
+
+Connection = psycopg.Connection[Any]
+
+IN_WORDS = ("is bound to tenants", "is not bound", "may not do this", "owner")
+"""How a command says that this is not for a role of one tenant."""
+
+READS = {
+    "status": ("--json",),
+    "top": ("--json",),
+    "list": ("--json",),
+    "why": ("{mine}", "--json"),
+    "circuits list": ("--json",),
+    "limit list": ("--json",),
+    "suppression list": ("--json",),
+    "suppression export": ("-", "--channel", "email"),
+    "suppression why": (f"{MARK}@example.com", "--tenant", MINE),
+    "doctor": ("--json",),
+    "rules replay": ("--json",),
+    "tenant members": ("--json",),
+}
+"""What shows its own and nothing of the other tenant's."""
+
+STEERS = {
+    "hold": ("{mine}",),
+    "release": ("{mine}",),
+    "cancel": ("{mine}",),
+    "requeue": ("{mine}",),
+    "retry": ("--tenant", MINE, "--dry-run"),
+    "pause": ("channel", "sms", "--tenant", MINE),
+    "resume": ("channel", "sms", "--tenant", MINE),
+    "suppression add": ("email", "b@example.com", "--tenant", MINE),
+    "suppression lift": ("b@example.com", "--tenant", MINE),
+    "suppression import": ("{file}", "--channel", "email", "--tenant", MINE),
+    "erase": ("of-acme@example.com", "--tenant", MINE, "--yes", "--wait", "0"),
+}
+"""What it does to its own, in an order in which that works."""
+
+REFUSED = {
+    "pause": ("everything",),
+    "resume": ("everything",),
+    "erase": ("x@example.com", "--yes"),
+    "suppression add": ("email", "b@example.com", "--tenant", THEIRS),
+    "limit set": ("channel", "sms", "1/s", "--tenant", MINE),
+    "limit remove": ("channel", "sms", "--tenant", MINE),
+    "circuits open": ("relay",),
+    "send": ("--channel", "in_app", "--recipient", "user:1", "--body", "x"),  # operators do not send
+    "tenant bind": ("noti_acme_operator", THEIRS),
+    "tenant isolate": ("--off",),
+    "retention": (),
+    "migrate": (),
+}
+"""What is for the installation, or for somebody else: it fails in words."""
+
+FINDS_NOTHING = {
+    "why": ("{theirs}",),
+    "hold": ("{theirs}",),
+    "cancel": ("{theirs}",),
+    "requeue": ("{theirs}",),
+    "resume": ("template", MARK),
+    "tenant unbind": ("noti_acme_operator", MINE),
+    "circuits close": ("relay",),
+}
+
+ELSEWHERE = {
+    "demo", "run", "web", "completion", "docs", "config show", "provider list", "provider check", "provider test",
+    "webhook secret",
+}  # fmt: skip
+"""What asks no database, or is a program of its own with a role of its own."""
+
+
+def commands(group: click.Group, before: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield before + name
+
+
+def test_every_command_was_thought_of() -> None:
+    assert {*READS, *STEERS, *REFUSED, *FINDS_NOTHING, *ELSEWHERE} == {*commands(main)}
+
+
+@pytest.fixture
+def names(connection: Connection, database_url: str, tmp_path: Path) -> dict[str, str]:
+    """Two tenants, and an operator who is bound to the first."""
+    mine = furnish(connection, database_url, MINE, "of-acme")
+    theirs = furnish(connection, database_url, THEIRS, MARK)
+    connection.execute("INSERT INTO noti.workers (host, state) VALUES ('h', '{\"channels\": [\"email\"]}')")
+    connection.execute("SELECT noti.resume('tenant', %s)", [MINE])
+    role(connection, "noti_acme_operator", "noti_operator", MINE)
+    connection.execute("SELECT noti.isolate_tenants(true)")
+    file = tmp_path / "list.csv"
+    file.write_text("address\nc@example.com\n")
+    return {"mine": str(mine[3]), "theirs": str(theirs[3]), "file": str(file)}
+
+
+@pytest.fixture
+def operator(bare: Invoke, database_url: str, names: dict[str, str]) -> Invoke:
+    """`operator("pause", "everything")`, as somebody who is bound to one tenant."""
+    url = make_conninfo(database_url, user="noti_acme_operator")
+
+    def invoke(command: str, *words: str) -> Any:
+        return bare("--database-url", url, *command.split(), *(word.format_map(names) for word in words))
+
+    return invoke
+
+
+def test_an_operator_of_one_tenant_reads_and_steers_its_own_alone(operator: Invoke, connection: Connection) -> None:
+    theirs = digest_of_theirs(shared(connection)).encode()
+    before = connection.execute(theirs).fetchone()
+    for command, words in READS.items():
+        result = operator(command, *words)
+        assert result.exit_code == 0, (command, result.stdout, result.stderr)
+        shown = (result.stdout + result.stderr).replace(f"{MARK}@example.com", "")  # the command's own word
+        assert MARK not in shown, command
+        assert THEIRS not in shown, command
+    assert {row["tenant_id"] for row in read(operator("list", "--json"))["notifications"]} == {MINE}
+    for command, words in STEERS.items():
+        result = operator(command, *words)
+        assert result.exit_code == 0, (command, result.stdout, result.stderr)
+    for command, words in REFUSED.items():
+        result = operator(command, *words)
+        assert result.exit_code == 1, (command, result.stdout, result.stderr)
+        assert any(words in result.stderr for words in IN_WORDS), (command, result.stderr)
+    for command, words in FINDS_NOTHING.items():
+        result = operator(command, *words)
+        assert result.exit_code == 1, (command, result.stdout, result.stderr)
+        assert MARK not in (result.stdout + result.stderr).replace(f"template {MARK}", ""), command
+    assert connection.execute(theirs).fetchone() == before
+
+
+def test_binding_and_isolating_by_command(noti: Invoke, connection: Connection) -> None:
+    insert(connection, tenant_id=MINE)
+    insert(connection, tenant_id=THEIRS)
+    role(connection, "noti_acme_app", "noti_app")
+    role(connection, "noti_unbound_app", "noti_app")
+    assert noti("tenant", "members").stderr == (
+        "tenants are not isolated: every role sees all (noti-worker tenant isolate)\n"
+    )
+    assert noti("tenant", "bind", "nobody_here", MINE).stderr == (
+        "Error: there is no database role of that name: CREATE ROLE first\n"
+    )
+    assert (
+        noti("tenant", "bind", "noti_acme_app", MINE, "--dry-run").stdout
+        == f"would be bound to: noti_acme_app: {MINE}\n"
+    )
+    assert noti("tenant", "bind", "noti_acme_app", MINE, "--json").exit_code == 0
+    assert noti("tenant", "bind", "noti_acme_app", MINE).stderr == "noti_acme_app is bound to them already\n"
+    dry = noti("tenant", "isolate", "--dry-run")
+    assert dry.stdout.startswith("tenants would be isolated\n")
+    assert f"  noti_acme_app sees {MINE}\n" in dry.stdout
+    assert "  noti_unbound_app sees nothing: bind it to tenants, or GRANT noti_all_tenants to it\n" in dry.stdout
+    assert "sees all tenants: it is a superuser" in dry.stdout
+    assert dry.stderr == f"no role is bound to: {THEIRS}\n"
+    assert connection.execute("SELECT noti.isolated()").fetchone() == (False,)
+    assert read(noti("tenant", "isolate", "--json"))["changed"]
+    assert connection.execute("SELECT noti.isolated()").fetchone() == (True,)
+    assert noti("tenant", "isolate").stderr.startswith("tenants are isolated already\n")
+    assert noti("tenant", "members").stdout == f"noti_acme_app: {MINE}\n"
+    assert noti("tenant", "unbind", "noti_acme_app", MINE).stdout == f"no longer bound to: noti_acme_app: {MINE}\n"
+    assert noti("tenant", "unbind", "noti_acme_app", MINE).exit_code == 1
+    assert noti("tenant", "isolate", "--off").stdout == "tenants are open to all again\n"
