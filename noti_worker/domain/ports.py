@@ -17,6 +17,7 @@ from noti_worker.domain.notification import Briefing, Channel, Message, Notifica
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
+from noti_worker.domain.tenants import Owner
 
 
 class Clock(Protocol):
@@ -170,6 +171,14 @@ class ClosureReader(Protocol):
 
     def closures(self) -> Closures:
         """All closures in force."""
+        ...
+
+
+class AccountStore(Protocol):
+    """The accounts of tenants' own. Raises as the closures do."""
+
+    def news(self) -> Sequence[Owner] | None:
+        """The tenants of which something was changed since this last gave them; None: nothing was."""
         ...
 
 

@@ -60,6 +60,8 @@ class PostgresQueue:
         self._monotonic = monotonic
         self._database = database
         self.claims = self._claims = database.session("claims")
+        self.accounts_version = 0
+        """Of the tenants' own accounts, as it came with the closures that were read last."""
         self._portion = Portion()
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
@@ -111,10 +113,13 @@ class PostgresQueue:
         ]
 
     def closures(self) -> Closures:
-        """What is not sent now."""
+        """What is not sent now; notes besides the version of the tenants' own accounts."""
         rows = self._claims.run(_CLOSURES, {})
+        self.accounts_version = next((int(row["name"]) for row in rows if row["cause"] is None), 0)
         return Closures(
-            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"]) for row in rows
+            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"])
+            for row in rows
+            if row["cause"] is not None
         )
 
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:
