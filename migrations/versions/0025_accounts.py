@@ -15,7 +15,6 @@ FUNCTIONS = (
     steps.replace("own_route", to=1, back=None),
     steps.replace("accounts_for", to=2, back=1),
     steps.replace("closed_by", to=2, back=1),
-    steps.replace("closure_words", to=2, back=1),
     steps.replace("on_odd_account", to=1, back=None),
     steps.replace("on_account", to=1, back=None),
 )

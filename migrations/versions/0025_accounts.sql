@@ -77,6 +77,6 @@ CREATE OR REPLACE VIEW noti.closures WITH (security_invoker = true) AS
     FROM noti.spent s
    WHERE s.until > clock_timestamp()
   UNION ALL
-  SELECT 'disabled', 'account', '', (a.tenant_id || '/' || a.name) COLLATE "default", NULL, a.set_by, a.set_at, NULL
+  SELECT 'pause', 'account', '', (a.tenant_id || '/' || a.name) COLLATE "default", 'disabled: noti-worker account set --enable', a.set_by, a.set_at, NULL
     FROM noti.accounts a
    WHERE NOT a.enabled;

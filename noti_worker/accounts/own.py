@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from noti_worker import providers
 from noti_worker.domain.account import Account
@@ -15,10 +15,11 @@ from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.ports import Secrets, Sender
 from noti_worker.domain.secret import Secret
-from noti_worker.domain.tenants import OwnAccount, Place, Sealed
+from noti_worker.domain.tenants import OwnAccount, Place
+from noti_worker.secrets import KINDS
 from noti_worker.secrets.sealed import Keys
 from noti_worker.settings import Settings, parse
-from noti_worker.settings.coercion import written
+from noti_worker.settings.coercion import coerce, keys, nearest, written
 from noti_worker.transport import Kit
 
 OF_THE_MACHINE = frozenset({"allow_networks", "ca_file"})
@@ -102,7 +103,7 @@ class Opened:
         purpose = reference.removeprefix(REFERENCE)
         if not reference.startswith(REFERENCE) or purpose not in self.given.secrets:
             raise ConfigurationError(
-                "a secret of an account in the database is set by noti-worker account secret set, not by a reference"
+                "a secret of an account in the database is set by noti-worker account secret, not by a reference"
             )
         place, sealed = Place(self.given.tenant_id, self.given.own_name, purpose), self.given.secrets[purpose]
         if self.keys is None:
@@ -112,17 +113,14 @@ class Opened:
         return self.keys.open(place, sealed)
 
 
-@dataclass(frozen=True)
 class Withheld:
     """Port Secrets for whoever only looks whether settings are complete: of no secret more than that there is one."""
-
-    sealed: Mapping[str, Sealed]
 
     def resolve(self, reference: str) -> Secret:
         """Three stars."""
         if not reference.startswith(REFERENCE):
             raise ConfigurationError(
-                "a secret of an account in the database is set by noti-worker account secret set, not by a reference"
+                "a secret of an account in the database is set by noti-worker account secret, not by a reference"
             )
         return Secret("***")
 
@@ -146,3 +144,37 @@ def named(where: str) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None
+
+
+def secret_keys(module: providers.Provider) -> list[str]:
+    """The settings of a provider that are secrets: what may be sealed."""
+    hints = get_type_hints(module.Settings)
+    kinds = {key: hints[field.name] for key, field in keys(module.Settings).items()}
+    return [key for key, kind in kinds.items() if Secret in (kind, *get_args(kind))]
+
+
+def check_settings(module: providers.Provider, settings: Mapping[str, object]) -> None:
+    """Refuse a setting that does not exist, is no such value, or does not belong into the database.
+
+    Raises ConfigurationError that names the key; what is missing is another matter.
+    """
+    hints, known, secrets = get_type_hints(module.Settings), keys(module.Settings), secret_keys(module)
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigurationError(f"{key}: no such setting; {nearest(key, known)}")
+        if key in OF_THE_MACHINE:
+            raise ConfigurationError(f"{key} stands in the configuration of the worker only, not in the database")
+        kind = hints[known[key].name]
+        if key in secrets and (kind != str | Secret or str(value).startswith(KINDS)):
+            raise ConfigurationError(f"{key} is a secret: noti-worker account secret NAME {key} asks for it")
+        coerce(kind, value, key, Withheld(), known[key].metadata)
+
+
+def fault(given: OwnAccount) -> str | None:
+    """What is wrong with an account, or still missing, in words; of its secrets only whether they are there."""
+    try:
+        with named(f"the account {given.name}"):
+            read(given, providers.find(given.provider), Withheld())
+    except ConfigurationError as error:
+        return str(error)
+    return None

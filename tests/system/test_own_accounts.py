@@ -103,20 +103,20 @@ def test_a_tenant_sends_through_its_own_account_and_the_others_through_the_insta
     daemon = house.daemons.start_ready()
     house.account("acme", inbox)
     one, other = house.mail("acme"), house.mail("globex")
-    import time; time.sleep(6); print(house.connection.execute("SELECT notification_id, tenant_id, status, error_message, next_retry_at FROM noti.notifications_log").fetchall(), house.tries(one), house.connection.execute("SELECT action, metadata FROM noti.audit_log").fetchall(), inbox.behaviour.commands); print(daemon.log)
     wait_for(lambda: house.status(one) == house.status(other) == "sent")
     assert house.tries(one) == [("acme/mail", "smtp", None, "sent")]
     assert house.tries(other) == [("box", "sandbox", None, "sent")]
     assert [mail.sender for mail in inbox.mails] == ["acme@example.com"]
 
-    house.connection.execute("UPDATE noti.accounts SET settings = settings || '{\"from\": \"new@example.com\"}'")
+    house.connection.execute('UPDATE noti.accounts SET settings = settings || \'{"from": "new@example.com"}\'')
     wait_for(lambda: house.status(house.mail("acme")) and inbox.mails[-1].sender == "new@example.com")
 
     house.connection.execute("UPDATE noti.accounts SET enabled = false, set_by = 'ann'")
-    event = daemon.said("steered")
-    daemon.wait_for(lambda: len(daemon.said("steered")) > len(event), 20)
+    daemon.wait_for(
+        lambda: daemon.said("paused")[-1:] and "account acme/mail" in daemon.said("paused")[-1]["pauses"], 20
+    )
     waits = house.mail("acme")
-    assert "the account acme/mail is disabled by ann since" in house.next_step(waits)
+    assert "the account acme/mail is paused by ann since" in house.next_step(waits)
     later = house.mail("globex")
     wait_for(lambda: house.status(later) == "sent")
     assert house.status(waits) == "pending"

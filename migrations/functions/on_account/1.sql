@@ -24,7 +24,7 @@ BEGIN
           CASE kind WHEN 'account' THEN named WHEN 'secret' THEN named || ':' || (line->>'purpose') ELSE line->>'channel' END,
           kind || CASE WHEN TG_OP = 'DELETE' THEN '_removed' WHEN NOT other THEN '_sealed_anew' ELSE '_set' END, 'db', noti.actor(),
           jsonb_strip_nulls(jsonb_build_object(
-            'by', CASE WHEN TG_OP <> 'DELETE' THEN is_->'set_by' ELSE to_jsonb(nullif(current_setting('noti.person', true), '')) END,
+            'by', coalesce(is_->'set_by', to_jsonb(nullif(current_setting('noti.person', true), ''))),
             'provider', line->'provider', 'enabled', line->'enabled', 'key', line->'key_id', 'account', line->'account',
             'position', line->'position')));
   UPDATE noti.circuits c SET retry_at = clock_timestamp()

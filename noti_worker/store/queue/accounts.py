@@ -7,7 +7,8 @@ from operator import itemgetter
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel
 from noti_worker.domain.tenants import OwnAccount, Owner, Sealed
-from noti_worker.store.connect import Row
+from noti_worker.store.connect import Connection, Row
+from noti_worker.store.people.source import rows
 from noti_worker.store.queue.postgres import PostgresQueue
 from noti_worker.store.statements import statement
 
@@ -30,16 +31,22 @@ class PostgresAccounts:
         if newest < self._known:  # another server took over, which had not heard of all
             self._known = 0
         known = {"known": self._known}
-        rows = self._queue.claims.run(_ACCOUNTS, known)
+        found = self._queue.claims.run(_ACCOUNTS, {**known, "tenant": None})
         routes: dict[str, dict[Channel, tuple[str | None, ...]]] = {}
         for row in self._queue.claims.run(_ROUTES, known):  # after the accounts: what came between is news again
             routes.setdefault(row["tenant_id"], {})[Channel(row["channel"])] = tuple(row["accounts"])
         owners = [
             Owner(tenant_id, tuple(_account(row) for row in of if row["name"] is not None), routes.get(tenant_id, {}))
-            for tenant_id, of in groupby(rows, itemgetter("tenant_id"))
+            for tenant_id, of in groupby(found, itemgetter("tenant_id"))
         ]
-        self._known = max((row["version"] for row in rows), default=newest)
+        self._known = max((row["version"] for row in found), default=newest)
         return owners
+
+
+def own_accounts(connection: Connection, tenant_id: str) -> Owner:
+    """The accounts of one tenant with their secrets, which only workers may read. Raises DatabaseRefused."""
+    found = rows(connection, _ACCOUNTS, {"known": 0, "tenant": tenant_id})
+    return Owner(tenant_id, tuple(_account(row) for row in found if row["name"] is not None))
 
 
 def _account(row: Row) -> OwnAccount:
