@@ -120,8 +120,8 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "account list": ("noti-worker account list", "noti-worker account list --tenant acme --json"),
     "account show": ("noti-worker account show mail --tenant acme",),
     "account add": (
-        "noti-worker account add mail --tenant acme --provider smtp host=smtp.acme.example from=hello@acme.example"
-        " username=acme",
+        "noti-worker account add mail --tenant acme --provider smtp host=smtp.acme.example from=hello@acme.example",
+        "noti-worker account add hooks --tenant acme --provider webhook --dry-run",
     ),
     "account set": (
         "noti-worker account set mail --tenant acme port=465 tls=implicit",

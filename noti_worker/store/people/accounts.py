@@ -23,9 +23,10 @@ _SET = (
 _KEEP = (
     "INSERT INTO noti.secrets AS s (tenant_id, account, purpose, key_id, sealed, set_by)"
     " VALUES (%(tenant_id)s, %(account)s, %(purpose)s, %(key_id)s, %(sealed)s, coalesce(%(by)s, current_user))"
-    " ON CONFLICT ON CONSTRAINT secrets_pkey DO UPDATE SET key_id = EXCLUDED.key_id, sealed = EXCLUDED.sealed,"
+    " ON CONFLICT ON CONSTRAINT secrets_pkey DO UPDATE SET key_id = %(key_id)s, sealed = %(sealed)s,"
     " version = s.version + 1, set_by = EXCLUDED.set_by, set_at = clock_timestamp()"
 )
+# Without EXCLUDED.sealed, which would need the right to read it.
 _PERSON = "SELECT set_config('noti.person', coalesce(%(by)s, ''), true)"
 _OLDER = (
     "SELECT s.tenant_id, s.account, s.purpose, s.key_id, s.sealed, s.version FROM noti.secrets s"
