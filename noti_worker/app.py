@@ -46,6 +46,7 @@ from noti_worker.settings import Settings, WorkerSettings
 from noti_worker.store.connect import ANSWER_WITHIN, Database, Session
 from noti_worker.store.people.gauges import Gauges
 from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.queue.accounts import PostgresAccounts
 from noti_worker.store.queue.circuits import PostgresCircuits
 from noti_worker.store.queue.limits import PostgresLimits
 from noti_worker.store.queue.wake import PostgresWake
@@ -69,6 +70,7 @@ from noti_worker.worker.refusals import Refusals
 from noti_worker.worker.steering import Steering
 from noti_worker.worker.stop import Stop
 from noti_worker.worker.systemd import Systemd, check_watchdog
+from noti_worker.worker.tenants import Heed
 from noti_worker.worker.worker import Worker
 
 
@@ -103,19 +105,24 @@ class Reader:
         """Build all that the settings name; closes what it has opened and raises ConfigurationError if one is wrong."""
         redirect_to = settings.delivery.redirect_to.by_channel
         with ExitStack() as stack:
-            accounts = open_accounts(settings, self.kit)
+            tenants = self.steering.tenants
+            accounts = open_accounts(settings, self.kit, tenants)
             stack.callback(accounts.close)
             inlets = open_inlets(settings, self.kit)
-            policies = {channel: _policy(settings, channel) for channel in accounts.routes}
+            policies = {channel: _policy(settings, channel) for channel in Channel}
             routing, safety = Routing(accounts, self.steering, self.allowance), Safety(redirect_to)
             links = settings.web.links
             preparation = Preparation(accounts, routing, self.renderer, safety, settings.numbers, random.random, links)
             delivery = Delivery(preparation, policies, self.clock, self.traced)
+
+            def serve(channel: Channel) -> Serve:
+                at_once = settings.channels[channel].concurrency
+                return Serve(at_once, policies[channel], delivery.deliver, delivery.give_up)
+
             channels = {
-                channel: Serve(settings.channels[channel].concurrency, policy, delivery.deliver, delivery.give_up)
-                for channel, policy in policies.items()
+                channel: serve(channel) for channel in Channel if channel in {*accounts.routes, *tenants.channels}
             }
-            plan = Plan(channels, accounts.close, accounts.lines())
+            plan = Plan(channels, accounts.close, accounts.lines(), serve)
             reporting = {inlet.account: inlet.provider for inlet in inlets.values()}
             reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting, settings.numbers)
             stack.pop_all()
@@ -223,7 +230,12 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
             ),
             Doors(
                 lanes=queue,
-                closures=queue,
+                closures=Heed(
+                    queue,
+                    PostgresAccounts(queue),
+                    steering.tenants,
+                    lambda: worker.serve_also(steering.tenants.channels),
+                ),
                 circuits=circuits,
                 claims=queue,
                 records=queue,
@@ -343,7 +355,7 @@ def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
         for section in ("database", "worker", "retention", "http", "web", "metrics")
         for field in fields(getattr(running, section))
         if field.metadata.get("derived") is None
-        and field.name != "unsubscribe_keys"  # it is in the plan
+        and field.name not in {"unsubscribe_keys", "account_networks"}  # they are in the plan
         and getattr(getattr(running, section), field.name) != getattr(getattr(fresh, section), field.name)
     )
 

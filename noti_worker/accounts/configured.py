@@ -1,25 +1,25 @@
 """The accounts of one reading of the configuration."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from noti_worker import providers
 from noti_worker.accounts.accounts import Accounts
+from noti_worker.accounts.own import Builder, check_longest, named
+from noti_worker.accounts.owned import Owned
 from noti_worker.accounts.routes import complete
 from noti_worker.domain.account import Account
 from noti_worker.domain.errors import ConfigurationError
-from noti_worker.domain.lifecycle import LONGEST_SEND
 from noti_worker.domain.mode import Mode, stricter
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.own_accounts import Tenants
 from noti_worker.domain.ports import Secrets, Sender
 from noti_worker.domain.replay import Table
 from noti_worker.domain.secret import Secret
 from noti_worker.secrets import References
 from noti_worker.settings import IN_APP, AccountSettings, Settings, parse
-from noti_worker.settings.coercion import nearest, written
+from noti_worker.settings.coercion import nearest
 from noti_worker.transport import Kit
 
 
@@ -32,21 +32,23 @@ class _Ready:
     options: Any
 
 
-def open_accounts(settings: Settings, kit: Kit) -> Accounts:
+def open_accounts(settings: Settings, kit: Kit, tenants: Tenants | None = None) -> Accounts:
     """Read every account and complete the routes; each sender is built once, which shows whether it can be.
+
+    The accounts of `tenants` go before them; theirs are built when they are needed.
 
     A channel with exactly one account that serves it needs no route. Raises ConfigurationError that
     names the setting: an unknown provider, a missing key, a route through an account that cannot serve it.
     """
     with ExitStack() as stack:
-        opened = read_accounts(settings, kit, References(commands=settings.commands))
+        opened = read_accounts(settings, kit, References(commands=settings.commands), tenants)
         stack.callback(opened.close)
         opened.build_all()
         stack.pop_all()
     return opened
 
 
-def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
+def read_accounts(settings: Settings, kit: Kit, secrets: Secrets, tenants: Tenants | None = None) -> Accounts:
     """As `open_accounts`, but no sender is built before it is needed."""
     configured = _configured(settings)
     kit = kit.anew()
@@ -55,11 +57,12 @@ def read_accounts(settings: Settings, kit: Kit, secrets: Secrets) -> Accounts:
 
     def build(account: Account) -> Sender:
         of = ready[account.name]
-        with _named(configured[account.name].where):
+        with named(configured[account.name].where):
             at_once = sum(settings.channels[channel].concurrency for channel in account.channels)
             return of.module.build(of.options, kit_of(kit, settings, configured[account.name], at_once))
 
-    return Accounts(accounts, complete(settings.routes, accounts), build)
+    owned = Owned(tenants, Builder(settings, kit)) if tenants is not None else None
+    return Accounts(accounts, complete(settings.routes, accounts), build, owned=owned)
 
 
 def kit_of(kit: Kit, settings: Settings, given: AccountSettings, at_once: int = 1) -> Kit:
@@ -81,11 +84,11 @@ def receipts_url(settings: Settings, given: AccountSettings) -> Secret | None:
 
 
 def _read(given: AccountSettings, settings: Settings, secrets: Secrets) -> _Ready:
-    with _named(given.where):
+    with named(given.where):
         module = provider_of(given)
         channels = _channels(given, module.CHANNELS)
         options = parse(module.Settings, given.options, given.where, secrets)
-        _check_longest(settings, options, channels)
+        check_longest(settings, options, channels)
         reporting = module if given.receipt_token is not None and isinstance(module, providers.Reporting) else None
     account = Account(
         given.name,
@@ -141,24 +144,3 @@ def _mode(settings: Settings, given: AccountSettings, options: object) -> Mode:
     """How far its messages go; those with a destination of the account's own cannot be redirected: nothing is sent."""
     mode = stricter(settings.delivery.mode, given.mode)
     return Mode.DRY if mode is Mode.REDIRECT and not getattr(options, "addressed", True) else mode
-
-
-def _check_longest(settings: Settings, options: object, channels: frozenset[Channel]) -> None:
-    """Refuse a send that may outlast the time for which its lease is prolonged: another worker would begin it too."""
-    after = getattr(options, "dot_timeout", timedelta())
-    for channel in channels:
-        timeout = settings.channels[channel].send_timeout
-        if timeout + after > LONGEST_SEND:
-            raise ConfigurationError(
-                f"dot_timeout ({written(after)}) and channels.{channel}.send_timeout"
-                f" ({written(timeout)}) are together longer than a row is kept for one send, {written(LONGEST_SEND)}"
-            )
-
-
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Have an error name the account."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(str(error) if where in str(error) else f"{where}: {error}") from None

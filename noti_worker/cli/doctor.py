@@ -145,12 +145,24 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             return stuck.work(connection, __version__)
 
         yield from look(connection, "rows", work)
+        yield from look(connection, "accounts", lambda connection: _own_accounts(connection, settings))
         if settings.web.links is None:
             yield from look(connection, "unsubscribe", leaving.without_links)
         if posting := [account.name for account in settings.accounts.values() if account.receipt_token is not None]:
             yield from look(connection, "receipts", lambda connection: receipts(connection, posting))
         sends = "webhook" in settings.routes or any(one.provider == "webhook" for one in settings.accounts.values())
         yield from look(connection, "endpoints", lambda connection: endpoints(connection, sends=sends))
+
+
+def _own_accounts(connection: "Connection", settings: "Settings") -> "Iterator[Finding]":
+    from noti_worker.accounts.own import fault
+    from noti_worker.cli.account import own
+    from noti_worker.secrets.sealed import read_keys
+    from noti_worker.store.people.doctor.accounts import own_accounts
+
+    source = settings.secrets.keys
+    keys = None if source is None else list(read_keys(source.reveal()))
+    return own_accounts(connection, lambda line: fault(own(line)), keys)
 
 
 def _accounts(settings: "Settings") -> Iterator[Finding]:

@@ -187,6 +187,31 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker provider check relay",
         "noti-worker provider check --json | jq '.[] | select(.outcome.kind == \"config\") | .account'",
     ),
+    "account": (
+        "noti-worker account add mail --tenant acme --provider smtp host=smtp.acme.example from=hello@acme.example",
+        "noti-worker account list --tenant acme",
+    ),
+    "account list": ("noti-worker account list", "noti-worker account list --tenant acme --json"),
+    "account show": ("noti-worker account show mail --tenant acme",),
+    "account add": (
+        "noti-worker account add mail --tenant acme --provider smtp host=smtp.acme.example from=hello@acme.example",
+        "noti-worker account add hooks --tenant acme --provider webhook --dry-run",
+    ),
+    "account set": (
+        "noti-worker account set mail --tenant acme port=465 tls=implicit",
+        "noti-worker account set mail --tenant acme --disable",
+    ),
+    "account remove": ("noti-worker account remove mail --tenant acme --dry-run",),
+    "account secret": (
+        "noti-worker account secret mail password --tenant acme < password.txt",
+        "noti-worker account secret mail password --tenant acme --remove",
+    ),
+    "account route": (
+        "noti-worker account route email mail spare --tenant acme",
+        "noti-worker account route email mail --tenant acme --then-installation",
+    ),
+    "account rotate": ("noti-worker account rotate --dry-run", "noti-worker account rotate"),
+    "account test": ("noti-worker account test mail --tenant acme --to me@example.com",),
     "provider test": (
         "noti-worker provider test relay --to me@example.com",
         "noti-worker provider test hooks --to https://example.com/hooks --body '{}'",

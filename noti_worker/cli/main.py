@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from noti_worker import __version__
+from noti_worker.cli.account import account
+from noti_worker.cli.account_secrets import rotate, route, secret, test
 from noti_worker.cli.circuits import circuits
 from noti_worker.cli.completion import completion
 from noti_worker.cli.config import config
@@ -149,10 +151,13 @@ _ORDER = (
     doctor,
     config,
     provider,
+    account,
     rules,
     webhook,
     fleet,
 )
+for _part in (secret, route, rotate, test):
+    account.add_command(_part)
 for _command in (*_ORDER, docs, completion):
     main.add_command(_command)
     _command.epilog = epilog(_command.name or "")

@@ -18,11 +18,12 @@ from noti_worker.domain.traits import Traits
 from noti_worker.domain.words import without_recipient
 
 if TYPE_CHECKING:
+    from noti_worker.accounts import Accounts
     from noti_worker.domain.outcome import Outcome
     from noti_worker.settings import Settings
 
-_SUBJECT = "A test of noti-worker"
-_BODY = "This message was sent by noti-worker provider test. Nothing is wrong; there is nothing to do."
+SUBJECT = "A test of noti-worker"
+BODY = "This message was sent by noti-worker provider test. Nothing is wrong; there is nothing to do."
 
 
 @click.group()
@@ -112,8 +113,8 @@ def _as_json(checked: Checked) -> dict[str, Any]:
     type=click.Choice([c.value for c in Channel]),
     help="The way it takes; needed when the account serves several.",
 )
-@click.option("--subject", metavar="TEXT", default=_SUBJECT, show_default=True, help="The subject.")
-@click.option("--body", metavar="TEXT", default=_BODY, help="The text; else one that says what it is.")
+@click.option("--subject", metavar="TEXT", default=SUBJECT, show_default=True, help="The subject.")
+@click.option("--body", metavar="TEXT", default=BODY, help="The text; else one that says what it is.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: the outcome with the conversation.")
 @click.pass_obj
 def test(
@@ -125,53 +126,61 @@ def test(
     if as_json:
         show_json(asdict(outcome))
     else:
-        _tell(account, outcome)
-    sys.exit({"ok": 0, "config": 78}.get(outcome.kind.value, 1))
+        tell(account, outcome)
+    sys.exit(exit_code(outcome))
 
 
 def _send(settings: "Settings", name: str, recipient: str, wanted: str | None, subject: str, body: str) -> "Outcome":
     """One message through one account, checked as a row is."""
+    from noti_worker.transport import Kit
+
+    with alone(settings, known_account(settings, name), Kit(now)) as accounts:
+        if passed_by := proxy_passed_by([name] if accounts.proxied(name) is False else []):
+            click.echo(passed_by, err=True)
+        return send_one(settings, accounts, name, recipient, wanted, subject, body)
+
+
+def send_one(
+    settings: "Settings", accounts: "Accounts", name: str, recipient: str, wanted: str | None, subject: str, body: str
+) -> "Outcome":
+    """Send one message through one of these accounts; raises ConfigurationError where it may not reach a recipient."""
     from noti_worker.delivery.attempt import attempt
     from noti_worker.delivery.recipients import check_recipient
     from noti_worker.delivery.safety import Safety
     from noti_worker.domain.notification import Drop, Message
     from noti_worker.domain.rules import judge
-    from noti_worker.transport import Kit
 
-    with alone(settings, known_account(settings, name), Kit(now)) as accounts:
-        account = accounts.account(name)
-        channel = _channel(name, account.channels, wanted)
-        try:
-            number = settings.numbers.international(channel, recipient)
-            check_recipient(channel, number)
-        except BadNotification as bad:
-            raise click.BadParameter(str(bad), param_hint="--to") from None
-        message = Message(
-            notification_id=0,
-            message_id=uuid4(),
-            channel=channel,
-            tenant_id="default",
-            recipient=number,
-            account=name,
-            dated_at=now(),
-            subject=subject,
-            text=body,
-        )
-        safety = Safety(settings.delivery.redirect_to.by_channel)
-        safe = safety.apply(message, account.mode)
-        if isinstance(safe, Drop):
-            raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker provider check {name}")
-        if number != recipient:
-            click.echo(f"dialled: {number}", err=True)
-        if passed_by := proxy_passed_by([name] if accounts.proxied(name) is False else []):
-            click.echo(passed_by, err=True)
-        limit = settings.channels[channel].send_timeout.total_seconds()
-        outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
-        outcome = safety.judge(message, account.mode, outcome)
-        # What is printed here is pasted into reports: it names nobody.
-        for named in (recipient, number, safe.recipient):
-            outcome = unnamed(outcome, named)
-        return outcome
+    account = accounts.account(name)
+    channel = _channel(name, account.channels, wanted)
+    try:
+        number = settings.numbers.international(channel, recipient)
+        check_recipient(channel, number)
+    except BadNotification as bad:
+        raise click.BadParameter(str(bad), param_hint="--to") from None
+    message = Message(
+        notification_id=0,
+        message_id=uuid4(),
+        channel=channel,
+        tenant_id="default",
+        recipient=number,
+        account=name,
+        dated_at=now(),
+        subject=subject,
+        text=body,
+    )
+    safety = Safety(settings.delivery.redirect_to.by_channel)
+    safe = safety.apply(message, account.mode)
+    if isinstance(safe, Drop):
+        raise ConfigurationError(f"{safe.reason}. To log in without sending: noti-worker provider check {name}")
+    if number != recipient:
+        click.echo(f"dialled: {number}", err=True)
+    limit = settings.channels[channel].send_timeout.total_seconds()
+    outcome = judge(attempt(safe, accounts.sender(name), limit), account.rules, safe)
+    outcome = safety.judge(message, account.mode, outcome)
+    # What is printed here is pasted into reports: it names nobody.
+    for named in (recipient, number, safe.recipient):
+        outcome = unnamed(outcome, named)
+    return outcome
 
 
 def unnamed(outcome: "Outcome", recipient: str) -> "Outcome":
@@ -214,7 +223,13 @@ _NEXT: Mapping[str, str] = {
 }
 
 
-def _tell(account: str, outcome: "Outcome") -> None:
+def exit_code(outcome: "Outcome") -> int:
+    """0 when it was accepted, 78 when the account is refused, else 1."""
+    return {"ok": 0, "config": 78}.get(outcome.kind.value, 1)
+
+
+def tell(account: str, outcome: "Outcome") -> None:
+    """Print what was said, and what a row would do then."""
     if outcome.response:
         show_response(outcome.response)
         click.echo()

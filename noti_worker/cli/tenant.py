@@ -8,7 +8,8 @@ from noti_worker.cli import isolating, tenants
 @click.group()
 def tenant() -> None:
     """Look after tenants: who is suspended, what each may do, its settings, its usage,
-    which database roles see it, and its end."""
+    which database roles see it, and its end.
+    """
 
 
 for _command in (

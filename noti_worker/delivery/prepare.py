@@ -14,6 +14,7 @@ from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
 from noti_worker.delivery.routes import Routing, witness
 from noti_worker.delivery.safety import Safety
 from noti_worker.delivery.unsubscribe import link, with_headers
+from noti_worker.domain.bounds import Bounds, NotAllowed
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import (
@@ -35,7 +36,6 @@ from noti_worker.domain.permits import permit
 from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.strict_json import read_json
 from noti_worker.domain.subscription import Links
-from noti_worker.domain.tenants import Bounds, NotAllowed
 from noti_worker.domain.trace import valid
 
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})

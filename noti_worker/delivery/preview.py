@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from noti_worker.delivery.prepare import Preparation, Renders
 from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Message, Notification, Stop
 from noti_worker.domain.ports import Accounts, Numbers
 from noti_worker.domain.subscription import Links
-from noti_worker.domain.tenants import Bounds
 
 
 def preview(

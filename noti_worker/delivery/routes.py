@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from noti_worker.domain.account import OrderByWeight
+from noti_worker.domain.bounds import Bounds, NotAllowed
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Briefing, Notification
 from noti_worker.domain.outcome import Kind
+from noti_worker.domain.own_accounts import of_tenant
 from noti_worker.domain.ports import Accounts, Allows, Steers
-from noti_worker.domain.tenants import Bounds, NotAllowed
 
 _SURELY_NOT_SENT = frozenset({Kind.TRANSIENT, Kind.CONFIG, Kind.THROTTLED})
 # `lost` is the kind of a claim whose worker vanished: as ambiguous as a lost answer.
@@ -115,6 +116,8 @@ def accounts_for(notification: Notification, route: Sequence[str], provider_of: 
         return route
     if wanted in route:
         return (wanted,)
+    if (own := of_tenant(notification.tenant_id, wanted)) in route:
+        return (own,)
     of_provider = [account for account in route if provider_of(account) == wanted]
     if len(of_provider) == 1:
         return of_provider

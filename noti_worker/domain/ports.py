@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from noti_worker.domain.account import Account, RouteLine
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import NOTHING, Closures, Skip
 from noti_worker.domain.errors import DatabaseRefused
@@ -15,9 +16,9 @@ from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
 from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Briefing, Channel, Message, Notification
 from noti_worker.domain.outcome import Outcome
+from noti_worker.domain.own_accounts import Owner
 from noti_worker.domain.said import Said
 from noti_worker.domain.secret import Secret
-from noti_worker.domain.tenants import Bounds
 
 
 class Clock(Protocol):
@@ -183,6 +184,14 @@ class ClosureReader(Protocol):
 
     def closures(self) -> Closures:
         """All closures in force."""
+        ...
+
+
+class AccountStore(Protocol):
+    """The accounts of tenants' own. Raises as the closures do."""
+
+    def news(self) -> Sequence[Owner] | None:
+        """The tenants of which something was changed since this last gave them; None: nothing was."""
         ...
 
 

@@ -12,7 +12,8 @@ from noti_worker.secrets.file import FileSecrets
 
 __all__ = ["KINDS", "WRITTEN", "References"]
 
-KINDS = ("env:", "file:", "exec:")
+KINDS = ("env:", "file:", "exec:", "vault:", "sealed:")
+"""`sealed:` is written by nobody: it stands for what an account of the database has sealed beside it."""
 
 WRITTEN = "env:NAME, file:PATH or exec:PROGRAM"
 """How a reference is written."""

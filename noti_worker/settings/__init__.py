@@ -27,6 +27,7 @@ from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, p
 from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.overrides import Table, near_miss, override
+from noti_worker.settings.sealing import SecretsSettings
 from noti_worker.settings.sections import (
     AccountSettings,
     ChannelSettings,
@@ -55,6 +56,7 @@ __all__ = [
     "RedirectSettings",
     "RetentionSettings",
     "RetrySettings",
+    "SecretsSettings",
     "SettingLine",
     "Settings",
     "WebSettings",
@@ -88,6 +90,7 @@ _SECTIONS = (
     "routes",
     "channels",
     "delivery",
+    "secrets",
     "worker",
     "http",
     "web",
@@ -145,6 +148,7 @@ def settings_of(table: Table, source: str, secrets: Secrets) -> Settings:
         routes=_routes(table.get("routes", {}), accounts, source, secrets),
         channels=_channels(table.get("channels", {}), worker, source, secrets),
         delivery=parse(DeliverySettings, table.get("delivery", {}), f"{source}delivery", secrets),
+        secrets=parse(SecretsSettings, table.get("secrets", {}), f"{source}secrets", secrets),
         worker=worker,
         http=replace(parse(HttpSettings, http, f"{source}http", secrets), configured="listen" in http),
         web=web,
@@ -214,6 +218,7 @@ def describe() -> list[SettingLine]:
         ),
         *coercion.describe(ChannelSettings, "channels.CHANNEL."),
         *coercion.describe(DeliverySettings, "delivery."),
+        *coercion.describe(SecretsSettings, "secrets."),
         *coercion.describe(WorkerSettings, "worker."),
         *coercion.describe(HttpSettings, "http."),
         *coercion.describe(WebSettings, "web."),

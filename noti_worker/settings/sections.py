@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from noti_worker.settings.coercion import written
 from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.regions import Regions, check_region
+from noti_worker.settings.sealing import SecretsSettings
 
 CONCURRENCY = {
     Channel.EMAIL: 5,
@@ -53,6 +55,20 @@ class DatabaseSettings:
         default=None,
         metadata=about("a direct URL for LISTEN when `url` leads to PgBouncer; none: polling only", plain=True),
     )
+    account_networks: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "private networks (CIDR) that accounts in the database may reach; else public addresses only",
+            shown="none",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        for network in self.account_networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ConfigurationError(f"account_networks: {error}; write 10.1.0.0/16 or fd00::/8") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +367,7 @@ class Settings:
         default_factory=lambda: {channel: channel_defaults(channel, WorkerSettings().lease) for channel in Channel}
     )
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    secrets: SecretsSettings = field(default_factory=SecretsSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     web: WebSettings = field(default_factory=WebSettings)

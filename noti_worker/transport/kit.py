@@ -18,6 +18,7 @@ from noti_worker.transport.tls import Trust
 
 if TYPE_CHECKING:  # requests and urllib3 cost 100 ms, and not every account needs them
     from noti_worker.transport.client import Client
+    from noti_worker.transport.dial import Check
     from noti_worker.transport.http import HttpSender, Translation
     from noti_worker.transport.lines import Lines
     from noti_worker.transport.talk import Conversation
@@ -38,13 +39,15 @@ class Kit:
         proxy_guards: bool = False,
         receipts_url: Secret | None = None,
         return_paths: Sequence[ReturnPath] = (),
+        networks: Sequence[str] | None = None,
     ) -> None:
         """`now` gives aware UTC by the database's clock; `resolver` and `trust` are those of all accounts.
 
         `proxy` is the account's forward proxy for HTTP; with `proxy_guards` it decides where requests may go, and a
         provider opens no networks.
         `receipts_url` is where the provider may post what becomes of messages, None: nowhere. `return_paths` are those
-        whose mailboxes are read.
+        whose mailboxes are read. With `networks` nothing but public addresses and those is reached, whatever the
+        account says: who wrote its settings is not who configured this machine.
         """
         self.now = now
         self.concurrency = concurrency
@@ -54,6 +57,7 @@ class Kit:
         self._trust = trust or Trust()
         self._proxy = proxy
         self.proxy_guards = proxy_guards
+        self.networks = networks
 
     def of(
         self,
@@ -63,9 +67,20 @@ class Kit:
         proxy_guards: bool = False,
         receipts_url: Secret | None = None,
         return_paths: Sequence[ReturnPath] = (),
+        networks: Sequence[str] | None = None,
     ) -> "Kit":
         """The kit of an account through which `concurrency` messages go at once; resolver and trust are shared."""
-        return Kit(self.now, self._resolver, concurrency, self._trust, proxy, proxy_guards, receipts_url, return_paths)
+        return Kit(
+            self.now,
+            self._resolver,
+            concurrency,
+            self._trust,
+            proxy,
+            proxy_guards,
+            receipts_url,
+            return_paths,
+            networks,
+        )
 
     def anew(self) -> "Kit":
         """A kit that reads anew whom to trust: certificates may have changed since the last configuration."""
@@ -92,7 +107,7 @@ class Kit:
             self._resolver,
             self.now,
             self.concurrency,
-            allow_networks=allow_networks,
+            allow_networks=allow_networks if self.networks is None else self.networks,
             allow_http=allow_http,
             ca_file=ca_file,
             trust=self._trust,
@@ -116,11 +131,11 @@ class Kit:
         `ca_file` or `proxy`.
         """
         self._without_proxy()
-        from noti_worker.transport.dial import Dialler, anywhere
+        from noti_worker.transport.dial import Dialler
         from noti_worker.transport.http import HttpSender
         from noti_worker.transport.http2 import Http2Client
 
-        dialler = Dialler(self._resolver, anywhere)
+        dialler = Dialler(self._resolver, self._anywhere())
         return HttpSender(
             translation, Http2Client(dialler, self._trust.context("http2", ca_file), host, port, self.now)
         )
@@ -141,11 +156,18 @@ class Kit:
         addresses that leave this machine. Raises ConfigurationError that names `ca_file` or `proxy`.
         """
         self._without_proxy()
-        from noti_worker.transport.dial import Dialler, anywhere
+        from noti_worker.transport.dial import Dialler
         from noti_worker.transport.dial import only_here as here
         from noti_worker.transport.lines import Lines
 
-        dialler = Dialler(self._resolver, here if only_here else anywhere)
+        permitted = self._anywhere()
+
+        def check(address: str, port: int) -> None:
+            permitted(address, port)
+            if only_here:
+                here(address, port)
+
+        dialler = Dialler(self._resolver, check)
         return Lines(conversation, dialler, host, port, self._trust.context("lines", ca_file) if encrypted else None)
 
     def blocking(self, call: Callable[[Message, float], Said], close: Callable[[], Any] | None = None) -> "Blocking":
@@ -156,6 +178,13 @@ class Kit:
         """
         self._without_proxy()
         return Blocking(call, close)
+
+    def _anywhere(self) -> "Check":
+        """Where a host may lie that the account's settings name."""
+        from noti_worker.transport.dial import anywhere
+        from noti_worker.transport.guard import Guard
+
+        return anywhere if self.networks is None else Guard(self.networks).check_address
 
     def _without_proxy(self) -> None:
         """Only HTTP goes through a proxy: whoever configures one must not believe that the rest does."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.closures import Route
 from noti_worker.domain.errors import DatabaseAway, DatabaseError, DatabaseRefused
 from noti_worker.domain.facts import QuotaUsed, Result, Slowed
@@ -12,7 +13,6 @@ from noti_worker.domain.limits import DESTINATION, Limit, Limits, destination
 from noti_worker.domain.notification import Channel, Notification, Status
 from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Clock, Grant, LimitStore, Observer
-from noti_worker.domain.tenants import Bounds
 from noti_worker.worker.inflight import Claim
 from noti_worker.worker.purse import Purse
 from noti_worker.worker.refusals import ALLOW, Refusals

@@ -114,6 +114,8 @@ class Circuits:
         """
         now, clock = self._context.clock.now(), self._context.clock
         ours = {account for route in self._steering.routes.values() for account in route}
+        if tenants := self._steering.tenants:
+            ours |= tenants.accounts.keys() & self._steering.read.circuits
         if self._hasten:
             self._hasten = False
             if troubled := sorted(ours & self._steering.read.circuits):

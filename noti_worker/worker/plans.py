@@ -1,7 +1,7 @@
 """How rows are sent just now. A reload replaces it as a whole; sends that began under the old plan end under it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from noti_worker.domain.account import RouteLine
@@ -29,12 +29,14 @@ class Serve:
 class Plan:
     """What one reading of the configuration says: how each channel is served, and what to close afterwards.
 
-    `routes` is what the register of workers tells of it.
+    `routes` is what the register of workers tells of it. `serve` says how a channel is served that comes in later, for
+    a tenant's own account.
     """
 
-    channels: Mapping[Channel, Serve]
+    channels: dict[Channel, Serve]
     close: Callable[[], None]
     routes: tuple[RouteLine, ...]
+    serve: Callable[[Channel], Serve] | None = None
 
 
 class Plans:

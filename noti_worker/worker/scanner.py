@@ -169,11 +169,13 @@ class LaneScanner:
             return None
         since, at, skip = self._clock.monotonic(), self._clock.now(), self._skip(channel)
         sweeping = self._sweeps(channel)
-        heads = self._of(channel)
+        heads, probed = self._steering.sift(channel, self._of(channel))
         if not heads:
             return None
         due = {head.lane for head in heads if head.due_at <= at + BEHIND}
         rooms = room({lane.tenant_id for lane in due})
+        if probed:
+            rooms = {**rooms, **{tenant: min(most, rooms.get(tenant, most)) for tenant, most in probed.items()}}
         if not sweeping:
             heads = [head for head in heads if head.lane not in self._dry]
         if skip:  # a paused row at the head of its lane must not make the others look old
@@ -223,7 +225,7 @@ class LaneScanner:
     def took(self, batch: Sequence[Notification]) -> None:
         """Note what was taken without walking a lane to its end."""
         if batch and self._steering.probes:
-            self._steering.claimed(batch[0].channel)
+            self._steering.claimed(batch)
 
     def searches(self) -> bool:
         """Tell once in each window of a round from the start that it is to be searched for suspects."""

@@ -1,11 +1,14 @@
 """What this worker knows of closures: the loop learns it, the claim, the sender threads and the routes obey it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 
 from noti_worker.domain.closures import CIRCUIT, NOTHING, Closure, Closures, Route, Scope, Skip
-from noti_worker.domain.lanes import Lane
+from noti_worker.domain.lanes import Lane, LaneHead
 from noti_worker.domain.notification import Channel, Notification
+from noti_worker.domain.own_accounts import Tenants
 
 LEARN_EVERY = 0.9
 """Seconds: with the look itself a closure is known within a second."""
@@ -25,8 +28,9 @@ class Steering:
     """
 
     def __init__(self, routes: Mapping[Channel, Route]) -> None:
-        """Begin with nothing closed."""
+        """Begin with nothing closed, and no tenant with accounts of its own."""
         self.routes = routes
+        self.tenants = Tenants()
         self.closures = Closures()
         self.read = Closures()
         self._opened: frozenset[Closure] = frozenset()
@@ -98,36 +102,94 @@ class Steering:
 
     def closes_channel(self, channel: Channel) -> bool:
         """Tell whether nothing of the channel is sent now."""
-        return bool(self.closures) and self.closures.closes_channel(channel, self.routes.get(channel, {}))
+        if not self.closures:
+            return False
+        # Where tenants have accounts of their own, the installation's close nothing but the lanes of the others.
+        route = {} if channel in self.tenants.channels else self.routes.get(channel, {})
+        return self.closures.closes_channel(channel, route)
 
     def closes_lane(self, lane: Lane) -> bool:
         """Tell whether nothing of the lane is sent now."""
-        return bool(self.closures) and self.closures.closes_lane(lane, self.routes.get(lane.channel, {}))
+        return bool(self.closures) and self.closures.closes_lane(lane, self.route(lane.tenant_id, lane.channel))
 
     def closes(self, notification: Notification) -> bool:
         """Tell whether this row is not to be sent now."""
-        return bool(self.closures) and self.closures.closes(notification, self.routes.get(notification.channel, {}))
+        if not self.closures:
+            return False
+        lane = Lane(notification.channel, notification.priority, notification.tenant_id)
+        return self.skip(notification.channel).hits(notification) or self.closes_lane(lane)
 
     def skip(self, channel: Channel) -> Skip:
         """The rows that the claim of an open channel passes over."""
-        return self.closures.skips(self.routes.get(channel, {})) if self.closures else NOTHING
+        if not self.closures:
+            return NOTHING
+        skip = self.closures.skips(self.routes.get(channel, {}))
+        if channel in self.tenants.channels and (own := self._own_skips(channel)):
+            skip = replace(skip, providers=(*skip.providers, *own))
+        return skip
+
+    def route(self, tenant_id: str, channel: Channel) -> Route:
+        """The accounts of a tenant's channel, with their providers: its own, or the installation's."""
+        installations = self.routes.get(channel, {})
+        own = self.tenants.route(tenant_id, channel) if self.tenants else None
+        if own is None:
+            return installations
+        return {**own.accounts, **installations} if own.goes_on else own.accounts
 
     def most(self, channel: Channel) -> int | None:
         """How many rows of the channel may be claimed when only probes keep it open; None: as many as there is room."""
         route = self.routes.get(channel, {})
         probes = self._probes.intersection(route)
-        if not probes or not self._known.closes_channel(channel, route):
+        if not probes or channel in self.tenants.channels or not self._known.closes_channel(channel, route):
             return None
         return len(probes - self._claimed)
 
-    def claimed(self, channel: Channel) -> None:
-        """Rows were claimed that the probes of the channel let through."""
+    def sift(self, channel: Channel, heads: Sequence[LaneHead]) -> tuple[Sequence[LaneHead], Mapping[str, int]]:
+        """The lanes that are open, and the tenants of those that only a probe keeps open, which may give one row.
+
+        Only where tenants have accounts of their own: elsewhere `closes_channel` and `most` say it for all.
+        """
+        if channel not in self.tenants.channels or not self._known:
+            return heads, {}
+        free = set(self._probes - self._claimed)
+        left, rooms = [], {}
+        for head in sorted(heads, key=attrgetter("due_at")):  # a probe is for the lane that waits for longest
+            if self.closes_lane(head.lane):
+                continue
+            route = self.route(head.lane.tenant_id, channel)
+            if self._probes and self._known.closes_lane(head.lane, route):
+                probes = free.intersection(route)
+                if not probes:
+                    continue
+                free.discard(min(probes))
+                rooms[head.lane.tenant_id] = 1
+            left.append(head)
+        return left, rooms
+
+    def claimed(self, rows: Iterable[Notification]) -> None:
+        """Rows of one channel were claimed, that the probes of their accounts let through."""
+        routes = {(row.tenant_id, row.channel) for row in rows}
         with self._lock:
-            self._claimed |= self._probes.intersection(self.routes.get(channel, {}))
+            for tenant_id, channel in routes:
+                self._claimed |= self._probes.intersection(self.route(tenant_id, channel))
 
     def closed_accounts(self, tenant_id: str) -> frozenset[str]:
         """The accounts that leave the routes of this tenant for now."""
         return self.closures.accounts(tenant_id) if self.closures else frozenset()
+
+    def _own_skips(self, channel: Channel) -> list[tuple[str, str]]:
+        """By which words rows ask for accounts of their tenants' own that are closed."""
+        found = []
+        for name in self.closures.names(Scope.ACCOUNT):
+            account = self.tenants.accounts.get(name)
+            if account is None or channel not in account.channels:
+                continue
+            found += [(account.tenant_id, account.own_name), (account.tenant_id, name)]
+            route = self.route(account.tenant_id, channel)
+            others = (one for one, provider in route.items() if provider == account.provider)
+            if self.closures.names(Scope.ACCOUNT).issuperset(others):
+                found.append((account.tenant_id, account.provider))
+        return found
 
     def _combine(self) -> None:
         self._known = Closures(self.read.all | self._opened) if self._opened else self.read

@@ -1,7 +1,7 @@
 """One worker process: register, go from round to round, drain. The composition root gives it its parts."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -132,6 +132,13 @@ class Worker:
     def close(self) -> None:
         """Give back the connections to the providers."""
         self._plans.close()
+
+    def serve_also(self, channels: Collection[Channel]) -> None:
+        """Serve these channels besides those that the configuration names; called by the loop itself."""
+        plan = self._plans.current
+        if plan.serve is not None and (more := [channel for channel in channels if channel not in plan.channels]):
+            plan.channels.update((channel, plan.serve(channel)) for channel in more)
+            self._serve()
 
     def _register(self) -> int | None:
         """Enter the register, however long the database is away; None when asked to stop meanwhile."""

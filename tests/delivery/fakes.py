@@ -11,6 +11,7 @@ from noti_worker.delivery.render import Rendered
 from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.account import Account, ConfiguredRoute
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.facts import Fact
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
@@ -20,7 +21,6 @@ from noti_worker.domain.outcome import Kind, Scope
 from noti_worker.domain.ports import Allows, Numbers, Sender, Steers
 from noti_worker.domain.rules import Rule
 from noti_worker.domain.said import Said
-from noti_worker.domain.tenants import Bounds
 from noti_worker.settings.regions import Regions
 from tests.domain.rows import NOW
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from noti_worker.domain.bounds import Bounds, NotAllowed
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.notification import Channel, Priority
-from noti_worker.domain.tenants import Bounds, NotAllowed
 from tests.domain.rows import claimed
 
 HOSTS = ("hooks.acme.example", "*.acme.test")

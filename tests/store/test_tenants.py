@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.closures import Closure, Closures
-from noti_worker.domain.tenants import Bounds
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.queue.limits import PostgresLimits

@@ -37,7 +37,7 @@ class Daemon:
         self.log_file = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "noti_worker", "--config", str(config), command],
+                [*prefix, sys.executable, "-m", "noti_worker", "--config", str(config), *command.split()],
                 cwd=tree,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,

@@ -279,7 +279,7 @@ def test_a_fleet_has_a_worker_for_each_database_and_no_more(
     for each in ("acme", "blue", "coral"):
         with psycopg.connect(server.url_of(each), autocommit=True) as connection:
             insert(connection, f"{each}@example.com")
-            wait_for(lambda: count(connection, "status = 'sent'") == 1)  # noqa: B023
+            wait_for(lambda: count(connection, "status = 'sent'") == 1)
     told = {line["name"]: line for line in json.loads(fleet("status", "--json"))}
     assert {each: line["workers"] for each, line in told.items()} == {"acme": 1, "blue": 1, "coral": 1}
     assert fleet("apply") == "everything is as the file says\n"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.circuits import Waits
 from noti_worker.domain.closures import CIRCUIT, Closure, Closures
 from noti_worker.domain.errors import DatabaseAway, DatabaseRefused, TimedOut
 from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Notification
 from noti_worker.domain.ports import Clock, Grant
-from noti_worker.domain.tenants import Bounds
 
 
 @dataclass

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from noti_worker.domain.bounds import Bounds
 from noti_worker.domain.limits import Limit, burst_of
 from noti_worker.domain.ports import Grant
-from noti_worker.domain.tenants import Bounds
 from noti_worker.store.arrays import array, texts
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.statements import statement

@@ -43,6 +43,11 @@ QUICKLY = timedelta(seconds=3)
 ENDPOINTS = "endpoints"
 """Stands among what is closed while an endpoint hears what becomes of messages: nothing else is asked for it."""
 
+ACCOUNTS = "accounts"
+"""Stands there with the version of the tenants' own accounts, where there are any."""
+
+_NO_CLOSURES = frozenset({ENDPOINTS, ACCOUNTS})
+
 NEWEST = 2000
 """Rows that are looked at in search of newcomers."""
 
@@ -70,6 +75,8 @@ class PostgresQueue:
         self._monotonic = monotonic
         self._database = database
         self.claims = self._claims = database.session("claims")
+        self.accounts_version = 0
+        """Of the tenants' own accounts, as it came with the closures that were read last."""
         self._portion = Portion()
         self._results = deque[Session]()  # those that nobody uses
         self._numbers = count(1)
@@ -133,12 +140,14 @@ class PostgresQueue:
         ]
 
     def closures(self) -> Closures:
-        """What is not sent now."""
+        """What is not sent now; notes besides whether endpoints hear, and the version of the tenants' own accounts."""
         rows = self._claims.run(_CLOSURES, {})
-        closures = [row for row in rows if row["cause"] != ENDPOINTS]
-        self.told = len(closures) < len(rows)
+        self.told = any(row["cause"] == ENDPOINTS for row in rows)
+        self.accounts_version = next((int(row["name"]) for row in rows if row["cause"] == ACCOUNTS), 0)
         return Closures(
-            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"]) for row in closures
+            Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"])
+            for row in rows
+            if row["cause"] not in _NO_CLOSURES
         )
 
     def strides(self, shares: Sequence[Share], rows: int) -> Mapping[Lane, Floor]:

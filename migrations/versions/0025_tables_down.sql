@@ -1,0 +1,5 @@
+DROP TABLE noti.account_versions;
+DROP TABLE noti.secrets;
+DROP TABLE noti.routes;
+DROP TABLE noti.accounts;
+DROP SEQUENCE noti.versions;
