@@ -169,6 +169,7 @@ def test_only_few_functions_have_the_rights_of_their_owner(connection: psycopg.C
         """
     ).fetchall()
     triggers = {"on_insert", "on_update", "on_truncate", "on_pause", "on_circuit", "on_limit", "on_suppression"}
+    triggers |= {"on_template", "on_version"}
     others = {"erase", "erase_inbox", "erase_lines", "correct", "locked_by", "defer_copies"}
     others |= {"erase_suppressions", "erase_receipts"}
     assert {name for name, definer, *_ in functions if definer} == triggers | others
