@@ -140,6 +140,7 @@ class Delivery:
             texts=texts,
             choice=message.choice,
             referenced=account.references,
+            template=message.template,
         )
 
     def _policy(self, row: Notification) -> Policy:

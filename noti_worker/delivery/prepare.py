@@ -149,6 +149,7 @@ def _message(
         traceparent=valid(row.traceparent),
         choice=choice,
         left_out=briefing.left_out,
+        template=None if briefing.template is None else briefing.template.version,
     )
 
 
@@ -167,8 +168,8 @@ def _content(
     template = briefing.template
     if template is None:
         raise BadNotification(
-            f"template {notification.template_id!r} does not exist for tenant {notification.tenant_id!r}:"
-            " put it into noti.templates, then requeue the notification"
+            f"template {notification.template_id!r} does not exist for tenant {notification.tenant_id!r}"
+            f"{_asked(notification)}: publish it or put it into noti.templates, then requeue the notification"
         )
     with_html = notification.channel in _WITH_HTML
     left_open = Template(
@@ -176,6 +177,7 @@ def _content(
         subject=template.subject if own.subject is None else None,
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
+        parts=template.parts,
     )
     about = _about(notification, options, url)
     filled = renderer.render(left_open, briefing.template_data, about, notification.tenant_id)
@@ -184,6 +186,13 @@ def _content(
         own.text if own.text is not None else filled.text,
         own.html if own.html is not None else filled.html,
     )
+
+
+def _asked(notification: Notification) -> str:
+    """What else the row says of its template, which may be there in other languages or since a later version."""
+    pin = notification.template_version
+    locale = f" in {notification.locale!r} or a language that stands in for it" if notification.locale else ""
+    return locale + (f", as of version {pin}" if pin is not None else "")
 
 
 def _text(channel: Channel, content: Rendered) -> str | None:

@@ -20,11 +20,11 @@ from decimal import localcontext
 from time import process_time
 from typing import Any
 
-from jinja2 import TemplateSyntaxError, UndefinedError
-from jinja2.exceptions import SecurityError
+from jinja2 import Template, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import SecurityError, TemplateRuntimeError
 
 from noti_worker.delivery.render_numbers import ARITHMETIC, no_constant, read_number
-from noti_worker.delivery.render_sandbox import NAME, Refused, compiled
+from noti_worker.delivery.render_sandbox import NAME, Refused, compiled, composed, named
 
 MEMORY = 256 * 1024 * 1024
 LONGEST_OUTPUT = 256 * 1024
@@ -46,11 +46,26 @@ LONGEST_TRIP = 0.1
 """Seconds of CPU time after which a trip is over: others wait for the next one."""
 
 
-def fill(source: str, html: bool, data: Mapping[str, Any]) -> str:
+Source = tuple[str, tuple[tuple[str, str], ...]]
+"""A text, and the texts of those that it names, by name."""
+
+
+def fill(source: Source, html: bool, data: Mapping[str, Any]) -> str:
     """The template filled in; the output is counted while it comes."""
+    text, parts = source
+    template = composed(text, html, parts) if parts else compiled(text, html)
+    try:
+        return _joined(template, data)
+    finally:
+        # What an import without context left behind is not for the next message.
+        for part in template.environment.parts.values() if parts else ():  # type: ignore[attr-defined]
+            part._module = None
+
+
+def _joined(template: Template, data: Mapping[str, Any]) -> str:
     pieces = []
     size = 0
-    for piece in compiled(source, html).generate(data):
+    for piece in template.generate(data):
         size += len(piece) if piece.isascii() else len(piece.encode(errors="replace"))
         if size > LONGEST_OUTPUT:
             raise Refused(f"the output is longer than {LONGEST_OUTPUT // 1024} KiB")
@@ -93,9 +108,9 @@ def _children(parent: Any) -> Iterator[Any]:
     return iter(parent.values() if isinstance(parent, dict) else parent)
 
 
-def answer(sources: Mapping[str, str], text: str | None, notification: Mapping[str, Any]) -> dict[str, str]:
+def answer(sources: Mapping[str, Source], text: str | None, notification: Mapping[str, Any]) -> dict[str, str]:
     """The parts filled in, or `{"error": why}`; whatever a template raises is told, MemoryError apart."""
-    part, source = None, ""
+    part, source = None, None
     try:
         data = read_data(text)
         data["notification"] = notification
@@ -120,7 +135,7 @@ def packed(texts: Mapping[str, str], seconds: float = 0.0) -> bytes:
     return HEAD.pack(int(seconds * 1e6), *sizes) + b"".join(filter(None, contents))
 
 
-def _said(wrong: Exception, source: str) -> str:
+def _said(wrong: Exception, source: Source | None) -> str:
     """What is wrong, for the template's author: sentences that may quote data are replaced by the class."""
     if isinstance(wrong, Refused):
         return str(wrong)
@@ -129,8 +144,13 @@ def _said(wrong: Exception, source: str) -> str:
     line = _line(wrong)
     if isinstance(wrong, UndefinedError) and wrong.message == f"'{LINK}' is undefined":
         return line + NO_LINK
+    if isinstance(wrong, TemplateNotFound):
+        return f"{line}there is no template {wrong.name!r}, or it stands behind too many others"[:300]
     if isinstance(wrong, UndefinedError | SecurityError):
-        return f"{line}{_looked_up(wrong.message or '', source)}"[:300]
+        text = "" if source is None else "\n".join([source[0], *(part for _, part in source[1])])
+        return f"{line}{_looked_up(wrong.message or '', text)}"[:300]
+    if type(wrong) is TemplateRuntimeError and (wrong.message or "").startswith("Required block"):
+        return f"{line}{wrong.message}"[:300]
     if isinstance(wrong, RecursionError | SyntaxError):  # Python's own compiler: 200 parentheses, 20 blocks
         return f"{line}it is nested too deeply"
     kind = ZeroDivisionError if isinstance(wrong, ZeroDivisionError) else type(wrong)
@@ -149,13 +169,16 @@ def _looked_up(message: str, source: str) -> str:
 
 
 def _line(wrong: Exception) -> str:
-    line = None
+    line = ""
     trace = wrong.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == NAME:
-            line = trace.tb_lineno
+        filename = trace.tb_frame.f_code.co_filename
+        if filename == NAME:
+            line = f"line {trace.tb_lineno}: "
+        elif filename.startswith(named("")[:-1]):
+            line = f"{filename[len(named('')) - 1 : -1]}, line {trace.tb_lineno}: "
         trace = trace.tb_next
-    return "" if line is None else f"line {line}: "
+    return line
 
 
 def confine() -> None:
@@ -179,7 +202,7 @@ def serve(line: socket.socket, seconds: float) -> None:
     The sources of a template come with its first request only. Each answer goes out at once, so that the parent
     knows at which request the process ended. A trip of more than `LONGEST_TRIP` is over before its last request.
     """
-    sources: dict[int, dict[str, str]] = {}
+    sources: dict[int, dict[str, Source]] = {}
     while (requests := _receive(line)) is not None:
         began, over, left = process_time(), False, False
         for template, parts, data, notification in marshal.loads(requests):  # noqa: S302 - from our own parent
@@ -213,8 +236,8 @@ def main(seconds: float) -> None:
     """Warm up, give everything up, say ready, serve."""
     line = socket.socket(fileno=0)
     for html in (False, True):  # loads what is loaded late: codecs, the error path
-        fill("{{ 'a\\n' ~ x|tojson|escape|striptags }}{% for y in [1] %}{{ loop.index }}{% endfor %}", html, {"x": "é"})
-    answer({"body": "{{ nothing }}"}, None, {})
+        fill(("{{ 'a\\n' ~ x|tojson|escape|striptags }}{% for y in [1] %}{{ loop.index }}{% endfor %}", ()), html, {"x": "é"})
+    answer({"body": ("{{ nothing }}", ())}, None, {})
     gc.freeze()
     confine()
     try:

@@ -48,7 +48,10 @@ class Request:
     def size(self) -> int:
         """Characters, about what it takes on the line."""
         template = self.template
-        return sum([len(text) for text in (self.data, template.subject, template.body, template.html) if text])
+        texts = (self.data, template.subject, template.body, template.html)
+        return sum([len(text) for text in texts if text]) + sum(
+            [len(text) for part in template.parts for text in (part.subject, part.body, part.html) if text]
+        )
 
 
 @value
@@ -127,7 +130,7 @@ class Process:
         except ValueError:
             raise Ended("made the render process talk nonsense", guilty=True) from None
 
-    def _told(self, request: Request) -> tuple[int, dict[str, str] | None, str | None, Mapping[str, Any]]:
+    def _told(self, request: Request) -> tuple[int, dict[str, Any] | None, str | None, Mapping[str, Any]]:
         """The request, with the sources only when the child does not have them yet."""
         template = request.template
         number, sources = self._known.get(template), None
@@ -136,7 +139,7 @@ class Process:
                 self._known.clear()  # the child overwrites them one by one
             number = self._known[template] = len(self._known)
             parts = {"subject": template.subject, "body": template.body, "html": template.html}
-            sources = {part: source for part, source in parts.items() if source is not None}
+            sources = {part: (text, _named(template, part)) for part, text in parts.items() if text is not None}
         return number, sources, request.data, request.notification
 
     def end(self) -> None:
@@ -178,6 +181,12 @@ class Process:
         if status == _OUT_OF_MEMORY:
             return Ended("took too much memory")
         return Ended(f"ended the render process (status {status})")
+
+
+def _named(template: Template, part: str) -> tuple[tuple[str, str], ...]:
+    """The same part of what a template is made of, or the body of what has no such part."""
+    texts = ((other.template_id, getattr(other, part) or other.body) for other in template.parts)
+    return tuple((name, text) for name, text in texts if text is not None)
 
 
 def _import_paths() -> list[str]:

@@ -6,19 +6,20 @@ the syntax tree before anything is compiled.
 
 import re
 import textwrap  # noqa: F401 - Jinja2 imports it in `wordwrap`, when no file can be opened any more
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from decimal import Decimal
 from functools import lru_cache, wraps
 from typing import Any
 
 import jinja2
 import jinja2.debug  # Jinja2 imports it at the first error
-from jinja2 import StrictUndefined, Template, Undefined, nodes, pass_eval_context
+from jinja2 import StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, Undefined, nodes, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import make_attrgetter, sync_do_join
 from jinja2.nodes import EvalContext
-from jinja2.runtime import markup_join, str_join
+from jinja2.runtime import BlockReference, Macro, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
@@ -61,7 +62,9 @@ _ALLOWED = (
     *(nodes.FilterBlock, nodes.With, nodes.Assign, nodes.AssignBlock, nodes.Getattr, nodes.Getitem, nodes.Slice),
     *(nodes.Call, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Pos, nodes.Add),
     *(nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat),
+    *(nodes.Extends, nodes.Block, nodes.Include, nodes.Import, nodes.FromImport, nodes.Macro, nodes.CallBlock),
 )
+_NAMING = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 
 
 class Refused(Exception):
@@ -93,6 +96,13 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters = {name: _of_text(function) if name in _OF_TEXT else function for name, function in known.items()}
         self.tests = {**self.tests, "float": lambda value: isinstance(value, Decimal)}
         self.policies["json.dumps_function"] = json_text
+        self.parts: Mapping[str, Template] = {}
+
+    def get_template(self, name: str | Template, parent: str | None = None, globals: Any = None) -> Template:
+        """A template that another one names; there are those that came with it, and no others."""
+        if not isinstance(name, str) or name not in self.parts:
+            raise TemplateNotFound(str(name))
+        return self.parts[name]
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`."""
@@ -102,7 +112,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_callable(self, obj: Any) -> bool:
         """Tell whether a template may call it: by allow-list, also when it was stored in a variable first."""
-        if obj in self.globals.values():
+        if obj in self.globals.values() or type(obj) in {Macro, BlockReference}:
             return True
         return getattr(obj, "__name__", None) in METHODS and hasattr(obj, "__self__")
 
@@ -190,6 +200,8 @@ def _markup_join(values: Iterable[Any]) -> str:
 def check(tree: nodes.Template) -> None:
     """Refuse, before anything is compiled, what could freeze the compiler or get around the sandbox."""
     waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    called: list[nodes.Getattr] = []
+    modules = {"self"}
     while waiting:
         node, loops = waiting.pop()
         if isinstance(node, nodes.For):
@@ -199,7 +211,15 @@ def check(tree: nodes.Template) -> None:
             if loops > DEEPEST_LOOP:
                 _refuse(node, f"loops are nested deeper than {DEEPEST_LOOP}")
         _check_node(node)
+        if isinstance(node, nodes.Import):
+            modules.add(node.target)
+        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr not in METHODS:
+            called.append(node.node)
         waiting.extend((child, loops) for child in node.iter_child_nodes())
+    for method in called:
+        # What an import holds is known when it runs; the sandbox calls macros and blocks only.
+        if not (isinstance(method.node, nodes.Name) and method.node.name in modules):
+            _refuse(method, f"the method {method.attr[:40]} is not available")
 
 
 def _check_node(node: nodes.Node) -> None:
@@ -215,8 +235,10 @@ def _check_node(node: nodes.Node) -> None:
         _refuse(node, "% is for numbers only: join texts with ~")
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         _refuse(node, f"names with a leading underscore are private: {node.attr[:40]}")
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr not in METHODS:
-        _refuse(node, f"the method {node.node.attr[:40]} is not available")
+    if isinstance(node, _NAMING) and not (
+        isinstance(node.template, nodes.Const) and isinstance(node.template.value, str)
+    ):
+        _refuse(node, "the name of another template is written out: it is not computed")
 
 
 def _is_sequence(node: nodes.Node) -> bool:
@@ -234,15 +256,61 @@ _HTML = Environment(autoescape=True)
 @lru_cache(maxsize=256)
 def compiled(source: str, html: bool) -> Template:
     """The template of a source; raises Refused or what Jinja2 raises."""
+    return _template(_HTML if html else _PLAIN, parsed(source, html), NAME)
+
+
+@lru_cache(maxsize=64)
+def composed(source: str, html: bool, sources: tuple[tuple[str, str], ...]) -> Template:
+    """The template of a source that names others, which are among `sources`, by name; raises as `compiled` does."""
+    environment = copy(_HTML if html else _PLAIN)
+    trees: dict[str, nodes.Template] = {}
+    root = parsed(source, html)
+    _gather(root, dict(sources), html, trees, ())
+    environment.parts = {name: _template(environment, tree, named(name)) for name, tree in trees.items()}
+    return _template(environment, root, NAME)
+
+
+def named(name: str) -> str:
+    """What a template that another one names is called where an error is told."""
+    return f"<template {name}>"
+
+
+def names_in(tree: nodes.Template) -> list[str]:
+    """The templates that a checked one names."""
+    return [node.template.value for kind in _NAMING for node in tree.find_all(kind)]  # type: ignore[attr-defined]
+
+
+def _gather(
+    tree: nodes.Template, sources: Mapping[str, str], html: bool, trees: dict[str, nodes.Template], way: tuple[str, ...]
+) -> None:
+    for name in names_in(tree):
+        if name in way:
+            raise Refused(f"templates name each other in a circle: {', '.join((*way[way.index(name) :], name))}")
+        if name in sources and name not in trees:
+            try:
+                part = parsed(sources[name], html)
+            except Refused as refused:
+                raise Refused(f"{name}, {refused}") from None
+            except TemplateSyntaxError as wrong:
+                raise Refused(f"{name}, line {wrong.lineno}: {wrong.message}"[:300]) from None
+            _gather(part, sources, html, trees, (*way, name))
+            trees[name] = part
+
+
+def parsed(source: str, html: bool) -> nodes.Template:
+    """The syntax tree of a source, checked; raises Refused or what Jinja2 raises."""
     if len(source.encode(errors="replace")) > LONGEST_SOURCE:
         raise Refused(f"the source is longer than {LONGEST_SOURCE // 1024} KiB")
-    environment = _HTML if html else _PLAIN
-    tree = environment.parse(source)
+    tree = (_HTML if html else _PLAIN).parse(source)
     check(tree)
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, float):
             constant.value = Decimal(repr(constant.value))
-    code = environment.compile(tree, filename=NAME)
+    return tree
+
+
+def _template(environment: Environment, tree: nodes.Template, filename: str) -> Template:
+    code = environment.compile(tree, filename=filename)
     template = Template.from_code(environment, code, environment.globals)
     ours = {"escape": _escaped, "Decimal": Number, "str_join": _str_join, "markup_join": _markup_join}
     template.root_render_func.__globals__.update(ours)

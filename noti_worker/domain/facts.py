@@ -21,7 +21,8 @@ class Result:
     monotonic instant at which it began. `follows` are rows that are written together with the result.
     `kind` is the kind of a decision without a try. `traceparent` is the trace context that the try carried on.
     `texts` are further words of the row that a provider may have quoted; `choice` says why this account was asked.
-    `referenced`: receipts will know the message by the provider's id of it alone.
+    `referenced`: receipts will know the message by the provider's id of it alone. `template` is the version that it
+    was written from, in words.
     """
 
     notification: Notification
@@ -37,6 +38,7 @@ class Result:
     texts: tuple[str, ...] = field(default=(), repr=False)
     choice: str | None = None
     referenced: bool = False
+    template: str | None = None
 
     @property
     def size(self) -> int:

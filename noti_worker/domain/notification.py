@@ -102,16 +102,23 @@ class Notification:
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
     rescued: bool = False  # its earlier claim was lost, and this claim found out
+    template_version: int | None = None  # the newest of its template that is not newer; None: the newest
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The Jinja2 sources of a named template; at least one of `body` and `html` is set."""
+    """The Jinja2 sources of a named template; at least one of `body` and `html` is set.
+
+    `version` says in words which version it is, in which language. `parts` are the templates that it extends,
+    includes or imports, directly or by way of another.
+    """
 
     template_id: str
     subject: str | None = field(default=None, repr=False)
     body: str | None = field(default=None, repr=False)
     html: str | None = field(default=None, repr=False)
+    version: str | None = None
+    parts: tuple["Template", ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +191,7 @@ class Message:
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     traceparent: str | None = None
     choice: str | None = None  # why this account; None for the first of its route
+    template: str | None = None  # which version of its template, in words; None without one
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 

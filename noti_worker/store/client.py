@@ -48,19 +48,21 @@ class Fields(TypedDict, total=False):
     options: Mapping[str, Any] | None
     metadata: Mapping[str, Any] | None
     traceparent: str | None
+    template_version: int | None
 
 
 _TYPES = {
     **dict.fromkeys(Fields.__annotations__, "text"),
     **dict.fromkeys(("template_data", "options", "metadata"), "jsonb"),
     **dict.fromkeys(("send_at", "expires_at"), "timestamptz"),
-    "max_retries": "integer",
+    **dict.fromkeys(("max_retries", "template_version"), "integer"),
 }
 _SAY_SOMETHING = frozenset({"channel", "recipient", "subject", "body", "tenant_id"})
 """Where an empty text is a value, or wrong. Elsewhere it counts as not said, as it does in a plain INSERT."""
 _OWN = "coalesce(nullif(current_setting('noti.tenant', true), ''), 'default')"
 """The tenant of who says none, as the column's default is: the one that the database role has set."""
 _DEFAULTS = {"tenant_id": _OWN, "priority": "'normal'"}
+_WITHIN = {"max_retries": (0, 1000), "template_version": (1, 2**31 - 1)}
 _KNOWN: dict[str, tuple[str, ...]] = {
     "channel": tuple(known.value for known in Channel),
     "priority": tuple(known.value for known in Priority),
@@ -196,8 +198,9 @@ def _value(name: str, value: Any, where: str) -> Any:
         case "integer":
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{where}{name} must be a whole number, not {type(value).__name__}")
-            if not 0 <= value <= 1000:
-                raise ValueError(f"{where}{name} must be between 0 and 1000")
+            least, most = _WITHIN[name]
+            if not least <= value <= most:
+                raise ValueError(f"{where}{name} must be between {least} and {most}")
             return value
         case "jsonb":
             if not isinstance(value, Mapping):

@@ -171,6 +171,7 @@ def test_only_few_functions_have_the_rights_of_their_owner(connection: psycopg.C
     triggers = {"on_insert", "on_update", "on_truncate", "on_pause", "on_circuit", "on_limit", "on_suppression"}
     triggers |= {"on_inbox", "on_endpoint", "on_tenant", "on_setting", "on_tenant_member"}
     triggers |= {"on_account", "on_odd_account"}
+    triggers |= {"on_template", "on_version"}
     others = {"erase", "erase_inbox", "erase_lines", "correct", "locked_by", "defer_copies"}
     others |= {"erase_suppressions", "erase_receipts", "pump_events", "test_endpoint", "recover_endpoint"}
     others |= {"pause", "resume", "heard", "unlimit"}

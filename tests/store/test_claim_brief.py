@@ -37,7 +37,7 @@ def test_a_template_is_the_one_of_the_tenant(queue: PostgresQueue, connection: C
     rows = claim(queue, lanes=[NORMAL, ACME])
     briefings = queue.brief(rows)
     assert [briefings[n.notification_id].template for n in rows] == [
-        Template("hi", "s", tenant_id, "h") for tenant_id in ("default", "default", "acme", "acme")
+        Template("hi", "s", tenant_id, "h", "hi version 1") for tenant_id in ("default", "default", "acme", "acme")
     ]
 
 

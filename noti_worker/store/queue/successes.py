@@ -22,7 +22,7 @@ Token = tuple[int, int]
 SEPARATOR = "\x1f"
 """Between the texts of a column."""
 
-_COMMON = ("provider", "account", "code", "stage", "scope", "rule", "choice", "reason")
+_COMMON = ("provider", "account", "code", "stage", "scope", "rule", "choice", "template", "reason")
 
 
 def record_alike(
@@ -94,6 +94,7 @@ def _common(result: Result) -> tuple[object, ...] | None:
         outcome.scope,
         outcome.rule,
         result.choice,
+        result.template,
         verdict.reason,
     )
 

@@ -110,4 +110,4 @@ RETURNING n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, 
        n.category,
        EXISTS (SELECT FROM noti.suppressions s WHERE s.lifted_at IS NULL) AS listed,
        n.collapse_key IS NOT NULL AS collapses,
-       n.notification_id = ANY (ARRAY(SELECT notification_id FROM taken WHERE lost)) AS rescued;
+       n.notification_id = ANY (ARRAY(SELECT notification_id FROM taken WHERE lost)) AS rescued, n.template_version;

@@ -15,12 +15,12 @@ WITH entry AS MATERIALIZED (
     -- What an entry leaves out is null or false. As json it is read once; as jsonb it would be built first.
     SELECT id, claim_count, status, reason, coalesce(charge, false) AS charge, coalesce(wait_ms, 0) AS wait_ms, error,
            coalesce(tried, false) AS tried, attempt, provider, account, kind, code, response, provider_message_id,
-           age_ms, duration_ms, traceparent, stage, scope, rule, choice, follows, coalesce(referenced, false) AS referenced
+           age_ms, duration_ms, traceparent, stage, scope, rule, choice, template, follows, coalesce(referenced, false) AS referenced
       FROM json_to_recordset(cast(:document AS json)) AS entry (
            id bigint, claim_count int, status text, reason text, charge boolean, wait_ms bigint, error text,
            tried boolean, attempt int, provider text, account text, kind text, code text, response jsonb,
            provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text,
-           stage text, scope text, rule text, choice text, follows json, referenced boolean)
+           stage text, scope text, rule text, choice text, template text, follows json, referenced boolean)
 ),
 ours AS MATERIALIZED (
     SELECT entry.*,
@@ -92,7 +92,7 @@ judged AS MATERIALIZED (
 attempts AS (
     INSERT INTO noti.notification_attempts_log
            (notification_id, attempt_number, status, provider, account, kind, code, error_message, response_data,
-            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule, choice, tenant_id)
+            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule, choice, tenant_id, template)
     -- The attempts log knows how tries end, not how rows do: a row that expired after a try had a failed one.
     SELECT id, number,
            CASE WHEN fate <> 'applied' THEN 'stale'
@@ -102,7 +102,7 @@ attempts AS (
            error, response, provider_message_id, now() - age_ms * interval '1 millisecond', duration_ms,
            coalesce((SELECT w.host || ':' || w.pid::text || '#' FROM noti.workers w
                       WHERE w.worker_id = cast(:worker_id AS bigint)), '') || cast(cast(:worker_id AS bigint) AS text),
-           claim_count, stage, scope, rule, choice, tenant_id
+           claim_count, stage, scope, rule, choice, tenant_id, template
       FROM judged
      WHERE tried AND (fate = 'applied' OR fate = 'stale' AND exists)
 ),

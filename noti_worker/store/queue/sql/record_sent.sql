@@ -17,6 +17,7 @@
 \set scope '''message'''
 \set rule NULL
 \set choice NULL
+\set template NULL
 \set reason '''the provider accepted it'''
 \set referenced false
 WITH entry AS MATERIALIZED (
@@ -64,14 +65,14 @@ applied AS (
 attempts AS (
     INSERT INTO noti.notification_attempts_log
            (notification_id, attempt_number, status, provider, account, kind, code, response_data,
-            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule, choice, tenant_id)
+            provider_message_id, started_at, duration_ms, worker, claim_count, stage, scope, rule, choice, tenant_id, template)
     SELECT id, number, 'sent', cast(:provider AS text), cast(:account AS text), 'ok', cast(:code AS text),
            cast(response AS jsonb),
            provider_message_id, now() - age_ms * interval '1 millisecond', duration_ms,
            coalesce((SELECT w.host || ':' || w.pid::text || '#' FROM noti.workers w
                       WHERE w.worker_id = cast(:worker_id AS bigint)), '') || cast(cast(:worker_id AS bigint) AS text),
            claim_count, cast(:stage AS text), cast(:scope AS text), cast(:rule AS text),
-           cast(:choice AS text), tenant_id
+           cast(:choice AS text), tenant_id, cast(:template AS text)
       FROM applied
 ),
 reference AS (
