@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic.util import load_python_file
 
 revision = "0028"
-down_revision = "0021"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 

@@ -124,7 +124,6 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker release --account relay",
         "noti-worker release --status unknown --channel email --may-repeat --dry-run",
     ),
-    "tenant": ("noti-worker tenant members",),
     "tenant isolate": ("noti-worker tenant isolate --dry-run", "noti-worker tenant isolate"),
     "tenant bind": ("noti-worker tenant bind acme_app acme",),
     "tenant unbind": ("noti-worker tenant unbind acme_app acme",),

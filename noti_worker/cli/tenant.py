@@ -7,9 +7,7 @@ from noti_worker.cli import isolating, tenants
 
 @click.group()
 def tenant() -> None:
-    """Look after tenants: who is suspended, what each may do, its settings, its usage,
-    which database roles see it, and its end.
-    """
+    """Look after tenants: who is suspended, what each may do, which database roles see it, its settings, usage and end."""
 
 
 for _command in (
