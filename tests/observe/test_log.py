@@ -23,8 +23,8 @@ from noti_worker.domain.closures import CIRCUIT, QUOTA, Closure
 from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
+from noti_worker.observe import endpoints, mailboxes, receipts
 from noti_worker.observe import log as module
-from noti_worker.observe import mailboxes, receipts
 from noti_worker.observe.lines import Lines
 from noti_worker.observe.log import EVENTS, Libraries, LogObserver, configure
 from tests.observe.facts import decided, notification, tried
@@ -234,7 +234,7 @@ def test_a_database_that_stays_away_is_said_again_each_minute() -> None:
 
 
 def test_every_event_in_the_code_is_in_the_table_and_the_other_way_round() -> None:
-    trees = [ast.parse(inspect.getsource(part)) for part in (module, receipts, mailboxes)]
+    trees = [ast.parse(inspect.getsource(part)) for part in (module, receipts, mailboxes, endpoints)]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     # Every call like log.info("event", …), self._log.warning(…), (log.error if … else log.warning)(…).
     events = [

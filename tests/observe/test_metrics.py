@@ -12,6 +12,7 @@ from noti_worker.domain import facts as f
 from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import Kind
 from noti_worker.observe.catalogue import METRICS
+from noti_worker.observe.endpoints import EndpointMetrics
 from noti_worker.observe.mailboxes import MailboxMetrics
 from noti_worker.observe.metrics import MetricsObserver
 from noti_worker.observe.receipts import ReceiptMetrics
@@ -98,6 +99,7 @@ def everything() -> MetricsObserver:
     receipts.on(f.LinkUsed("left"))
     mailboxes = MailboxMetrics(observer.registry, ["back"])
     mailboxes.on(f.MailboxReached("back", None))
+    EndpointMetrics(observer.registry).show({"enabled": 2, "failing": 1, "waiting": 3, "oldest_seconds": 4.5})
     return observer
 
 

@@ -267,7 +267,7 @@ def test_what_endpoints_were_told_goes_after_two_weeks_but_where_each_stands(
     connection.execute(
         "INSERT INTO noti.envelopes (endpoint_id, after_place, last_place, made_at)"
         " SELECT min(endpoint_id), n, n, now() - (20 - n) * interval '1 day'"
-        "   FROM noti.endpoints, generate_series(1, 3) n GROUP BY n"
+        "   FROM noti.endpoints, generate_series(1, 3) n GROUP BY n ORDER BY n"
     )
     connection.execute(
         "INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, at)"
