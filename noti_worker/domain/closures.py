@@ -19,6 +19,7 @@ Route = Mapping[str, str]
 PAUSE = "pause"
 CIRCUIT = "circuit"
 QUOTA = "quota"
+LIMIT = "limit"
 
 
 class Scope(StrEnum):
