@@ -1,3 +1,16 @@
+CREATE OR REPLACE VIEW noti.closures WITH (security_invoker = true) AS
+  SELECT 'pause' AS cause, p.scope, p.tenant_id, p.name, p.reason, p.paused_by AS by, p.created_at AS since, p.until
+    FROM noti.pauses p
+   WHERE p.until IS NULL OR p.until > clock_timestamp()
+  UNION ALL
+  SELECT 'circuit', c.scope, c.tenant_id, c.name, c.reason, c.opened_by, c.opened_at, c.retry_at
+    FROM noti.circuits c
+   WHERE c.state = 'open'
+  UNION ALL
+  SELECT 'quota', s.scope, s.tenant_id, s.name, 'all ' || s.amount::text || ' of this ' || s.period || ' are used', NULL, s.since, s.until
+    FROM noti.spent s
+   WHERE s.until > clock_timestamp();
+DELETE FROM noti.spent WHERE period = '';
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'noti_operator') THEN

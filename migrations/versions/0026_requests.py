@@ -1,4 +1,4 @@
-"""Operators see which requests of providers are kept, unread or unreadable, and not what these hold."""
+"""Accounts without a rate are closed while their provider asks us to wait; operators see which requests are kept."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
 
 
 def upgrade() -> None:
+    steps.run_file("0026_closures.sql")
     steps.run_file("0026_rights.sql")
     steps.grant()
 

@@ -20,6 +20,7 @@ PAUSE = "pause"
 CIRCUIT = "circuit"
 QUOTA = "quota"
 SUSPENDED = "suspended"
+LIMIT = "limit"
 
 
 class Scope(StrEnum):

@@ -322,6 +322,10 @@ class LimitStore(Protocol):
         """Let these accounts be asked again whether their quotas are used up: how much they are, may have changed."""
         ...
 
+    def close_account(self, account: str, hold: float) -> None:
+        """Close an account without a rate for `hold` seconds, for all workers."""
+        ...
+
     def slow_down(self, limit: Limit, hold: float) -> float | None:
         """Halve the rate of a bucket that was taken from, and grant nothing for `hold` seconds; gives what is left."""
         ...

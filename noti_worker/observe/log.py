@@ -9,7 +9,7 @@ from typing import Any, Protocol, TextIO
 
 import structlog
 
-from noti_worker.domain.closures import CIRCUIT, PAUSE, QUOTA
+from noti_worker.domain.closures import CIRCUIT, LIMIT, PAUSE, QUOTA
 from noti_worker.domain.facts import (
     Able,
     CircuitClosed,
@@ -303,7 +303,7 @@ class LogObserver:
                 for closure in sorted(closures):
                     scope = " ".join(filter(None, (closure.scope, closure.name, closure.tenant_id)))
                     named.setdefault(closure.cause, []).append(scope)
-                others = {f"{cause}s": named[cause] for cause in (CIRCUIT, QUOTA) if cause in named}
+                others = {f"{cause}s": named[cause] for cause in (CIRCUIT, LIMIT, QUOTA) if cause in named}
                 self._log.info("paused", pauses=named[PAUSE], **others)
             case CircuitOpened(account, reason, seconds):
                 self._log.error("circuit_opened", account=account, error=words(reason), seconds=round(seconds, 1))

@@ -60,7 +60,7 @@ RULES = (
     Rule("sandbox.optout", Kind.OPTOUT, Scope.RECIPIENT, code="optout"),
     Rule("sandbox.greylisted", Kind.TRANSIENT, code="greylisted"),
     Rule("sandbox.transient", Kind.TRANSIENT, code="transient"),
-    Rule("sandbox.throttled", Kind.THROTTLED, Scope.ACCOUNT, code="throttled"),
+    Rule("sandbox.throttled", Kind.THROTTLED, Scope.RECIPIENT, code="throttled"),
     Rule("sandbox.misconfigured", Kind.CONFIG, Scope.SENDER, code="misconfigured"),
     Rule("sandbox.not_answered", Kind.UNCERTAIN, code="hanging|broken"),
 )

@@ -20,6 +20,12 @@ from noti_worker.worker.refusals import ALLOW, Refusals
 AGAIN = 1.0
 """Seconds after which a database that gave no answer is asked again."""
 
+KNOWN_WITHIN = 2.0
+"""Seconds after which a closure of ours has been read again, and counts alone."""
+
+LONGEST = 300.0
+"""Seconds that nothing goes out for at most because a provider asked for it."""
+
 MANY = 1_000
 """So many rows that have begun are looked through for those that are not in hand any more."""
 
@@ -45,6 +51,8 @@ class Allowance:
         self._begun: set[tuple[int, int]] = set()  # rows in hand that have spent what they need
         self._next = float("inf")  # when a claim that was cut short may go on
         self._slow: dict[Limit, float] = {}  # to be written: seconds in which nothing is to be sent
+        self._closing: dict[str, float] = {}  # to be written: accounts without a rate, and for how many seconds
+        self._held: dict[str, float] = {}  # until when nothing goes through them here
         self._back: Counter[Limit] = Counter()  # to be given back
         self._reopen: set[str] = set()  # accounts whose quotas may be others than before
         self._turned_away: list[Notification] = []  # for want of what their destination may get
@@ -70,23 +78,37 @@ class Allowance:
 
         A message that comes again counts once by its quotas.
         """
-        if not self._limits or result.outcome is None or result.account is None:
+        outcome, account = result.outcome, result.account
+        if outcome is None or account is None or not (self._limits or outcome.kind is Kind.THROTTLED):
             return False
-        if result.verdict.status is Status.RETRYING:
-            quotas = [one for one in self._limits.of(result.notification, result.account) if not one.is_rate]
+        if self._limits and result.verdict.status is Status.RETRYING:
+            quotas = [one for one in self._limits.of(result.notification, account) if not one.is_rate]
             with self._lock:
                 self._back.update(quotas)
         limit = slowed_by(result, self._limits)
         if limit is None:
-            return False
+            return (
+                outcome.kind is Kind.THROTTLED and outcome.scope in _OURS and self._hold(account, outcome.retry_after)
+            )
         with self._lock:
-            self._slow[limit] = max(self._slow.get(limit, 0.0), result.outcome.retry_after or 0.0)
+            self._slow[limit] = max(self._slow.get(limit, 0.0), outcome.retry_after or 0.0)
         return True
+
+    def _hold(self, account: str, retry_after: float | None) -> bool:
+        """Have an account without a rate closed for as long as it asked; here at once, until the closure is known."""
+        seconds = min(retry_after or AGAIN, LONGEST)
+        with self._lock:
+            self._closing[account] = max(self._closing.get(account, 0.0), seconds)
+            self._held[account] = self._clock.monotonic() + min(seconds, KNOWN_WITHIN)
+        return True
+
+    def _holds(self, account: str) -> bool:
+        return bool(self._held) and self._clock.monotonic() < self._held.get(account, 0.0)
 
     @property
     def pending(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._slow or self._reopen)
+        return bool(self._slow or self._reopen or self._closing)
 
     @property
     def limited(self) -> bool:
@@ -101,10 +123,14 @@ class Allowance:
         )
 
     def write(self) -> None:
-        """Slow what was found too fast. Raises DatabaseAway, DatabaseRefused; what is not written stays to be."""
+        """Slow or close what was found too fast. Raises DatabaseAway, DatabaseRefused; what is not written stays."""
         if self._reopen:
             self._store.reopen(sorted(self._reopen))
             self._reopen = set()
+        for account, seconds in list(self._closing.items()):
+            self._store.close_account(account, seconds)
+            with self._lock:
+                self._closing.pop(account, None)
         for limit, seconds in list(self._slow.items()):
             pace = self._store.slow_down(limit, seconds)
             with self._lock:
@@ -189,6 +215,8 @@ class Allowance:
 
     def spend(self, row: Notification, account: str) -> bool:
         """Take what this message needs to go out through the account now; False when there is none."""
+        if self._holds(account):
+            return False
         limits = self._limits.of(row, account) if self._limits else ()
         if not limits:
             return True
@@ -221,6 +249,8 @@ class Allowance:
 
     def spent(self, account: str) -> bool:
         """Tell whether the account has nothing left just now."""
+        if self._holds(account):
+            return True
         if not self._limits:
             return False
         now = self._clock.monotonic()

@@ -140,6 +140,8 @@ class Rounds:
         known: Collection[str] = ()
         with suppress(DatabaseRefused), self._refusals.whether(CIRCUITS):
             known = self._circuits.write()
+        with suppress(DatabaseRefused), self._refusals.whether(SLOW):
+            self._allowance.write()
         now = self._clock.monotonic()
         with self._refusals.whether(STEER):
             closures = self._doors.closures.closures()
@@ -150,8 +152,6 @@ class Rounds:
             self._scanner.forget_floors()  # what was passed over while it was closed lies before them
             self._context.observer.on(Steered(closures.all))
         self._circuits.written(known)
-        with suppress(DatabaseRefused), self._refusals.whether(SLOW):
-            self._allowance.write()
         with suppress(DatabaseRefused), self._refusals.whether(PROBE):
             if self._circuits.take():
                 self._scanner.forget_floors()

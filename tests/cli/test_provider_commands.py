@@ -8,7 +8,6 @@ import pytest
 from noti_worker import providers
 from noti_worker.cli.checking import PROXIES
 from noti_worker.domain.notification import Channel
-from noti_worker.providers._smtp import Speaker
 from tests.certificates import Authority
 from tests.cli.conftest import Invoke, read
 from tests.forward_proxy import ForwardProxy
@@ -294,10 +293,12 @@ def test_what_cannot_be_redirected_is_not_sent(bare: Invoke, tmp_path: Path, mon
 def test_a_provider_whose_look_breaks_off_is_told_and_hides_no_other(
     noti_test: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: object, limit: float) -> None:
+    def broken(self: object, name: str, limit: float) -> None:
+        if name != "relay":
+            return
         raise RuntimeError("the password is hunter2")
 
-    monkeypatch.setattr(Speaker, "check", broken)
+    monkeypatch.setattr("noti_worker.accounts.accounts.Accounts.check", broken)
     result = noti_test("check")
     assert result.exit_code == 78, "another account has no secret"
     assert "relay (smtp): its provider breaks off with RuntimeError, a bug of its own" in result.stdout

@@ -100,6 +100,10 @@ class FakeCircuits:
     def reopen(self, accounts: Sequence[str]) -> None:
         self._call("reopen", list(accounts))
 
+    def close_account(self, account: str, hold: float) -> None:
+        self._call("close_account", (account, hold))
+        self._refuse("close_account", [])
+
     def slow_down(self, limit: Limit, hold: float) -> float | None:
         self._call("slow_down", (limit.name, hold))
         self._refuse("slow_down", [])

@@ -158,7 +158,6 @@ def test_an_account_that_finds_us_too_fast_is_slowed_once_and_what_was_taken_is_
     assert house.allowance.heard(throttled(Scope.ACCOUNT, 30.0))
     assert house.allowance.heard(throttled(Scope.SENDER))
     assert not house.allowance.heard(throttled(Scope.RECIPIENT))  # says nothing of the others
-    assert not house.allowance.heard(throttled(Scope.ACCOUNT, account="unlimited"))
     house.store.left["relay"] = 0
     house.rounds.poll()
     assert house.store.asked("slow_down") == [("relay", 30.0)]
@@ -166,6 +165,32 @@ def test_an_account_that_finds_us_too_fast_is_slowed_once_and_what_was_taken_is_
     assert house.begun() == []
     house.rounds.poll()
     assert len(house.store.asked("slow_down")) == 1
+
+
+def test_an_account_without_a_rate_is_closed_for_as_long_as_it_asked_and_no_other() -> None:
+    house = limited(RELAY, relay=5)
+    house.allowance.learn()
+    house.steering.routes = {Channel.EMAIL: {"free": "smtp", "other": "smtp"}}
+    row = throttled(Scope.ACCOUNT, account="free").notification
+    assert house.allowance.spend(row, "free")
+    assert house.allowance.heard(throttled(Scope.ACCOUNT, 30.0, account="free"))
+    assert not house.allowance.heard(throttled(Scope.RECIPIENT, 30.0, account="other"))
+    assert not house.allowance.spend(row, "free")  # not even what is in hand
+    assert house.allowance.spent("free")
+    assert house.allowance.spend(row, "other")
+    assert not house.allowance.spent("other")
+    house.store.broken.add("close_account")
+    house.rounds.poll()
+    assert "write how many may be sent" in unable(house)
+    house.store.broken.clear()
+    house.rounds.poll()
+    house.rounds.poll()
+    assert house.store.asked("close_account") == [("free", 30.0)] * 2
+    pass_time(house, 3.0)
+    assert house.allowance.spend(row, "free")  # from here on the closure counts
+    assert house.allowance.heard(throttled(Scope.SENDER, 3600.0, account="free"))
+    house.rounds.poll()
+    assert house.store.asked("close_account")[-1] == ("free", 300.0)
 
 
 def test_a_slowing_that_was_refused_is_written_later() -> None:

@@ -15,6 +15,7 @@ _BOUNDS = statement("bounds")
 _ALLOW = statement("allow")
 _SLOW = statement("slow")
 _REOPEN = statement("reopen")
+_CLOSE = statement("close_account")
 
 QUICKLY = timedelta(seconds=3)
 """A take needs a millisecond, and a claim or a send waits for it."""
@@ -80,6 +81,10 @@ class PostgresLimits:
     def reopen(self, accounts: Sequence[str]) -> None:
         """Let these accounts be asked again whether their quotas are used up."""
         self._session.run(_REOPEN, {"accounts": list(accounts)})
+
+    def close_account(self, account: str, hold: float) -> None:
+        """Close an account without a rate for `hold` seconds, for all workers; a longer hold stays."""
+        self._session.run(_CLOSE, {"account": account, "hold": hold})
 
     def close(self) -> None:
         """Close the connection."""
