@@ -65,9 +65,9 @@ class Story:
         return not (self.judgement.findings or self.findings or self.broken)
 
     def table(self) -> str:
-        lines = [("seed", str(self.seed)), *self.figures]
-        lines += [("broken", words) for words in self.broken]
-        lines += [(f"  {one.what}", f"row {one.id} {one.detail}") for one in self.findings[:20]]
+        lines = [("broken", words) for words in self.broken]
+        lines += [(one.what, f"row {one.id} {one.detail}") for one in self.findings[:20]]
+        lines += [("seed", str(self.seed)), *self.figures]
         return "\n".join([*(f"{name:<32} {value}" for name, value in lines), self.judgement.table()])
 
 
