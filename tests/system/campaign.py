@@ -101,6 +101,7 @@ class Campaign:
                 workers[0].wait()
                 workers[0] = self._daemons.start()
                 self._finished()
+            workers[0].wait_ready(WITHIN)  # one that still begins would end otherwise than it should
             with self._timed("until all was told and read"):
                 self._settled()
             with self._timed("second campaign"):
