@@ -27,6 +27,9 @@ MAILBOX = "back"
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+THINKING = 1.0
+"""Seconds after which the service answers who was told the worst before."""
+
 POSTING = 3
 """Threads that post, as services do."""
 
@@ -145,6 +148,8 @@ class Aftermath:
             self._count("told before the answer", len(posts))
             while not self._post(posts) and not self._over.wait(0.1):
                 pass
+            if recipient.fate in {Fate.BOUNCES, Fate.COMPLAINS}:
+                self._over.wait(THINKING)  # so that it is read while the mail is still in flight
         with self._lock:
             self._posts += [_Post(event, 1 + more - recipient.early) for event in posts if more or not recipient.early]
         self._count("told twice", len(posts) * more)

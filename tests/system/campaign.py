@@ -65,9 +65,9 @@ class Story:
         return not (self.judgement.findings or self.findings or self.broken)
 
     def table(self) -> str:
-        lines = [("seed", str(self.seed)), *self.figures]
-        lines += [("broken", words) for words in self.broken]
-        lines += [(f"  {one.what}", f"row {one.id} {one.detail}") for one in self.findings[:20]]
+        lines = [("broken", words) for words in self.broken]
+        lines += [(one.what, f"row {one.id} {one.detail}") for one in self.findings[:20]]
+        lines += [("seed", str(self.seed)), *self.figures]
         return "\n".join([*(f"{name:<32} {value}" for name, value in lines), self.judgement.table()])
 
 
@@ -101,6 +101,7 @@ class Campaign:
                 workers[0].wait()
                 workers[0] = self._daemons.start()
                 self._finished()
+            workers[0].wait_ready(WITHIN)  # one that still begins would end otherwise than it should
             with self._timed("until all was told and read"):
                 self._settled()
             with self._timed("second campaign"):

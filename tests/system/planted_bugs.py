@@ -393,7 +393,7 @@ BUGS = (
                 _RECEIVE, r"WHEN NOT ready AND one\.kind <> 'replied' THEN clock_timestamp\(\)", "WHEN false THEN now()"
             )
         ],
-        ["tests/store/test_receipts.py::test_bad_news_of_a_row_in_flight_waits_for_its_result", _CAMPAIGN],
+        ["tests/store/test_receipts.py::test_bad_news_of_a_row_in_flight_waits_for_its_result"],
     ),
     Bug(
         "what was posted counts as read before it is taken over",

@@ -76,6 +76,8 @@ def recipients(mails: int, seed: int) -> Sequence[Recipient]:
 
 def _of(account: str, count: int, mails: int, dice: random.Random) -> Iterator[Recipient]:
     fates = [fate for fate, share in SHARES[account].items() for _ in range(max(1, round(share * mails)))]
-    for number, fate in enumerate([*fates, *[Fate.ARRIVES] * (count - len(fates))]):
+    fates += [Fate.ARRIVES] * (count - len(fates))
+    for number, fate in enumerate(fates):
         person = Person(dice.choice(TENANTS), f"{account}{number}@example.net")
-        yield Recipient(person, account, fate, dice.random() < 0.2, dice.random() < 0.3)
+        first = fates.index(fate) == number
+        yield Recipient(person, account, fate, first or dice.random() < 0.2, first or dice.random() < 0.3)

@@ -10,8 +10,13 @@ from tests.verdict import Verdict
 
 
 @pytest.mark.fault("F78")
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("mails", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize(
+    "mails",
+    [
+        pytest.param(300, marks=pytest.mark.timeout(600)),
+        pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
+)
 def test_the_next_campaign_leaves_out_exactly_those_who_bounced_complained_or_left(
     mails: int, database_url: str, open_directory: Path, verdict: Verdict
 ) -> None:

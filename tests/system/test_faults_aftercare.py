@@ -12,6 +12,7 @@ from tests.verdict import Verdict
 
 
 @pytest.mark.fault("F76")
+@pytest.mark.timeout(300)
 def test_a_worker_that_is_killed_over_a_receipt_leaves_it_to_the_next_one_and_it_counts_once(
     scene: Scene, verdict: Verdict
 ) -> None:
@@ -40,6 +41,7 @@ def test_a_worker_that_is_killed_over_a_receipt_leaves_it_to_the_next_one_and_it
 
 
 @pytest.mark.fault("F77")
+@pytest.mark.timeout(300)
 def test_what_a_killed_worker_had_in_hand_of_a_quota_is_lost_and_never_granted_again(
     scene: Scene, verdict: Verdict
 ) -> None:

@@ -238,6 +238,7 @@ def test_a_text_message_is_told_of_and_stop_is_heard(
 
 
 @pytest.mark.fault("F74")
+@pytest.mark.timeout(600)
 def test_what_was_answered_200_is_kept_whatever_dies(
     daemons: Daemons, connection: Connection, wait_for: Callable[..., Any], verdict: Verdict
 ) -> None:
@@ -288,6 +289,7 @@ def test_what_was_answered_200_is_kept_whatever_dies(
 
 
 @pytest.mark.fault("F75")
+@pytest.mark.timeout(300)
 def test_a_database_that_is_away_has_providers_come_again(
     own_server: Server, tmp_path: Path, wait_for: Callable[..., Any], verdict: Verdict
 ) -> None:
