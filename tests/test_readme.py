@@ -24,6 +24,7 @@ from noti_worker.domain.notification import Channel, Status
 from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.observe.catalogue import METRICS
 from noti_worker.observe.log import EVENTS
+from noti_worker.settings.fleet import read_fleet
 from noti_worker.store.client import Fields
 from noti_worker.transport import Kit
 from tests.cli.test_main import understand
@@ -213,8 +214,9 @@ def test_every_configuration_loads_and_its_accounts_can_be_built(
         monkeypatch.setenv(name, SHAPED.get(name, f"user:{SECRET}" if name.endswith("_LOGIN") else SECRET))
     config = tmp_path / "noti-worker.toml"
     config.write_text(re.sub(r'"file:/[^"]*?([^"/]*)"', rf'"file:{tmp_path}/\1"', toml))
-    loaded = settings.load(config)
-    open_accounts(loaded, Kit(lambda: datetime(2026, 3, 1, tzinfo=UTC))).close()
+    every = [member.settings for member in read_fleet(config)] if "[databases." in toml else [settings.load(config)]
+    for loaded in every:
+        open_accounts(loaded, Kit(lambda: datetime(2026, 3, 1, tzinfo=UTC))).close()
 
 
 def test_the_entry_point_of_the_guide_is_of_the_group_that_is_looked_up() -> None:

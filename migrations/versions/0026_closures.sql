@@ -11,4 +11,12 @@ CREATE OR REPLACE VIEW noti.closures WITH (security_invoker = true) AS
   SELECT CASE s.period WHEN '' THEN 'limit' ELSE 'quota' END, s.scope, s.tenant_id, s.name,
          CASE s.period WHEN '' THEN 'it found us too fast' ELSE 'all ' || s.amount::text || ' of this ' || s.period || ' are used' END, NULL, s.since, s.until
     FROM noti.spent s
-   WHERE s.until > clock_timestamp();
+   WHERE s.until > clock_timestamp()
+  UNION ALL
+  SELECT 'suspended', 'tenant', '', t.tenant_id COLLATE "default", t.reason, t.status_by, t.status_at, NULL
+    FROM noti.tenants t
+   WHERE t.status <> 'active'
+  UNION ALL
+  SELECT 'pause', 'account', '', (a.tenant_id || '/' || a.name) COLLATE "default", 'disabled: noti-worker account set --enable', a.set_by, a.set_at, NULL
+    FROM noti.accounts a
+   WHERE NOT a.enabled;

@@ -116,6 +116,11 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "rules replay",
         "webhook",
         "webhook secret",
+        "fleet",
+        "fleet check",
+        "fleet status",
+        "fleet migrate",
+        "fleet apply",
         "docs",
         "completion",
     ]

@@ -256,7 +256,7 @@ def test_a_fleet_has_a_worker_for_each_database_and_no_more(
         for name in ("acme", "blue", "coral"):
             administrator.execute(f"CREATE DATABASE {name}".encode())
 
-    def name(*names: str, more: str = "") -> None:
+    def write(*names: str, more: str = "") -> None:
         text = FLEET
         for each in names:
             machine.write(
@@ -271,7 +271,7 @@ def test_a_fleet_has_a_worker_for_each_database_and_no_more(
     def pids(*names: str) -> list[str]:
         return [machine.show(f"noti-worker@fleet-{each}.service", "MainPID") for each in names]
 
-    name("acme", "blue", "coral")
+    write("acme", "blue", "coral")
     fleet("migrate")
     assert "3 changed, 0 failed" in fleet("apply")
     began = pids("acme", "blue", "coral")
@@ -284,9 +284,9 @@ def test_a_fleet_has_a_worker_for_each_database_and_no_more(
     assert {each: line["workers"] for each, line in told.items()} == {"acme": 1, "blue": 1, "coral": 1}
     assert fleet("apply") == "everything is as the file says\n"
 
-    # What differs is restarted, what was stopped by somebody comes back, who is no longer named goes; no other feels it.
+    # What differs is restarted, what somebody stopped comes back, who is no longer named goes; no other feels it.
     machine.run("systemctl", "stop", "noti-worker@fleet-acme")
-    name("acme", "blue", more='[databases.blue.worker]\nlease = "3m"\n')
+    write("acme", "blue", more='[databases.blue.worker]\nlease = "3m"\n')
     assert "blue: to change" in fleet("apply", "--dry-run")
     assert pids("blue", "coral") == began[1:]
     assert "3 changed, 0 failed" in fleet("apply", "--yes")
@@ -298,7 +298,7 @@ def test_a_fleet_has_a_worker_for_each_database_and_no_more(
         assert count(connection, "status = 'sent'") == 1  # the database stays
 
     # A worker that cannot come up is told of, and the others are started all the same.
-    name("coral", "acme", "blue", more='[databases.coral.http]\nlisten = "192.0.2.1:9000"\n')
+    write("coral", "acme", "blue", more='[databases.coral.http]\nlisten = "192.0.2.1:9000"\n')
     said = fleet("apply", check=False)
     assert "1 failed" in said
     assert "systemctl start noti-worker@fleet-coral.service" in said
