@@ -2,7 +2,7 @@
 
 import click
 
-from noti_worker.cli import tenants
+from noti_worker.cli import tenant_end, tenants
 
 
 @click.group()
@@ -19,5 +19,7 @@ for _command in (
     tenants.resume,
     tenants.setting,
     tenants.usage,
+    tenant_end.export,
+    tenant_end.remove,
 ):
     tenant.add_command(_command)
