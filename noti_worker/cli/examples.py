@@ -74,6 +74,8 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker tenant setting acme flag.beta true",
         "noti-worker tenant setting acme flag.beta --remove",
     ),
+    "tenant export": ("noti-worker tenant export acme acme.zip",),
+    "tenant remove": ("noti-worker tenant remove acme --dry-run", "noti-worker tenant remove acme"),
     "tenant usage": ("noti-worker tenant usage acme 2026-03", "noti-worker tenant usage acme --json"),
     "resume": ("noti-worker resume channel email", "noti-worker resume everything"),
     "list": (

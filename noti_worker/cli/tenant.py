@@ -2,7 +2,7 @@
 
 import click
 
-from noti_worker.cli import isolating, tenants
+from noti_worker.cli import isolating, tenant_end, tenants
 
 
 @click.group()
@@ -23,5 +23,7 @@ for _command in (
     isolating.bind,
     isolating.unbind,
     isolating.members,
+    tenant_end.export,
+    tenant_end.remove,
 ):
     tenant.add_command(_command)

@@ -1,10 +1,15 @@
 """`tenant`: what operators see of tenants, and what they do about them."""
 
+import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from noti_worker.store.people.source import for_people
+from noti_worker.store.upkeep import removal
 from tests.cli.conftest import Invoke, read
 
 Connection = psycopg.Connection[Any]
@@ -132,3 +137,126 @@ def test_usage_is_counted_by_month(noti: Invoke, connection: Connection) -> None
     ]  # fmt: skip
     assert noti("tenant", "usage", "acme", "2026-04").stderr == "tenant acme tried nothing in 2026-04\n"
     assert noti("tenant", "usage", "acme", "March").exit_code == 2
+
+
+EVERYTHING = """
+INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status, created_at)
+  SELECT notification_id, 1, 1, 'sent', unnest(ARRAY[now(), now() - interval '3 years'])
+    FROM noti.notifications_log WHERE tenant_id = %(tenant)s AND status = 'sent';
+INSERT INTO noti.inbox (tenant_id, notification_id, recipient, body)
+  SELECT %(tenant)s, max(notification_id), 'user', 'x' FROM noti.notifications_log WHERE tenant_id = %(tenant)s;
+INSERT INTO noti.templates (tenant_id, template_id, body) VALUES (%(tenant)s, 'hello', 'x');
+INSERT INTO noti.attachments (tenant_id, filename, content_type, content) VALUES (%(tenant)s, 'a', 'text/plain', 'x');
+INSERT INTO noti.limits (scope, tenant_id, name, amount, every)
+  VALUES ('tenant channel', %(tenant)s, 'email', 1, '1 s');
+INSERT INTO noti.limits (scope, tenant_id, name, period, amount) VALUES ('tenant channel', %(tenant)s, 'sms', 'day', 1);
+INSERT INTO noti.categories (tenant_id, category) VALUES (%(tenant)s, 'news');
+INSERT INTO noti.settings VALUES (%(tenant)s, 'flag.beta', 'true');
+INSERT INTO noti.replies VALUES (%(tenant)s, 'relay', 'sms', sha256(''), now());
+INSERT INTO noti.full_quotas VALUES (%(tenant)s, 'sms', 'day', 1, now());
+INSERT INTO noti.spent VALUES ('tenant channel', %(tenant)s, 'sms', 'day', 1, now(), now());
+INSERT INTO noti.usage VALUES ('tenant channel', %(tenant)s, 'sms', 'day', 1, now(), now(), 1, 1, now(), 0);
+INSERT INTO noti.buckets VALUES ('tenant channel', %(tenant)s, 'email', 1, 1, 1, 1, now(), 1);
+INSERT INTO noti.circuits (scope, tenant_id, name, retry_at) VALUES ('tenant account', %(tenant)s, 'relay', now());
+INSERT INTO noti.receipts (account, provider, event, kind, at, tenant_id)
+  VALUES ('relay', 'ses', %(tenant)s, 'delivered', now(), %(tenant)s);
+INSERT INTO noti.provider_references (reference, account, notification_id)
+  SELECT 'r', 'relay', max(notification_id) FROM noti.notifications_log WHERE tenant_id = %(tenant)s;
+INSERT INTO noti.pauses (scope, name) VALUES ('tenant', %(tenant)s);
+INSERT INTO noti.pauses (scope, name, tenant_id) VALUES ('tenant channel', 'sms', %(tenant)s);
+SELECT noti.suppress(%(tenant)s, 'email', 'ada@example.com', 'manual')
+"""
+
+
+def everything_of(connection: Connection, tenant: str) -> None:
+    """Rows in all tables that hold things of tenants."""
+    insert(connection, tenant, 3)
+    insert(connection, tenant, 2, status="sent")
+    insert(connection, tenant, 1, status="held")
+    for text in EVERYTHING.split(";\n"):
+        connection.execute(text, {"tenant": tenant})
+
+
+def counts(connection: Connection, tenant: str) -> dict[str, int]:
+    return dict(connection.execute("SELECT * FROM noti.count_tenant(%s)", [tenant]).fetchall())
+
+
+def test_a_tenant_is_removed_from_every_table_and_others_keep_all(noti: Invoke, connection: Connection) -> None:
+    connection.execute("CREATE TABLE noti.of_a_later_version (tenant_id text, n int)")
+    for tenant in ("acme", "other"):
+        everything_of(connection, tenant)
+        connection.execute("INSERT INTO noti.of_a_later_version SELECT %s, generate_series(1, 5000)", [tenant])
+    active = noti("tenant", "remove", "acme", "--yes")
+    assert (active.exit_code, "the tenant acme is active: suspend it first" in active.stderr) == (1, True)
+    noti("tenant", "suspend", "acme")
+    noti("tenant", "suspend", "other")
+    before = counts(connection, "other")
+    # Each of the tables has something, or the test would prove nothing of it.
+    assert [name for name, rows in before.items() if not rows] == []
+    assert counts(connection, "acme") == before
+    assert read(noti("tenant", "remove", "acme", "--dry-run", "--json")) == {"dry_run": True, "rows": before}
+    assert noti("tenant", "remove", "acme").exit_code == 2  # nobody can be asked
+    assert counts(connection, "acme") == before
+    done = noti("tenant", "remove", "acme", "--yes")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "removed: tenant acme; nothing of it is left in any table"
+    assert set(counts(connection, "acme").values()) == {0}
+    assert counts(connection, "other") == before
+    line = connection.execute(
+        "SELECT tenant_id, entity_id, metadata->>'by', (metadata->'removed'->>'notifications_log')::int"
+        " FROM noti.audit_log WHERE action = 'tenant_removed'"
+    ).fetchall()
+    assert line == [("default", "acme", "ada", 6)]
+    assert noti("tenant", "remove", "default", "--yes").exit_code == 1
+    insert(connection, "acme")  # another one of that name begins anew
+
+
+def test_while_a_tenant_is_removed_nothing_of_it_is_taken_and_what_comes_in_is_not_overlooked(
+    noti: Invoke, connection: Connection, database_url: str
+) -> None:
+    insert(connection, "acme", 2)
+    noti("tenant", "suspend", "acme")
+    connection.execute("UPDATE noti.notifications_log SET claimed_by = 7, claim_count = 1, status = 'sending',"
+                       " lease_until = now() + interval '1 hour' WHERE notification_id = 1")  # fmt: skip
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("DELETE FROM noti.audit_log WHERE tenant_id = 'acme'")
+    with for_people(database_url) as people, pytest.raises(removal.Unfinished, match="1 notifications of"):
+        removal.remove(people, "acme", wait=lambda seconds: None, patience=2)
+    with pytest.raises(psycopg.errors.CheckViolation, match="the tenant acme is being removed"):
+        insert(connection, "acme")
+    assert noti("tenant", "suspend", "acme").exit_code == 1
+    wishes = connection.execute("SELECT requested FROM noti.notifications_log ORDER BY notification_id").fetchall()
+    assert wishes == [("cancelled",), (None,)]
+    connection.execute(
+        "UPDATE noti.notifications_log SET claimed_by = NULL, lease_until = NULL, status = 'cancelled',"
+        " requested = NULL, finished_at = now() WHERE notification_id = 1"
+    )
+    with pytest.raises(psycopg.errors.CheckViolation, match="tenant acme is left: 2 in notifications_log"):
+        connection.execute("SELECT noti.end_removal('acme', '{}')")
+    assert noti("tenant", "remove", "acme", "--yes").exit_code == 0
+    assert set(counts(connection, "acme").values()) == {0}
+
+
+def test_everything_of_a_tenant_is_exported(noti: Invoke, connection: Connection, tmp_path: Path) -> None:
+    connection.execute("INSERT INTO noti.tenants (tenant_id) VALUES ('acme'), ('other')")
+    for tenant in ("acme", "other"):
+        everything_of(connection, tenant)
+    connection.execute(
+        "UPDATE noti.notifications_log SET subject = %s WHERE finished_at IS NULL", ['tab\t "quote" \\ line\nGrüße']
+    )
+    file = tmp_path / "acme.zip"
+    written = read(noti("tenant", "export", "acme", str(file), "--json"))
+    assert written == counts(connection, "acme")
+    assert file.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        about = json.loads(archive.read("tenant.json"))
+        assert (about["tenant_id"], about["lines"]) == ("acme", written)
+        for name, rows in written.items():
+            lines = [json.loads(line) for line in archive.read(f"{name}.jsonl").decode().splitlines()]
+            assert len(lines) == rows
+            assert all(line.get("tenant_id") in ("acme", "", None) for line in lines)
+        [first, *_] = archive.read("notifications_log.jsonl").decode().splitlines()
+        assert json.loads(first)["subject"] == 'tab\t "quote" \\ line\nGrüße'
+    again = noti("tenant", "export", "acme", str(file))
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)

@@ -169,14 +169,33 @@ def test_attachments_go_when_they_are_old_and_nobody_names_them(session: Session
     assert left(connection, "attachments", "attachment_id") == [made[6]]
 
 
+def test_a_tenant_may_have_an_age_of_its_own(session: Session, connection: Connection) -> None:
+    old, young = {}, {}
+    for tenant in ("early", "late", "other"):
+        old[tenant] = finished(connection, "sent", 40, 3, tenant_id=tenant)
+        young[tenant] = finished(connection, "failed", 10, 3, tenant_id=tenant)
+    waiting = insert(connection, 1, tenant_id="early", created_at="2020-01-01")
+    connection.execute(
+        "INSERT INTO noti.settings VALUES ('early', 'retention_days', '5'), ('late', 'retention_days', '50')"
+    )
+    ages = Ages({"sent": 30 * DAY, "failed": 365 * DAY})
+    assert run(session, ages, dry_run=True).deleted == {"sent": 6, "failed": 3}
+    assert run(session, ages).deleted == {"sent": 6, "failed": 3}
+    assert left(connection) == sorted([*old["late"], *young["late"], *young["other"], *waiting])
+    connection.execute("DELETE FROM noti.settings WHERE tenant_id = 'late'")
+    assert run(session, ages).deleted == {"sent": 3}
+    assert run(session, Ages({})).deleted == {}
+
+
 def test_old_things_are_found_by_index(session: Session, connection: Connection) -> None:
     insert(connection, 5_000, body="x" * 1500)
     first: dict[str, Any] = {"limit": 100, "after_at": retention.EPOCH}
     expected: dict[str, tuple[str, dict[str, Any]]] = {
         "retention_look": (
             "notifications_log_finished",
-            {"after_id": 0, "statuses": ["sent"], "ages": [DAY], "youngest": DAY},
+            {"after_id": 0, "statuses": ["sent"], "ages": [DAY], "youngest": DAY, "tenants": ["acme"]},
         ),
+        "retention_look_tenant": ("notifications_log_created", {"after_id": 0, "tenant": "acme", "age": DAY}),
         "retention_look_inbox": ("inbox_pkey", {"after": 0, "age": DAY}),
         "retention_look_attachments": ("attachments_created", {"after_id": UUID(int=0), "age": DAY}),
         "retention_delete": ("notifications_log_pkey", {"ids": [1, 2], "statuses": ["sent"], "ages": [DAY]}),

@@ -242,10 +242,11 @@ def insert_sent(connection: Connection) -> Callable[..., None]:
 
     def insert(tenant: str, at: str, status: str = "sent") -> None:
         connection.execute(
-            "WITH n AS (INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, status, created_at)"
-            " VALUES ('email', 'a@b.example', 'x', %(tenant)s, %(status)s, '2026-01-01') RETURNING notification_id)"
-            " INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status, account,"
-            " provider, created_at) SELECT notification_id, 1, 1, %(status)s, 'relay', 'smtp', %(at)s FROM n",
+            "WITH n AS (INSERT INTO noti.notifications_log (channel, recipient, body, tenant_id, status,"
+            " created_at) VALUES ('email', 'a@b.example', 'x', %(tenant)s, %(status)s, '2026-01-01')"
+            " RETURNING notification_id)"
+            " INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, claim_count, status,"
+            " account, provider, created_at) SELECT notification_id, 1, 1, %(status)s, 'relay', 'smtp', %(at)s FROM n",
             {"tenant": tenant, "status": status, "at": at},
         )
 

@@ -1,5 +1,5 @@
 -- How many rows of a tenant there are in each table.
-CREATE OR REPLACE FUNCTION noti.count_tenant(tenant text) RETURNS TABLE (of_table text, found bigint)
+CREATE OR REPLACE FUNCTION noti.count_tenant(tenant text) RETURNS TABLE (of_table text, rows bigint)
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -10,7 +10,7 @@ BEGIN
                FROM noti.tenant_tables() t GROUP BY t.of_table ORDER BY min(t.turn), t.of_table LOOP
     EXECUTE format('SELECT count(*) FROM noti.%I t WHERE %s', one.of_table, noti.tenant_condition(one.of_table, one.by_tenant, one.by_notification))
        INTO here USING count_tenant.tenant;
-    of_table := one.of_table; found := here;
+    of_table := one.of_table; rows := here;
     RETURN NEXT;
   END LOOP;
 END $$;

@@ -4,8 +4,8 @@ CREATE OR REPLACE FUNCTION noti.end_removal(tenant text, removed jsonb, person t
 DECLARE
   remains text;
 BEGIN
-  SELECT string_agg(c.found::text || ' in ' || c.of_table, ', ') INTO remains
-    FROM noti.count_tenant(end_removal.tenant) c WHERE c.found > 0 AND c.of_table <> 'tenants';
+  SELECT string_agg(c.rows::text || ' in ' || c.of_table, ', ') INTO remains
+    FROM noti.count_tenant(end_removal.tenant) c WHERE c.rows > 0 AND c.of_table <> 'tenants';
   IF remains IS NOT NULL THEN
     RAISE EXCEPTION 'noti: something of the tenant % is left: %. Remove it again.', end_removal.tenant, remains
       USING ERRCODE = 'check_violation', CONSTRAINT = 'tenants_sane';

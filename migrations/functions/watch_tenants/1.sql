@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION noti.watch_tenants() RETURNS bigint
 #variable_conflict use_column
 DECLARE
   t     noti.tenants;
-  found noti.tenants.refuses%TYPE;
+  full_ text;
   waits bigint;
   size  numeric;
 BEGIN
@@ -30,9 +30,9 @@ BEGIN
               FROM noti.notifications_log n
              WHERE n.held_at IS NOT NULL AND n.tenant_id = t.tenant_id
              LIMIT t.waiting_rows) AS counted;
-    found := CASE WHEN waits >= t.waiting_rows THEN 'rows' WHEN size >= t.waiting_bytes THEN 'bytes' END;
-    IF found IS DISTINCT FROM t.refuses THEN
-      UPDATE noti.tenants x SET refuses = found WHERE x.tenant_id = t.tenant_id;
+    full_ := CASE WHEN waits >= t.waiting_rows THEN 'rows' WHEN size >= t.waiting_bytes THEN 'bytes' END;
+    IF full_ IS DISTINCT FROM t.refuses THEN
+      UPDATE noti.tenants x SET refuses = full_ WHERE x.tenant_id = t.tenant_id;
     END IF;
   END LOOP;
   RETURN (SELECT count(*) FROM noti.tenants x WHERE x.bounded AND x.refuses IS NOT NULL);

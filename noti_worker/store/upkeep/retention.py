@@ -48,6 +48,7 @@ NOT_DELETED = (
 )
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
+_FINISHED = ["sent", "failed", "cancelled", "suppressed", "expired"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FROM_FIRST_ID: Mapping[str, Any] = {"after": 0}
 
@@ -110,7 +111,8 @@ def run(session: Session, ages: Ages, *, wait: Callable[[float], bool], seconds:
     done = _see_to_partitions(session, ages.logs, dry_run=dry_run)
     sweep = _Sweep(session, wait, seconds, dry_run=dry_run)
     try:
-        for kind in _kinds(ages):
+        own = {row["tenant_id"]: row["age"] for row in session.run(statement("retention_tenants"), {})}
+        for kind in (*_of_tenants(own), *_kinds(ages, list(own))):
             sweep.through(kind)
     except Refusal as error:
         if error.sqlstate != _FORBIDDEN:
@@ -188,10 +190,22 @@ def _stray(session: Session) -> dict[str, int]:
 # ------------------------------------------------------------------------------------ rows
 
 
-def _kinds(ages: Ages) -> list[_Kind]:
+def _of_tenants(own: Mapping[str, timedelta]) -> Iterator[_Kind]:
+    """One after the other, each along its own rows: no run walks through those of others that are kept for longer."""
+    for tenant_id, age in own.items():
+        yield _Kind(
+            statement("retention_look_tenant"),
+            statement("retention_delete"),
+            {"tenant": tenant_id, "age": age, "statuses": _FINISHED, "ages": [age] * len(_FINISHED)},
+            {"after_at": EPOCH, "after_id": 0},
+        )
+
+
+def _kinds(ages: Ages, apart: Sequence[str]) -> list[_Kind]:
+    """What goes for all alike but, of finished notifications, for the tenants `apart`."""
     kinds = []
     if ages.finished:
-        parameters = {"statuses": list(ages.finished), "ages": list(ages.finished.values())}
+        parameters = {"statuses": list(ages.finished), "ages": list(ages.finished.values()), "tenants": apart}
         kinds.append(
             _Kind(
                 statement("retention_look"),
