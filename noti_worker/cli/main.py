@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from noti_worker import __version__
+from noti_worker.cli import isolating  # noqa: F401 (its commands join the group tenant)
 from noti_worker.cli.circuits import circuits
 from noti_worker.cli.completion import completion
 from noti_worker.cli.config import config
@@ -14,7 +15,6 @@ from noti_worker.cli.docs import docs
 from noti_worker.cli.doctor import doctor
 from noti_worker.cli.erasing import erase
 from noti_worker.cli.examples import PROGRAM, epilog
-from noti_worker.cli.isolating import tenant
 from noti_worker.cli.limits import limit
 from noti_worker.cli.moving import cancel, hold, release, requeue, retry
 from noti_worker.cli.pausing import pause, resume
@@ -26,6 +26,7 @@ from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.suppression import suppression
+from noti_worker.cli.tenant import tenant
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
