@@ -63,7 +63,8 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
     for statement in (
         (
             "INSERT INTO noti.notification_attempts_log (notification_id, attempt_number, status,"
-            f" error_message, response_data, claim_count) VALUES ({ids[3]}, 9, 'stale', %(m)s, jsonb_build_object('x', %(m)s::text), 1)"
+            " error_message, response_data, claim_count)"
+            f" VALUES ({ids[3]}, 9, 'stale', %(m)s, jsonb_build_object('x', %(m)s::text), 1)"
         ),
         (
             "INSERT INTO noti.inbox (notification_id, tenant_id, recipient, subject, body)"
