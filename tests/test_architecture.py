@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worker": {DOMAIN, "noti_worker.worker"},
     "chores": {DOMAIN, "noti_worker.store", "noti_worker.chores", "apscheduler"},
     "observe": {DOMAIN, "noti_worker.observe", "structlog", "prometheus_client", "opentelemetry"},
-    "secrets": {DOMAIN, "noti_worker.secrets", "cryptography"},
+    "secrets": {DOMAIN, "noti_worker.secrets", "cryptography", "hvac", "requests"},
     "settings": {DOMAIN, "noti_worker.settings", "noti_worker.secrets", "phonenumbers"},
     "tasks": {DOMAIN, "noti_worker.providers", "noti_worker.store", "noti_worker.tasks"},
     "web": {DOMAIN, "noti_worker.web", "anyio", "starlette", "uvicorn"},

@@ -36,7 +36,18 @@ README = ROOT / "README.md"
 DOCS = ROOT / "noti_worker" / "docs"
 EVERYTHING = (*PAGES, CONTRIBUTING, ROOT / ".github" / "CHANGELOG.md", ROOT / ".github" / "SECURITY.md")
 SECRET = "whsec_" + "c2VjcmV0" * 4
-KEY_FILES = {"firebase.json": a_service_account, "vapid.pem": a_vapid_key, "apns.p8": a_vapid_key}
+
+
+def some_keys() -> str:
+    return f"2026-01 {'1f' * 32}"
+
+
+KEY_FILES = {
+    "firebase.json": a_service_account,
+    "vapid.pem": a_vapid_key,
+    "apns.p8": a_vapid_key,
+    "keys": some_keys,
+}
 """What a file of the examples holds, by its name, where it is no text of one's own choice."""
 SHAPED = {
     "SLACK_BOT_TOKEN": "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrzqqgy",

@@ -204,7 +204,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "account remove": ("noti-worker account remove mail --tenant acme --dry-run",),
     "account secret": (
-        "noti-worker account secret mail password --tenant acme < password.txt",
+        "noti-worker account secret mail password --tenant acme --from-file password.txt",
         "noti-worker account secret mail password --tenant acme --remove",
     ),
     "account route": (

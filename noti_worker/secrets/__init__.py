@@ -1,4 +1,4 @@
-"""Secrets are named where they are used and read where they lie: `env:NAME`, `file:PATH`, `exec:PROGRAM`."""
+"""Secrets are named where they are used and read where they lie: `env:`, `file:`, `exec:` or `vault:`."""
 
 import os
 from collections.abc import Mapping
@@ -9,13 +9,14 @@ from noti_worker.domain.secret import Secret
 from noti_worker.secrets.command import CommandSecrets
 from noti_worker.secrets.env import EnvSecrets
 from noti_worker.secrets.file import FileSecrets
+from noti_worker.secrets.vault import VaultSecrets
 
 __all__ = ["KINDS", "WRITTEN", "References"]
 
 KINDS = ("env:", "file:", "exec:", "vault:", "sealed:")
 """`sealed:` is written by nobody: it stands for what an account of the database has sealed beside it."""
 
-WRITTEN = "env:NAME, file:PATH or exec:PROGRAM"
+WRITTEN = "env:NAME, file:PATH, exec:PROGRAM or vault:MOUNT/PATH#FIELD"
 """How a reference is written."""
 
 
@@ -24,7 +25,12 @@ class References:
 
     def __init__(self, environ: Mapping[str, str] = os.environ, *, commands: bool = True) -> None:
         """`environ` is where `env:` looks; without `commands` no program is run."""
-        self._kinds: dict[str, Secrets] = {"env": EnvSecrets(environ), "file": FileSecrets(), "exec": CommandSecrets()}
+        self._kinds: dict[str, Secrets] = {
+            "env": EnvSecrets(environ),
+            "file": FileSecrets(),
+            "exec": CommandSecrets(),
+            "vault": VaultSecrets(environ),
+        }
         self._commands = commands
 
     def resolve(self, reference: str) -> Secret:

@@ -1,5 +1,6 @@
 """Tenants' own accounts, in the database: the daemon sends through them, and one that is broken harms itself alone."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,4 +236,37 @@ def test_keys_are_rotated_while_messages_go_out(house: House, inbox: Inbox, wait
     later = house.mail(tenants[0])
     wait_for(lambda: house.status(later) == "sent", timeout=60)
     assert not daemon.said("circuit_opened")
+    assert daemon.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_thousand_tenants_each_with_an_account(house: House, inbox: Inbox, wait_for: Callable[..., Any]) -> None:
+    """The first message of a new tenant goes out soon, and memory does not grow with who has sent already."""
+    daemon = house.daemons.start_ready()
+    waits, grown = [], []
+
+    def memory() -> int:
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    for number in range(1000):
+        began = time.monotonic()
+        house.account(f"tenant-{number}", inbox)
+        row = house.mail(f"tenant-{number}")
+        wait_for(lambda row=row: house.status(row) == "sent", timeout=60)
+        waits.append(time.monotonic() - began)
+        if number in {600, 999}:  # the shelf is full by then: the one that was not used for longest leaves
+            grown.append(memory())
+    waits.sort()
+    print(  # noqa: T201
+        f"first message after {waits[500]:.2f} s in the middle, {waits[-1]:.2f} s at most; memory {grown} kB"
+    )
+    assert waits[500] < 2
+    assert grown[1] < grown[0] * 1.15
+    assert len(inbox.behaviour.open) <= 600
+    house.account("wrong", inbox, password="guessed")
+    house.mail("wrong")
+    wait_for(lambda: daemon.said("circuit_opened"), timeout=60)
+    assert [line["account"] for line in daemon.said("circuit_opened")] == ["wrong/mail"]
     assert daemon.stop() == 0
