@@ -25,6 +25,7 @@ from noti_worker.cli.rules import rules
 from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.suppression import suppression
+from noti_worker.cli.templates import template
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
@@ -130,6 +131,7 @@ _ORDER = (
     circuits,
     limit,
     suppression,
+    template,
     retention,
     erase,
     doctor,
