@@ -13,7 +13,7 @@ header p, h2 {{ color: #607d8b; font-size: 13px; font-weight: normal; margin: 4p
 main {{ display: flex; flex-wrap: wrap; gap: 24px; padding: 16px 24px; align-items: flex-start; }}
 iframe, pre {{ background: #fff; border: 1px solid #cfd8dc; border-radius: 6px; height: 720px; }}
 iframe, pre {{ box-sizing: border-box; }}
-pre {{ margin: 0; padding: 16px; width: 420px; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }}
+pre {{ margin: 0; padding: 16px; width: 360px; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }}
 </style></head><body>
 <header><h1>{subject}</h1><p>{about}</p></header>
 <main>
