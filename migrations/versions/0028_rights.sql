@@ -8,12 +8,10 @@ SELECT role, privilege, object, g.columns::text[]
          ('noti_operator', 'EXECUTE', 'publish', '{}'),
          ('noti_app', 'INSERT', 'notifications_log', '{template_version}'),
          ('noti_operator,noti_readonly', 'SELECT', 'notifications_log', '{template_version}'),
-         ('noti_app,noti_operator,noti_readonly', 'SELECT', 'notification_attempts_log', '{template}'),
-         ('noti_app', 'EXECUTE', 'send', '{}')) AS g (roles, privileges, objects, columns)
+         ('noti_app,noti_operator,noti_readonly', 'SELECT', 'notification_attempts_log', '{template}')) AS g (roles, privileges, objects, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role
  CROSS JOIN LATERAL unnest(string_to_array(g.privileges, ',')) AS privilege
- CROSS JOIN LATERAL unnest(string_to_array(g.objects, ',')) AS object
-ON CONFLICT DO NOTHING;
+ CROSS JOIN LATERAL unnest(string_to_array(g.objects, ',')) AS object;
 
 -- Roles of one's own: whoever may read templates may read their versions, and who may read when something failed may read which
 -- version it was. Our own get theirs from the rows above.
@@ -43,3 +41,27 @@ BEGIN
     EXECUTE format('GRANT %s TO %s', one.what, one.grantee);
   END LOOP;
 END $$;
+
+-- Who may send by the function of before may do so by the one that takes its place.
+DO $$
+DECLARE
+  one record;
+BEGIN
+  IF EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'noti')
+                AND p.proname = 'send' AND p.pronargs = 22 AND p.proacl IS NOT NULL) THEN
+    REVOKE EXECUTE ON FUNCTION noti.send(text, text, text, text, text, jsonb, text, text, text, text, timestamptz, timestamptz, text,
+      int, text, text, text, text, text, jsonb, jsonb, text, int) FROM PUBLIC;
+  END IF;
+  FOR one IN
+    SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
+      FROM pg_proc p
+     CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+     WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'noti') AND p.proname = 'send' AND p.pronargs = 22
+       AND a.grantee <> p.proowner
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION noti.send(text, text, text, text, text, jsonb, text, text, text, text, timestamptz, timestamptz, text,
+      int, text, text, text, text, text, jsonb, jsonb, text, int) TO %s', one.grantee);
+  END LOOP;
+END $$;
+DROP FUNCTION noti.send(text, text, text, text, text, jsonb, text, text, text, text, timestamptz, timestamptz, text, int, text, text, text, text,
+  text, jsonb, jsonb, text);

@@ -1,4 +1,4 @@
-"""Templates have versions, languages and texts for single channels; a row pins a version, and a try says which it was."""
+"""Templates have versions, languages and texts of single channels; a row may pin one, and a try says which it was."""
 
 from pathlib import Path
 

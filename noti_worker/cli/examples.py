@@ -28,6 +28,37 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker fleet apply --dry-run",
         "noti-worker fleet apply --root /tmp/look    # writes the files there, and asks systemd for nothing",
     ),
+    "template": (
+        "noti-worker template lint templates/",
+        "noti-worker template preview order-shipped --from templates/ --locale de",
+        "noti-worker template publish templates/",
+        "noti-worker template rollback order-shipped",
+    ),
+    "template list": ("noti-worker template list", "noti-worker template list --tenant acme --json"),
+    "template show": ("noti-worker template show order-shipped", "noti-worker template show order-shipped --version 3"),
+    "template diff": (
+        "noti-worker template diff order-shipped",
+        "noti-worker template diff order-shipped 3 5",
+        "noti-worker template diff order-shipped --from templates/    # what publishing would change",
+    ),
+    "template lint": (
+        "noti-worker template lint templates/",
+        "noti-worker template lint templates/ --strict --json    # in the tests of an application",
+    ),
+    "template preview": (
+        "noti-worker template preview order-shipped --from templates/ --locale de",
+        "noti-worker template preview order-shipped --data @order.json --channel sms",
+        "noti-worker template preview order-shipped --from templates/ --open",
+    ),
+    "template publish": (
+        "noti-worker template publish templates/ --dry-run",
+        "noti-worker template publish templates/order-shipped.de.html",
+    ),
+    "template rollback": (
+        "noti-worker template rollback order-shipped",
+        "noti-worker template rollback order-shipped --to 3",
+    ),
+    "template test": ("noti-worker template test order-shipped --to me@example.com --data @order.json",),
     "send": (
         "noti-worker send --channel email --recipient ada@example.com --subject Hello --body 'Hi Ada.' --wait",
         "noti-worker send --channel email --recipient ada@example.com --template hello --data '{}' --send-at 10m",

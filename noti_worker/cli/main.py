@@ -31,6 +31,7 @@ from noti_worker.cli.running import demo, migrate, run
 from noti_worker.cli.sending import send
 from noti_worker.cli.suppression import suppression
 from noti_worker.cli.tail import tail
+from noti_worker.cli.templates import template
 from noti_worker.cli.tenant import tenant
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
@@ -146,6 +147,7 @@ _ORDER = (
     endpoint,
     receipts,
     tenant,
+    template,
     retention,
     erase,
     doctor,

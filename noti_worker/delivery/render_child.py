@@ -59,7 +59,7 @@ def fill(source: Source, html: bool, data: Mapping[str, Any]) -> str:
     finally:
         # What an import without context left behind is not for the next message.
         for part in template.environment.parts.values() if parts else ():  # type: ignore[attr-defined]
-            part._module = None
+            part._module = None  # noqa: SLF001 - Jinja2 has no other word for it
 
 
 def _joined(template: Template, data: Mapping[str, Any]) -> str:
@@ -236,7 +236,11 @@ def main(seconds: float) -> None:
     """Warm up, give everything up, say ready, serve."""
     line = socket.socket(fileno=0)
     for html in (False, True):  # loads what is loaded late: codecs, the error path
-        fill(("{{ 'a\\n' ~ x|tojson|escape|striptags }}{% for y in [1] %}{{ loop.index }}{% endfor %}", ()), html, {"x": "é"})
+        fill(
+            ("{{ 'a\\n' ~ x|tojson|escape|striptags }}{% for y in [1] %}{{ loop.index }}{% endfor %}", ()),
+            html,
+            {"x": "é"},
+        )
     answer({"body": ("{{ nothing }}", ())}, None, {})
     gc.freeze()
     confine()

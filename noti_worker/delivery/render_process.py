@@ -139,7 +139,7 @@ class Process:
                 self._known.clear()  # the child overwrites them one by one
             number = self._known[template] = len(self._known)
             parts = {"subject": template.subject, "body": template.body, "html": template.html}
-            sources = {part: (text, _named(template, part)) for part, text in parts.items() if text is not None}
+            sources = {part: (text, named_parts(template, part)) for part, text in parts.items() if text is not None}
         return number, sources, request.data, request.notification
 
     def end(self) -> None:
@@ -183,7 +183,7 @@ class Process:
         return Ended(f"ended the render process (status {status})")
 
 
-def _named(template: Template, part: str) -> tuple[tuple[str, str], ...]:
+def named_parts(template: Template, part: str) -> tuple[tuple[str, str], ...]:
     """The same part of what a template is made of, or the body of what has no such part."""
     texts = ((other.template_id, getattr(other, part) or other.body) for other in template.parts)
     return tuple((name, text) for name, text in texts if text is not None)

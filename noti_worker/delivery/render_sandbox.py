@@ -98,7 +98,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.policies["json.dumps_function"] = json_text
         self.parts: Mapping[str, Template] = {}
 
-    def get_template(self, name: str | Template, parent: str | None = None, globals: Any = None) -> Template:
+    def get_template(self, name: str | Template, parent: str | None = None, globals: Any = None) -> Template:  # noqa: A002
         """A template that another one names; there are those that came with it, and no others."""
         if not isinstance(name, str) or name not in self.parts:
             raise TemplateNotFound(str(name))

@@ -99,10 +99,10 @@ class Notification:
     traceparent: str | None = None
     copy_of: int | None = None  # the row that was sent without this one, a copy of its message
     category: str | None = None
+    template_version: int | None = None  # the newest of its template that is not newer; None: the newest
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
     rescued: bool = False  # its earlier claim was lost, and this claim found out
-    template_version: int | None = None  # the newest of its template that is not newer; None: the newest
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def made_of(body: str, **parts: str) -> Template:
 
 def test_a_layout_an_include_and_macros(renderer: Renderer) -> None:
     parts = (
-        Template("layout", subject="{% block title %}{% endblock %} (shop)", html=LAYOUT, body="= {% block content %}{% endblock %} ="),
+        Template("layout", "{% block title %}{% endblock %} (shop)", "= {% block content %}{% endblock %} =", LAYOUT),
         Template("foot", html="<p>{{ name }}, {{ notification.recipient }}</p>", body="-- {{ name }}"),
         Template("macros", body=MACROS),
     )  # fmt: skip
@@ -50,7 +50,8 @@ def test_a_layout_an_include_and_macros(renderer: Renderer) -> None:
     assert filled(renderer, template, name="<Ada>") == Rendered(
         "<Ada> (shop)",
         "= -- <Ada> =",
-        "<h1>Shop: &lt;Ada&gt;</h1><a href='/?a=1&amp;b=2'>Open</a>[Shop: &lt;Ada&gt;]<p>&lt;Ada&gt;, ada@example.com</p>",
+        "<h1>Shop: &lt;Ada&gt;</h1><a href='/?a=1&amp;b=2'>Open</a>[Shop: &lt;Ada&gt;]"
+        "<p>&lt;Ada&gt;, ada@example.com</p>",
     )
 
 
@@ -92,7 +93,10 @@ def test_a_mistake_is_said_with_its_place(renderer: Renderer, body: str, parts: 
 
 
 def test_nothing_of_one_message_is_there_in_the_next(renderer: Renderer) -> None:
-    macros = "{% set kept = namespace(name='nobody') %}{% macro keep(name) %}{{ kept.name }}{% set kept.name = name %}{% endmacro %}"
+    macros = (
+        "{% set kept = namespace(name='nobody') %}"
+        "{% macro keep(name) %}{{ kept.name }}{% set kept.name = name %}{% endmacro %}"
+    )
     template = made_of("{% import 'macros' as m %}{{ m.keep(name) }}", macros=macros)
     assert [filled(renderer, template, name=name).text for name in ("Ada", "Bea")] == ["nobody", "nobody"]
 

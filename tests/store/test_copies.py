@@ -38,7 +38,7 @@ OPTIONS = (
 SAME = (
     "message_id", "created_at", "send_at", "expires_at", "tenant_id", "entity_type", "entity_id", "channel", "subject",
     "body", "template_id", "template_data", "locale", "priority", "max_retries", "retries_said", "category",
-    "on_uncertain", "metadata", "traceparent",
+    "on_uncertain", "metadata", "traceparent", "template_version",
 )  # fmt: skip
 OWN = {
     "notification_id", "copy_of", "recipient", "options", "provider", "status", "due_at", "next_retry_at", "claimed_by",
@@ -65,6 +65,7 @@ def test_it_is_the_same_message_to_one_address_with_its_first_try_behind_it(
         "entity_type": "order", "entity_id": "17", "template_id": "t", "template_data": '{"a": 1}', "locale": "de",
         "max_retries": 7, "category": "news", "provider": "smtp", "on_uncertain": "hold", "metadata": '{"m": 1}',
         "traceparent": "00-1", "idempotency_key": "k", "collapse_key": "c", "expires_at": "2100-01-01",
+        "template_version": 3,
     }  # fmt: skip
     assert queue.record(1, [mail(connection, queue, LATER, CROWDED, **whole)]) == {1: "applied"}
     sent, copy, other = (row(connection, number) for number in (1, 2, 3))

@@ -32,7 +32,7 @@ def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
 
 
 def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:
-    """The template of each row that names one; None when the tenant has none of this name, or not as it was asked for."""
+    """The template of each row that names one; None when the tenant has none of this name, or not as was asked."""
     asked = tuple(_asked(notifications))
     parts: dict[tuple[str, str, str], dict[str, Row]] = {}
     for row in rows:

@@ -152,10 +152,8 @@ def _details(result: Result, now_monotonic: float) -> Entry:
         details["scope"] = outcome.scope
         if outcome.stage is not None:
             details["stage"] = storable(outcome.stage, NAME_AT_MOST)
-        if result.choice is not None:
-            details["choice"] = result.choice
-        if result.template is not None:
-            details["template"] = result.template
+        if result.choice is not None or result.template is not None:
+            details |= {"choice": result.choice, "template": result.template}
         if outcome.rule is not None:
             details["rule"] = storable(outcome.rule, NAME_AT_MOST)
         details["provider_message_id"] = storable(outcome.provider_message_id, 1_000)

@@ -7,8 +7,8 @@ SELECT n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, n.r
        n.retry_count, CASE WHEN n.retries_said THEN n.max_retries END AS max_retries, n.attempt_count, n.lost_count,
        n.requested, n.on_uncertain,
        n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent, n.copy_of,
-       n.category,
+       n.category, n.template_version,
        EXISTS (SELECT FROM noti.suppressions s WHERE s.lifted_at IS NULL) AS listed,
-       false AS rescued, n.template_version
+       false AS rescued
   FROM noti.notifications_log n
  WHERE n.notification_id = cast(:notification_id AS bigint);

@@ -107,7 +107,7 @@ RETURNING n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, 
        n.retry_count, CASE WHEN n.retries_said THEN n.max_retries END AS max_retries, n.attempt_count, n.lost_count,
        n.requested, n.on_uncertain,
        n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent, n.copy_of,
-       n.category,
+       n.category, n.template_version,
        EXISTS (SELECT FROM noti.suppressions s WHERE s.lifted_at IS NULL) AS listed,
        n.collapse_key IS NOT NULL AS collapses,
-       n.notification_id = ANY (ARRAY(SELECT notification_id FROM taken WHERE lost)) AS rescued, n.template_version;
+       n.notification_id = ANY (ARRAY(SELECT notification_id FROM taken WHERE lost)) AS rescued;
