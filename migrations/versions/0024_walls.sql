@@ -13,16 +13,21 @@ INSERT INTO noti.tenant_tables (name, reads, writes) VALUES
   ('receipts', 'mine', 'nobody'),
   ('receipts_raw', 'nobody', 'nobody'),   -- a request may speak of several tenants
   ('provider_references', 'nobody', 'nobody'),
-  ('circuits', 'shared', 'nobody'),
-  ('limits', 'shared', 'nobody'),     -- a tenant knows its limits, and does not set them
-  ('buckets', 'shared', 'nobody'),
-  ('usage', 'shared', 'nobody'),
-  ('spent', 'shared', 'nobody'),
+  ('circuits', 'named', 'nobody'),
+  ('limits', 'named', 'nobody'),     -- a tenant knows its limits, and does not set them
+  ('buckets', 'named', 'nobody'),
+  ('usage', 'named', 'nobody'),
+  ('spent', 'named', 'nobody'),
   ('full_quotas', 'mine', 'nobody'),
   -- everybody knows what is paused for all, and who is bound pauses and resumes what is its own
   ('pauses',
-   'tenant_id = '''' AND scope <> ''tenant'' OR {mine} OR scope = ''tenant'' AND EXISTS (SELECT FROM noti.tenant_members m WHERE m.role = quote_ident(current_user)::regrole AND m.tenant_id = pauses.name)',
+   'tenant_id = '''' AND scope <> ''tenant'' AND (scope <> ''account'' OR strpos(name, ''/'') = 0 OR EXISTS (SELECT FROM noti.tenant_members m WHERE m.role = quote_ident(current_user)::regrole AND starts_with(pauses.name, m.tenant_id || ''/''))) OR {mine} OR scope = ''tenant'' AND EXISTS (SELECT FROM noti.tenant_members m WHERE m.role = quote_ident(current_user)::regrole AND m.tenant_id = pauses.name)',
    '{mine} OR scope = ''tenant'' AND EXISTS (SELECT FROM noti.tenant_members m WHERE m.role = quote_ident(current_user)::regrole AND m.tenant_id = pauses.name)'),
+  ('endpoints', 'mine', 'mine'),
+  ('events', 'mine', 'nobody'),
+  ('envelopes', 'EXISTS (SELECT FROM noti.endpoints e WHERE e.endpoint_id = envelopes.endpoint_id)', 'nobody'),
+  ('tenants', 'mine', 'nobody'),      -- nobody ends a suspension of his own, or lifts a bound
+  ('settings', 'mine', 'nobody'),
   ('tenant_members', 'role = quote_ident(current_user)::regrole', 'nobody');
 INSERT INTO noti.tenant_tables (name, reason) VALUES
   ('workers', 'which processes live; no row of a tenant is named by more than its number'),

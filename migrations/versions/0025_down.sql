@@ -1,3 +1,4 @@
+DELETE FROM noti.tenant_tables WHERE name IN ('accounts', 'routes', 'secrets', 'account_versions');
 DROP TRIGGER secrets_change ON noti.secrets;
 DROP TRIGGER routes_change ON noti.routes;
 DROP TRIGGER accounts_change ON noti.accounts;

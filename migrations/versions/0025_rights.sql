@@ -43,3 +43,9 @@ BEGIN
     EXECUTE format('GRANT %s TO %s', one.what, one.grantee);
   END LOOP;
 END $$;
+
+INSERT INTO noti.tenant_tables (name, reads, writes) VALUES
+  ('accounts', 'mine', 'mine'),
+  ('routes', 'mine', 'mine'),
+  ('secrets', 'mine', 'mine'),   -- what is sealed in them is for workers alone
+  ('account_versions', 'mine', 'nobody');

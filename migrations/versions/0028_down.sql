@@ -1,3 +1,4 @@
+DELETE FROM noti.tenant_tables WHERE name = 'template_versions';
 DELETE FROM noti.rights
  WHERE object IN ('template_versions', 'languages', 'default_languages', 'template_names', 'template_texts', 'publish')
     OR columns IN ('{template_version}', '{template}');

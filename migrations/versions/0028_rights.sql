@@ -65,3 +65,5 @@ BEGIN
 END $$;
 DROP FUNCTION noti.send(text, text, text, text, text, jsonb, text, text, text, text, timestamptz, timestamptz, text, int, text, text, text, text,
   text, jsonb, jsonb, text);
+
+INSERT INTO noti.tenant_tables (name, reads, writes) VALUES ('template_versions', 'mine', 'mine');

@@ -7,7 +7,7 @@ from noti_worker.cli import isolating, tenant_end, tenants
 
 @click.group()
 def tenant() -> None:
-    """Look after tenants: who is suspended, what each may do, which database roles see it, its settings, usage and end."""
+    """Look after tenants: what each may do and uses, who is suspended, which database roles see whom, and its end."""
 
 
 for _command in (

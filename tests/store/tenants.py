@@ -103,6 +103,31 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
         ),
         "INSERT INTO noti.spent VALUES ('tenant channel', %(t)s, %(m)s, 'day', 7, now(), now() + interval '1 hour')",
         "INSERT INTO noti.full_quotas VALUES (%(t)s, 'voice', 'day', 7, now() + interval '1 hour')",
+        "INSERT INTO noti.tenants (tenant_id, reason) VALUES (%(t)s, %(m)s)",
+        "INSERT INTO noti.settings (tenant_id, key, value) VALUES (%(t)s, 'flag.x', to_jsonb(%(m)s::text))",
+        "INSERT INTO noti.endpoints (tenant_id, name, url) VALUES (%(t)s, %(m)s, 'https://' || %(m)s)",
+        (
+            "INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, kind, place)"
+            f" VALUES (%(t)s, {ids[0]}, 'email', 'sent', 'worker', %(m)s, 1)"
+        ),
+        (
+            "INSERT INTO noti.envelopes (endpoint_id, notification_id, after_place, last_place)"
+            f" SELECT endpoint_id, {ids[0]}, 0, 1 FROM noti.endpoints WHERE tenant_id = %(t)s"
+        ),
+        (
+            "INSERT INTO noti.accounts (tenant_id, name, provider, channels, settings)"
+            " VALUES (%(t)s, 'relay', 'smtp', '{email}', jsonb_build_object('host', %(m)s::text))"
+        ),
+        "INSERT INTO noti.routes (tenant_id, channel, position, account) VALUES (%(t)s, 'email', 1, 'relay')",
+        (
+            "INSERT INTO noti.secrets (tenant_id, account, purpose, key_id, sealed)"
+            " VALUES (%(t)s, 'relay', 'password', '1', repeat(%(m)s::text, 5)::bytea)"
+        ),
+        (
+            "INSERT INTO noti.circuits (scope, name, reason, retry_at)"
+            " VALUES ('account', %(t)s || '/relay', %(m)s, now() + interval '1 hour')"
+        ),
+        "SELECT noti.pause('account', %(t)s || '/relay', %(m)s)",
         "SELECT noti.pause('template', %(m)s, %(m)s, tenant => %(t)s)",
         "SELECT noti.pause('tenant', %(t)s, %(m)s)",
     ):

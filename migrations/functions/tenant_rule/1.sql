@@ -1,5 +1,5 @@
 -- What a word of noti.tenant_tables means as the expression of a policy: `mine`, `shared` (mine, and what has no tenant and holds for
--- all), `nobody`; anything else is an expression itself, in which {mine} stands for the first of these.
+-- all), `named` (as shared, but of accounts that have a tenant, like acme/relay, mine alone), `nobody`; anything else is an expression itself, in which {mine} stands for the first of these.
 -- Two forms of the same. Reading: once per statement, and an index that begins with the tenant can be used. Writing: a probe per row,
 -- however many tenants the role has. Never a function: it would cost several times what the statement costs.
 CREATE OR REPLACE FUNCTION noti.tenant_rule(name text, word text, writes boolean) RETURNS text
@@ -16,6 +16,8 @@ BEGIN
   RETURN CASE word
       WHEN 'mine' THEN mine
       WHEN 'shared' THEN 'tenant_id = '''' OR ' || mine
+      WHEN 'named' THEN 'tenant_id = '''' AND (scope <> ''account'' OR strpos(name, ''/'') = 0 OR EXISTS (' || format(members, '')
+        || ' AND starts_with(name, m.tenant_id || ''/''))) OR ' || mine
       WHEN 'nobody' THEN 'false'
       ELSE replace(word, '{mine}', mine) END;
 END $$;
