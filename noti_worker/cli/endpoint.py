@@ -120,7 +120,7 @@ def list_endpoints(place: Place, tenant: str | None, as_json: bool) -> None:
 @_options
 @_JSON
 @click.pass_obj
-def add(place: Place, name: str, url: str, tenant: str, as_json: bool, **given: Any) -> None:
+def add(place: Place, /, name: str, url: str, tenant: str, as_json: bool, **given: Any) -> None:
     """Add an endpoint NAME: what happens from now on is posted to URL, signed as webhooks are."""
     from noti_worker.store.people import endpoints
 
@@ -138,7 +138,7 @@ def add(place: Place, name: str, url: str, tenant: str, as_json: bool, **given: 
 @_options
 @_JSON
 @click.pass_obj
-def set_(place: Place, name: str, tenant: str, as_json: bool, **given: Any) -> None:
+def set_(place: Place, /, name: str, tenant: str, as_json: bool, **given: Any) -> None:
     """Change what is said of the endpoint NAME, and nothing else of it."""
     from noti_worker.store.people import endpoints
 
