@@ -112,6 +112,7 @@ INVENTED = 20_000
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_twenty_thousand_invented_tenants_do_not_hide_one_that_comes_now_and_then(
     daemons: Daemons, connection: psycopg.Connection[Any], database_url: str, wait_for: Callable[..., Any]
 ) -> None:
