@@ -89,6 +89,7 @@ def test_every_command_of_a_first_day_is_there() -> None:
         "suppression why",
         "suppression import",
         "suppression export",
+        "tenant",
         "tenant list",
         "tenant add",
         "tenant show",
