@@ -20,10 +20,7 @@ from noti_worker.domain.counts import counted
 @click.option("--json", "as_json", is_flag=True, help="JSON: the rows by table.")
 @click.pass_obj
 def export(place: Place, name: str, file: Path, as_json: bool) -> None:
-    """Write everything of a tenant into FILE, a zip of JSON lines by table. It holds contents and addresses.
-
-    For a role that may read all, such as the owner of the schema.
-    """
+    """Write all of a tenant, contents too, into FILE, a zip of JSON lines by table; for a role that may read it."""
     from noti_worker.store.people.export import export as write
 
     with place.connection() as connection:
@@ -51,10 +48,7 @@ def export(place: Place, name: str, file: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON: the rows by table.")
 @click.pass_obj
 def remove(place: Place, name: str, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Remove a suspended tenant and everything of it, from all tables; what waits is not sent.
-
-    For the owner of the schema. One line in the audit log tells what went; ending it half way does no harm: call again.
-    """
+    """Remove a suspended tenant from all tables, what waits too; for the owner. Half way, call it again."""
     from noti_worker.store.upkeep import removal
 
     with place.connection() as connection:
