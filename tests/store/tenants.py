@@ -143,11 +143,18 @@ def shared(connection: Connection) -> list[tuple[str, bool]]:
     ).fetchall()
 
 
+_OLD_TRIES = (
+    " AND NOT EXISTS (SELECT FROM noti.notifications_log n WHERE n.notification_id = t.notification_id"
+    f" AND n.tenant_id = '{MINE}')"
+)
+
+
 def digest_of_theirs(tables: Sequence[tuple[str, bool]]) -> str:
     """A query for everything of the other tenant, and of what belongs to nobody, as one text."""
     parts = [
         f"SELECT '{name}' AS place, t::text AS line FROM noti.{name} t"
         + (f" WHERE t.tenant_id IS DISTINCT FROM '{MINE}'" if told else "")
+        + (_OLD_TRIES if name == "notification_attempts_log" else "")
         + (f" AND NOT (t.scope = 'tenant' AND t.name = '{MINE}')" if name == "pauses" else "")
         + (f" AND NOT (t.entity_id = '{MINE}' OR t.entity_type IN ('erasure', 'log'))" if name == "audit_log" else "")
         for name, told in tables
