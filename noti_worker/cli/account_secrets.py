@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @click.argument("key", metavar="KEY")
 @TENANT
 @click.option(
-    "--from-file", "file", type=click.File(), metavar="FILE", help="Read it there; without it, from standard input."
+    "--from-file",
+    "file",
+    type=click.File(lazy=True),
+    metavar="FILE",
+    help="Read it there; without it, from standard input.",
 )
 @click.option("--remove", is_flag=True, help="Take it away.")
 @click.option("--dry-run", is_flag=True, help="Only see whether it may be set; change nothing.")

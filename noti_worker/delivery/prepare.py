@@ -38,6 +38,7 @@ from noti_worker.domain.strict_json import read_json
 from noti_worker.domain.subscription import Links
 from noti_worker.domain.trace import valid
 
+_YOUNG, _SOON = timedelta(seconds=10), timedelta(seconds=1)
 _WITH_HTML = frozenset({Channel.EMAIL, Channel.IN_APP})
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Overrides can make "gpj.exe" read "exe.jpg"; Arabic and Hebrew text does not need them.
@@ -72,6 +73,8 @@ class Preparation:
         if (stop := permit(row, briefing, policy, now)) is not None:
             return stop
         route = self.accounts.route(row.tenant_id, row.channel, row.message_id)
+        if not route and now - row.created_at < _YOUNG:  # its tenant's account may be as new, and not known here yet
+            return Wait(_SOON, f"no account serves the channel {row.channel} yet")
         if not route:
             return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
         if briefing.unreadable is not None:

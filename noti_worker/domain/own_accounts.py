@@ -12,6 +12,11 @@ def of_tenant(tenant_id: str, name: str) -> str:
     return f"{tenant_id}/{name}"
 
 
+def is_own(name: str) -> bool:
+    """Tell whether an account is a tenant's own, by its name."""
+    return "/" in name
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a secret is sealed for, and nothing else: the setting `purpose` of one account of one tenant."""

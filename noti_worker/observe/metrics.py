@@ -41,6 +41,7 @@ from noti_worker.domain.facts import (
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
 from noti_worker.domain.suppression import Reason
+from noti_worker.domain.own_accounts import is_own
 from noti_worker.observe.catalogue import (
     ASIDE,
     BUILD,
@@ -289,6 +290,8 @@ class MetricsObserver:
         provider, count = label(provider or "none"), len(seconds)
         error_type = str(kind) if kind in _ERROR_TYPES else OTHER
         if tried:
+            if account is not None and is_own(account) and self._tenant(tenant_id) == OTHER:
+                account = OTHER  # as many as tenants
             self._tries(channel, label(account or "none"), error_type).inc(count)
             self._send_duration.observe((channel, provider), seconds)
         match status:

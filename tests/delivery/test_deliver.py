@@ -288,12 +288,14 @@ def test_who_was_let_ahead_and_does_not_begin_lets_the_next_go() -> None:
     assert delivery.deliver(claimed(notification_id=2), NOTHING).verdict.status is Status.SENT
 
 
-def test_a_channel_without_account_holds_the_row() -> None:
-    result = a_delivery(routes={Channel.EMAIL: ("relay",)}).deliver(
-        claimed(channel=Channel.SMS, recipient="+491701234567"), NOTHING
-    )
-    assert result.verdict.status is Status.HELD
-    assert "sms" in result.verdict.reason
+def test_a_channel_without_account_holds_the_row_once_it_is_older_than_our_news_of_accounts() -> None:
+    delivery = a_delivery(routes={Channel.EMAIL: ("relay",)})
+    row = claimed(channel=Channel.SMS, recipient="+491701234567")
+    verdict = delivery.deliver(row, NOTHING).verdict
+    assert (verdict.status, verdict.charge) == (Status.RETRYING, False)
+    old = delivery.deliver(replace(row, created_at=row.created_at - timedelta(seconds=11)), NOTHING).verdict
+    assert old.status is Status.HELD
+    assert "sms" in old.reason
 
 
 def test_a_sender_that_cannot_be_built_any_more_is_our_fault_and_not_the_rows() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from noti_worker.domain.tenants import OwnAccount, Owner
+from noti_worker.domain.own_accounts import OwnAccount, Owner
 
 from noti_worker.domain.closures import CIRCUIT, Closure, Closures, Scope
 from noti_worker.domain.lanes import Lane, LaneHead

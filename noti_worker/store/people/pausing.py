@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import LiteralString, TypeVar
 
 from noti_worker.domain.closures import CIRCUIT, PAUSE, SUSPENDED, Scope
+from noti_worker.domain.own_accounts import is_own
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import in_words
+from noti_worker.store.people.accounts import accounts
 from noti_worker.store.people.gauges import BOUND, depth, kept_back, routes
 from noti_worker.store.people.source import Source, rows
 from noti_worker.store.statements import statement
@@ -192,5 +194,8 @@ def _kept(connection: Connection) -> Reach:
 
 
 def knows_account(source: Source, account: str) -> bool:
-    """Tell whether a living worker has this account on a route."""
+    """Tell whether a living worker has this account on a route, or it is a tenant's own."""
+    if is_own(account):
+        tenant_id, _, name = account.rpartition("/")
+        return any(line.name == name for line in accounts(source, tenant_id))
     return any(account in route for route in routes(source).values())

@@ -29,7 +29,7 @@ _NEWCOMERS = statement("newcomers")
 _STRIDES = statement("strides")
 _CLAIM, _CLAIM_SOME = statement("claim"), statement("claim", more=True)
 _PEEK, _PEEK_SOME = statement("peek"), statement("peek", more=True)
-_CLOSURES = statement("closures")
+_STEER = statement("steer")
 _RECORD, _RECORD_TOLD = statement("record"), statement("record", more=True)
 _SUPPRESS_ANSWERS = statement("suppress_answers")
 _RECORD_SENT, _RECORD_SENT_TOLD = statement("record_sent"), statement("record_sent", more=True)
@@ -141,7 +141,7 @@ class PostgresQueue:
 
     def closures(self) -> Closures:
         """What is not sent now; notes besides whether endpoints hear, and the version of the tenants' own accounts."""
-        rows = self._claims.run(_CLOSURES, {})
+        rows = self._claims.run(_STEER, {})
         self.told = any(row["cause"] == ENDPOINTS for row in rows)
         self.accounts_version = next((int(row["name"]) for row in rows if row["cause"] == ACCOUNTS), 0)
         return Closures(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from psycopg.types.json import Jsonb
 
 from noti_worker.domain.errors import BadNotification, DatabaseError
-from noti_worker.domain.tenants import ACTIVE, REMOVING
+from noti_worker.domain.bounds import ACTIVE, REMOVING
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import in_words, translated
 from noti_worker.store.people.tenants import tenant
