@@ -47,7 +47,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "template preview": (
         "noti-worker template preview order-shipped --from templates/ --locale de",
-        "noti-worker template preview order-shipped --data @order.json --channel sms",
+        "noti-worker template preview order-shipped --data '{\"order\": 17}' --channel sms",
         "noti-worker template preview order-shipped --from templates/ --open",
     ),
     "template publish": (
@@ -58,7 +58,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker template rollback order-shipped",
         "noti-worker template rollback order-shipped --to 3",
     ),
-    "template test": ("noti-worker template test order-shipped --to me@example.com --data @order.json",),
+    "template test": ("noti-worker template test order-shipped --to me@example.com --data '{\"order\": 17}'",),
     "send": (
         "noti-worker send --channel email --recipient ada@example.com --subject Hello --body 'Hi Ada.' --wait",
         "noti-worker send --channel email --recipient ada@example.com --template hello --data '{}' --send-at 10m",

@@ -20,6 +20,8 @@ from noti_worker.domain.notification import Channel
 _CHANNELS = frozenset(channel.value for channel in Channel)
 _KINDS = {".txt": "body", ".html": "html", ".mjml": "html", ".json": "data"}
 _HEAD = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
+# As noti.template_names.
+_NAMED = re.compile(r"\{%[-+]?\s*(?:extends|include|import|from)\s+[\"']([^\"']+)[\"']")
 _HEADINGS = ("subject", "category", "css")
 
 Key = tuple[str, str, str]
@@ -168,10 +170,13 @@ def _data(path: Path, content: str) -> Mapping[str, Any]:
     return found
 
 
+def names_in(source: str) -> list[str]:
+    """The templates that a source names."""
+    return _NAMED.findall(source)
+
+
 def to_check(folder: Folder, texts: Iterable[Text]) -> list[Text]:
     """The texts but for layouts and the like (with a _ in front, too), which are checked with what is made of them."""
-    from noti_worker.cli.template_shelf import names_in
-
     names: dict[str, set[str]] = {}
     for text in folder.texts.values():
         found = names.setdefault(text.template_id, set())

@@ -1,19 +1,10 @@
 """Which text of a template a message gets, and what that is made of: as the database would say, of texts in hand."""
 
-import re
 from collections.abc import Mapping
 
-from noti_worker.cli.template_files import Key, Text
+from noti_worker.cli.template_files import Key, Text, names_in
 from noti_worker.domain.language import languages
 from noti_worker.domain.notification import Template
-
-# As noti.template_names.
-_NAMED = re.compile(r"\{%[-+]?\s*(?:extends|include|import|from)\s+[\"']([^\"']+)[\"']")
-
-
-def names_in(source: str) -> list[str]:
-    """The templates that a source names."""
-    return _NAMED.findall(source)
 
 
 def find(texts: Mapping[Key, Text], template_id: str, channel: str, locale: str | None) -> Text | None:

@@ -41,14 +41,16 @@ _FROM = click.option(
 _LOCALE = click.option("--locale", metavar="TAG", help="The language, like de or pt-BR.")
 
 
-@click.group()
-def template() -> None:
-    """Look after templates: check and preview them in a folder, publish them, go back.
+_TEMPLATE = """Look after templates: check and preview them in a folder, publish them, go back.
 
-    In a folder, order-shipped.html and order-shipped.txt are the HTML and the text of one template,
-    order-shipped.de.html is its HTML in German, order-shipped.sms.txt what it says as an SMS, and order-shipped.json
-    data to try it with. The subject stands at the top, between two lines of ---, as `subject: Your order`.
-    """
+In a folder, order-shipped.html and order-shipped.txt are the HTML and the text of one template,
+order-shipped.de.html is its HTML in German, order-shipped.sms.txt what it says as an SMS, and order-shipped.json
+data to try it with. The subject stands at the top, between two lines of ---, as `subject: Your order`."""
+
+
+@click.group(help=_TEMPLATE)
+def template() -> None:
+    """Look after templates: check and preview them in a folder, publish them, go back."""
 
 
 def _data(ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, Any] | None:
@@ -133,7 +135,12 @@ def _line(one: "Kept") -> dict[str, Any]:
     return {name: getattr(one, name) for name in names} | {"withdrawn": one.body is None and one.html is None}
 
 
-@template.command("diff")
+_DIFF = """Tell how version B of a template differs from A; B is the newest unless said, or what lies in a folder.
+
+Exit code 1 says that they differ."""
+
+
+@template.command("diff", help=_DIFF)
 @NAME
 @click.argument("old", metavar="[A]", type=click.IntRange(1), required=False)
 @click.argument("new", metavar="[B]", type=click.IntRange(1), required=False)
@@ -141,10 +148,7 @@ def _line(one: "Kept") -> dict[str, Any]:
 @_FROM
 @click.pass_obj
 def diff_template(place: Place, name: str, old: int | None, new: int | None, tenant: str, folder: Path | None) -> None:
-    """Tell how version B of a template differs from A; B is the newest unless said, or what lies in a folder.
-
-    Exit code 1 says that they differ.
-    """
+    """Tell how version B of a template differs from A; B is the newest unless said, or what lies in a folder."""
     from noti_worker.store.people import templates
 
     with place.connection() as connection:
@@ -172,7 +176,13 @@ def _differences(before: Mapping[Key, Text], after: Mapping[Key, Text], old: str
             yield from unified_diff(sides[0], sides[1], f"{label}, {old}", f"{label}, {new}", lineterm="")
 
 
-@template.command("lint")
+_LINT = """Check templates in files or a folder, without any database: what no message could be made of.
+
+Exit code 1 says that there are errors. A template that is used by others, or has a _ in front of its name, is
+checked where it is used."""
+
+
+@template.command("lint", help=_LINT)
 @PATHS
 @ROOT
 @_DATA
@@ -181,11 +191,7 @@ def _differences(before: Mapping[Key, Text], after: Mapping[Key, Text], old: str
 def lint_templates(
     paths: tuple[Path, ...], root: Path | None, data: dict[str, Any] | None, strict: bool, as_json: bool
 ) -> None:
-    """Check templates in files or a folder, without any database: what no message could be made of, and what annoys.
-
-    Exit code 1 says that there are errors. A template that is used by others, or has a _ in front of its name, is
-    checked where it is used.
-    """
+    """Check templates in files or a folder, without any database: what no message could be made of."""
     from noti_worker.cli.template_rendering import renderer
 
     folder, texts = chosen(paths, root)
