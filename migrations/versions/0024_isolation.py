@@ -39,6 +39,8 @@ FUNCTIONS = (
     steps.replace("resume", to=3, back=2),
     steps.replace("heard", to=2, back=1),
     steps.replace("unlimit", to=1, back=None),
+    steps.replace("unset", to=1, back=None),
+    steps.replace("remove_endpoint", to=1, back=None),
     steps.replace("recover_endpoint", to=2, back=1),
     steps.replace("test_endpoint", to=2, back=1),
 )

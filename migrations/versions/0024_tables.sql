@@ -13,7 +13,8 @@ BEGIN
       FROM noti.rights r
       JOIN pg_attribute a ON a.attrelid = format('noti.%I', r.object)::regclass AND a.attnum > 0 AND NOT a.attisdropped
      WHERE r.privilege IN ('UPDATE', 'DELETE') AND r.columns = '{}'
-       AND (r.role = 'noti_operator' AND r.object IN ('pauses', 'limits', 'circuits', 'categories') OR r.role = 'noti_app' AND r.object = 'replies')
+       AND (r.role = 'noti_operator' AND r.object IN ('pauses', 'limits', 'circuits', 'categories', 'tenants', 'settings', 'endpoints')
+            OR r.role = 'noti_app' AND r.object IN ('replies', 'endpoints'))
      GROUP BY 1, 2, 3
   LOOP
     IF to_regrole(of.role) IS NOT NULL THEN
@@ -34,7 +35,9 @@ SELECT role, privilege, object
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'tenant_members'),
          ('noti_worker,noti_operator,noti_readonly', 'SELECT', 'tenant_tables'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'isolated'),
-         ('noti_operator', 'EXECUTE', 'unlimit')) AS g (roles, privilege, objects)
+         ('noti_operator', 'EXECUTE', 'unlimit'),
+         ('noti_operator', 'EXECUTE', 'unset'),
+         ('noti_app,noti_operator', 'EXECUTE', 'remove_endpoint')) AS g (roles, privilege, objects)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role
  CROSS JOIN LATERAL unnest(string_to_array(g.objects, ',')) AS object;
 INSERT INTO noti.rights (role, privilege, object, columns)
@@ -57,7 +60,7 @@ BEGIN
   -- and those that could write pauses, limits and replies themselves may ask the functions that do it now
   FOR given IN
     SELECT DISTINCT w.functions, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
-      FROM (VALUES ('noti.pauses', 'noti.pause, noti.resume'), ('noti.limits', 'noti.unlimit'), ('noti.replies', 'noti.heard')) AS w (place, functions)
+      FROM (VALUES ('noti.pauses', 'noti.pause, noti.resume'), ('noti.limits', 'noti.unlimit'), ('noti.settings', 'noti.unset'), ('noti.endpoints', 'noti.remove_endpoint'), ('noti.replies', 'noti.heard')) AS w (place, functions)
       JOIN pg_class c ON c.oid = w.place::regclass
      CROSS JOIN LATERAL aclexplode(c.relacl) AS a
      WHERE a.privilege_type = 'DELETE' AND a.grantee <> c.relowner

@@ -17,10 +17,13 @@ FUNCTIONS = (
     steps.replace("closed_by", to=2, back=1),
     steps.replace("on_odd_account", to=1, back=None),
     steps.replace("on_account", to=1, back=None),
+    steps.replace("remove_account", to=1, back=None),
+    steps.replace("remove_secret", to=1, back=None),
+    steps.replace("set_route", to=1, back=None),
 )
 
 TRIGGER = """\
-REVOKE EXECUTE ON FUNCTION noti.on_account(), noti.on_odd_account() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION noti.on_account(), noti.on_odd_account(), noti.remove_account, noti.remove_secret, noti.set_route FROM PUBLIC;
 CREATE TRIGGER accounts_odd BEFORE INSERT OR UPDATE ON noti.accounts
   FOR EACH ROW EXECUTE FUNCTION noti.on_odd_account();
 CREATE TRIGGER accounts_change AFTER INSERT OR UPDATE OR DELETE ON noti.accounts

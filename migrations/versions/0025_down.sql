@@ -3,7 +3,7 @@ DROP TRIGGER secrets_change ON noti.secrets;
 DROP TRIGGER routes_change ON noti.routes;
 DROP TRIGGER accounts_change ON noti.accounts;
 DROP TRIGGER accounts_odd ON noti.accounts;
-DELETE FROM noti.rights WHERE object IN ('accounts', 'routes', 'secrets', 'account_versions', 'versions', 'own_route');
+DELETE FROM noti.rights WHERE object IN ('accounts', 'routes', 'secrets', 'account_versions', 'versions', 'own_route', 'remove_account', 'remove_secret', 'set_route');
 CREATE OR REPLACE VIEW noti.closures WITH (security_invoker = true) AS
   SELECT 'pause' AS cause, p.scope, p.tenant_id, p.name, p.reason, p.paused_by AS by, p.created_at AS since, p.until
     FROM noti.pauses p

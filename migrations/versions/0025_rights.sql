@@ -6,10 +6,14 @@ SELECT role, privilege, object, g.columns::text[]
          ('noti_app', 'SELECT', 'accounts', '{tenant_id,name,provider,channels,mode,enabled,set_by,set_at}'),
          ('noti_worker,noti_operator,noti_readonly', 'SELECT', 'accounts', '{}'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'routes', '{}'),
-         ('noti_operator', 'INSERT,UPDATE,DELETE', 'accounts,routes', '{}'),
+         ('noti_operator', 'INSERT', 'accounts,routes,secrets', '{}'),
+         ('noti_operator', 'UPDATE', 'accounts', '{provider,channels,settings,mode,enabled,version,set_by,set_at}'),
+         -- whoever may delete from a table may lock it against the workers: an operator of one tenant asks the functions
+         ('noti_all_tenants', 'DELETE', 'accounts,routes,secrets', '{}'),
+         ('noti_operator', 'EXECUTE', 'remove_account,remove_secret,set_route', '{}'),
          ('noti_worker', 'SELECT', 'secrets,account_versions', '{}'),
          ('noti_operator,noti_readonly', 'SELECT', 'secrets', '{tenant_id,account,purpose,key_id,version,set_by,set_at}'),
-         ('noti_operator', 'INSERT,UPDATE,DELETE', 'secrets', '{}'),
+         ('noti_operator', 'UPDATE', 'secrets', '{key_id,sealed,version,set_by,set_at}'),
          ('noti_worker', 'UPDATE', 'secrets', '{key_id,sealed}'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'own_route', '{}')) AS g (roles, privileges, objects, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role

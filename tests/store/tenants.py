@@ -149,6 +149,9 @@ _OLD_TRIES = (
 )
 
 
+_OF_THEIRS = f" WHERE t.endpoint_id IN (SELECT e.endpoint_id FROM noti.endpoints e WHERE e.tenant_id = '{THEIRS}')"
+
+
 def digest_of_theirs(tables: Sequence[tuple[str, bool]]) -> str:
     """A query for everything of the other tenant, and of what belongs to nobody, as one text."""
     parts = [
@@ -156,6 +159,8 @@ def digest_of_theirs(tables: Sequence[tuple[str, bool]]) -> str:
         + (f" WHERE t.tenant_id IS DISTINCT FROM '{MINE}'" if told else "")
         + (_OLD_TRIES if name == "notification_attempts_log" else "")
         + (f" AND NOT (t.scope = 'tenant' AND t.name = '{MINE}')" if name == "pauses" else "")
+        + (f" AND NOT starts_with(t.name, '{MINE}/')" if name in {"pauses", "circuits"} else "")
+        + (_OF_THEIRS if name == "envelopes" else "")
         + (f" AND NOT (t.entity_id = '{MINE}' OR t.entity_type IN ('erasure', 'log'))" if name == "audit_log" else "")
         for name, told in tables
     ]
@@ -171,11 +176,13 @@ def purge(connection: Connection) -> None:
             " WHERE n.notification_id = t.notification_id AND n.tenant_id = %s",
             [THEIRS],
         )
+        connection.execute(f"DELETE FROM noti.envelopes t{_OF_THEIRS}".encode())
         for name, told in shared(connection):
             if told:
                 connection.execute(f"DELETE FROM noti.{name} WHERE tenant_id = '{THEIRS}'".encode())
         connection.execute(
-            f"DELETE FROM noti.pauses WHERE name = '{THEIRS}'; DELETE FROM noti.receipts_raw WHERE query = '{MARK}';"
+            f"DELETE FROM noti.pauses WHERE name = '{THEIRS}' OR starts_with(name, '{THEIRS}/');"
+            f" DELETE FROM noti.circuits WHERE starts_with(name, '{THEIRS}/'); DELETE FROM noti.receipts_raw WHERE query = '{MARK}';"
             f" DELETE FROM noti.provider_references WHERE reference = '{MARK}'".encode()
         )
 

@@ -127,9 +127,7 @@ def remove_account(
     with in_words(), connection.transaction(force_rollback=dry_run):
         line = account(connection, tenant_id, name)
         connection.execute(_PERSON, {"by": by})
-        connection.execute(
-            "DELETE FROM noti.accounts a WHERE a.tenant_id = %s AND a.name = %s", [line.tenant_id, line.name]
-        )
+        connection.execute("SELECT noti.remove_account(%s, %s)", [line.tenant_id, line.name])
         return line
 
 
@@ -156,10 +154,9 @@ def remove_secret(connection: Connection, place: Place, *, by: str | None = None
     with in_words(), connection.transaction(force_rollback=dry_run):
         connection.execute(_PERSON, {"by": by})
         removed = connection.execute(
-            "DELETE FROM noti.secrets s WHERE s.tenant_id = %s AND s.account = %s AND s.purpose = %s",
-            [place.tenant_id, place.account, place.purpose],
-        )
-        return removed.rowcount > 0
+            "SELECT noti.remove_secret(%s, %s, %s) AS removed", [place.tenant_id, place.account, place.purpose]
+        ).fetchone()
+        return removed is not None and bool(removed["removed"])
 
 
 def set_route(
@@ -177,12 +174,7 @@ def set_route(
     """
     with in_words(), connection.transaction(force_rollback=dry_run):
         connection.execute(_PERSON, {"by": by})
-        connection.execute("DELETE FROM noti.routes r WHERE r.tenant_id = %s AND r.channel = %s", [tenant_id, channel])
-        for position, name in enumerate(order, 1):
-            connection.execute(
-                "INSERT INTO noti.routes (tenant_id, channel, position, account) VALUES (%s, %s, %s, %s)",
-                [tenant_id, channel, position, name],
-            )
+        connection.execute("SELECT noti.set_route(%s, %s, %s::text[])", [tenant_id, channel, list(order)])
         return [step for step in routes(connection, tenant_id) if step.channel == channel]
 
 

@@ -56,7 +56,7 @@ _SET_SETTING = (
     " coalesce(%(by)s, current_user)) ON CONFLICT ON CONSTRAINT settings_pkey DO UPDATE SET value = EXCLUDED.value,"
     " set_by = EXCLUDED.set_by, set_at = clock_timestamp()"
 )
-_UNSET_SETTING = "DELETE FROM noti.settings WHERE tenant_id = %(tenant_id)s AND key = %(key)s"
+_UNSET_SETTING = "SELECT noti.unset(%(tenant_id)s::text, %(key)s::text) AS unset"
 _USAGE = Statement(
     "usage_report", "SELECT * FROM noti.usage_report(%(tenant_id)s, %(month)s)", frozenset({"tenant_id", "month"})
 )
@@ -238,7 +238,8 @@ def unset_setting(connection: Connection, tenant_id: str, key: str, *, by: str |
     """Take one away; False when it was not set."""
     with in_words(), connection.transaction():
         connection.execute(_PERSON, {"by": by})
-        return connection.execute(_UNSET_SETTING, {"tenant_id": tenant_id, "key": key}).rowcount > 0
+        found = connection.execute(_UNSET_SETTING, {"tenant_id": tenant_id, "key": key}).fetchone()
+        return found is not None and bool(found["unset"])
 
 
 def usage(source: Source, tenant_id: str, month: date) -> list[Used]:
