@@ -11,7 +11,8 @@ WITH behind AS MATERIALIZED (
                     ORDER BY n.place LIMIT 10000) AS t) AS w
      WHERE e.state = 'enabled'
      UNION ALL
-    SELECT count(*), min(t.at) FROM (SELECT n.at FROM noti.events n WHERE n.place IS NULL ORDER BY n.event_id LIMIT 10000) AS t)
+    SELECT count(*), min(t.at) FROM (SELECT n.at FROM noti.events n WHERE n.place IS NULL ORDER BY n.event_id LIMIT 10000) AS t
+     WHERE EXISTS (SELECT FROM noti.endpoints))
 SELECT count(*) FILTER (WHERE e.state = 'enabled') AS enabled,
        count(*) FILTER (WHERE e.state = 'enabled' AND e.failing_since IS NOT NULL) AS failing,
        count(*) FILTER (WHERE e.state = 'failed') AS failed,
