@@ -2,7 +2,8 @@
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--from-file",
     "file",
-    type=click.File(lazy=True),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Read it there; without it, from standard input.",
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="JSON: the key under which it is sealed; never the secret.")
 @click.pass_obj
 def secret(
-    place: Place, name: str, key: str, tenant: str, file: TextIO | None, remove: bool, dry_run: bool, as_json: bool
+    place: Place, name: str, key: str, tenant: str, file: Path | None, remove: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Set the secret KEY (a setting such as password) of an account; it is sealed here, and cannot be read back."""
     from noti_worker import providers
@@ -67,10 +68,13 @@ def secret(
     click.echo(plain(f"{would}{done}: {whose}"))
 
 
-def _asked(whose: SealedFor, file: TextIO | None) -> str:
+def _asked(whose: SealedFor, file: Path | None) -> str:
     if file is None and sys.stdin.isatty():
         return str(click.prompt(str(whose), hide_input=True))
-    text = sys.stdin.read() if file is None else file.read()
+    try:
+        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadNotification(f"{file} cannot be read ({error.strerror})") from None
     return text.removesuffix("\n").removesuffix("\r")
 
 

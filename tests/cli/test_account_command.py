@@ -48,7 +48,7 @@ def add(noti: Invoke, inbox: Inbox, *more: str) -> Any:
 
 
 def test_an_account_is_added_gets_its_secret_sends_and_is_removed(
-    noti: Invoke, bare: Invoke, open_inbox: Inbox, connection: Connection, database_url: str
+    noti: Invoke, bare: Invoke, open_inbox: Inbox, connection: Connection, database_url: str, tmp_path: Path
 ) -> None:
     dry = add(noti, open_inbox, "--dry-run")
     assert dry.stdout.startswith("would be set: acme/mail (smtp), enabled\n  channels: email\n")
@@ -62,6 +62,9 @@ def test_an_account_is_added_gets_its_secret_sends_and_is_removed(
     )
     assert connection.execute("SELECT FROM noti.secrets").fetchall() == []
     assert noti(*secret, stdin=f"{PASSWORD}\n").stdout == "sealed under the key 2026-01: password of acme/mail\n"
+    (tmp_path / "secret").write_text(PASSWORD)
+    assert noti(*secret, "--from-file", str(tmp_path / "secret")).exit_code == 0
+    assert "none cannot be read (No such file" in noti(*secret, "--from-file", "none").stderr
     shown = read(noti("account", "show", "mail", "--tenant", "acme", "--json"))
     assert (shown["fault"], shown["secrets"], shown["set_by"]) == (None, {"password": "2026-01"}, "ada")
     assert PASSWORD not in str(connection.execute("SELECT * FROM noti.audit_log").fetchall())
