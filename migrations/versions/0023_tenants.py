@@ -24,7 +24,7 @@ FUNCTIONS = (
     steps.replace("on_odd_setting", to=1, back=None),
     steps.replace("on_setting", to=1, back=None),
     steps.replace("usage_report", to=1, back=None),
-    steps.replace("tenant_tables", to=1, back=None),
+    steps.replace("tables_of_tenant", to=1, back=None),
     steps.replace("tenant_condition", to=1, back=None),
     steps.replace("count_tenant", to=1, back=None),
     steps.replace("remove_pages", to=1, back=None),

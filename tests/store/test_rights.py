@@ -130,7 +130,7 @@ UNGRANTED = {
     "notify_inbox",  # the administrator's
     "within_quota", "within_tenant",  # asked by the trigger of inserts, which runs as the owner
     "host_among", "sender_among",
-    "tenant_tables", "tenant_condition", "count_tenant", "remove_pages", "end_removal",  # the owner's
+    "tables_of_tenant", "tenant_condition", "count_tenant", "remove_pages", "end_removal",  # the owner's
     "add_log_partitions", "attach_log_partition", "drop_log_partition", "settle_default_partition",  # the owner's
     "next_envelope",  # a part of what tells endpoints, which runs as the owner
     "keep_version",  # of a trigger that runs as the owner

@@ -43,7 +43,9 @@ def theirs(connection: Connection, database_url: str) -> list[int]:
     furnish(connection, database_url, MINE, "of-acme")
     ids = furnish(connection, database_url, THEIRS, MARK)
     furnish(connection, database_url, "last", "of-last")
-    connection.execute("INSERT INTO noti.workers (worker_id, host, state) VALUES (7, 'h', '{}')")
+    connection.execute(
+        "INSERT INTO noti.workers (worker_id, host, state, heartbeat) VALUES (7, 'h', '{}', now() + interval '1 day')"
+    )
     for name, group in ROLES.items():
         role(connection, name, group, MINE)
     role(connection, "noti_unbound_app", "noti_app")

@@ -7,7 +7,7 @@ DECLARE
   here bigint;
 BEGIN
   FOR one IN SELECT t.of_table, array_agg(t.name) AS names, bool_or(t.by_tenant) AS by_tenant, bool_or(t.by_notification) AS by_notification
-               FROM noti.tenant_tables() t GROUP BY t.of_table ORDER BY min(t.turn), t.of_table LOOP
+               FROM noti.tables_of_tenant() t GROUP BY t.of_table ORDER BY min(t.turn), t.of_table LOOP
     EXECUTE format('SELECT count(*) FROM noti.%I t WHERE %s', one.of_table, noti.tenant_condition(one.of_table, one.by_tenant, one.by_notification))
        INTO here USING count_tenant.tenant;
     of_table := one.of_table; rows := here;

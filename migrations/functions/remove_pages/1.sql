@@ -11,7 +11,7 @@ BEGIN
     RAISE EXCEPTION 'noti: the tenant % is not being removed. Suspend it, and remove it with noti-worker tenant remove.', tenant
       USING ERRCODE = 'check_violation', CONSTRAINT = 'tenants_sane';
   END IF;
-  SELECT t.* INTO STRICT one FROM noti.tenant_tables() t WHERE t.name = remove_pages.name AND t.of_table <> 'tenants';
+  SELECT t.* INTO STRICT one FROM noti.tables_of_tenant() t WHERE t.name = remove_pages.name AND t.of_table <> 'tenants';
   EXECUTE format('DELETE FROM noti.%I t WHERE t.ctid >= %L::tid AND t.ctid < %L::tid AND (%s)', one.name,
                  '(' || from_page::text || ',0)', '(' || (from_page + pages)::text || ',0)',
                  noti.tenant_condition(one.of_table, one.by_tenant, one.by_notification)) USING tenant;

@@ -14,7 +14,7 @@ from noti_worker.store.errors import translated
 _TABLES = (
     "SELECT t.of_table,"
     " noti.tenant_condition(t.of_table, bool_or(t.by_tenant), bool_or(t.by_notification)) AS condition"
-    " FROM noti.tenant_tables() t GROUP BY t.of_table ORDER BY t.of_table"
+    " FROM noti.tables_of_tenant() t GROUP BY t.of_table ORDER BY t.of_table"
 )
 _ROWS = sql.SQL("SELECT to_jsonb(t)::text AS line FROM noti.{table} t WHERE {condition}")
 _AT_ONCE = 1000

@@ -44,7 +44,7 @@ _UNFINISHED = (
     "SELECT count(*) AS rows FROM (SELECT FROM noti.notifications_log n WHERE n.tenant_id = %(tenant)s"
     " AND n.finished_at IS NULL LIMIT 1000) AS counted"
 )
-_TABLES = "SELECT name, of_table, pages FROM noti.tenant_tables() ORDER BY turn, of_table, name"
+_TABLES = "SELECT name, of_table, pages FROM noti.tables_of_tenant() ORDER BY turn, of_table, name"
 _DELETE = "SELECT noti.remove_pages(%(tenant)s, %(name)s, %(from_page)s, %(pages)s) AS gone"
 _END = "SELECT noti.end_removal(%(tenant)s, %(removed)s, %(by)s)"
 
@@ -127,7 +127,7 @@ def _empty(connection: Connection, tenant_id: str, name: str) -> int:
         with in_words():
             (row,) = connection.execute(_DELETE, given).fetchall()
             (there,) = connection.execute(
-                "SELECT coalesce(max(pages), 0) AS pages FROM noti.tenant_tables() WHERE name = %(name)s",
+                "SELECT coalesce(max(pages), 0) AS pages FROM noti.tables_of_tenant() WHERE name = %(name)s",
                 {"name": name},
             ).fetchall()
         gone += int(row["gone"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic.util import load_python_file
 
-revision = "0028"
+revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None
@@ -36,19 +36,19 @@ FUNCTIONS = (*WORDS, *OTHERS)
 
 
 def upgrade() -> None:
-    steps.run_file("0028_templates.sql")
+    steps.run_file("0027_templates.sql")
     steps.up(WORDS)
-    steps.run_file("0028_versions.sql")
+    steps.run_file("0027_versions.sql")
     steps.up(OTHERS)
-    steps.run_file("0028_triggers.sql")
-    steps.run_file("0028_rights.sql")
+    steps.run_file("0027_triggers.sql")
+    steps.run_file("0027_rights.sql")
     steps.grant()
 
 
 def downgrade() -> None:
-    steps.run_file("0028_down.sql")
+    steps.run_file("0027_down.sql")
     steps.down(OTHERS)
     steps.run_sql("DROP TABLE noti.template_versions;")
     steps.down(WORDS)
-    steps.run_file("0028_tables_down.sql")
+    steps.run_file("0027_tables_down.sql")
     steps.grant()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic.util import load_python_file
 
-revision = "0029"
-down_revision = "0028"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -25,10 +25,10 @@ FUNCTIONS = (
 
 def upgrade() -> None:
     steps.up(FUNCTIONS)
-    steps.run_file("0029_inbox.sql")
+    steps.run_file("0028_inbox.sql")
     steps.grant()
 
 
 def downgrade() -> None:
-    steps.run_file("0029_down.sql")
+    steps.run_file("0028_down.sql")
     steps.down(FUNCTIONS)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic.util import load_python_file
 
-revision = "0030"
-down_revision = "0029"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
@@ -13,7 +13,7 @@ steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
 
 
 def upgrade() -> None:
-    steps.run_file("0030_collapse.sql")
+    steps.run_file("0029_collapse.sql")
 
 
 def downgrade() -> None:
