@@ -1,6 +1,6 @@
 CREATE TRIGGER tenant_tables_change AFTER INSERT OR UPDATE OR DELETE ON noti.tenant_tables FOR EACH ROW EXECUTE FUNCTION noti.on_tenant_table();
 CREATE TRIGGER tenant_members_change AFTER INSERT OR DELETE ON noti.tenant_members FOR EACH ROW EXECUTE FUNCTION noti.on_tenant_member();
-REVOKE EXECUTE ON FUNCTION noti.isolate_tenants(boolean), noti.unlimit, noti.pause, noti.resume, noti.heard, noti.on_tenant_member() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION noti.isolate_tenants(boolean), noti.unlimit, noti.unset, noti.remove_endpoint, noti.pause, noti.resume, noti.heard, noti.on_tenant_member() FROM PUBLIC;
 
 -- Whoever may delete from a table, or update it as a whole, may lock it against the workers: an operator or an application of one tenant
 -- must not. The functions do it; by plain SQL those who are for all tenants.

@@ -66,7 +66,7 @@ _CAMPAIGN = (
     "tests/system/test_campaign.py::test_the_next_campaign_leaves_out_exactly_those_who_bounced_complained_or_left[300]"
 )
 _DESK = "noti_worker/store/receipts/desk.py"
-_RECEIVE = "migrations/functions/receive/1.sql"
+_RECEIVE = "migrations/functions/receive/2.sql"
 _FAULTS_SERVER = "tests/system/test_faults_server.py"
 
 BUGS = (

@@ -1,6 +1,6 @@
 """All of one tenant goes: what waits is cancelled, then each table that has anything of it is emptied, page by page.
 
-Which tables those are the catalogue says (`noti.tenant_tables`), so that none of a later version is forgotten; and that
+Which tables those are the catalogue says (`noti.tables_of_tenant`), so that none of a later version is forgotten; and that
 nothing is left is counted before the tenant itself goes. For the role that owns the tables.
 """
 
