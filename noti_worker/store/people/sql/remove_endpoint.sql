@@ -1,4 +1,4 @@
--- Remove an endpoint.
+-- Remove an endpoint; a row when it was there.
 \set tenant '''default'''
 \set name '''crm'''
-DELETE FROM noti.endpoints WHERE tenant_id = cast(:tenant AS text) AND name = cast(:name AS text) RETURNING name;
+SELECT removed FROM noti.remove_endpoint(cast(:tenant AS text), cast(:name AS text)) AS removed WHERE removed;
