@@ -50,5 +50,5 @@ def panels() -> Iterator[Panel]:
 
 def filled(query: str, span: int) -> str:
     """The query as Grafana sends it with everything chosen."""
-    values = {"__rate_interval": f"{span}s", "__range": f"{span}s", "job": ".+", "channel": ".+"}
+    values = {"__rate_interval": f"{span}s", "__range": f"{span}s", "job": ".+", "channel": ".+", "tenant": ".+"}
     return re.sub(r"\$(\w+)", lambda found: values[found[1]], query)

@@ -105,7 +105,7 @@ def test_the_dashboard_can_be_imported_and_asks_for_what_is_exposed() -> None:
     assert {query["datasource"]["uid"] for query in queries} == {"${datasource}"}
     for query in queries:
         assert not unknown_metrics(query["expr"]), query["expr"]
-    for variable in ("job", "channel"):
+    for variable in ("job", "channel", "tenant"):
         (metric,) = re.findall(r"label_values\((\w+)", variables[variable]["query"]["query"])
         assert not unknown_metrics(metric)
     assert dashboard["id"] is None

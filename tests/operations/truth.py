@@ -102,6 +102,10 @@ class Truth:
             "Pace of limited accounts": _is({"relay": 1}),
             "Quotas that run out": _is(self._quotas()),
             "Time of a try": lambda shown: {"email smtp", "email sandbox", "in_app in_app"} <= set(shown),
+            "Accepted for the chosen tenants": _near(
+                self._by("SELECT channel, count(*) FROM noti.notifications_log"
+                         f" WHERE status = 'sent' AND {self._lately('sent_at')} GROUP BY 1")
+            ),
             "Tenants that send most": _near(
                 self._by("SELECT tenant_id, count(*) FROM noti.notifications_log"
                          f" WHERE status = 'sent' AND {self._lately('sent_at')} GROUP BY 1")
@@ -129,6 +133,7 @@ class Truth:
             "Links of messages acted upon": _is({}),
             "Mailboxes of bounces reached": lambda shown: shown == {"back": 0},
             "Mails that came back": _is({}),
+            "Endpoints": _is({"events not told yet": 0}),
         }
 
     def _works(self, workers: int) -> dict[str, Check]:
