@@ -221,12 +221,12 @@ def test_(place: Place, name: str, tenant: str, timeout: timedelta, as_json: boo
 
     with place.connection() as connection:
         number = endpoints.try_out(connection, tenant, name)
-        story = listing.why(connection, number)
         for _ in range(int(timeout.total_seconds() / _LOOK_EVERY)):
+            story = listing.why(connection, number)
             if story.tries or story.line is None or story.line.finished_at is not None:
                 break
             rest(_LOOK_EVERY)
-            story = listing.why(connection, number)
+        story = listing.why(connection, number)  # once more: its events may have been read before its tries
     if as_json:
         show_json({"notification_id": number, "tries": [asdict(one) for one in story.tries]})
     else:

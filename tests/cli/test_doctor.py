@@ -554,6 +554,22 @@ def test_limits_that_are_felt_are_told(doctor: Callable[..., Told], connection: 
     assert "the 7 of this day of the tenant channel email are used up, and 1 due message waits" in spent
 
 
+def test_endpoints_that_hear_nothing_are_told(doctor: Callable[..., Told], connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO noti.endpoints (tenant_id, name, url, state, state_reason, failing_since, error) VALUES"
+        " ('acme', 'well', 'https://a.example', 'enabled', NULL, NULL, NULL),"
+        " ('acme', 'ill', 'https://b.example', 'enabled', NULL, '2026-11-01', 'it answered 500'),"
+        " ('acme', 'gone', 'https://c.example', 'failed', 'it failed for five days', NULL, NULL),"
+        " ('acme', 'off', 'https://d.example', 'disabled', NULL, NULL, NULL)"
+    )
+    told_ = doctor(exits=1)
+    [unserved] = told(told_, "endpoints", "problem")
+    assert "2 wait to be told, and no account sends webhooks" in unserved
+    gone, ill = sorted(told(told_, "endpoints", "warning"))
+    assert "gone of tenant acme hears nothing any more: it failed for five days" in gone
+    assert "ill of tenant acme takes nothing since 2026-11-01" in ill
+
+
 @pytest.mark.usefixtures("worker")
 def test_falling_behind_is_told(
     doctor: Callable[..., Told], connection: Connection, monkeypatch: pytest.MonkeyPatch

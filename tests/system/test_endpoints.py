@@ -9,8 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from standardwebhooks import Webhook
 
+from noti_worker.cli.main import main
 from noti_worker.domain.secret import Secret
 from noti_worker.providers._keys import endpoint_key, origin, read_key, written
 from noti_worker.store.statements import statement
@@ -188,6 +190,20 @@ def test_what_a_receiver_that_fails_misses_comes_when_it_is_back_and_what_it_los
     later = send(connection, 1)
     wait_for(lambda: receiver.told("sent")[120:], WAIT, "and what happens now")
     assert receiver.told("sent")[120:] == later
+
+
+def test_a_test_event_shows_what_the_receiver_answered(
+    configured: Daemons, connection: Connection, receiver: Receiver, database_url: str
+) -> None:
+    endpoint(connection, receiver.url)
+    configured.start_ready()
+    command = ["--database-url", database_url, "endpoint", "test", "crm", "--tenant", "acme", "--timeout", "60s"]
+    taken = CliRunner().invoke(main, command)
+    assert (taken.exit_code, "204" in taken.output) == (0, True), taken.output
+    assert [said["type"] for said in receiver.taken] == ["noti.test"]
+    receiver.status = 404
+    refused = CliRunner().invoke(main, command)
+    assert (refused.exit_code, "404" in refused.output) == (1, True), refused.output
 
 
 def test_an_endpoint_that_fails_for_five_days_is_disabled_and_its_owner_told(
