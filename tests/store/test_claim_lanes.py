@@ -102,6 +102,8 @@ def test_newcomers_are_the_lanes_of_the_newest_rows_that_can_be_claimed(
     claim(queue, lanes=[Lane(Channel.EMAIL, Priority.NORMAL, "taken")])
     assert [head.lane.tenant_id for head in queue.newcomers([Channel.EMAIL], 9)] == ["first", "second"]
     assert [head.lane.tenant_id for head in queue.newcomers([Channel.EMAIL], 1)] == ["first"]
+    connection.execute("INSERT INTO noti.tenant_members VALUES (current_user::regrole, 'second')")
+    assert [head.lane.tenant_id for head in queue.newcomers([Channel.EMAIL], 9)] == ["second", "first"]
 
 
 def test_the_search_for_newcomers_gives_up_when_it_takes_long(queue: PostgresQueue, connection: Connection) -> None:

@@ -85,7 +85,7 @@ INDEXES = {
     "peek": {"notifications_log_hot"},
     "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey", "suppressions_live"},
     "strides": {"notifications_log_hot"},
-    "newcomers": {"notifications_log_pkey"},
+    "newcomers": {"notifications_log_pkey", "tenant_members_pkey"},
     "heads": {"notifications_log_hot"},
     "record": {"notifications_log_pkey", "notification_attempts_log_notification", "workers_pkey"},
     "record_sent": {"notifications_log_pkey", "workers_pkey"},

@@ -1,4 +1,5 @@
--- The lanes of the :rows newest rows that are due and in nobody's hand, the one with the newest row first.
+-- The lanes of the :rows newest rows that are due and in nobody's hand, those of tenants that a database role is bound to
+-- first, then the one with the newest row: whoever invents tenants stays behind those that are known.
 --
 -- Asked for while there are more lanes than one look finds: who comes now must not wait until the looks come round to
 -- him. Walks back from the end of the primary key, whatever lies there: the caller bounds the time that it takes.
@@ -18,5 +19,5 @@ SELECT row.channel, row.priority, row.tenant_id, min(row.due_at) AS due_at
    AND row.lease_until IS NULL
    AND row.due_at <= now()
  GROUP BY row.channel, row.priority, row.tenant_id
- ORDER BY max(row.notification_id) DESC
+ ORDER BY row.tenant_id IN (SELECT m.tenant_id FROM noti.tenant_members m) DESC, max(row.notification_id) DESC
  LIMIT cast(:window AS bigint);
