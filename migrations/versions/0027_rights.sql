@@ -24,8 +24,8 @@ BEGIN
       FROM pg_class c
      CROSS JOIN LATERAL aclexplode(c.relacl) AS a
      CROSS JOIN unnest(ARRAY[
-           'SELECT ON noti.template_versions',
-           'EXECUTE ON FUNCTION noti.languages, noti.default_languages, noti.template_names, noti.template_texts']) AS given (what)
+           'SELECT ON noti.template_versions, noti.settings',
+           'EXECUTE ON FUNCTION noti.setting, noti.languages, noti.default_languages, noti.template_names, noti.template_texts']) AS given (what)
      WHERE c.oid = 'noti.templates'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     UNION ALL
     SELECT given.what, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END

@@ -66,13 +66,17 @@ def test_a_row_gets_its_language_or_what_stands_in_for_it(queue: PostgresQueue, 
     ]
 
 
-def test_the_default_language_of_the_database_stands_in(database_url: str, connection: Connection) -> None:
+def test_the_default_language_of_the_tenant_and_else_of_the_database_stands_in(database_url: str, connection: Connection) -> None:
     publish(connection, "hi", {"locale": "en", "body": "hello"}, {"body": "?"})
     insert(connection, template_id="hi", body=None, locale="fr")
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     connection.execute(f"ALTER DATABASE \"{name}\" SET noti.default_locale = 'en-GB'".encode())
     with closing(PostgresQueue(Database(Secret(database_url)))) as queue:
         assert told(queue) == [("hello", "hi version 1 (en)")]
+        publish(connection, "hi", {"locale": "pt", "body": "oi"})
+        connection.execute("INSERT INTO noti.settings (tenant_id, key, value) VALUES ('default', 'locale', '\"pt-BR\"')")
+        insert(connection, template_id="hi", body=None, locale="fr")
+        assert told(queue) == [("oi", "hi version 2 (pt)")]
 
 
 def test_a_row_pins_a_version_or_takes_the_newest(queue: PostgresQueue, connection: Connection) -> None:

@@ -203,7 +203,7 @@ def test_settings_are_typed_and_audited_and_read_by_applications(connection: Con
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("retentiondays", "30", "there is no setting retentiondays. Give retention_days or zone; "),
+        ("retentiondays", "30", "there is no setting retentiondays. Give retention_days, zone or locale; "),
         ("flag.", "true", "there is no setting flag.. Give"),
         ("flag.A", "true", "there is no setting flag.A. Give"),
         ("flag.a", "[1]", "a setting is one text, number or true or false"),
@@ -213,6 +213,7 @@ def test_settings_are_typed_and_audited_and_read_by_applications(connection: Con
         ("retention_days", "1.5", "retention_days is a whole number of days."),
         ("zone", '"Mars/Base"', "the time zone is unknown."),
         ("zone", "1", "the time zone is unknown."),
+        ("locale", '"not a tag"', "the locale is no language tag."),
     ],
 )
 def test_a_setting_that_nothing_would_heed_is_refused_in_words(

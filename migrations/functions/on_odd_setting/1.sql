@@ -5,8 +5,8 @@ DECLARE
 BEGIN
   wrong := CASE
     WHEN coalesce(NEW.tenant_id, '') = '' OR octet_length(NEW.tenant_id) > 128 THEN 'the tenant is missing, or its name is longer than 128 bytes. Say whose setting it is.'
-    WHEN NEW.key IS NULL OR NEW.key NOT IN ('retention_days', 'zone') AND NEW.key !~ '^flag[.][a-z0-9_.-]{1,100}$' THEN
-      'there is no setting ' || coalesce(left(NEW.key, 100), '') || '. Give retention_days or zone; those of the application are called flag. and a name in small letters.'
+    WHEN NEW.key IS NULL OR NEW.key NOT IN ('retention_days', 'zone', 'locale') AND NEW.key !~ '^flag[.][a-z0-9_.-]{1,100}$' THEN
+      'there is no setting ' || coalesce(left(NEW.key, 100), '') || '. Give retention_days, zone or locale; those of the application are called flag. and a name in small letters.'
     WHEN coalesce(jsonb_typeof(NEW.value), 'null') NOT IN ('string', 'number', 'boolean') OR octet_length(NEW.value::text) > 2048 THEN
       'a setting is one text, number or true or false of at most 2048 bytes. Give it as JSON.'
     WHEN NEW.key = 'retention_days' AND CASE WHEN jsonb_typeof(NEW.value) = 'number' THEN
@@ -14,7 +14,10 @@ BEGIN
       'retention_days is a whole number of days. Give from 1 to 36500.'
     WHEN NEW.key = 'zone' AND NOT EXISTS (
            SELECT FROM pg_timezone_names z WHERE jsonb_typeof(NEW.value) = 'string' AND lower(z.name) = lower(NEW.value #>> '{}')) THEN
-      'the time zone is unknown. Give one such as UTC or Europe/Berlin.' END;
+      'the time zone is unknown. Give one such as UTC or Europe/Berlin.'
+    WHEN NEW.key = 'locale' AND (jsonb_typeof(NEW.value) <> 'string' OR NEW.value #>> '{}' !~ '^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$'
+                                 OR length(NEW.value #>> '{}') > 64) THEN
+      'the locale is no language tag. Give one such as en or pt-BR.' END;
   IF wrong IS NOT NULL THEN
     RAISE EXCEPTION 'noti: %', wrong USING ERRCODE = 'check_violation', CONSTRAINT = 'settings_sane';
   END IF;

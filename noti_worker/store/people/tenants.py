@@ -22,7 +22,7 @@ BOUND = 10_000
 """Tenants that are looked for among the notifications, and rows that are counted of one."""
 
 FLAG = "flag."
-SETTINGS = ("retention_days", "zone")
+SETTINGS = ("retention_days", "zone", "locale")
 """The settings that something heeds; flags are the application's own."""
 
 _BOUNDS = ("waiting_rows", "waiting_bytes", "highest_priority", "channels", "providers", "senders", "hosts")
