@@ -23,7 +23,8 @@ FUNCTIONS = (
 )
 
 TRIGGER = """\
-REVOKE EXECUTE ON FUNCTION noti.on_account(), noti.on_odd_account(), noti.remove_account, noti.remove_secret, noti.set_route FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION noti.on_account(), noti.on_odd_account(), noti.remove_account, noti.remove_secret,
+  noti.set_route FROM PUBLIC;
 CREATE TRIGGER accounts_odd BEFORE INSERT OR UPDATE ON noti.accounts
   FOR EACH ROW EXECUTE FUNCTION noti.on_odd_account();
 CREATE TRIGGER accounts_change AFTER INSERT OR UPDATE OR DELETE ON noti.accounts

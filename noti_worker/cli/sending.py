@@ -36,6 +36,7 @@ _LOOK_EVERY = timedelta(seconds=0.25)
     help="The text from a file in UTF-8; - is standard input.",
 )
 @click.option("--template", "template_id", metavar="ID", help="A template of noti.templates instead of a text.")
+@click.option("--template-version", type=click.IntRange(min=1), help="As it was then; else the newest.")
 @click.option(
     "--data", "template_data", metavar=kinds.JSON, callback=kinds.json_object, help="What the template fills in."
 )

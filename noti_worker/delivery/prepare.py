@@ -73,10 +73,8 @@ class Preparation:
         if (stop := permit(row, briefing, policy, now)) is not None:
             return stop
         route = self.accounts.route(row.tenant_id, row.channel, row.message_id)
-        if not route and now - row.created_at < _YOUNG:  # its tenant's account may be as new, and not known here yet
-            return Wait(_SOON, f"no account serves the channel {row.channel} yet")
         if not route:
-            return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
+            return _unserved(row, now)
         if briefing.unreadable is not None:
             return Drop(Status.FAILED, briefing.unreadable, kind=Kind.PERMANENT)
         bounds = self.routing.allowance.bounds.get(row.tenant_id)
@@ -113,9 +111,7 @@ class Preparation:
         return self.safety.apply(message, self.accounts.account(account).mode)
 
     def _closed(self, briefing: Briefing, policy: Policy, bounds: Bounds | None) -> Wait:
-        if (
-            bounds is not None and bounds.providers is not None
-        ):  # others of the route are open: the claim would take it again
+        if bounds is not None and bounds.providers is not None:  # others are open: the claim would take it again
             return self.later(policy, f"every account that the tenant {bounds.tenant_id} may use is in trouble")
         if witness(briefing) is None:
             return Wait(timedelta(0), "every account of its route is in trouble")
@@ -125,6 +121,13 @@ class Preparation:
     def later(self, policy: Policy, reason: str) -> Wait:
         """Neither the row's fault nor a try: it waits as after a first failure."""
         return Wait(policy.backoff.wait(0, self.dice()), reason)
+
+
+def _unserved(row: Notification, now: datetime) -> Stop:
+    """Nobody sends it; an account of its tenant may be as new as the row, and not known here yet."""
+    if now - row.created_at < _YOUNG:
+        return Wait(_SOON, f"no account serves the channel {row.channel} yet")
+    return Hold(f"no account serves the channel {row.channel}: configure one, then release it")
 
 
 def _message(

@@ -40,8 +40,8 @@ from noti_worker.domain.facts import (
 )
 from noti_worker.domain.notification import Channel, Priority, Status
 from noti_worker.domain.outcome import LOST, Kind
-from noti_worker.domain.suppression import Reason
 from noti_worker.domain.own_accounts import is_own
+from noti_worker.domain.suppression import Reason
 from noti_worker.observe.catalogue import (
     ASIDE,
     BUILD,

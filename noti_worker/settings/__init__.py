@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from noti_worker.domain.account import ConfiguredRoute
 from noti_worker.domain.bounces import BounceMailbox
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.mode import Mode
@@ -27,6 +26,7 @@ from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, p
 from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.overrides import Table, near_miss, override
+from noti_worker.settings.routes import IN_APP, channel_named, read_routes
 from noti_worker.settings.sealing import SecretsSettings
 from noti_worker.settings.sections import (
     AccountSettings,
@@ -69,12 +69,6 @@ __all__ = [
 ]
 
 DEFAULT_PATH = Path("/etc/noti-worker/noti-worker.toml")
-
-IN_APP = "in_app"
-"""The account that is there without being configured."""
-
-HEAVIEST = 1000
-"""The highest weight of an account on a route."""
 
 LEASE_MARGIN = timedelta(seconds=1)
 """A lease must outlive a send by this much, so that the result can still be recorded as ours."""
@@ -145,7 +139,7 @@ def settings_of(table: Table, source: str, secrets: Secrets) -> Settings:
     return Settings(
         database=parse(DatabaseSettings, table.get("database", {}), f"{source}database", secrets),
         accounts=accounts,
-        routes=_routes(table.get("routes", {}), accounts, source, secrets),
+        routes=read_routes(table.get("routes", {}), accounts, source, secrets),
         channels=_channels(table.get("channels", {}), worker, source, secrets),
         delivery=parse(DeliverySettings, table.get("delivery", {}), f"{source}delivery", secrets),
         secrets=parse(SecretsSettings, table.get("secrets", {}), f"{source}secrets", secrets),
@@ -334,47 +328,8 @@ def _serves(value: object, where: str, secrets: Secrets) -> tuple[Channel, ...]:
     return tuple(Channel(name) for name in names)
 
 
-def _routes(
-    table: Table, accounts: Mapping[str, AccountSettings], source: str, secrets: Secrets
-) -> dict[Channel, ConfiguredRoute]:
-    routes: dict[Channel, ConfiguredRoute] = {}
-    for name, value in table.items():
-        where = f"{source}routes.{name}"
-        channel = _channel(name, value, f"{source}routes")
-        route = _weights(value, where, secrets) if isinstance(value, Mapping) else _order(value, where, secrets)
-        if not route:
-            raise ConfigurationError(f"{named(where, value)}: name at least one account, or leave the line out")
-        for account in route:
-            if account not in accounts and account != IN_APP:
-                place = named(where, value[account] if isinstance(value, Mapping) else value)
-                hint = nearest(account, accounts) if accounts else f"write [accounts.{account}]"
-                raise ConfigurationError(f'{place} names "{account}": there is no such account; {hint}')
-        routes[channel] = route
-    return routes
-
-
-def _order(value: object, where: str, secrets: Secrets) -> tuple[str, ...]:
-    route = coerce(tuple[str, ...], value, where, secrets, {})
-    assert isinstance(route, tuple)
-    if len(set(route)) < len(route):
-        raise ConfigurationError(f"{named(where, value)}: an account is named twice")
-    return route
-
-
-def _weights(table: Mapping[str, object], where: str, secrets: Secrets) -> dict[str, int]:
-    """The weights of a route in falling order; of equal ones the first that is written stays before the others."""
-    weights = {}
-    for account, value in table.items():
-        weight = coerce(int, value, f"{where}.{account}", secrets, {"at_least": 0, "at_most": HEAVIEST})
-        assert isinstance(weight, int)
-        weights[account] = weight
-    if weights and not any(weights.values()):
-        raise ConfigurationError(f"{where}: every weight is 0, failover only; give one account at least 1")
-    return dict(sorted(weights.items(), key=lambda one: -one[1]))
-
-
 def _channels(table: Table, worker: WorkerSettings, source: str, secrets: Secrets) -> dict[Channel, ChannelSettings]:
-    given = {_channel(name, value, f"{source}channels"): value for name, value in table.items()}
+    given = {channel_named(name, value, f"{source}channels"): value for name, value in table.items()}
     channels = {}
     for channel in Channel:
         where = f"{source}channels.{channel}"
@@ -394,10 +349,3 @@ def _channels(table: Table, worker: WorkerSettings, source: str, secrets: Secret
             )
         channels[channel] = settings
     return channels
-
-
-def _channel(name: str, value: object, where: str) -> Channel:
-    try:
-        return Channel(name)
-    except ValueError:
-        raise ConfigurationError(unknown(name, value, where, Channel)) from None

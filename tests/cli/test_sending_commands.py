@@ -40,6 +40,7 @@ def test_every_field_has_its_option(noti: Invoke, connection: Connection) -> Non
         "--subject": "Grüße",
         "--body": "Hello",
         "--template": "welcome",
+        "--template-version": "2",
         "--data": '{"name": "Zoë"}',
         "--locale": "de",
         "--tenant": "acme",

@@ -163,6 +163,20 @@ INSERT INTO noti.receipts (account, provider, event, kind, at, tenant_id)
 INSERT INTO noti.provider_references (reference, account, notification_id)
   SELECT 'r', 'relay', max(notification_id) FROM noti.notifications_log WHERE tenant_id = %(tenant)s;
 INSERT INTO noti.pauses (scope, name) VALUES ('tenant', %(tenant)s);
+INSERT INTO noti.accounts (tenant_id, name, provider, channels) VALUES (%(tenant)s, 'relay', 'smtp', '{email}');
+INSERT INTO noti.routes (tenant_id, channel, position, account) VALUES (%(tenant)s, 'email', 1, 'relay');
+INSERT INTO noti.secrets (tenant_id, account, purpose, key_id, sealed)
+  VALUES (%(tenant)s, 'relay', 'password', '1', repeat('x', 40)::bytea);
+INSERT INTO noti.circuits (scope, name, retry_at) VALUES ('account', %(tenant)s || '/relay', now());
+INSERT INTO noti.endpoints (tenant_id, name, url) VALUES (%(tenant)s, 'crm', 'https://crm.example.com');
+INSERT INTO noti.events (tenant_id, notification_id, channel, event, source)
+  SELECT tenant_id, notification_id, channel, 'sent', 'worker' FROM noti.notifications_log
+   WHERE tenant_id = %(tenant)s AND status = 'sent' LIMIT 1;
+INSERT INTO noti.envelopes (endpoint_id, notification_id, after_place, last_place)
+  SELECT e.endpoint_id, max(n.notification_id), 0, 1
+    FROM noti.notifications_log n JOIN noti.endpoints e USING (tenant_id)
+   WHERE n.tenant_id = %(tenant)s GROUP BY 1;
+INSERT INTO noti.tenant_members (role, tenant_id) VALUES (current_user::regrole, %(tenant)s);
 INSERT INTO noti.pauses (scope, name, tenant_id) VALUES ('tenant channel', 'sms', %(tenant)s);
 SELECT noti.suppress(%(tenant)s, 'email', 'ada@example.com', 'manual')
 """

@@ -182,7 +182,8 @@ def purge(connection: Connection) -> None:
                 connection.execute(f"DELETE FROM noti.{name} WHERE tenant_id = '{THEIRS}'".encode())
         connection.execute(
             f"DELETE FROM noti.pauses WHERE name = '{THEIRS}' OR starts_with(name, '{THEIRS}/');"
-            f" DELETE FROM noti.circuits WHERE starts_with(name, '{THEIRS}/'); DELETE FROM noti.receipts_raw WHERE query = '{MARK}';"
+            f" DELETE FROM noti.circuits WHERE starts_with(name, '{THEIRS}/');"
+            f" DELETE FROM noti.receipts_raw WHERE query = '{MARK}';"
             f" DELETE FROM noti.provider_references WHERE reference = '{MARK}'".encode()
         )
 

@@ -66,7 +66,9 @@ def test_a_row_gets_its_language_or_what_stands_in_for_it(queue: PostgresQueue, 
     ]
 
 
-def test_the_default_language_of_the_tenant_and_else_of_the_database_stands_in(database_url: str, connection: Connection) -> None:
+def test_the_default_language_of_the_tenant_and_else_of_the_database_stands_in(
+    database_url: str, connection: Connection
+) -> None:
     publish(connection, "hi", {"locale": "en", "body": "hello"}, {"body": "?"})
     insert(connection, template_id="hi", body=None, locale="fr")
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
@@ -74,7 +76,7 @@ def test_the_default_language_of_the_tenant_and_else_of_the_database_stands_in(d
     with closing(PostgresQueue(Database(Secret(database_url)))) as queue:
         assert told(queue) == [("hello", "hi version 1 (en)")]
         publish(connection, "hi", {"locale": "pt", "body": "oi"})
-        connection.execute("INSERT INTO noti.settings (tenant_id, key, value) VALUES ('default', 'locale', '\"pt-BR\"')")
+        connection.execute("INSERT INTO noti.settings (key, value) VALUES ('locale', '\"pt-BR\"')")
         insert(connection, template_id="hi", body=None, locale="fr")
         assert told(queue) == [("oi", "hi version 2 (pt)")]
 

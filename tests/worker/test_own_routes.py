@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from noti_worker.domain.own_accounts import OwnAccount, Owner
-
 from noti_worker.domain.closures import CIRCUIT, Closure, Closures, Scope
 from noti_worker.domain.lanes import Lane, LaneHead
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Channel, Priority
+from noti_worker.domain.own_accounts import OwnAccount, Owner
 from noti_worker.worker.steering import Steering
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

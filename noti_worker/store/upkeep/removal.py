@@ -1,7 +1,7 @@
 """All of one tenant goes: what waits is cancelled, then each table that has anything of it is emptied, page by page.
 
-Which tables those are the catalogue says (`noti.tables_of_tenant`), so that none of a later version is forgotten; and that
-nothing is left is counted before the tenant itself goes. For the role that owns the tables.
+Which tables those are the catalogue says (`noti.tables_of_tenant`), so that none of a later version is forgotten; and
+that nothing is left is counted before the tenant itself goes. For the role that owns the tables.
 """
 
 import time
@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from psycopg.types.json import Jsonb
 
-from noti_worker.domain.errors import BadNotification, DatabaseError
 from noti_worker.domain.bounds import ACTIVE, REMOVING
+from noti_worker.domain.errors import BadNotification, DatabaseError
 from noti_worker.store.connect import Connection
 from noti_worker.store.errors import in_words, translated
 from noti_worker.store.people.tenants import tenant
