@@ -139,6 +139,8 @@ def test_every_column_is_a_fact_or_content(connection: Connection) -> None:
         """
     ).fetchall()
     assert [name for (name,) in hidden] == [
+        "account_versions.tenant_id",
+        "account_versions.version",
         "attachments.content",
         "attachments.filename",
         "inbox.body",
@@ -159,6 +161,7 @@ def test_every_column_is_a_fact_or_content(connection: Connection) -> None:
             "receipts_raw." + name
             for name in ("account", "body", "error", "headers", "provider", "query", "raw_id", "read_at", "received_at")
         ),
+        "secrets.sealed",
     ]
 
 

@@ -44,8 +44,8 @@ ONE: dict[str, tuple[str, str, str]] = {
         "raised by public.no()",
     ),
     "unreadable@example.com": (
-        """ALTER TABLE noti.templates ENABLE ROW LEVEL SECURITY;
-        CREATE POLICY one_template ON noti.templates USING (public.readable(template_id));""",
+        """ALTER TABLE noti.template_versions ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY one_template ON noti.template_versions AS RESTRICTIVE USING (public.readable(template_id));""",
         "look up content of",
         "raised by public.readable()",
     ),
@@ -60,7 +60,7 @@ ONE: dict[str, tuple[str, str, str]] = {
 MENDED = """
 DROP TRIGGER one_claim ON noti.notifications_log; DROP TRIGGER one_mark ON noti.notifications_log;
 DROP TRIGGER one_record ON noti.notifications_log; ALTER TABLE noti.notifications_log DROP CONSTRAINT mine;
-DROP POLICY one_template ON noti.templates; ALTER TABLE noti.templates DISABLE ROW LEVEL SECURITY;
+DROP POLICY one_template ON noti.template_versions; ALTER TABLE noti.template_versions DISABLE ROW LEVEL SECURITY;
 """
 
 
@@ -146,17 +146,19 @@ REFUSED = {
         "42501",
     ),
     "see rows, security without a policy": All(
-        "ALTER TABLE noti.notifications_log ENABLE ROW LEVEL SECURITY;"
+        "DROP POLICY everything ON noti.notifications_log;"
+        " ALTER TABLE noti.notifications_log ENABLE ROW LEVEL SECURITY;"
         " CREATE POLICY apps ON noti.notifications_log FOR INSERT TO noti_app WITH CHECK (true)",
-        "DROP POLICY apps ON noti.notifications_log; ALTER TABLE noti.notifications_log DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY apps ON noti.notifications_log; ALTER TABLE noti.notifications_log DISABLE ROW LEVEL SECURITY;"
+        " CREATE POLICY everything ON noti.notifications_log TO noti_all_tenants, noti_worker USING (true) WITH CHECK (true)",
         "see rows",
         "row-level security shows this role no row of noti.notifications_log",
     ),
     "brief, a right": All(
-        "REVOKE SELECT ON noti.templates FROM noti_worker",
-        "GRANT SELECT ON noti.templates TO noti_worker",
+        "REVOKE SELECT ON noti.template_versions FROM noti_worker",
+        "GRANT SELECT ON noti.template_versions TO noti_worker",
         "look up content of email",
-        "permission denied for table templates",
+        "permission denied for table template_versions",
         others=True,
     ),
     "mark, a trigger that raises": All(

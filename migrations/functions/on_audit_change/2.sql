@@ -16,9 +16,11 @@ BEGIN
         AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
     RETURN CASE WHEN TG_OP = 'UPDATE' THEN NEW ELSE OLD END;
   END IF;
-  -- A tenant that is being removed takes its lines along.
-  IF TG_OP = 'DELETE' AND EXISTS (SELECT FROM noti.tenants t WHERE t.tenant_id = OLD.tenant_id AND t.status = 'removing') THEN
-    RETURN OLD;
+  -- A tenant that the owner is removing takes its lines along.
+  IF TG_OP = 'DELETE' AND pg_has_role(current_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = TG_RELID), 'USAGE') THEN
+    IF EXISTS (SELECT FROM noti.tenants t WHERE t.tenant_id = OLD.tenant_id AND t.status = 'removing') THEN
+      RETURN OLD;
+    END IF;
   END IF;
   RAISE EXCEPTION 'noti: the audit log is append-only. Only the role noti_retention may change it.' USING ERRCODE = 'insufficient_privilege';
 END $$;
