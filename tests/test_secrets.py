@@ -58,7 +58,9 @@ def test_an_error_names_the_reference(reference: str, words: str) -> None:
 
 @pytest.mark.parametrize("plain", ["hunter2", "sealed:hunter2", "https://x/hunter2", ""])
 def test_what_is_no_reference_is_refused_and_not_quoted(plain: str) -> None:
-    with pytest.raises(ConfigurationError, match="write it as env:NAME, file:PATH, exec:PROGRAM or vault:MOUNT/PATH#FIELD") as caught:
+    with pytest.raises(
+        ConfigurationError, match="write it as env:NAME, file:PATH, exec:PROGRAM or vault:MOUNT/PATH#FIELD"
+    ) as caught:
         SECRETS.resolve(plain)
     assert "hunter2" not in str(caught.value)
 

@@ -340,7 +340,9 @@ def test_a_provider_s_errors_name_the_account_and_the_key() -> None:
 
 @pytest.mark.parametrize("value", ["hunter2", 5, ["hunter2"], FromEnvironment("hunter2", "NOTI_ACCOUNTS__R__PASSWORD")])
 def test_a_secret_in_the_clear_is_refused_and_not_shown(value: object) -> None:
-    with pytest.raises(ConfigurationError, match="write it as env:NAME, file:PATH, exec:PROGRAM or vault:MOUNT/PATH#FIELD") as caught:
+    with pytest.raises(
+        ConfigurationError, match="write it as env:NAME, file:PATH, exec:PROGRAM or vault:MOUNT/PATH#FIELD"
+    ) as caught:
         provider(password=value)
     assert "hunter2" not in str(caught.value)
     assert "password" in str(caught.value).lower()

@@ -83,11 +83,11 @@ class Circuits:
 
         Raises DatabaseAway, DatabaseRefused; what is not written stays to be written.
         """
-        for account, answer in list(self._openings.items()):
+        openings = dict(self._openings)  # others may come while these are written
+        for account, answer in openings.items():
             waits = self._waits(answer.read)
             if self._store.open_circuit(self._context.worker_id, account, answer.reason, waits):
                 self._context.observer.on(CircuitOpened(account, answer.reason, waits.first.total_seconds()))
-        known = list(self._openings)
         for account, answer in list(self._probed.items()):
             sound = answer.read is Sign.SOUND
             ended = self._store.end_probe(
@@ -97,7 +97,7 @@ class Circuits:
                 self._context.observer.on(CircuitClosed(account))
             with self._lock:
                 del self._probed[account]
-        return known
+        return openings.keys()
 
     def written(self, accounts: Collection[str]) -> None:
         """The closures that were read last hold the circuits of these accounts."""

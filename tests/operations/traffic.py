@@ -103,9 +103,9 @@ def insert_specials(connection: psycopg.Connection[Any]) -> None:
         "INSERT INTO noti.limits (scope, tenant_id, name, period, amount)"
         " VALUES ('tenant channel', 'initech', 'push', 'month', 5)"
     )
-    connection.execute(
-        "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, body)"
-        " SELECT 'initech', 'push', 'initech-' || i, 'Body' FROM generate_series(1, 4) i"
+    connection.execute(  # when the limit is known
+        "INSERT INTO noti.notifications_log (tenant_id, channel, recipient, body, send_at)"
+        " SELECT 'initech', 'push', 'initech-' || i, 'Body', now() + '5 s' FROM generate_series(1, 4) i"
     )
     connection.execute("SELECT noti.pause('template', 'autumn', 'wrong prices')")
     connection.execute("INSERT INTO noti.templates (template_id, subject, body) VALUES ('autumn', 'Hi', 'Body')")

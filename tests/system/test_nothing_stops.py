@@ -150,7 +150,8 @@ REFUSED = {
         " ALTER TABLE noti.notifications_log ENABLE ROW LEVEL SECURITY;"
         " CREATE POLICY apps ON noti.notifications_log FOR INSERT TO noti_app WITH CHECK (true)",
         "DROP POLICY apps ON noti.notifications_log; ALTER TABLE noti.notifications_log DISABLE ROW LEVEL SECURITY;"
-        " CREATE POLICY everything ON noti.notifications_log TO noti_all_tenants, noti_worker USING (true) WITH CHECK (true)",
+        " CREATE POLICY everything ON noti.notifications_log TO noti_all_tenants, noti_worker"
+        " USING (true) WITH CHECK (true)",
         "see rows",
         "row-level security shows this role no row of noti.notifications_log",
     ),

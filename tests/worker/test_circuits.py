@@ -3,6 +3,8 @@
 import threading
 from datetime import timedelta
 
+import pytest
+
 from noti_worker.domain.circuits import LEAST, Waits
 from noti_worker.domain.closures import Route
 from noti_worker.domain.facts import CircuitClosed, CircuitOpened, Result
@@ -23,11 +25,11 @@ class Trial(House):
         super().__init__()
         self.steering.routes = {Channel.EMAIL: ONLY_RELAY}
 
-    def hear(self, outcome: Outcome, times: int = 1, since: float | None = None) -> None:
+    def hear(self, outcome: Outcome, times: int = 1, since: float | None = None, account: str = "relay") -> None:
         for _ in range(times):
             verdict = Verdict(Status.RETRYING, "x", wait=timedelta(0))
             began = self.clock.monotonic() if since is None else since
-            self.circuits.heard(Result(claimed(), verdict, outcome, account="relay", since=began))
+            self.circuits.heard(Result(claimed(), verdict, outcome, account=account, since=began))
 
     def go_on(self, seconds: float) -> None:
         ends = self.clock.monotonic() + seconds
@@ -64,6 +66,22 @@ def test_failures_close_it_by_their_share() -> None:
     trial.hear(FAILED)
     trial.rounds.poll()
     assert [opened.seconds for opened in trial.witness.of(CircuitOpened)] == [30.0]
+
+
+def test_an_account_that_fails_while_another_is_written_is_written_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial()
+    trial.steering.routes = {Channel.EMAIL: {"relay": "smtp", "spare": "smtp"}}
+    write = trial.store.open_circuit
+
+    def meanwhile(worker_id: int, account: str, reason: str, waits: Waits) -> bool:
+        if account == "relay":
+            trial.hear(REFUSED, account="spare")
+        return write(worker_id, account, reason, waits)
+
+    monkeypatch.setattr(trial.store, "open_circuit", meanwhile)
+    trial.hear(REFUSED)
+    trial.go_on(2)
+    assert {*trial.store.circuits} == {"relay", "spare"}
 
 
 def test_who_comes_second_opens_nothing_and_tells_nothing() -> None:
