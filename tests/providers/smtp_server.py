@@ -243,12 +243,14 @@ class Inbox:
 
     async def _stop(self) -> None:
         self._server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for server in self.behaviour.open:
-            server.hang_up()
+        for _ in range(5):  # who was let in just now has no transport yet
+            await asyncio.sleep(0)
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for server in self.behaviour.open:
+                server.hang_up()
         await asyncio.sleep(0)
 
 
