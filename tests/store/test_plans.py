@@ -49,7 +49,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "worker_id": 1, "ids": "{1,2}", "claim_counts": "{1,1}", "ages_ms": "{5,5}", "durations_ms": "{3,3}",
         "provider_message_ids": "q1\x1f", "responses": "{}\x1f", "provider": "smtp", "account": "relay", "code": "250",
         "stage": "dot", "scope": "message", "rule": "house.accepted", "choice": None,
-        "template": "hi version 1", "reason": "the provider accepted it", "referenced": True,
+        "template": "hi version 1", "reason": "the provider accepted it",
     },
     "extend": {"worker_id": 1, "lease": LEASE, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},
     "release": {"worker_id": 1, "ids": [1, 2, 3], "claim_counts": [1, 1, 1]},

@@ -263,7 +263,9 @@ class PostgresQueue:
             with self._recording() as session:
                 return session.tuples(of_sent, {"worker_id": worker_id, **columns})
 
-        of_all, of_sent = (_RECORD_TOLD, _RECORD_SENT_TOLD) if self.told else (_RECORD, _RECORD_SENT)
+        # Most installations have neither endpoints nor such accounts, and pay for neither.
+        more = self.told or any(result.referenced for result in results)
+        of_all, of_sent = (_RECORD_TOLD, _RECORD_SENT_TOLD) if more else (_RECORD, _RECORD_SENT)
         refusing = of_the_address(results)
         now = self._monotonic()
         written, rest = record_alike(results, now, write_alike) if self._portion.whole else ((), results)
@@ -274,7 +276,8 @@ class PostgresQueue:
         """Write a result and take it back, with None nothing at all; raises what `record` would."""
         document = documented([] if result is None else [result], self._monotonic())
         with self._recording() as session:
-            session.rehearse(_RECORD_TOLD if self.told else _RECORD, {"worker_id": worker_id, "document": document})
+            more = self.told or (result is not None and result.referenced)
+            session.rehearse(_RECORD_TOLD if more else _RECORD, {"worker_id": worker_id, "document": document})
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:
         """Give back rows that were not started, uncharged; each token's fate: released, busy (locked) or stale.

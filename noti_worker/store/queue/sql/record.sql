@@ -106,13 +106,13 @@ attempts AS (
       FROM judged
      WHERE tried AND (fate = 'applied' OR fate = 'stale' AND exists)
 ),
-reference AS (
-    -- What the provider calls it, where its receipts will know nothing else; of a late result, too: it went out.
-    INSERT INTO noti.provider_references (reference, account, notification_id)
-    SELECT provider_message_id, account, id
-      FROM judged
-     WHERE referenced AND provider_message_id IS NOT NULL AND (fate = 'applied' OR fate = 'stale' AND exists)
-),
+--+ reference AS (
+--+     -- What the provider calls it, where its receipts will know nothing else; of a late result, too: it went out.
+--+     INSERT INTO noti.provider_references (reference, account, notification_id)
+--+     SELECT provider_message_id, account, id
+--+       FROM judged
+--+      WHERE referenced AND provider_message_id IS NOT NULL AND (fate = 'applied' OR fate = 'stale' AND exists)
+--+ ),
 inbox AS (
     -- A message that an earlier, lost claim already put there is not put there twice.
     INSERT INTO noti.inbox (notification_id, tenant_id, recipient, subject, body, html)

@@ -19,7 +19,7 @@
 \set choice NULL
 \set template NULL
 \set reason '''the provider accepted it'''
-\set referenced false
+--+ \set referenced false
 WITH entry AS MATERIALIZED (
     -- An empty text is none, and no text holds the separator.
     SELECT *
@@ -75,12 +75,12 @@ attempts AS (
            cast(:choice AS text), tenant_id, cast(:template AS text)
       FROM applied
 ),
-reference AS (
-    INSERT INTO noti.provider_references (reference, account, notification_id)
-    SELECT provider_message_id, cast(:account AS text), id
-      FROM applied
-     WHERE cast(:referenced AS boolean) AND provider_message_id IS NOT NULL
-),
+--+ reference AS (
+--+     INSERT INTO noti.provider_references (reference, account, notification_id)
+--+     SELECT provider_message_id, cast(:account AS text), id
+--+       FROM applied
+--+      WHERE cast(:referenced AS boolean) AND provider_message_id IS NOT NULL
+--+ ),
 --+ told AS (
 --+     INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, kind)
 --+     SELECT tenant_id, id, channel, 'sent', 'worker', 'ok'
