@@ -105,6 +105,12 @@ class _Handler:
 
 class _Server(SMTP):
     implicit = False
+    line: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.line is None and isinstance(transport, asyncio.Transport):
+            self.line = transport  # below the TLS that may come
+        super().connection_made(transport)
 
     @property
     def behaviour(self) -> Behaviour:
@@ -116,6 +122,11 @@ class _Server(SMTP):
         if isinstance(self.transport, asyncio.Transport):
             self.transport.write(farewell)
             self.transport.close()
+
+    def drop(self) -> None:
+        """Close it without a word: a goodbye by TLS waits for the other side."""
+        if self.line is not None:
+            self.line.abort()
 
     async def obey(self, answer: str) -> None:
         """Hang up or keep silent, if that is what was asked for."""
@@ -250,7 +261,7 @@ class Inbox:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for server in self.behaviour.open:
-                server.hang_up()
+                server.drop()
         await asyncio.sleep(0)
 
 
