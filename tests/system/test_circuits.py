@@ -179,8 +179,15 @@ def test_a_proxy_that_is_away_spends_no_retry(
         )
         daemon = daemons.start_ready()
         wait_for(lambda: daemon.said("circuit_opened"), timeout=60)
-        assert "the account hooks is in trouble" in next_step(connection)
-        assert "the proxy is not reached" in next_step(connection)
+        # Not at once: what was claimed as the circuit opened is still to be given back.
+        wait_for(
+            lambda: (
+                "the account hooks is in trouble" in next_step(connection)
+                and "the proxy is not reached" in next_step(connection)
+            ),
+            timeout=60,
+            what="the row says which account it waits for, and why",
+        )
         assert count(connection, "retry_count > 0 OR finished_at IS NOT NULL") == 0
         with ForwardProxy(login="noti:pass", port=port):
             finished(120)
