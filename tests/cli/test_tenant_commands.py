@@ -151,6 +151,8 @@ INSERT INTO noti.limits (scope, tenant_id, name, amount, every)
   VALUES ('tenant channel', %(tenant)s, 'email', 1, '1 s');
 INSERT INTO noti.limits (scope, tenant_id, name, period, amount) VALUES ('tenant channel', %(tenant)s, 'sms', 'day', 1);
 INSERT INTO noti.categories (tenant_id, category) VALUES (%(tenant)s, 'news');
+INSERT INTO noti.contacts (tenant_id, user_ref, channel, address) VALUES (%(tenant)s, '42', 'push', 'x');
+INSERT INTO noti.preferences (tenant_id, user_ref, category) VALUES (%(tenant)s, '42', 'news');
 INSERT INTO noti.settings VALUES (%(tenant)s, 'flag.beta', 'true');
 INSERT INTO noti.replies VALUES (%(tenant)s, 'relay', 'sms', sha256(''), now());
 INSERT INTO noti.full_quotas VALUES (%(tenant)s, 'sms', 'day', 1, now());
