@@ -2,6 +2,7 @@ DO $$ BEGIN PERFORM noti.isolate_tenants(false); END $$;
 DELETE FROM noti.tenant_tables;
 DROP TABLE noti.tenant_tables;
 DROP TABLE noti.tenant_members;
+DROP TABLE noti.tenant_lists;
 ALTER TABLE noti.attachments DROP CONSTRAINT attachments_pkey, ADD CONSTRAINT attachments_pkey PRIMARY KEY (attachment_id);
 ALTER TABLE noti.suppressions ALTER COLUMN tenant_id SET DEFAULT 'default';
 ALTER TABLE noti.templates ALTER COLUMN tenant_id SET DEFAULT 'default';
@@ -24,7 +25,7 @@ DELETE FROM noti.rights r WHERE r.role = 'noti_app' AND r.privilege = 'UPDATE' A
 INSERT INTO noti.rights VALUES ('noti_app', 'UPDATE', 'replies', '{}'), ('noti_app', 'DELETE', 'replies', '{}'), ('noti_app', 'DELETE', 'endpoints', '{}');
 GRANT EXECUTE ON FUNCTION noti.pause, noti.resume, noti.heard TO PUBLIC;
 DELETE FROM noti.rights
- WHERE role = 'noti_all_tenants' OR object IN ('tenant_members', 'tenant_tables', 'isolated', 'unlimit', 'unset', 'remove_endpoint')
+ WHERE role = 'noti_all_tenants' OR object IN ('tenant_members', 'tenant_lists', 'tenant_tables', 'isolated', 'unlimit', 'unset', 'remove_endpoint')
     OR object = 'notification_attempts_log' AND columns = '{tenant_id}';
 DO $$ BEGIN
   IF to_regrole('noti_all_tenants') IS NOT NULL THEN

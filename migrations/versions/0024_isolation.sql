@@ -12,6 +12,13 @@ CREATE TABLE noti.tenant_members (
   CONSTRAINT tenant_members_sane CHECK (tenant_id <> '' AND octet_length(tenant_id) <= 128)
 );
 
+-- The same as one row for each role, kept by a trigger: every statement that reads asks for it, and a thousand rows cost more than it does.
+CREATE TABLE noti.tenant_lists (
+  role    regrole NOT NULL,
+  tenants text[] COLLATE "C" NOT NULL,
+  CONSTRAINT tenant_lists_pkey PRIMARY KEY (role)
+);
+
 -- How each table of the schema is shared between tenants: what a role that is bound to some may read of it and write (noti.tenant_rule
 -- tells what the words mean), or, of the installation's own, why that holds nothing of a tenant. One row, and its policies are there.
 CREATE TABLE noti.tenant_tables (

@@ -1,5 +1,6 @@
 CREATE TRIGGER tenant_tables_change AFTER INSERT OR UPDATE OR DELETE ON noti.tenant_tables FOR EACH ROW EXECUTE FUNCTION noti.on_tenant_table();
-CREATE TRIGGER tenant_members_change AFTER INSERT OR DELETE ON noti.tenant_members FOR EACH ROW EXECUTE FUNCTION noti.on_tenant_member();
+CREATE TRIGGER tenant_members_change AFTER INSERT OR UPDATE OR DELETE ON noti.tenant_members FOR EACH ROW EXECUTE FUNCTION noti.on_tenant_member();
+CREATE TRIGGER tenant_members_emptied AFTER TRUNCATE ON noti.tenant_members FOR EACH STATEMENT EXECUTE FUNCTION noti.on_tenant_member();
 REVOKE EXECUTE ON FUNCTION noti.isolate_tenants(boolean), noti.unlimit, noti.unset, noti.remove_endpoint, noti.pause, noti.resume, noti.heard, noti.on_tenant_member() FROM PUBLIC;
 
 -- Whoever may delete from a table, or update it as a whole, may lock it against the workers: an operator or an application of one tenant
@@ -32,7 +33,7 @@ INSERT INTO noti.rights (role, privilege, object)
 SELECT role, privilege, object
   FROM (VALUES
          ('noti_all_tenants', 'USAGE', 'noti'),
-         ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'tenant_members'),
+         ('noti_app,noti_worker,noti_operator,noti_readonly', 'SELECT', 'tenant_members,tenant_lists'),
          ('noti_worker,noti_operator,noti_readonly', 'SELECT', 'tenant_tables'),
          ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'isolated'),
          ('noti_operator', 'EXECUTE', 'unlimit'),

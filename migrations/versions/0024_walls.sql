@@ -28,7 +28,8 @@ INSERT INTO noti.tenant_tables (name, reads, writes) VALUES
   ('envelopes', 'EXISTS (SELECT FROM noti.endpoints e WHERE e.endpoint_id = envelopes.endpoint_id)', 'nobody'),
   ('tenants', 'mine', 'nobody'),      -- nobody ends a suspension of his own, or lifts a bound
   ('settings', 'mine', 'nobody'),
-  ('tenant_members', 'role = quote_ident(current_user)::regrole', 'nobody');
+  ('tenant_members', 'role = quote_ident(current_user)::regrole', 'nobody'),
+  ('tenant_lists', 'role = quote_ident(current_user)::regrole', 'nobody');
 INSERT INTO noti.tenant_tables (name, reason) VALUES
   ('workers', 'which processes live; no row of a tenant is named by more than its number'),
   ('worker_routes', 'which accounts of the installation the living workers have'),

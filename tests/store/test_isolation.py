@@ -1,5 +1,6 @@
 """The switch that isolates tenants: what it covers, who is told of it, and what comes after it."""
 
+import threading
 from typing import Any
 
 import psycopg
@@ -78,6 +79,36 @@ def test_on_and_off_and_on_again(connection: Connection, database_url: str, queu
     assert [action for (action,) in lines] == [
         "role_bound", "tenants_isolated", "tenants_opened", "tenants_isolated", "role_unbound"
     ]  # fmt: skip
+
+
+def test_a_roles_list_is_what_it_is_bound_to(connection: Connection, database_url: str) -> None:
+    """Policies read the list, so nothing may leave it behind: two who bind at once, a move, an emptied table."""
+
+    def both() -> list[Any]:
+        members = "SELECT role::text, array_agg(tenant_id ORDER BY tenant_id) FROM noti.tenant_members GROUP BY 1"
+        lists = (
+            "SELECT role::text, ARRAY(SELECT unnest(tenants) ORDER BY 1) FROM noti.tenant_lists WHERE tenants <> '{}'"
+        )
+        found = [connection.execute(f"{each} ORDER BY 1".encode()).fetchall() for each in (members, lists)]
+        assert found[0] == found[1]
+        return found[0]
+
+    role(connection, "noti_acme_app", "noti_app", MINE, "second")
+    role(connection, "noti_passing", "noti_app", MINE)
+    with psycopg.connect(database_url) as first, psycopg.connect(database_url, autocommit=True) as second:
+        bind = "INSERT INTO noti.tenant_members VALUES ('noti_acme_app', %s)"
+        first.execute(bind, ["third"])
+        waiting = threading.Thread(target=second.execute, args=(bind, ["fourth"]))
+        waiting.start()
+        first.execute("DELETE FROM noti.tenant_members WHERE tenant_id = 'second'")
+        first.commit()
+        waiting.join()
+    assert both() == [("noti_acme_app", [MINE, "fourth", "third"]), ("noti_passing", [MINE])]
+    connection.execute("UPDATE noti.tenant_members SET tenant_id = 'fifth' WHERE tenant_id = 'third'")
+    connection.execute("DELETE FROM noti.tenant_members WHERE role = 'noti_passing'::regrole")
+    assert both() == [("noti_acme_app", [MINE, "fifth", "fourth"])]
+    connection.execute("TRUNCATE noti.tenant_members")
+    assert both() == []
 
 
 def test_who_comes_later_by_the_same_name_inherits_nothing(connection: Connection, database_url: str) -> None:

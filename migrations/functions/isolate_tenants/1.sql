@@ -36,7 +36,7 @@ BEGIN
              SELECT e.grantee FROM pg_attribute b CROSS JOIN LATERAL aclexplode(b.attacl) AS e WHERE b.attrelid = c.oid) AS a
        WHERE t.reads IS NOT NULL AND a.grantee <> c.relowner
     LOOP
-      EXECUTE format('GRANT SELECT ON noti.tenant_members TO %s', one.grantee);
+      EXECUTE format('GRANT SELECT ON noti.tenant_members, noti.tenant_lists TO %s', one.grantee);
     END LOOP;
   END IF;
   -- A partition that is read by its own name knows nothing of its log's policies: with none of its own it shows nothing.
