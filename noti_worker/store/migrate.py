@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -21,6 +21,14 @@ TRIES = 60
 PAUSE = 5.0
 """Seconds between them. A table that a dump reads is locked for a while; whoever inserts waits behind us no longer than
 for the lock time-out of one try."""
+
+
+_DEADLOCKS = 5
+"""How often it is begun again at once when the server ended it so that somebody else could go on."""
+
+
+class _Deadlock(DatabaseBusy):
+    """We waited for somebody who waited for us; now they do not."""
 
 
 def upgrade(url: str, revision: str = "head", rest: Callable[[float], None] | None = None) -> None:
@@ -110,6 +118,14 @@ def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _run(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
+    """Migrate in one transaction; one that the server ended in a deadlock is begun again at once."""
+    for _ in range(_DEADLOCKS):
+        with suppress(_Deadlock):
+            return _once(command_, url, revision)
+    return _once(command_, url, revision)
+
+
+def _once(command_: Callable[[Config, str], None], url: str, revision: str) -> None:
     config = _config()
     config.attributes["url"] = _conninfo(url)
     try:
@@ -139,7 +155,9 @@ def _unknown(revision: str) -> DatabaseRefused:
 def _translated(error: psycopg.Error) -> DatabaseError:
     """The error with its SQLSTATE and first line: migrations put no row content there, nor does a connection."""
     text = f"{error.sqlstate or 'no answer'}: {error.diag.message_primary or ' '.join(str(error).split())[:500]}"
-    if error.sqlstate in {"55P03", "40P01"}:
+    if error.sqlstate == "40P01":
+        return _Deadlock(text)
+    if error.sqlstate == "55P03":
         return DatabaseBusy(text)
     away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in {"08", "53", "55", "57"}
     return DatabaseAway(text) if away else DatabaseRefused(text)

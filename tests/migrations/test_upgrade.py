@@ -281,6 +281,27 @@ def test_behind_a_dump_a_migration_gives_way_and_begins_again(empty_database_url
     assert migrate.current(empty_database_url) == migrate.head()
 
 
+def test_a_migration_that_the_server_ended_in_a_deadlock_is_begun_again(empty_database_url: str) -> None:
+    ended: list[str] = []
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def deadlock(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: Any) -> tuple[str, Any]:
+        if "CREATE TABLE noti.contacts" in statement and len(ended) < 2:
+            ended.append(statement)
+            return (
+                "DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected'; END $$",
+                parameters,
+            )
+        return statement, parameters
+
+    try:
+        migrate.upgrade(empty_database_url)
+    finally:
+        event.remove(Engine, "before_cursor_execute", deadlock)
+    assert len(ended) == 2
+    assert migrate.current(empty_database_url) == migrate.head()
+
+
 def test_migrations_import_nothing_of_the_package() -> None:
     for path in (ROOT / "migrations").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) noti_worker", path.read_text(), re.MULTILINE), path
