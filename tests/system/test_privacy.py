@@ -197,6 +197,7 @@ def stray_cells(connection: psycopg.Connection[Any]) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("level", "form"), [("debug", "json"), pytest.param("info", "console", marks=pytest.mark.slow)]
 )

@@ -125,24 +125,21 @@ def test_a_reload_turns_safe_mode_on_for_everything_at_once(
     assert daemon.stop() == 0
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ("[worker]\nleese = 3\n", "worker.leese"),
-        ('[accounts.mail]\nprovider = "smtpp"\n', "accounts.mail"),
-        ('[accounts.mail]\nprovider = "webhook"\nsecret = "file:/nowhere/at/all"\n', "accounts.mail.secret"),
-        ('[delivery]\nredirect_to = { email = "no address" }\n', "delivery.redirect_to.email"),
-        ("]", "not valid TOML"),
-    ],
-)
+WRONG = {
+    "worker.leese": "[worker]\nleese = 3\n",
+    "accounts.mail": '[accounts.mail]\nprovider = "smtpp"\n',
+    "accounts.mail.secret": '[accounts.mail]\nprovider = "webhook"\nsecret = "file:/nowhere/at/all"\n',
+    "delivery.redirect_to.email": '[delivery]\nredirect_to = { email = "no address" }\n',
+    "not valid TOML": "]",
+}
+
+
 @pytest.mark.fault("F10")
 def test_a_bad_configuration_is_refused_said_and_counted_and_the_old_one_works_on(
     daemons: Daemons,
     connection: psycopg.Connection[Any],
     finished: Callable[..., None],
     wait_for: Callable[..., Any],
-    wrong: str,
-    words: str,
 ) -> None:
     def registered() -> str:
         row = connection.execute("SELECT state->'reload_refused'->>'error' FROM noti.workers").fetchone()
@@ -151,19 +148,20 @@ def test_a_bad_configuration_is_refused_said_and_counted_and_the_old_one_works_o
     daemons.configure(EMAIL)
     daemon = daemons.start_ready()
     assert f"{METRIC} 0.0\n" in daemon.get("/metrics")[1]
-    daemons.configure(EMAIL + wrong)
-    told = reload(daemon, "reload_refused")
-    assert told["level"] == "error"
-    assert words in told["error"]
-    assert f"{METRIC} 1.0\n" in daemon.get("/metrics")[1]
-    assert daemon.get("/health/ready")[0] == 200
-    wait_for(lambda: words in registered(), what="the register, and so status, tells of it")
-    insert(connection, "email", "ada@example.com")
-    finished()
-    daemons.configure(EMAIL)
-    reload(daemon)
-    assert f"{METRIC} 0.0\n" in daemon.get("/metrics")[1]
-    wait_for(lambda: not registered(), what="the register forgets it")
+    for words, wrong in WRONG.items():
+        daemons.configure(EMAIL + wrong)
+        told = reload(daemon, "reload_refused")
+        assert told["level"] == "error"
+        assert words in told["error"]
+        assert f"{METRIC} 1.0\n" in daemon.get("/metrics")[1]
+        assert daemon.get("/health/ready")[0] == 200
+        wait_for(lambda words=words: words in registered(), what="the register, and so status, tells of it")
+        insert(connection, "email", "ada@example.com")
+        finished()
+        daemons.configure(EMAIL)
+        reload(daemon)
+        assert f"{METRIC} 0.0\n" in daemon.get("/metrics")[1]
+        wait_for(lambda: not registered(), what="the register forgets it")
     assert daemon.stop() == 0
 
 
