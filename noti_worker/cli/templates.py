@@ -38,6 +38,7 @@ CHANNELS = click.Choice([channel.value for channel in Channel])
 _FROM = click.option(
     "--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Of this folder, not what is published."
 )
+_ZONE = click.option("--zone", metavar="ZONE", help="Whose clock dates go by, like Europe/Berlin; else UTC.")
 _LOCALE = click.option("--locale", metavar="TAG", help="The language, like de or pt-BR.")
 
 
@@ -210,6 +211,7 @@ def lint_templates(
 @NAME
 @_DATA
 @_LOCALE
+@_ZONE
 @click.option("--channel", type=CHANNELS, default="email", show_default=True, help="The channel.")
 @_FROM
 @TENANT
@@ -224,6 +226,7 @@ def preview_template(
     name: str,
     data: dict[str, Any] | None,
     locale: str | None,
+    zone: str | None,
     channel: str,
     folder: Path | None,
     tenant: str,
@@ -246,7 +249,7 @@ def preview_template(
     own = data if data is not None else shelf.data_for(name, locale)
     try:
         with renderer() as opened:
-            shown = fill(opened, shelf.texts, text, channel, locale, own or {}, tenant)
+            shown = fill(opened, shelf.texts, text, channel, locale, own or {}, tenant, zone)
     except BadNotification as bad:
         raise BadNotification(f"{bad}" + ("" if own is not None else "; give it data with --data")) from None
     about = f"{text} for {channel}" + (f", asked for in {locale}" if locale else "")
