@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Undefined
 from jinja2.exceptions import SecurityError
 
-from noti_worker.delivery.render_numbers import EXACT, Number, as_decimal, places_of, with_places
+from noti_worker.delivery.render_numbers import EXACT, as_decimal, places_of, with_places
 
 try:
     from babel import core, dates, localedata, numbers
@@ -297,7 +297,8 @@ def plural(value: Any, **forms: Any) -> str:
     form = forms.get(category, forms["other"])
     if form.count("{}") > MOST_COUNTS:
         raise SecurityError(f"plural() writes the number at most {MOST_COUNTS} times")
-    return str(form.replace("{}", _number(Number(value) if not isinstance(value, str) else value)))
+    text: str = form.replace("{}", _number(value))  # what was safe for HTML stays so
+    return text
 
 
 FORMATS: Mapping[str, Callable[..., str]] = {

@@ -53,6 +53,23 @@ def locale_of(tag: str) -> Locale | None:
     return None
 
 
+@lru_cache(maxsize=32)
+def plural_categories(tag: str) -> frozenset[str]:
+    """The categories that a language has for whole numbers up to 200, of CLDR's six; none when it is not known."""
+    try:
+        from babel import core, localedata
+    except ImportError:
+        return frozenset()
+    for name in languages(tag):
+        try:
+            form = core.Locale.parse(name, sep="-").plural_form
+        except (ValueError, core.UnknownLocaleError):
+            continue
+        localedata.clear_caches()
+        return frozenset(form(number) for number in range(201))
+    return frozenset()
+
+
 @cache
 def zones() -> dict[str, bytes]:
     """Every time zone by its name, as TZif (RFC 8536); a third of a megabyte."""

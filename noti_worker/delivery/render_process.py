@@ -89,6 +89,7 @@ class Process:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._known: dict[Template, int] = {}
+        self._asking: set[int] = set()  # those that may write numbers or dates
         self._languages: dict[str, int] = {}
         self._has_zones = False
         self._buffer = bytearray()
@@ -143,15 +144,16 @@ class Process:
         if number is None:
             if len(self._known) == _MOST_KNOWN:
                 self._known.clear()  # the child overwrites them one by one
+                self._asking.clear()
             number = self._known[template] = len(self._known)
+            if asks(template):
+                self._asking.add(number)
             parts = {"subject": template.subject, "body": template.body, "html": template.html}
             sources = {part: (text, named_parts(template, part)) for part, text in parts.items() if text is not None}
-        return number, sources, request.data, request.notification, self._piece(request)
+        piece = self._piece(request.notification.get("language") or ENGLISH) if number in self._asking else None
+        return number, sources, request.data, request.notification, piece
 
-    def _piece(self, request: Request) -> _Piece:
-        if not asks(request.template):
-            return None
-        tag = request.notification.get("language") or ENGLISH
+    def _piece(self, tag: str) -> _Piece:
         all_zones, self._has_zones = None if self._has_zones else zones(), True
         if (number := self._languages.get(tag)) is not None:
             return number, None, b"", all_zones
