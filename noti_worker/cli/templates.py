@@ -34,6 +34,8 @@ from noti_worker.domain.notification import Channel
 if TYPE_CHECKING:
     from noti_worker.store.people.templates import Kept
 
+# Marks of direction and joiners, which texts in Arabic or Hindi have and a terminal does not show.
+_MARKS = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"))
 CHANNELS = click.Choice([channel.value for channel in Channel])
 _FROM = click.option(
     "--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Of this folder, not what is published."
@@ -283,7 +285,7 @@ def _print(shown: Any, about: str) -> None:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(plain(line) for line in text.rstrip("\n").split("\n"))
+    return "\n".join(plain(line.translate(_MARKS)) for line in text.rstrip("\n").split("\n"))
 
 
 def _shelf(place: Place, tenant: str, name: str, version: int | None) -> Folder:

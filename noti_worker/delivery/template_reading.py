@@ -19,7 +19,7 @@ def plurals(template: Template) -> frozenset[frozenset[str]]:
     for tree in _trees(template):
         for node in tree.find_all(nodes.Filter):
             if node.name == "plural" and node.dyn_kwargs is None:
-                found.add(frozenset(str(keyword.key) for keyword in node.kwargs))  # type: ignore[attr-defined]
+                found.add(frozenset(str(keyword.key) for keyword in node.kwargs))
     return frozenset(found)
 
 
