@@ -244,7 +244,11 @@ def test_lint_and_preview_write_numbers_and_dates_as_delivery_does(bare: Invoke,
         ("cups ar", "warning", "a plural lacks few and many and two and zero, which ar has: other stands in for it"),
         ("cups ar", "warning", "it has no .txt: mails get a text made from the HTML, other channels nothing"),
         ("unknown", "warning", "there is no unknown.json with data to try it with: it asks for at, code, n"),
-        ("wrong", "error", "body, line 1: date() is for dates: write 2026-11-30 or 2026-11-30T10:00:00Z, as JSON has them"),
+        (
+            "wrong",
+            "error",
+            "body, line 1: date() is for dates: write 2026-11-30 or 2026-11-30T10:00:00Z, as JSON has them",
+        ),
     ]
     preview = ("template", "preview", "cups", "--from", str(folder))
     assert bare(*preview, "--locale", "de", "--zone", "Europe/Berlin").stdout.splitlines()[-1] == (
