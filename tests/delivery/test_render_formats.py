@@ -1,8 +1,10 @@
 """Numbers, money, dates and plurals of templates in eight languages, in the real child, which can open no file."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +190,17 @@ def test_what_is_written_is_escaped_in_html(renderer: Renderer) -> None:
     html = "{{ 2 | plural(other='<{}>') }}{{ 2 | plural(other='<b>{}</b>' | safe) }}"
     about = in_words("de", None)
     assert renderer.render(Template("t", html=html), None, about, "default").html == "&lt;2&gt;<b>2</b>"
+
+
+def test_the_documentation_shows_what_comes_out(renderer: Renderer) -> None:
+    page = (Path(render_process.__file__).parents[1] / "docs" / "templates.md").read_text(encoding="utf-8")
+    data = {"total": 1234567.5, "share": 0.256, "days": 3, "day": "2026-11-30", "at": "2026-11-30T14:05:00Z"}
+    assert f"`{json.dumps(data)}`" in page
+    lines = re.findall(r"^(\{\{ .+ \}\})  +(.+?)  +(.+?)  +(.+)$", page, re.MULTILINE)
+    assert len(lines) == 10
+    for body, *shown in lines:
+        texts = [filled(renderer, body, language, "UTC", data=data) or "" for language in ("en", "de", "hi")]
+        assert [text.replace(NB, " ").replace(NNB, " ") for text in texts] == shown, body
 
 
 @pytest.mark.parametrize(
