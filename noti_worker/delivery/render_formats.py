@@ -46,7 +46,7 @@ _ZEROS = {
     "tibt": 0xF20,
 }  # fmt: skip
 
-Piece = tuple[int, tuple[Any, ...] | None, bytes, Mapping[str, bytes] | None]
+Piece = tuple[int, tuple[Any, ...] | None, bytes, Mapping[str, tuple[str, bytes]] | None]
 """A language by its number; where they are new, the parts of its name (() for one that there is not) and its data;
 the zones, once."""
 
@@ -57,7 +57,7 @@ class _Told:
     def __init__(self) -> None:
         self.locales: dict[int, Any] = {}
         self.data: dict[str, Any] = {}
-        self.zones: Mapping[str, bytes] = {}
+        self.zones: Mapping[str, tuple[str, bytes]] = {}
         self.opened: dict[str, ZoneInfo] = {}
         self.locale: Any = None
         self.about: Mapping[str, Any] = {}
@@ -276,11 +276,13 @@ def _of_day(name: str, given: Date | Moment) -> Moment:
 
 def _zone(name: str, zone: str | None) -> ZoneInfo:
     asked = zone if zone is not None else _TOLD.about.get("zone") or "UTC"
-    if not isinstance(asked, str) or asked not in _TOLD.zones:
+    found = _TOLD.zones.get(asked.lower()) if isinstance(asked, str) else None
+    if found is None:
         raise SecurityError(f"{name}() knows no such time zone: write one like Europe/Berlin")
-    if asked not in _TOLD.opened:
-        _TOLD.opened[asked] = ZoneInfo.from_file(BytesIO(_TOLD.zones[asked]), key=asked)
-    return _TOLD.opened[asked]
+    key, content = found
+    if key not in _TOLD.opened:
+        _TOLD.opened[key] = ZoneInfo.from_file(BytesIO(content), key=key)
+    return _TOLD.opened[key]
 
 
 # ------------------------------------------------------------------------------ plurals

@@ -31,7 +31,7 @@ _MOST_KNOWN = 128  # templates whose sources the child keeps
 _OUT_OF_MEMORY = 9
 _HEAD = struct.Struct("!5i")
 
-_Piece = tuple[int, tuple[str | None, ...] | None, bytes, Mapping[str, bytes] | None] | None
+_Piece = tuple[int, tuple[str | None, ...] | None, bytes, Mapping[str, tuple[str, bytes]] | None] | None
 """As in render_formats.py."""
 
 
