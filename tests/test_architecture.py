@@ -14,7 +14,7 @@ PACKAGE = ROOT / "noti_worker"
 DOMAIN = "noti_worker.domain"
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": {DOMAIN, "idna"},
-    "delivery": {DOMAIN, "noti_worker.delivery", "jinja2", "markupsafe"},
+    "delivery": {DOMAIN, "noti_worker.delivery", "babel", "jinja2", "markupsafe"},
     "accounts": {
         DOMAIN,
         "noti_worker.accounts",

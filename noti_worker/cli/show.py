@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from shutil import get_terminal_size
 from typing import Any
+from unicodedata import category
 
 import click
 
@@ -23,7 +24,14 @@ def plain(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return moment(value)
-    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _shown(c) for c in text)
+
+
+def _shown(c: str) -> str:
+    if c in "\n\t":
+        return " "
+    return c if category(c) == "Zs" else "\N{REPLACEMENT CHARACTER}"  # a space that does not break, or a wide one
 
 
 def moment(at: datetime) -> str:

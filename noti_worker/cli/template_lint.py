@@ -52,13 +52,18 @@ def lint(
 def _faults(
     renderer: "Renderer", folder: Folder, text: Text, data: Mapping[str, Any] | None
 ) -> Iterable[tuple[str, str]]:
-    from noti_worker.delivery.template_reading import variables
+    from noti_worker.delivery.render_locales import plural_categories
+    from noti_worker.delivery.template_reading import plurals, variables
 
     channel = text.channel or (Channel.EMAIL.value if text.html is not None or text.subject is not None else "")
     if text.body is None and text.html is None:
         yield ERROR, "it has a subject only: it needs a .txt or .html"
         return
-    asked = variables(compose(folder.texts, text, channel, text.locale or None))
+    template = compose(folder.texts, text, channel, text.locale or None)
+    asked = variables(template)
+    for forms in sorted(map(sorted, plurals(template))):
+        if text.locale and (lacks := sorted(plural_categories(text.locale) - set(forms))):
+            yield WARNING, f"a plural lacks {' and '.join(lacks)}, which {text.locale} has: other stands in for it"
     if data is None:
         if asked:
             names = ", ".join(sorted(asked))
@@ -83,7 +88,17 @@ def _faults(
         yield ERROR, f"people may leave {text.category}, and it has no {{{{ unsubscribe_url }}}}"
 
 
-_OF_DATA = ("undefined", "has no attribute", "has no element", "TypeError", "ValueError", "is for numbers", "no value")
+_OF_DATA = (
+    "undefined",
+    "has no attribute",
+    "has no element",
+    "TypeError",
+    "ValueError",
+    "is for numbers",
+    "no value",
+    "() is for",
+    "time zone",
+)
 """What an error says that made-up data may have brought about."""
 
 

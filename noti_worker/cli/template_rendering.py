@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noti_worker.cli.template_files import Key, Text
 from noti_worker.cli.template_shelf import compose
+from noti_worker.domain.language import in_words, spoken
 from noti_worker.domain.notification import Channel
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def fill(
     locale: str | None,
     data: Mapping[str, Any],
     tenant_id: str = "default",
+    zone: str | None = None,
 ) -> Shown:
     """Fill in a text for a channel; raises BadNotification in the words that a message would fail with."""
     from noti_worker.delivery.plain_text import plain_text
@@ -67,6 +69,7 @@ def fill(
         "locale": locale,
         "recipient": "ada@example.com",
         "unsubscribe_url": LINK,
+        **in_words(spoken(locale, text.locale), zone),
     }
     template = compose(texts, text, channel, locale)
     found = renderer.render(template, json.dumps(data), about, tenant_id)

@@ -34,10 +34,13 @@ from noti_worker.domain.notification import Channel
 if TYPE_CHECKING:
     from noti_worker.store.people.templates import Kept
 
+# Marks of direction and joiners, which texts in Arabic or Hindi have and a terminal does not show.
+_MARKS = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"))
 CHANNELS = click.Choice([channel.value for channel in Channel])
 _FROM = click.option(
     "--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Of this folder, not what is published."
 )
+_ZONE = click.option("--zone", metavar="ZONE", help="Whose clock dates go by, like Europe/Berlin; else UTC.")
 _LOCALE = click.option("--locale", metavar="TAG", help="The language, like de or pt-BR.")
 
 
@@ -210,6 +213,7 @@ def lint_templates(
 @NAME
 @_DATA
 @_LOCALE
+@_ZONE
 @click.option("--channel", type=CHANNELS, default="email", show_default=True, help="The channel.")
 @_FROM
 @TENANT
@@ -224,6 +228,7 @@ def preview_template(
     name: str,
     data: dict[str, Any] | None,
     locale: str | None,
+    zone: str | None,
     channel: str,
     folder: Path | None,
     tenant: str,
@@ -246,7 +251,7 @@ def preview_template(
     own = data if data is not None else shelf.data_for(name, locale)
     try:
         with renderer() as opened:
-            shown = fill(opened, shelf.texts, text, channel, locale, own or {}, tenant)
+            shown = fill(opened, shelf.texts, text, channel, locale, own or {}, tenant, zone)
     except BadNotification as bad:
         raise BadNotification(f"{bad}" + ("" if own is not None else "; give it data with --data")) from None
     about = f"{text} for {channel}" + (f", asked for in {locale}" if locale else "")
@@ -280,7 +285,7 @@ def _print(shown: Any, about: str) -> None:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(plain(line) for line in text.rstrip("\n").split("\n"))
+    return "\n".join(plain(line.translate(_MARKS)) for line in text.rstrip("\n").split("\n"))
 
 
 def _shelf(place: Place, tenant: str, name: str, version: int | None) -> Folder:

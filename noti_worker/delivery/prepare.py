@@ -16,6 +16,7 @@ from noti_worker.delivery.safety import Safety
 from noti_worker.delivery.unsubscribe import link, with_headers
 from noti_worker.domain.bounds import Bounds, NotAllowed
 from noti_worker.domain.errors import BadNotification
+from noti_worker.domain.language import in_words, spoken
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import (
     Attachment,
@@ -184,8 +185,10 @@ def _content(
         body=template.body if own.text is None else None,
         html=template.html if own.html is None and with_html else None,
         parts=template.parts,
+        locale=template.locale,
     )
-    about = _about(notification, options, url)
+    language = spoken(notification.locale, template.locale)
+    about = _about(notification, options, url) | in_words(language, briefing.zone)
     filled = renderer.render(left_open, briefing.template_data, about, notification.tenant_id)
     return Rendered(
         own.subject if own.subject is not None else filled.subject,

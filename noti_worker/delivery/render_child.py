@@ -1,6 +1,6 @@
 """The render process: fills in templates that nobody trusts, in a process that has nothing to give away.
 
-Run under `python -I -S`, so it imports the standard library, Jinja2 and the two files beside it only. Standard
+Run under `python -I -S`, so it imports the standard library, Jinja2, Babel and the files beside it only. Standard
 input is a socket: lists of requests come, marshalled, behind a length of 4 bytes, and answers go, each by itself,
 as plain texts behind their lengths, for nobody believes what comes from here. The process is the boundary, with a
 limit of memory around it and one of CPU over each request; the sandbox inside (`render_sandbox.py`) is the second
@@ -23,6 +23,7 @@ from typing import Any
 from jinja2 import Template, TemplateNotFound, TemplateSyntaxError, UndefinedError
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 
+from noti_worker.delivery import render_formats
 from noti_worker.delivery.render_numbers import ARITHMETIC, no_constant, read_number
 from noti_worker.delivery.render_sandbox import NAME, Refused, compiled, composed, named
 
@@ -34,6 +35,8 @@ OUT_OF_MEMORY = 9
 
 LINK = "unsubscribe_url"
 """The variable that is there only where the row's category can be left."""
+OURS = (LINK, "direction")
+"""What a template need not ask `notification` for."""
 NO_LINK = (
     f"there is no {LINK}: the row has no category that noti.categories lets recipients leave, or [web] has no"
     f" unsubscribe_keys. Mend that, or ask first: {{% if {LINK} is defined %}}"
@@ -114,8 +117,9 @@ def answer(sources: Mapping[str, Source], text: str | None, notification: Mappin
     try:
         data = read_data(text)
         data["notification"] = notification
-        if LINK in notification:
-            data.setdefault(LINK, notification[LINK])  # the row's own comes first
+        for name in OURS:
+            if name in notification:
+                data.setdefault(name, notification[name])  # the row's own comes first
         parts = {}
         with localcontext(ARITHMETIC):
             for part, source in sources.items():
@@ -205,9 +209,10 @@ def serve(line: socket.socket, seconds: float) -> None:
     sources: dict[int, dict[str, Source]] = {}
     while (requests := _receive(line)) is not None:
         began, over, left = process_time(), False, False
-        for template, parts, data, notification in marshal.loads(requests):  # noqa: S302 - from our own parent
+        for template, parts, data, notification, piece in marshal.loads(requests):  # noqa: S302 - from our own parent
             if parts is not None:
                 sources[template] = parts
+            render_formats.learn(piece)
             if over:
                 left = True
                 continue
@@ -215,6 +220,7 @@ def serve(line: socket.socket, seconds: float) -> None:
             # CPU time, not wall time: a busy machine is not the template's fault. The signal's default action
             # ends the process inside one long C call too, and also when the parent is gone.
             signal.setitimer(signal.ITIMER_PROF, seconds)
+            render_formats.begin(piece, notification)
             texts = answer(sources[template], data, notification)
             now = process_time()
             reply = packed(texts, now - since)
@@ -242,6 +248,7 @@ def main(seconds: float) -> None:
             {"x": "é"},
         )
     answer({"body": ("{{ nothing }}", ())}, None, {})
+    render_formats.prepare()
     gc.freeze()
     confine()
     try:

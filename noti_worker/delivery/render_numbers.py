@@ -14,7 +14,7 @@ MOST_PLACES = 100
 ARITHMETIC = Context(prec=34, Emax=2 * LONGEST_NUMBER, Emin=-2 * LONGEST_NUMBER)
 """For sums and products: 34 digits, and an error where a number would grow without end."""
 
-_EXACT = Context(prec=8 * LONGEST_NUMBER)
+EXACT = Context(prec=8 * LONGEST_NUMBER)
 _DEEPEST_INDENT = 16
 _ROUNDING = {"common": ROUND_HALF_UP, "ceil": ROUND_CEILING, "floor": ROUND_FLOOR}
 
@@ -65,14 +65,14 @@ def rounded(value: Any, precision: int = 0, method: str = "common") -> Any:
     """The filter `round`: half away from zero, `ceil` or `floor`; a number with fewer places stays as it is."""
     if method not in _ROUNDING:
         raise SecurityError("round() knows common, ceil and floor")
-    places = _places(precision, "round()")
+    places = places_of(precision, "round()")
     if isinstance(value, int) and places >= 0:
         return value
     number = Number(value)
     exponent = Decimal(1).scaleb(-places)
-    if number.is_zero() or number == number.quantize(exponent, ROUND_FLOOR, _EXACT):
+    if number.is_zero() or number == number.quantize(exponent, ROUND_FLOOR, EXACT):
         return number
-    return Number(number.quantize(exponent, _ROUNDING[method], _EXACT))
+    return Number(number.quantize(exponent, _ROUNDING[method], EXACT))
 
 
 def with_places(value: Any, places: int | None = None) -> str:
@@ -84,11 +84,12 @@ def with_places(value: Any, places: int | None = None) -> str:
         raise SecurityError("number() is for numbers only")
     if places is None:
         return str(Number(number))
-    exponent = Decimal(1).scaleb(-_places(places, "number()"))
-    return str(Number(number.quantize(exponent, ROUND_HALF_UP, _EXACT)))
+    exponent = Decimal(1).scaleb(-places_of(places, "number()"))
+    return str(Number(number.quantize(exponent, ROUND_HALF_UP, EXACT)))
 
 
-def _places(given: Any, what: str) -> int:
+def places_of(given: Any, what: str) -> int:
+    """The places that `what` was given, if it was; raises SecurityError."""
     if not isinstance(given, int) or abs(given) > MOST_PLACES:
         raise SecurityError(f"{what} takes a number of places up to {MOST_PLACES}")
     return given

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from noti_worker.delivery.render_locales import ENGLISH, MOST_KNOWN, asks, locale_of, zones
 from noti_worker.domain.errors import NotiError
 from noti_worker.domain.notification import Template
 from noti_worker.domain.value import value
@@ -29,6 +30,9 @@ _MOST_KNOWN = 128  # templates whose sources the child keeps
 # As in render_child.py; importing it here would import Jinja2.
 _OUT_OF_MEMORY = 9
 _HEAD = struct.Struct("!5i")
+
+_Piece = tuple[int, tuple[str | None, ...] | None, bytes, Mapping[str, tuple[str, bytes]] | None] | None
+"""As in render_formats.py."""
 
 
 class RendererAway(NotiError):
@@ -85,6 +89,9 @@ class Process:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._known: dict[Template, int] = {}
+        self._asking: set[int] = set()  # those that may write numbers or dates
+        self._languages: dict[str, int] = {}
+        self._has_zones = False
         self._buffer = bytearray()
         self._line, theirs = socket.socketpair()
         try:
@@ -130,17 +137,31 @@ class Process:
         except ValueError:
             raise Ended("made the render process talk nonsense", guilty=True) from None
 
-    def _told(self, request: Request) -> tuple[int, dict[str, Any] | None, str | None, Mapping[str, Any]]:
-        """The request, with the sources only when the child does not have them yet."""
+    def _told(self, request: Request) -> tuple[int, dict[str, Any] | None, str | None, Mapping[str, Any], _Piece]:
+        """The request, with the sources, the language and the zones only when the child does not have them yet."""
         template = request.template
         number, sources = self._known.get(template), None
         if number is None:
             if len(self._known) == _MOST_KNOWN:
                 self._known.clear()  # the child overwrites them one by one
+                self._asking.clear()
             number = self._known[template] = len(self._known)
+            if asks(template):
+                self._asking.add(number)
             parts = {"subject": template.subject, "body": template.body, "html": template.html}
             sources = {part: (text, named_parts(template, part)) for part, text in parts.items() if text is not None}
-        return number, sources, request.data, request.notification
+        piece = self._piece(request.notification.get("language") or ENGLISH) if number in self._asking else None
+        return number, sources, request.data, request.notification, piece
+
+    def _piece(self, tag: str) -> _Piece:
+        all_zones, self._has_zones = None if self._has_zones else zones(), True
+        if (number := self._languages.get(tag)) is not None:
+            return number, None, b"", all_zones
+        if len(self._languages) == MOST_KNOWN:
+            self._languages.clear()  # the child forgets them with number 0
+        number = self._languages[tag] = len(self._languages)
+        locale = locale_of(tag)
+        return (number, (), b"", all_zones) if locale is None else (number, locale.parts, locale.data, all_zones)
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -190,11 +211,12 @@ def named_parts(template: Template, part: str) -> tuple[tuple[str, str], ...]:
 
 
 def _import_paths() -> list[str]:
-    """Where the child finds itself and Jinja2: it starts without site-packages and environment."""
+    """Where the child finds itself, Jinja2 and Babel: it starts without site-packages and environment."""
     paths = [str(Path(__file__).parents[2])]
-    for package in ("jinja2", "markupsafe"):
+    for package, needed in (("jinja2", True), ("markupsafe", True), ("babel", False)):
         spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
+        if spec is not None and spec.origin is not None:
+            paths.append(str(Path(spec.origin).parent.parent))
+        elif needed:
             raise RendererAway(f"the package {package} is not installed")
-        paths.append(str(Path(spec.origin).parent.parent))
     return list(dict.fromkeys(paths))

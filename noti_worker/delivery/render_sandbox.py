@@ -23,7 +23,8 @@ from jinja2.runtime import BlockReference, Macro, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
-from noti_worker.delivery.render_numbers import Number, as_decimal, divided, json_text, rounded, with_places
+from noti_worker.delivery.render_formats import FORMATS
+from noti_worker.delivery.render_numbers import Number, as_decimal, divided, json_text, rounded
 
 LONGEST_SOURCE = 64 * 1024
 DEEPEST_LOOP = 3
@@ -32,10 +33,10 @@ NAME = "<template>"
 
 # fmt: off
 FILTERS = frozenset({
-    "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "filesizeformat", "first", "float",
-    "forceescape", "groupby", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "number",
-    "replace", "reverse", "round", "safe", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate",
-    "unique", "upper", "urlencode", "wordcount", "wordwrap",
+    "abs", "capitalize", "count", "d", "date", "datetime", "default", "dictsort", "e", "escape", "filesizeformat",
+    "first", "float", "forceescape", "groupby", "int", "items", "join", "last", "length", "list", "lower", "map", "max",
+    "min", "money", "number", "percent", "plural", "replace", "reverse", "round", "safe", "sort", "string", "striptags",
+    "sum", "time", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode", "wordcount", "wordwrap",
 })
 # They take a text, and get it: null as nothing, a decimal as it stands.
 _OF_TEXT = frozenset({
@@ -91,7 +92,7 @@ class Environment(ImmutableSandboxedEnvironment):
             autoescape=autoescape, undefined=StrictUndefined, finalize=_finalize, cache_size=0, optimized=False
         )
         self.globals = {"range": _range, "dict": dict, "namespace": self.globals["namespace"]}
-        ours = {"float": as_decimal, "join": _join, "number": with_places, "round": rounded}
+        ours = {"float": as_decimal, "join": _join, "round": rounded, **FORMATS}
         known = {name: function for name, function in self.filters.items() if name in FILTERS} | ours
         self.filters = {name: _of_text(function) if name in _OF_TEXT else function for name, function in known.items()}
         self.tests = {**self.tests, "float": lambda value: isinstance(value, Decimal)}

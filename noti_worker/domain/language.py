@@ -17,3 +17,36 @@ def _written(part: str, place: int) -> str:
     if place and len(part) == 2:
         return part.upper()
     return part.capitalize() if place and len(part) == 4 else part.lower()
+
+
+def spoken(asked: str | None, written: str | None) -> str | None:
+    """The language by which numbers and dates of a text are written, as a tag; None when nobody said one.
+
+    It is what the row asks for (de-CH), unless the text that was found is in another language: a Finnish date has no
+    place in an English sentence.
+    """
+    ours, theirs = languages(asked), languages(written)
+    if theirs and (not ours or ours[-1] != theirs[-1]):
+        return theirs[0]
+    return asked or None
+
+
+def direction(tag: str | None) -> str:
+    """Which way a language is written: `rtl` or `ltr`, as HTML's attribute `dir` has it."""
+    if not (ways := languages(tag)):
+        return "ltr"
+    subtags = ways[0].split("-")
+    script = next((one for one in subtags[1:] if len(one) == 4 and one.isalpha()), None)
+    return "rtl" if (script in _RTL_SCRIPTS if script else subtags[0] in _RTL_LANGUAGES) else "ltr"
+
+
+_RTL_SCRIPTS = frozenset({"Adlm", "Arab", "Aran", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"})
+_RTL_LANGUAGES = frozenset(
+    {"aeb", "apc", "ar", "arc", "arz", "azb", "bal", "bgn", "ckb", "dv", "fa", "glk", "he", "iw", "ji", "ks", "lrc"}
+    | {"mzn", "nqo", "pnb", "prs", "ps", "rhg", "sd", "sdh", "skr", "syr", "ug", "ur", "yi"}
+)
+
+
+def in_words(language: str | None, zone: str | None) -> dict[str, str | None]:
+    """What a template's variable `notification` says of how numbers and dates are written for its reader."""
+    return {"language": language, "direction": direction(language), "zone": zone or "UTC"}

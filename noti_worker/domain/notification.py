@@ -109,8 +109,8 @@ class Notification:
 class Template:
     """The Jinja2 sources of a named template; at least one of `body` and `html` is set.
 
-    `version` says in words which version it is, in which language. `parts` are the templates that it extends,
-    includes or imports, directly or by way of another.
+    `version` says in words which version it is, in which language; `locale` is that language. `parts` are the
+    templates that it extends, includes or imports, directly or by way of another.
     """
 
     template_id: str
@@ -119,6 +119,7 @@ class Template:
     html: str | None = field(default=None, repr=False)
     version: str | None = None
     parts: tuple["Template", ...] = field(default=(), repr=False)
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ class Briefing:
     `suppression` is what the suppression list says of the address, `left_out` the copies that
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
-    leave the row's category. `newer` is the row that took the place of this one, by their collapse key.
+    leave the row's category. `newer` is the row that took the place of this one, by their collapse key. `zone` is the
+    recipient's time zone (IANA), None where nobody said one.
     """
 
     template: Template | None = None
@@ -161,6 +163,7 @@ class Briefing:
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
     leaves: bytes | None = field(default=None, repr=False)
     newer: int | None = None
+    zone: str | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from noti_worker.web.words import LANGUAGES
+from noti_worker.domain.language import direction
 
 _STYLE = """\
 :root { color-scheme: light dark; --ground: #f4f4f2; --sheet: #fff; --ink: #1c1c1a; --soft: #5b5b56; --line: #deded9;
@@ -61,7 +61,7 @@ def page(
     return HTMLResponse(
         f"""\
 <!doctype html>
-<html lang="{language}" dir="{LANGUAGES[language].direction}">
+<html lang="{language}" dir="{direction(language)}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

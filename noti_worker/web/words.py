@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?")
+from noti_worker.domain.language import languages
+
+_RANGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9-]+)?)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?")
 _MOST_RANGES = 20
 
 
@@ -26,7 +28,6 @@ class Words:
     unknown_text: str
     later: str
     later_text: str
-    direction: str = "ltr"
 
 
 ENGLISH = "en"
@@ -160,6 +161,24 @@ LANGUAGES = {
         later="Tente novamente dentro de um minuto",
         later_text="Ainda nada foi alterado.",
     ),
+    "pt-BR": Words(
+        ask="Cancelar a inscrição?",
+        ask_text="Você deixará de receber mensagens sobre {category}.",
+        leave="Cancelar inscrição",
+        left="Sua inscrição foi cancelada",
+        left_text="Você não receberá mais mensagens sobre {category}. Uma mensagem já enviada ainda pode chegar.",
+        mistake="Foi um engano?",
+        stay="Continuar recebendo estas mensagens",
+        stayed="Sua inscrição foi reativada",
+        stayed_text="Você continuará recebendo mensagens sobre {category}.",
+        kept="Não é possível desfazer aqui",
+        kept_text="Nada foi alterado. Escreva para o remetente da mensagem.",
+        unknown="Este link não funciona",
+        unknown_text="Ele está incompleto ou não é mais válido, e nada foi alterado. Abra novamente o link completo da"
+        " mensagem ou escreva para o remetente.",
+        later="Tente novamente em um minuto",
+        later_text="Nada foi alterado ainda.",
+    ),
     "pl": Words(
         ask="Zrezygnować z wiadomości?",
         ask_text="Nie będziesz już otrzymywać wiadomości na temat: {category}.",
@@ -196,19 +215,58 @@ LANGUAGES = {
         " أخرى، أو الكتابة إلى مرسلها.",
         later="يرجى المحاولة مرة أخرى بعد دقيقة",
         later_text="لم يتغير شيء بعد.",
-        direction="rtl",
+    ),
+    "hi": Words(
+        ask="सदस्यता रद्द करें?",
+        ask_text="इसके बाद आपको {category} के बारे में संदेश नहीं मिलेंगे।",
+        leave="सदस्यता रद्द करें",
+        left="आपकी सदस्यता रद्द हो गई है",
+        left_text="अब आपको {category} के बारे में संदेश नहीं मिलेंगे। जो संदेश पहले ही भेजा जा चुका है, वह अभी भी आ सकता है।",
+        mistake="क्या यह गलती से हुआ?",
+        stay="ये संदेश भेजते रहें",
+        stayed="आपकी सदस्यता फिर से चालू हो गई है",
+        stayed_text="आपको {category} के बारे में संदेश मिलते रहेंगे।",
+        kept="इसे यहाँ वापस नहीं लिया जा सकता",
+        kept_text="कुछ भी बदला नहीं गया। कृपया संदेश भेजने वाले को लिखें।",
+        unknown="यह लिंक काम नहीं करता",
+        unknown_text="यह अधूरा है या अब मान्य नहीं है, और कुछ भी बदला नहीं गया। कृपया संदेश का पूरा लिंक फिर से खोलें, या उसे"
+        " भेजने वाले को लिखें।",
+        later="कृपया एक मिनट बाद फिर कोशिश करें",
+        later_text="अभी तक कुछ भी बदला नहीं गया है।",
+    ),
+    "ja": Words(
+        ask="配信を停止しますか？",
+        ask_text="今後、{category}に関するメッセージは届かなくなります。",
+        leave="配信を停止する",
+        left="配信を停止しました",
+        left_text="今後、{category}に関するメッセージは届きません。すでに送信されたメッセージは届くことがあります。",
+        mistake="お間違いでしたか？",
+        stay="引き続きメッセージを受け取る",
+        stayed="配信を再開しました",
+        stayed_text="今後も{category}に関するメッセージが届きます。",
+        kept="ここでは元に戻せません",
+        kept_text="何も変更されていません。メッセージの送信者にご連絡ください。",
+        unknown="このリンクは使用できません",
+        unknown_text="リンクが不完全であるか、有効ではなくなっています。何も変更されていません。メッセージ内のリンク全体をもう一度開くか、"
+        "送信者にご連絡ください。",
+        later="1分後にもう一度お試しください",
+        later_text="まだ何も変更されていません。",
     ),
 }
 
 
 def language_of(locale: str, accepted: str) -> str:
-    """The language of `locale` (such as de_AT), else the first of an Accept-Language header that there is."""
-    wanted = [re.split("[-_.]", locale, maxsplit=1)[0].lower(), *_accepted(accepted)]
+    """The language of `locale` (such as de_AT), else the first of an Accept-Language header that there is.
+
+    One that is not there as it is asked for has its kin: Austrian is German, and pt-BR comes before pt.
+    """
+    asked = (re.split("[.@]", locale, maxsplit=1)[0], *_accepted(accepted))
+    wanted = (language for tag in asked for language in languages(tag))
     return next((language for language in wanted if language in LANGUAGES), ENGLISH)
 
 
 def _accepted(header: str) -> list[str]:
-    """The languages of an Accept-Language header (RFC 9110 section 12.5.4), the most wanted first."""
+    """The language tags of an Accept-Language header (RFC 9110 section 12.5.4), the most wanted first."""
     ranges = [match for part in header.split(",")[:_MOST_RANGES] if (match := _RANGE.fullmatch(part))]
-    wanted = sorted(((float(match[2] or 1), match[1].lower()) for match in ranges), key=lambda one: -one[0])
+    wanted = sorted(((float(match[2] or 1), match[1]) for match in ranges), key=lambda one: -one[0])
     return [language for weight, language in wanted if weight > 0]

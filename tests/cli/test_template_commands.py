@@ -229,6 +229,42 @@ def test_mjml_and_styles_become_what_mail_programs_read(bare: Invoke, tmp_path: 
     assert "<style" not in html
 
 
+def test_lint_and_preview_write_numbers_and_dates_as_delivery_does(bare: Invoke, tmp_path: Path) -> None:
+    body = "{{ n | plural(one='{} cup', other='{} cups') }}, {{ total | money('EUR') }}, {{ at | datetime('long') }}"
+    files = {
+        "cups.txt": f"---\nsubject: Cups\n---\n{body}",
+        "cups.ar.html": f'---\nsubject: Cups\n---\n<p dir="{{{{ direction }}}}">{body}</p>',
+        "cups.json": '{"n": 3, "total": 1234.5, "at": "2026-07-01T22:30:00Z"}',
+        "wrong.txt": "---\nsubject: x\n---\n{{ at | date }} {{ n | money(code) }}{{ n | money('Euro') }}",
+        "wrong.json": '{"n": 3, "at": "Monday", "code": "EUR"}',
+        "unknown.txt": "---\nsubject: x\n---\n{{ at | date }} {{ n | money(code) }}",
+    }
+    folder = write(tmp_path, files)
+    assert lint(bare, folder) == [
+        ("cups ar", "warning", "a plural lacks few and many and two and zero, which ar has: other stands in for it"),
+        ("cups ar", "warning", "it has no .txt: mails get a text made from the HTML, other channels nothing"),
+        ("unknown", "warning", "there is no unknown.json with data to try it with: it asks for at, code, n"),
+        (
+            "wrong",
+            "error",
+            "body, line 1: date() is for dates: write 2026-11-30 or 2026-11-30T10:00:00Z, as JSON has them",
+        ),
+    ]
+    preview = ("template", "preview", "cups", "--from", str(folder))
+    assert bare(*preview, "--locale", "de", "--zone", "Europe/Berlin").stdout.splitlines()[-1] == (
+        "3 cups, 1.234,50\xa0€, 2. Juli 2026, 00:30"
+    )
+    assert bare(*preview, "--locale", "en-US").stdout.splitlines()[-1] == (
+        "3 cups, €1,234.50, July 1, 2026, 10:30\u202fPM"
+    )
+    assert bare(*preview, "--locale", "ar-EG", "--html").stdout == (
+        '<p dir="rtl">٣ cups, \u200f١٬٢٣٤٫٥٠\xa0€, ١ يوليو ٢٠٢٦، ١٠:٣٠ م</p>\n'
+    )
+    lost = bare(*preview, "--zone", "Europe/Berlni")
+    assert lost.exit_code != 0
+    assert "datetime() knows no such time zone" in lost.stderr
+
+
 def test_a_preview_for_a_browser_runs_nothing(bare: Invoke, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     data = json.dumps({"order": 17, "name": '"><script>alert(1)</script>', "url": "https://example.com"})

@@ -362,8 +362,36 @@ def test_a_template_is_given_the_rows_data_and_identity_and_nothing_else() -> No
         "channel": "email",
         "tenant_id": "default",
         "locale": "de",
+        "language": "de",
+        "direction": "ltr",
+        "zone": "UTC",
         "recipient": "ada@example.com",
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "written", "language", "direction"),
+    [
+        ("de-CH", "de", "de-CH", "ltr"),  # one language: the row knows the country
+        ("fi", "en", "en", "ltr"),  # no Finnish date in an English sentence
+        (None, "ar", "ar", "rtl"),
+        ("ar_EG", "", "ar_EG", "rtl"),
+        ("az-Arab", None, "az-Arab", "rtl"),
+        ("ar-Latn", None, "ar-Latn", "ltr"),
+        ("no tag", "he", "he", "rtl"),
+        (None, None, None, "ltr"),
+    ],
+)
+def test_a_template_knows_the_language_and_the_clock_of_its_reader(
+    asked: str | None, written: str | None, language: str | None, direction: str
+) -> None:
+    marker = Marker()
+    row = claimed(template_id="hello", body=None, locale=asked)
+    text = Template("hello", body="x", locale=written)
+    a_delivery(renderer=marker).deliver(row, Briefing(template=text, zone="Europe/Berlin"))
+    assert marker.about is not None
+    about = {name: marker.about[name] for name in ("language", "direction", "zone", "locale")}
+    assert about == {"language": language, "direction": direction, "zone": "Europe/Berlin", "locale": asked}
 
 
 def reason(row: Notification, briefing: Briefing = NOTHING) -> str:

@@ -46,6 +46,36 @@ def test_a_template_that_does_not_exist_is_none(queue: PostgresQueue, connection
     assert queue.brief(claim(queue)) == {id_: Briefing()}
 
 
+def test_a_template_is_read_by_the_clock_of_its_reader(queue: PostgresQueue, connection: Connection) -> None:
+    connection.execute("""
+        INSERT INTO noti.contacts (tenant_id, user_ref, channel, address, zone, place, left_at, left_because) VALUES
+          ('default', '42', 'email', 'ada@Example.com', 'Asia/Tokyo', 0, NULL, NULL),
+          ('default', '42', 'sms', '+4915112345', 'Europe/Rome', 0, NULL, NULL),
+          ('default', '43', 'email', 'bea@example.com', NULL, 0, NULL, NULL),
+          ('default', '44', 'email', 'cyd@example.com', 'Asia/Dubai', 0, now(), 'moved'),
+          ('acme', '45', 'email', 'dan@example.com', 'Asia/Dubai', 0, NULL, NULL)""")
+    told = {
+        "ada@example.com": "Asia/Tokyo",  # an address is the same however its domain is written
+        "user:42": "Asia/Tokyo",
+        "bea@example.com": None,
+        "cyd@example.com": None,  # moved
+        "dan@example.com": None,  # of another tenant
+        "user:99": None,
+    }
+    ids = {recipient: insert(connection, template_id="hi", body=None, recipient=recipient)[0] for recipient in told}
+    [push] = insert(connection, template_id="hi", body=None, channel="in_app", recipient="user:42")
+    rows = claim(queue, lanes=[NORMAL, Lane(Channel.IN_APP, Priority.NORMAL, "default")])
+    found = queue.brief(rows)
+    assert {recipient: found[id_].zone for recipient, id_ in ids.items()} == told
+    assert found[push].zone in {"Asia/Tokyo", "Europe/Rome"}, "a person has one clock"
+    connection.execute(
+        "INSERT INTO noti.settings (tenant_id, key, value) VALUES ('default', 'zone', '\"Europe/Berlin\"')"
+    )
+    found = queue.brief(rows)
+    assert found[ids["user:42"]].zone == "Asia/Tokyo"
+    assert {found[ids[recipient]].zone for recipient, zone in told.items() if zone is None} == {"Europe/Berlin"}
+
+
 def test_the_last_real_try_is_told_and_losses_and_stale_results_are_none(
     queue: PostgresQueue, connection: Connection
 ) -> None:
@@ -91,4 +121,4 @@ def test_everything_is_asked_for_in_one_trip(
 
     monkeypatch.setattr(Session, "together", counted)
     queue.brief(rows)
-    assert trips == [2]
+    assert trips == [3]

@@ -69,6 +69,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "categories": ["news"],
     },
     "newer": {"ids": [1, 2]},
+    "zones": {"ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"]},
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -99,6 +100,7 @@ INDEXES = {
     "replies": {"replies_heard", "replies_pkey"},
     "leaves": {"categories_pkey"},
     "newer": {"notifications_log_pkey", "notifications_log_collapse"},
+    "zones": {"contacts_address", "contacts_person", "settings_key"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
@@ -108,8 +110,10 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "newcomers": {"Sort"}}
-"""The tries and the attachments of one row, and the newest rows of one key and of all, are few."""
+SORTED = {
+    "last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "newcomers": {"Sort"}, "zones": {"Sort"},
+}  # fmt: skip
+"""The tries and attachments of one row, the newest rows of one key and of all, the contacts of a person are few."""
 
 
 def _load(connection: Connection, count: int) -> None:

@@ -37,15 +37,21 @@ def test_one_insert_per_channel_reaches_its_recipient(
     daemon = daemons.start_ready()
     connection.execute(
         "INSERT INTO noti.templates (template_id, subject, body, html)"
-        " VALUES ('invoice', 'Invoice {{ number }}', 'Dear {{ name }}', '<p>Dear {{ name }}</p>')"
+        " VALUES ('invoice', 'Invoice {{ number }}',"
+        " 'Dear {{ name }}: {{ total | money(''EUR'') }} by {{ due | datetime(''long'') }}', '<p>Dear {{ name }}</p>')"
+    )
+    connection.execute(
+        "INSERT INTO noti.contacts (user_ref, channel, address, zone)"
+        " VALUES ('43', 'email', 'bob@example.com', 'America/New_York')"
     )
     connection.execute(
         "INSERT INTO noti.notifications_log (channel, recipient, subject, body)"
         " VALUES ('email', 'ada@example.com', 'Grüße', 'Hello Ada'), ('in_app', 'user:42', 'Hi', 'Look here')"
     )
     connection.execute(
-        "INSERT INTO noti.notifications_log (channel, recipient, template_id, template_data)"
-        """ VALUES ('email', 'bob@example.com', 'invoice', '{"number": 17, "name": "<Bob>"}')"""
+        "INSERT INTO noti.notifications_log (channel, recipient, template_id, locale, template_data)"
+        """ VALUES ('email', 'bob@example.com', 'invoice', 'de',
+                    '{"number": 17, "name": "<Bob>", "total": 1234.50, "due": "2026-07-01T02:00:00Z"}')"""
     )
     connection.execute(
         "INSERT INTO noti.notifications_log (channel, recipient, body) VALUES ('webhook', %s, %s)",
@@ -59,7 +65,8 @@ def test_one_insert_per_channel_reaches_its_recipient(
     invoice = message_from_bytes(mails["bob@example.com"].content)
     assert invoice["Subject"] == "Invoice 17"
     parts: list[Any] = list(invoice.walk())
-    assert "Dear <Bob>" in parts[1].get_payload(decode=True).decode()
+    text = parts[1].get_payload(decode=True).decode()
+    assert "Dear <Bob>: 1.234,50\xa0€ by 30. Juni 2026, 22:00" in text, "in his language, by his clock"
     assert "Dear &lt;Bob&gt;" in parts[2].get_payload(decode=True).decode()
     [post] = receiver.received
     assert Webhook(SECRET).verify(post.body, post.headers) == {"event": "order.paid"}

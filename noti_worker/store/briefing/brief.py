@@ -20,11 +20,12 @@ from noti_worker.store.briefing import (
     replies,
     suppressions,
     templates,
+    zones,
 )
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, zones)
 
 International = Callable[[Channel, str], str]
 """See the port Numbers."""

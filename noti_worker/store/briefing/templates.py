@@ -74,4 +74,5 @@ def _template(row: Row, known: Mapping[str, Row]) -> Template:
         row["html"],
         f"{row['template_id']} version {row['version']}{language}",
         tuple(Template(name, part["subject"], part["body"], part["html"]) for name, part in sorted(taken.items())),
+        row["locale"] or None,
     )
