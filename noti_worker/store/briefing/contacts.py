@@ -20,6 +20,9 @@ from noti_worker.store.statements import Statement, parse, places, statement
 
 STATEMENT = statement("contacts")
 
+NOBODY: Mapping[str, object] = {"ids": "{}", "tenants": "{}", "users": "{}", "channels": "{}", "most": MOST_ADDRESSES}
+"""The parameters that ask for nobody's address: whether the statement is understood."""
+
 VIEW_WITHIN = timedelta(seconds=3)
 """For a view of the application: whoever waits for it keeps all other rows waiting."""
 
