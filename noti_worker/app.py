@@ -25,6 +25,7 @@ from noti_worker.delivery.render import Renderer
 from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
 from noti_worker.domain.circuits import LONGEST_FAILED, LONGEST_REFUSED, Waits
+from noti_worker.domain.contact import People
 from noti_worker.domain.errors import ConfigurationError
 from noti_worker.domain.facts import DeliveryModes, SchemaNewer
 from noti_worker.domain.lifecycle import Policy
@@ -86,6 +87,7 @@ class Reading:
     plan: Plan
     reporting: Mapping[str, str]
     numbers: Numbers
+    people: People
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class Reader:
             }
             plan = Plan(channels, accounts.close, accounts.lines(), serve)
             reporting = {inlet.account: inlet.provider for inlet in inlets.values()}
-            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting, settings.numbers)
+            people = settings.contacts.people
+            reading = Reading(accounts, _told(accounts, redirect_to), plan, reporting, settings.numbers, people)
             stack.pop_all()
         return reading
 
@@ -174,8 +177,11 @@ def run(settings: Settings, reread: Callable[[], Settings]) -> int:
         observers = Observers(log, metrics, *listeners, health, systemd, *((traces,) if traces else ()))
         renderer = stack.enter_context(closing(Renderer(observers, settings.worker.render_timeout.total_seconds())))
         database = Database(url, settings.database.pgbouncer)
-        # numbers as the latest configuration has them
-        queue = PostgresQueue(database, international=lambda *of: reading.numbers.international(*of))  # noqa: PLW0108
+        queue = PostgresQueue(  # which reads numbers and people as the latest configuration has them
+            database,
+            lambda *of: reading.numbers.international(*of),  # noqa: PLW0108
+            lambda: reading.people,
+        )
         stack.callback(queue.close)
         limits = stack.enter_context(closing(PostgresLimits(database, queue.claims)))
         refusals = Refusals(clock, observers)

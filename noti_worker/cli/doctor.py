@@ -105,6 +105,7 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     from noti_worker import __version__
     from noti_worker.domain.errors import DatabaseError
     from noti_worker.store.people.doctor import ask, leaving, look, server, stuck, upkeep
+    from noti_worker.store.people.doctor.addresses import view_of_contacts
     from noti_worker.store.people.doctor.endpoints import endpoints
     from noti_worker.store.people.doctor.receipts import receipts
     from noti_worker.store.people.doctor.tenants import tenants
@@ -146,6 +147,8 @@ def _database(settings: "Settings") -> Iterator[Finding]:
 
         yield from look(connection, "rows", work)
         yield from look(connection, "accounts", lambda connection: _own_accounts(connection, settings))
+        if (view := settings.contacts.view) is not None:
+            yield from look(connection, "contacts", lambda connection: view_of_contacts(connection, view))
         if settings.web.links is None:
             yield from look(connection, "unsubscribe", leaving.without_links)
         if posting := [account.name for account in settings.accounts.values() if account.receipt_token is not None]:

@@ -33,7 +33,7 @@ def rehearse(
     from noti_worker.observe import Observers
     from noti_worker.store.people.rehearsal import rehearse as queued
 
-    line, row, briefing = queued(connection, fields, settings.numbers.international)
+    line, row, briefing = queued(connection, fields, settings.numbers.international, settings.contacts.people)
     accounts, known = _accounts(connection, settings, row.channel)
     safety = Safety(settings.delivery.redirect_to.by_channel)
     with closing(Renderer(Observers(), settings.worker.render_timeout.total_seconds())) as renderer:

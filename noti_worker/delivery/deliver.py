@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from noti_worker.delivery.attempt import attempt
 from noti_worker.delivery.prepare import Preparation
-from noti_worker.delivery.results import dialled, follows, left_out, not_sent, refused_copies
+from noti_worker.delivery.results import dialled, follows, further, left_out, not_sent, refused_copies
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, decide, decide_copy
 from noti_worker.domain.notification import Briefing, Channel, Leave, Message, Notification, Status, Stop, Wait
@@ -136,7 +136,7 @@ class Delivery:
             since=since,
             seconds=self._clock.monotonic() - since,
             traceparent=message.traceparent,
-            follows=rows,
+            follows=rows + further(message),
             texts=texts,
             choice=message.choice,
             referenced=account.references,

@@ -30,6 +30,7 @@ from noti_worker.domain.notification import (
     Stop,
     Template,
     Wait,
+    addressed,
 )
 from noti_worker.domain.options import INSTEAD_OF_BODY, read_options
 from noti_worker.domain.outcome import Kind
@@ -73,6 +74,7 @@ class Preparation:
         """Permit, render, check, route, make safe; a row that cannot be sent as it stands is dropped as failed."""
         if (stop := permit(row, briefing, policy, now)) is not None:
             return stop
+        row = addressed(row, briefing.contact)
         route = self.accounts.route(row.tenant_id, row.channel, row.message_id)
         if not route:
             return _unserved(row, now)
@@ -157,6 +159,7 @@ def _message(
         choice=choice,
         left_out=briefing.left_out,
         template=None if briefing.template is None else briefing.template.version,
+        contact=None if briefing.contact is None else replace(briefing.contact, address=row.recipient),
     )
 
 

@@ -21,7 +21,7 @@ def check_recipient(channel: Channel, recipient: str) -> None:
     """Raise BadNotification when `recipient` cannot be an address of `channel`."""
     if channel is not Channel.IN_APP and recipient.startswith("user:"):
         raise BadNotification(
-            f"the recipient is a user, but there is no directory of users: {channel} needs the address itself"
+            f"the recipient is a person whose address was not looked up: {channel} needs the address itself"
         )
     if channel is Channel.EMAIL:
         read_mailbox(recipient, "the recipient", intranet=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from noti_worker.domain.facts import Result
-from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
+from noti_worker.domain.follows import Follow, FurtherAddress, InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.notification import BY_PHONE, Channel, Drop, Leave, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Outcome
@@ -28,6 +28,13 @@ def follows(message: Message) -> tuple[Follow, ...]:
     return (InboxLine(message.tenant_id, message.recipient, message.subject, message.text, message.html),)
 
 
+def further(message: Message) -> tuple[Follow, ...]:
+    """The other addresses of the person, written with a try, whatever came of it: they are tried apart."""
+    if message.contact is None:
+        return ()
+    return tuple(FurtherAddress(other.address, other.locale) for other in message.contact.others)
+
+
 def left_out(message: Message) -> str:
     """The copies that the suppression list stopped, in words."""
     entries = ", ".join(f"{place} (entry {number})" for place, number in message.left_out.items())
@@ -35,7 +42,10 @@ def left_out(message: Message) -> str:
 
 
 def dialled(row: Notification, message: Message, outcome: Outcome) -> Outcome:
-    """The outcome, telling the number that was called where the row names it otherwise."""
+    """The outcome, telling the number or the address of a person that was used, where the row names it otherwise."""
+    if message.contact is not None:
+        said = {name: words for name, words in (outcome.response or {}).items() if name != "address"}
+        return replace(outcome, response={"address": message.contact.address, **said})
     if message.channel not in BY_PHONE or message.recipient == row.recipient:
         return outcome
     return replace(outcome, response={"dialled": message.recipient, **(outcome.response or {})})

@@ -30,7 +30,18 @@ class LaterCopy:
     outcome: Outcome
 
 
-Follow = InboxLine | LaterCopy
+@value
+class FurtherAddress:
+    """Another address of the person whom the row names: it gets a message of its own, once, as a row.
+
+    `locale` is the language that is spoken there.
+    """
+
+    address: str = field(repr=False)
+    locale: str | None = None
+
+
+Follow = InboxLine | LaterCopy | FurtherAddress
 """Of whatever kind."""
 
 
@@ -38,4 +49,6 @@ def size(follow: Follow) -> int:
     """Characters that it holds of its own."""
     if isinstance(follow, InboxLine):
         return len(follow.body or "") + len(follow.html or "")
+    if isinstance(follow, FurtherAddress):
+        return len(follow.address)
     return len(follow.outcome.error or "")

@@ -1,12 +1,13 @@
 """A notification on its way: the claimed row, what was looked up for it, the message that goes out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.contact import USER, Contact, Unreached
 from noti_worker.domain.suppression import Suppression
 from noti_worker.domain.value import value
 
@@ -102,7 +103,15 @@ class Notification:
     template_version: int | None = None  # the newest of its template that is not newer; None: the newest
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
+    fallback_of: int | None = None  # it is sent only if this one, on another channel, was not
     rescued: bool = False  # its earlier claim was lost, and this claim found out
+
+    @property
+    def user(self) -> str | None:
+        """The person that it is to, whose address is to be looked up; None for a row that names the address."""
+        if self.channel is Channel.IN_APP or not self.recipient.startswith(USER):
+            return None
+        return self.recipient[len(USER) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,18 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Elder:
+    """The notification whose place a row takes if it is not sent: the one that decides, of a chain of them.
+
+    `status` None: it is gone.
+    """
+
+    notification_id: int
+    channel: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Briefing:
     """What was looked up for one notification, in one round trip for the whole batch.
 
@@ -145,7 +166,8 @@ class Briefing:
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
     leave the row's category. `newer` is the row that took the place of this one, by their collapse key. `zone` is the
-    recipient's time zone (IANA), None where nobody said one.
+    recipient's time zone (IANA), None where nobody said one. `elder` is what became of those whose place it takes.
+    `contact` is where a person is reached, `unreached` says why not; a row that names its address has neither.
     """
 
     template: Template | None = None
@@ -164,11 +186,15 @@ class Briefing:
     leaves: bytes | None = field(default=None, repr=False)
     newer: int | None = None
     zone: str | None = None
+    elder: Elder | None = None
+    contact: Contact | None = None
+    unreached: Unreached | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What it holds of the row's own words."""
-        return tuple([text for text in (self.body, self.template_data, self.options) if text is not None])
+        """What it holds of the row's own words, and the address that a provider may quote."""
+        address = None if self.contact is None else self.contact.address
+        return tuple([text for text in (self.body, self.template_data, self.options, address) if text is not None])
 
 
 @value
@@ -196,6 +222,7 @@ class Message:
     choice: str | None = None  # why this account; None for the first of its route
     template: str | None = None  # which version of its template, in words; None without one
     left_out: Mapping[str, int] = field(default_factory=dict)
+    contact: Contact | None = None  # where the person is reached that the row names
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +259,10 @@ class Leave:
 
 Stop = Wait | Hold | Drop | Leave
 """Why a row is not sent now, and what becomes of it instead."""
+
+
+def addressed(row: Notification, contact: Contact | None) -> Notification:
+    """The row with the address of the person that it names, in that person's language where it says none."""
+    if contact is None:
+        return row
+    return replace(row, recipient=contact.address, locale=row.locale or contact.locale)

@@ -23,6 +23,7 @@ from noti_worker.secrets import References
 from noti_worker.settings import coercion
 from noti_worker.settings.answers import read_answers
 from noti_worker.settings.coercion import SettingLine, coerce, named, nearest, parse, unknown, written
+from noti_worker.settings.contacts import ContactsSettings
 from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.overrides import Table, near_miss, override
@@ -48,6 +49,7 @@ __all__ = [
     "IN_APP",
     "AccountSettings",
     "ChannelSettings",
+    "ContactsSettings",
     "DatabaseSettings",
     "DeliverySettings",
     "HttpSettings",
@@ -83,6 +85,7 @@ _SECTIONS = (
     "accounts",
     "routes",
     "channels",
+    "contacts",
     "delivery",
     "secrets",
     "worker",
@@ -141,6 +144,7 @@ def settings_of(table: Table, source: str, secrets: Secrets) -> Settings:
         accounts=accounts,
         routes=read_routes(table.get("routes", {}), accounts, source, secrets),
         channels=_channels(table.get("channels", {}), worker, source, secrets),
+        contacts=parse(ContactsSettings, table.get("contacts", {}), f"{source}contacts", secrets),
         delivery=parse(DeliverySettings, table.get("delivery", {}), f"{source}delivery", secrets),
         secrets=parse(SecretsSettings, table.get("secrets", {}), f"{source}secrets", secrets),
         worker=worker,
@@ -211,6 +215,7 @@ def describe() -> list[SettingLine]:
             "accounts of a channel in failover order, or a table of their weights: whole numbers up to 1000, see above",
         ),
         *coercion.describe(ChannelSettings, "channels.CHANNEL."),
+        *coercion.describe(ContactsSettings, "contacts."),
         *coercion.describe(DeliverySettings, "delivery."),
         *coercion.describe(SecretsSettings, "secrets."),
         *coercion.describe(WorkerSettings, "worker."),

@@ -18,6 +18,7 @@ from noti_worker.domain.rules import Rule
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.setting import about
 from noti_worker.settings.coercion import written
+from noti_worker.settings.contacts import ContactsSettings
 from noti_worker.settings.limits import LimitSettings
 from noti_worker.settings.listening import HttpSettings, WebSettings
 from noti_worker.settings.regions import Regions, check_region
@@ -366,6 +367,7 @@ class Settings:
     channels: Mapping[Channel, ChannelSettings] = field(
         default_factory=lambda: {channel: channel_defaults(channel, WorkerSettings().lease) for channel in Channel}
     )
+    contacts: ContactsSettings = field(default_factory=ContactsSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)

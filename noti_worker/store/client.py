@@ -104,7 +104,19 @@ SELECT CASE WHEN m.notification_id IS NOT NULL THEN m.notification_id
 FROM r LEFT JOIN made m ON m.mark = r.mark AND m.place = r.place ORDER BY r.row_number"""
 
 
+def _statement_for_each() -> str:
+    """The channels of one message: all but the channel goes to `noti.send` as it stands."""
+    names = [name for name in _TYPES if name != "channel"]
+    declared = ", ".join(f"{name} {_TYPES[name]}" for name in names)
+    given = ", ".join(f"{name} => r.{name}" for name in names)
+    return f"""\
+SELECT s.channel, s.notification_id
+FROM json_to_recordset(CAST(:rows AS json)) AS r(channels text[], policy text, {declared})
+CROSS JOIN LATERAL noti.send(channels => r.channels, policy => r.policy, {given}) AS s"""
+
+
 _STATEMENT = _statement()
+_EACH = _statement_for_each()
 
 
 def enqueue(conn: Any, **fields: Unpack[Fields]) -> int:
@@ -125,6 +137,23 @@ def enqueue_many(conn: Any, rows: Iterable[Fields]) -> list[int]:
     """
     checked = [_checked(row, f"row {index}: ") for index, row in enumerate(rows)]
     return _insert_rows(conn, checked) if checked else []
+
+
+def enqueue_each(
+    conn: Any, channels: Iterable[str], *, policy: Literal["all", "first_success"] = "all", **fields: Any
+) -> dict[str, int]:
+    """Insert one message on several channels, in the caller's transaction; gives the id of each by its channel.
+
+    `fields` are those of `enqueue` without channel; `options` are given by channel. `preferred` among the channels
+    stands for those that the person named by the recipient is reached on. With `first_success` a channel is used only
+    when those before it have failed. See `noti.send`. Raises as `enqueue` does.
+    """
+    if "channel" in fields:
+        raise TypeError("the channels are given, not a channel: leave it out")
+    wanted = [_text("channel", channel, "") if channel != "preferred" else channel for channel in channels]
+    row = _checked({"channel": "email"} | fields, "")
+    document = _document([row | {"channels": wanted, "policy": policy}])
+    return {row[0]: row[1] for row in _execute(conn, _EACH, document)}
 
 
 @overload
@@ -288,23 +317,25 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _insert_rows(conn: Any, rows: list[dict[str, Any]]) -> list[int]:
-    document = json.dumps(
-        [{"row_number": number, **row} for number, row in enumerate(rows)],
-        default=_plain,
-    )
+    document = _document([{"row_number": number, **row} for number, row in enumerate(rows)])
+    return [row[0] for row in _execute(conn, _STATEMENT, document)]
+
+
+def _document(rows: list[dict[str, Any]]) -> str:
+    document = json.dumps(rows, default=_plain)
     if len(document) > LARGEST:
         raise ValueError(f"{len(rows)} rows are too much for one call: {len(document)} characters, at most {LARGEST}")
-    return [row[0] for row in _execute(conn, document)]
+    return document
 
 
-def _execute(conn: Any, document: str) -> list[Any]:
+def _execute(conn: Any, statement: str, document: str) -> list[Any]:
     if (psycopg := sys.modules.get("psycopg")) is not None:
         if isinstance(conn, psycopg.Cursor):
             conn = conn.connection
         if isinstance(conn, psycopg.Connection):
             # A cursor of our own: the caller's results, row factory and parameter style stay as they are.
             with psycopg.Cursor(conn, row_factory=psycopg.rows.tuple_row) as cursor:
-                return list(cursor.execute(_STATEMENT.replace(":rows", "%s"), (document,)))
+                return list(cursor.execute(statement.replace(":rows", "%s"), (document,)))
     if (sqlalchemy := sys.modules.get("sqlalchemy")) is not None:
         if (orm := sys.modules.get("sqlalchemy.orm")) is not None:
             if isinstance(conn, orm.scoped_session):
@@ -313,7 +344,7 @@ def _execute(conn: Any, document: str) -> list[Any]:
                 conn = conn.connection()
         if isinstance(conn, sqlalchemy.Connection):
             try:
-                return list(conn.execute(sqlalchemy.text(_STATEMENT), {"rows": document}))
+                return list(conn.execute(sqlalchemy.text(statement), {"rows": document}))
             except sqlalchemy.exc.StatementError as error:
                 error.hide_parameters = True  # its text would carry addresses and bodies into logs
                 raise

@@ -85,6 +85,28 @@ def test_categories_that_can_be_left_want_links(
     assert told(doctor("--config", str(file)), "unsubscribe") == []
 
 
+def test_a_view_of_contacts_is_read(doctor: Callable[..., Told], connection: Connection, tmp_path: Path) -> None:
+    file = tmp_path / "noti.toml"
+    file.write_text('[contacts]\nview = "app.people"\n')
+
+    def found(exits: int = 1) -> str:
+        [finding] = told(doctor("--config", str(file), exits=exits), "contacts")
+        return finding
+
+    assert found().startswith("the view app.people does not exist: rows that name persons wait → create it, or name")
+    connection.execute("CREATE SCHEMA app; CREATE VIEW app.people AS SELECT c.*, 1 / 0 AS x FROM noti.contacts c")
+    assert found().startswith(
+        "noti_worker may not read the view app.people → GRANT USAGE ON SCHEMA app TO noti_worker; GRANT"
+    )
+    connection.execute("GRANT USAGE ON SCHEMA app TO noti_worker; GRANT SELECT ON app.people TO noti_worker")
+    assert found(exits=0) == "persons are looked up in app.people → "
+    connection.execute("DROP VIEW app.people; CREATE TABLE app.people (LIKE noti.contacts)")
+    connection.execute("GRANT SELECT ON app.people TO noti_worker; ALTER TABLE app.people DROP zone, DROP place")
+    assert found().startswith("the view app.people lacks place, zone: rows that name persons wait → add it")
+    connection.execute("ALTER TABLE app.people ADD zone text, ADD place int, DROP tenant_id, ADD tenant_id uuid")
+    assert found().startswith("the view app.people cannot be read: the database refused (42883 UndefinedFunction")
+
+
 def test_it_reads_well_and_ends_with_a_count(noti: Invoke) -> None:
     result = noti("doctor")
     assert result.exit_code == 0  # warnings alone are no failure

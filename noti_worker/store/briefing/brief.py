@@ -6,14 +6,17 @@ its rows hold, and a row that cannot be read harms only itself.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from noti_worker.domain.contact import USER, People
 from noti_worker.domain.errors import BadNotification, TimedOut
-from noti_worker.domain.notification import BY_PHONE, Briefing, Channel, Notification
+from noti_worker.domain.notification import BY_PHONE, Briefing, Channel, Notification, addressed
 from noti_worker.store.briefing import (
     attachments,
     body,
+    contacts,
     documents,
+    elders,
     last_try,
     leaves,
     newer,
@@ -25,7 +28,13 @@ from noti_worker.store.briefing import (
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, zones)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, elders, zones)
+
+BY_ADDRESS: tuple[Lookup, ...] = (templates, suppressions, replies, leaves)
+"""Those of them that ask by the address and language of the person whom a row names; the others get the row itself."""
+
+HERE = People()
+"""Addresses stand in noti.contacts."""
 
 International = Callable[[Channel, str], str]
 """See the port Numbers."""
@@ -35,24 +44,37 @@ _THE_ROWS_FAULT = ("22", "54", "XX")
 
 
 def brief(
-    session: Asks, notifications: Sequence[Notification], international: International | None = None
+    session: Asks,
+    notifications: Sequence[Notification],
+    international: International | None = None,
+    people: People = HERE,
 ) -> dict[int, Briefing]:
     """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused.
 
-    `international` reads the phone numbers of recipients, as whoever sends to them will.
+    `international` reads the phone numbers of recipients, as whoever sends to them will; `people` tells where the
+    addresses of persons stand.
     """
+    reached = contacts.found(session, notifications, people)
     if international is not None:
         notifications = [_dialled(n, international) for n in notifications]
-    asked = [(lookup, needs) for lookup in LOOKUPS if (needs := lookup.needs(notifications)) is not None]
+    there = notifications
+    if reached:
+        there = [_there(n, reached.get(n.notification_id), international) for n in notifications]
+    asked = [
+        _Asked(lookup, rows, needs)
+        for lookup, rows in ((lookup, there if lookup in BY_ADDRESS else notifications) for lookup in LOOKUPS)
+        if (needs := lookup.needs(rows)) is not None
+    ]
     try:
-        fields = _gathered(session, notifications, asked)
+        fields = _gathered(session, asked)
     except (Refusal, TimedOut):
-        others = [(lookup, needs) for lookup, needs in asked if lookup is not documents]
+        others = [one for one in asked if one.lookup is not documents]
         if len(others) == len(asked):
             raise
         # One of the documents cannot be read, and nobody knows which.
-        fields = _gathered(session, notifications, others)
+        fields = _gathered(session, others)
         _add(fields, documents.refused(notifications))
+    _add(fields, reached.items())
     _add(fields, ((n.notification_id, {"incomplete": True}) for n in notifications if n.long_body))
     return {id_: Briefing(**known) for id_, known in fields.items()}
 
@@ -81,22 +103,33 @@ def complete(session: Asks, notification: Notification, briefing: Briefing) -> B
 
 
 def _dialled(notification: Notification, international: International) -> Notification:
-    if notification.channel not in BY_PHONE or notification.recipient.startswith("+"):
+    recipient = notification.recipient
+    if notification.channel not in BY_PHONE or recipient.startswith(("+", USER)):
         return notification
     try:
-        return replace(notification, recipient=international(notification.channel, notification.recipient))
+        return replace(notification, recipient=international(notification.channel, recipient))
     except BadNotification:  # the row fails by it, in words
         return notification
 
 
-def _gathered(
-    session: Asks, notifications: Sequence[Notification], asked: Sequence[tuple[Lookup, Mapping[str, object]]]
-) -> dict[int, dict[str, Any]]:
+def _there(notification: Notification, known: Fields | None, international: International | None) -> Notification:
+    """The row at the address of the person that it names."""
+    there = addressed(notification, None if known is None else known.get("contact"))
+    return there if there is notification or international is None else _dialled(there, international)
+
+
+class _Asked(NamedTuple):
+    lookup: Lookup
+    rows: Sequence[Notification]
+    needs: Mapping[str, object]
+
+
+def _gathered(session: Asks, asked: Sequence[_Asked]) -> dict[int, dict[str, Any]]:
     fields: dict[int, dict[str, Any]] = {}
     if asked:
-        answers = session.together([(lookup.STATEMENT, needs) for lookup, needs in asked])
-        for (lookup, _), rows in zip(asked, answers, strict=True):
-            _add(fields, lookup.met(notifications, rows))
+        answers = session.together([(one.lookup.STATEMENT, one.needs) for one in asked])
+        for one, rows in zip(asked, answers, strict=True):
+            _add(fields, one.lookup.met(one.rows, rows))
     return fields
 
 

@@ -1,6 +1,7 @@
 """What a file of this wing says: what the rows of a batch need of it, and what they got."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 from noti_worker.domain.notification import Notification
@@ -16,6 +17,10 @@ class Asks(Protocol):
 
     def together(self, asked: Sequence[tuple[Statement, Mapping[str, object]]], /) -> list[list[Row]]:
         """Run several statements; gives the rows of each. The first error is raised."""
+        ...
+
+    def within(self, statement: Statement, parameters: Mapping[str, object], limit: timedelta, /) -> list[Row]:
+        """Run one statement, no longer than `limit`."""
         ...
 
 

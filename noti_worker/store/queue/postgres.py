@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
+from noti_worker.domain.contact import People
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
 from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
@@ -68,10 +69,12 @@ class PostgresQueue:
     def __init__(
         self,
         database: Database,
-        monotonic: Callable[[], float] = time.monotonic,
         international: briefings.International | None = None,
+        people: Callable[[], People] = People,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._international = international
+        self._people = people
         self._monotonic = monotonic
         self._database = database
         self.claims = self._claims = database.session("claims")
@@ -232,7 +235,7 @@ class PostgresQueue:
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
-        return briefings.brief(self._claims, notifications, self._international)
+        return briefings.brief(self._claims, notifications, self._international, self._people())
 
     def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
         """Add the content of one row that was too large for the batch.

@@ -12,7 +12,7 @@ from typing import Any
 
 from noti_worker.domain.errors import DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
-from noti_worker.domain.follows import Follow, InboxLine, LaterCopy
+from noti_worker.domain.follows import Follow, FurtherAddress, InboxLine, LaterCopy
 from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
@@ -49,7 +49,10 @@ def entry(result: Result, now_monotonic: float) -> Entry:
 
 def minimal(result: Result, error: str) -> Entry:
     """What must be known of a result, nothing that came from outside."""
-    lost = ", ".join(follow.name for follow in result.follows if isinstance(follow, LaterCopy))
+    names = [follow.name for follow in result.follows if isinstance(follow, LaterCopy)]
+    if any(isinstance(follow, FurtherAddress) for follow in result.follows):
+        names.append("further addresses")
+    lost = ", ".join(names)
     error = f"{error}; not sent to {lost}" if lost else error
     least = _verdict(result) | {"error": error, "reason": error}
     if result.verdict.status is Status.SENT and any(isinstance(follow, InboxLine) for follow in result.follows):
@@ -175,6 +178,8 @@ def _follow(follow: Follow, result: Result, now_monotonic: float) -> Entry:
         # A try of its own, of the same mail at the same moment.
         own = replace(result, verdict=follow.verdict, outcome=follow.outcome, follows=())
         return {"into": "copy", "name": follow.name} | _verdict(own) | _details(own, now_monotonic)
+    if isinstance(follow, FurtherAddress):
+        return {"into": "address", "address": storable(follow.address, None), "locale": follow.locale}
     # Cleaned, never cut: a message that is too long for the inbox is refused as a whole.
     content = {
         "tenant_id": follow.tenant_id,

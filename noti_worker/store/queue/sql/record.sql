@@ -148,6 +148,6 @@ audit AS (
      WHERE fate = 'applied'
 )
 SELECT id, fate,
-       CASE WHEN fate = 'applied' AND status = 'sent' AND follows IS NOT NULL
+       CASE WHEN fate = 'applied' AND tried AND follows IS NOT NULL
             THEN noti.defer_copies(id, cast(:worker_id AS bigint), wish, follows) END AS copies
   FROM judged;
