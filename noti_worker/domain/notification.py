@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.choice import Choice, Frequency
 from noti_worker.domain.suppression import Suppression
 from noti_worker.domain.value import value
 
@@ -101,6 +102,8 @@ class Notification:
     category: str | None = None
     template_version: int | None = None  # the newest of its template that is not newer; None: the newest
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
+    choosing: bool = False  # people chose something, or categories ask for it: this is to be looked up
+    peopled: bool = False  # people's addresses are known: whose this one is can be looked up
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
     rescued: bool = False  # its earlier claim was lost, and this claim found out
 
@@ -144,6 +147,8 @@ class Briefing:
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
     leave the row's category. `newer` is the row that took the place of this one, by their collapse key.
+    `choice` is what its person chose of the category, `frequency` how often that person wants such messages;
+    `expires_after` is how long messages of the category are worth sending.
     """
 
     template: Template | None = None
@@ -161,6 +166,9 @@ class Briefing:
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
     leaves: bytes | None = field(default=None, repr=False)
     newer: int | None = None
+    choice: Choice | None = None
+    frequency: Frequency = Frequency.INSTANT
+    expires_after: timedelta | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

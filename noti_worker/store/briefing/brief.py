@@ -13,6 +13,7 @@ from noti_worker.domain.notification import BY_PHONE, Briefing, Channel, Notific
 from noti_worker.store.briefing import (
     attachments,
     body,
+    choices,
     documents,
     last_try,
     leaves,
@@ -24,7 +25,7 @@ from noti_worker.store.briefing import (
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, choices)
 
 International = Callable[[Channel, str], str]
 """See the port Numbers."""
