@@ -13,7 +13,7 @@ from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Channel, Drop, Notification, Priority, Status
 from noti_worker.domain.permits import permit
 from noti_worker.store.queue import PostgresQueue
-from tests.store.rows import NORMAL, Connection, claim, insert
+from tests.store.rows import Connection, claim, insert
 
 IN_APP = Lane(Channel.IN_APP, Priority.NORMAL, "default")
 SMS = Lane(Channel.SMS, Priority.NORMAL, "default")
@@ -198,7 +198,7 @@ def test_how_often_is_kept_and_told(queue: PostgresQueue, connection: Connection
     insert(connection, category="news", recipient="user:42")
     [n] = claim(queue)
     assert queue.brief([n])[n.notification_id].frequency is Frequency.DAILY
-    with pytest.raises(psycopg.errors.CheckViolation, match="no frequency 'weekly'. Give instant, hourly or daily"):
+    with pytest.raises(psycopg.errors.CheckViolation, match="no frequency 'weekly'"):
         choose(connection, "42", "news", "", True, "weekly")
     with pytest.raises(psycopg.errors.CheckViolation, match="no channel 'fax'"):
         choose(connection, "42", "news", "fax")

@@ -69,6 +69,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "categories": ["news"],
     },
     "newer": {"ids": [1, 2]},
+    "choices": {
+        "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
+        "categories": ["news"],
+    },
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -83,7 +87,15 @@ SOME = {"destinations": ["email\x1fnormal\x1fdefault\x1fexample.com"], "only": F
 
 INDEXES = {
     "peek": {"notifications_log_hot"},
-    "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey", "suppressions_live"},
+    "claim": {
+        "notifications_log_hot",
+        "notifications_log_pkey",
+        "workers_pkey",
+        "suppressions_live",
+        "preferences_pkey",
+        "categories_choosy",
+        "contacts_address",
+    },
     "strides": {"notifications_log_hot"},
     "newcomers": {"notifications_log_pkey", "tenant_members_pkey"},
     "heads": {"notifications_log_hot"},
@@ -99,6 +111,7 @@ INDEXES = {
     "replies": {"replies_heard", "replies_pkey"},
     "leaves": {"categories_pkey"},
     "newer": {"notifications_log_pkey", "notifications_log_collapse"},
+    "choices": {"contacts_address", "categories_pkey", "preferences_pkey"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
