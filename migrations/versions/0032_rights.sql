@@ -1,5 +1,6 @@
 REVOKE EXECUTE ON FUNCTION noti.on_category(), noti.on_preference(), noti.remove_category(text, text, text),
   noti.choose(text, text, text, boolean, text, text, text) FROM PUBLIC;
+CREATE TRIGGER categories_odd BEFORE INSERT OR UPDATE ON noti.categories FOR EACH ROW EXECUTE FUNCTION noti.on_category();
 CREATE TRIGGER categories_change AFTER INSERT OR UPDATE OR DELETE ON noti.categories FOR EACH ROW EXECUTE FUNCTION noti.on_category();
 CREATE TRIGGER preferences_change AFTER INSERT OR UPDATE ON noti.preferences FOR EACH ROW EXECUTE FUNCTION noti.on_preference();
 

@@ -122,7 +122,7 @@ INDEXES = {
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
 SORTED = {"choices": {"Sort"}, "last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "newcomers": {"Sort"}}
-"""The tries and the attachments of one row, the people with one address, and the newest rows of one key and of all, are few."""
+"""The tries and attachments of one row, the people with one address, the newest rows of one key and of all are few."""
 
 
 def _load(connection: Connection, count: int) -> None:
