@@ -67,6 +67,7 @@ def fill(
         "locale": locale,
         "recipient": "ada@example.com",
         "unsubscribe_url": LINK,
+        "preferences_url": "https://example.com/preferences",
     }
     template = compose(texts, text, channel, locale)
     found = renderer.render(template, json.dumps(data), about, tenant_id)

@@ -8,7 +8,9 @@ from noti_worker.delivery.render_process import named_parts
 from noti_worker.delivery.render_sandbox import Refused, names_in, parsed
 from noti_worker.domain.notification import Template
 
-_ALWAYS = frozenset({"notification", "unsubscribe_url", "range", "dict", "namespace", "self", "super", "caller"})
+_ALWAYS = frozenset(
+    {"notification", "unsubscribe_url", "preferences_url", "range", "dict", "namespace", "self", "super", "caller"}
+)
 
 
 def variables(template: Template) -> frozenset[str]:

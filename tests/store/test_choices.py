@@ -219,12 +219,12 @@ def test_a_page_of_the_application_gets_a_line_for_each_category_and_channel(con
         "SELECT title, channel, mandatory, opt_in, allowed, frequency, left_out FROM noti.choices('42', locale => %s)"
     )
     assert connection.execute(asked, ["pt-BR"]).fetchall() == [
-        ("Novidades", "email", False, False, True, "instant", True),
-        ("Novidades", "sms", False, False, False, "instant", False),
-        ("offers", "email", False, True, False, "instant", False),
-        ("offers", "push", False, True, True, "hourly", False),
-        ("orders", "email", True, False, True, "instant", False),
-        ("orders", "sms", True, False, True, "instant", False),
+        ("Novidades", "email", False, False, True, "instant", "category"),
+        ("Novidades", "sms", False, False, False, "instant", None),
+        ("offers", "email", False, True, False, "instant", None),
+        ("offers", "push", False, True, True, "hourly", None),
+        ("orders", "email", True, False, True, "instant", None),
+        ("orders", "sms", True, False, True, "instant", None),
     ]
     unknown = connection.execute("SELECT category, channel FROM noti.choices('nobody')").fetchall()
     assert unknown == [("news", ""), ("offers", "email"), ("offers", "push"), ("orders", "")]
