@@ -1,4 +1,4 @@
-"""The links by which recipients leave the category of a message or choose, and the headers that mail programs act on."""
+"""The links by which recipients leave a category, or choose, and the headers that mail programs act on."""
 
 from typing import Any
 
