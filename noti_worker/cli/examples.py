@@ -75,6 +75,14 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "circuits list": ("noti-worker circuits list", "noti-worker circuits list --json"),
     "circuits close": ("noti-worker circuits close relay",),
     "circuits open": ("noti-worker circuits open relay --reason 'they said so' --until 2h",),
+    "category": ("noti-worker category list", "noti-worker category set offers --opt-in"),
+    "category list": ("noti-worker category list", "noti-worker category list --tenant acme --json"),
+    "category set": (
+        "noti-worker category set orders --mandatory --title 'Your orders' --title-in 'de=Ihre Bestellungen'",
+        "noti-worker category set offers --opt-in --channels email,push --expires-after 2d",
+        "noti-worker category set offers --tenant acme --no-opt-in --dry-run",
+    ),
+    "category remove": ("noti-worker category remove offers --tenant acme",),
     "limit": ("noti-worker limit list", "noti-worker limit set account relay 14/s"),
     "limit list": ("noti-worker limit list", "noti-worker limit list --json"),
     "limit set": (

@@ -9,6 +9,7 @@ import click
 from noti_worker import __version__
 from noti_worker.cli.account import account
 from noti_worker.cli.account_secrets import rotate, route, secret, test
+from noti_worker.cli.categories import category
 from noti_worker.cli.circuits import circuits
 from noti_worker.cli.completion import completion
 from noti_worker.cli.config import config
@@ -142,6 +143,7 @@ _ORDER = (
     pause,
     resume,
     circuits,
+    category,
     limit,
     suppression,
     endpoint,

@@ -70,6 +70,7 @@ def fill(
         "recipient": "ada@example.com",
         "unsubscribe_url": LINK,
         **in_words(spoken(locale, text.locale), zone),
+        "preferences_url": "https://example.com/preferences",
     }
     template = compose(texts, text, channel, locale)
     found = renderer.render(template, json.dumps(data), about, tenant_id)

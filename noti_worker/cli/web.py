@@ -31,7 +31,7 @@ LOOK_EVERY = 1.0
 @click.command()
 @click.pass_obj
 def web(place: Place) -> None:
-    """Take what providers post afterwards (receipts), and let recipients unsubscribe, until SIGTERM or Ctrl-C."""
+    """Take what providers post afterwards (receipts), and let people unsubscribe or choose, until SIGTERM or Ctrl-C."""
     with place.settings() as settings:
         sys.exit(serve(settings))
 
@@ -93,8 +93,10 @@ def _app(
     stack: ExitStack, inlets: "Mapping[str, Inlet]", links: "Links | None", database: "Database", observer: "Observer"
 ) -> "Starlette":
     """The pages that there are; what they need is closed with `stack`."""
+    from noti_worker.store.people.preferences import Preferences
     from noti_worker.store.people.subscriptions import Subscriptions
     from noti_worker.store.receipts import Letterbox
+    from noti_worker.web.preferences import PreferencePages
     from noti_worker.web.receipts import Receipts
     from noti_worker.web.unsubscribe import Unsubscribe
 
@@ -102,7 +104,9 @@ def _app(
     if links is None:
         return receipts.app()
     subscriptions = stack.enter_context(closing(Subscriptions(database)))
-    return receipts.app(Unsubscribe(links, subscriptions, observer).routes())
+    preferences = stack.enter_context(closing(Preferences(database)))
+    pages = PreferencePages(links.people, preferences, observer)
+    return receipts.app([*Unsubscribe(links, subscriptions, observer).routes(), *pages.routes()])
 
 
 class _Asked(threading.Event):

@@ -22,7 +22,7 @@ from noti_worker.domain.lifecycle import Policy, decide, decide_copy
 from noti_worker.domain.notification import Briefing, Channel, Leave, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Kind
 from noti_worker.domain.permits import permit
-from noti_worker.domain.permits.expired import expired
+from noti_worker.domain.permits.expired import ends_at, expired
 from noti_worker.domain.ports import Clock
 from noti_worker.domain.rules import judge
 from noti_worker.domain.said import Said
@@ -59,6 +59,8 @@ class Delivery:
         """Send it once if it may be sent, and decide what becomes of the row; never raises for one row's sake."""
         policy = self._policy(row)
         ready = self.preparation.prepare(row, briefing, policy, self._clock.now())
+        if briefing.expires_after is not None:
+            row = replace(row, expires_at=ends_at(row, briefing))
         if isinstance(ready, Message):
             ready = self._begin(row, briefing, policy, ready)
         if not isinstance(ready, Message):

@@ -13,7 +13,7 @@ from noti_worker.delivery.recipients import check_recipient
 from noti_worker.delivery.render import Rendered, RendererAway, TemplateRests
 from noti_worker.delivery.routes import Routing, witness
 from noti_worker.delivery.safety import Safety
-from noti_worker.delivery.unsubscribe import link, with_headers
+from noti_worker.delivery.unsubscribe import link, preferences, with_headers
 from noti_worker.domain.bounds import Bounds, NotAllowed
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.language import in_words, spoken
@@ -94,8 +94,10 @@ class Preparation:
             check_window(row, briefing, options, account, now)
             number = self.numbers.international(row.channel, row.recipient)
             row = row if number == row.recipient else replace(row, recipient=number)
-            url = link(row, briefing, self.links, self.accounts.account(account).mode)
-            content = _content(row, briefing, options, self.renderer, url)
+            mode = self.accounts.account(account).mode
+            url = link(row, briefing, self.links, mode)
+            links = {"unsubscribe_url": url, "preferences_url": preferences(row, briefing, self.links, mode)}
+            content = _content(row, briefing, options, self.renderer, links)
             _check(row, content, options)
             wanted = options.pop("attachments", ())
             options = with_headers(row.channel, options, url)
@@ -168,7 +170,11 @@ def _readable(subject: str | None) -> str | None:
 
 
 def _content(
-    notification: Notification, briefing: Briefing, options: dict[str, Any], renderer: Renders, url: str | None
+    notification: Notification,
+    briefing: Briefing,
+    options: dict[str, Any],
+    renderer: Renders,
+    links: Mapping[str, str | None],
 ) -> Rendered:
     """What the row carries goes out as it stands; the template fills in what the row leaves open."""
     body = briefing.body if notification.long_body else notification.body
@@ -191,7 +197,8 @@ def _content(
         locale=template.locale,
     )
     language = spoken(notification.locale, template.locale)
-    about = _about(notification, options, url) | in_words(language, briefing.zone)
+    about = _about(notification, options) | in_words(language, briefing.zone)
+    about |= {name: url for name, url in links.items() if url is not None}
     filled = renderer.render(left_open, briefing.template_data, about, notification.tenant_id)
     return Rendered(
         own.subject if own.subject is not None else filled.subject,
@@ -214,9 +221,9 @@ def _text(channel: Channel, content: Rendered) -> str | None:
     return content.text
 
 
-def _about(notification: Notification, options: Mapping[str, Any], url: str | None) -> dict[str, Any]:
+def _about(notification: Notification, options: Mapping[str, Any]) -> dict[str, Any]:
     """The variable `notification` of every template; a copy says what the message that it is a copy of said."""
-    about = {
+    return {
         "notification_id": notification.notification_id if notification.copy_of is None else notification.copy_of,
         "message_id": str(notification.message_id),
         "channel": str(notification.channel),
@@ -224,7 +231,6 @@ def _about(notification: Notification, options: Mapping[str, Any], url: str | No
         "locale": notification.locale,
         "recipient": options.get("copy_of") or notification.recipient,
     }
-    return about if url is None else about | {"unsubscribe_url": url}
 
 
 def _check(notification: Notification, content: Rendered, options: Mapping[str, Any]) -> None:

@@ -33,14 +33,14 @@ DEEPEST_DATA = 100
 OUT_OF_MEMORY = 9
 """Exit status: the parent knows why."""
 
-LINK = "unsubscribe_url"
-"""The variable that is there only where the row's category can be left."""
-OURS = (LINK, "direction")
+NO_LINK = {
+    "unsubscribe_url": "the row has no category that noti.categories lets recipients leave, or [web] has no"
+    " unsubscribe_keys",
+    "preferences_url": "nobody is known whose address this is (noti.contacts), or [web] has no unsubscribe_keys",
+}
+"""The variables that are not there for every row, and why not."""
+OURS = (*NO_LINK, "direction")
 """What a template need not ask `notification` for."""
-NO_LINK = (
-    f"there is no {LINK}: the row has no category that noti.categories lets recipients leave, or [web] has no"
-    f" unsubscribe_keys. Mend that, or ask first: {{% if {LINK} is defined %}}"
-)
 
 TEXTS = ("error", "subject", "body", "html")
 HEAD = struct.Struct("!5i")
@@ -146,8 +146,9 @@ def _said(wrong: Exception, source: Source | None) -> str:
     if isinstance(wrong, TemplateSyntaxError):
         return f"line {wrong.lineno}: {wrong.message}"[:300]
     line = _line(wrong)
-    if isinstance(wrong, UndefinedError) and wrong.message == f"'{LINK}' is undefined":
-        return line + NO_LINK
+    for name, why in NO_LINK.items():
+        if isinstance(wrong, UndefinedError) and wrong.message == f"'{name}' is undefined":
+            return f"{line}there is no {name}: {why}. Mend that, or ask first: {{% if {name} is defined %}}"
     if isinstance(wrong, TemplateNotFound):
         return f"{line}there is no template {wrong.name!r}, or it stands behind too many others"[:300]
     if isinstance(wrong, UndefinedError | SecurityError):

@@ -9,7 +9,18 @@ from noti_worker.delivery.render_sandbox import Refused, names_in, parsed
 from noti_worker.domain.notification import Template
 
 _ALWAYS = frozenset(
-    {"notification", "unsubscribe_url", "direction", "range", "dict", "namespace", "self", "super", "caller"}
+    {
+        "notification",
+        "unsubscribe_url",
+        "preferences_url",
+        "direction",
+        "range",
+        "dict",
+        "namespace",
+        "self",
+        "super",
+        "caller",
+    }
 )
 
 

@@ -1,4 +1,4 @@
-"""The link by which a recipient leaves the category of a message, and the headers that mail programs act on."""
+"""The links by which recipients leave a category, or choose, and the headers that mail programs act on."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.headers import MOST_HEADERS
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Notification
+from noti_worker.domain.personal import Person
 from noti_worker.domain.subscription import Links, Subscription
 
 LIST_UNSUBSCRIBE = "List-Unsubscribe"
@@ -25,6 +26,16 @@ def link(row: Notification, briefing: Briefing, links: Links | None, mode: Mode)
     return links.to(
         Subscription(row.tenant_id, row.channel, briefing.leaves, row.category, row.notification_id, row.locale or "")
     )
+
+
+def preferences(row: Notification, briefing: Briefing, links: Links | None, mode: Mode) -> str | None:
+    """The link to the page of the person's choices; None where nobody is known, or nobody would answer."""
+    choice = briefing.choice
+    if links is None or choice is None or not choice.person:
+        return None
+    if mode is not Mode.LIVE:
+        return links.people.nowhere
+    return links.people.to(Person(row.tenant_id, choice.person, row.notification_id, row.locale or ""))
 
 
 def with_headers(channel: Channel, options: dict[str, Any], url: str | None) -> dict[str, Any]:

@@ -296,7 +296,7 @@ class ReceiptsRead:
 
 @dataclass(frozen=True, slots=True)
 class LinkUsed:
-    """Somebody acted by the link in a message: `answer` is left, stayed, kept or unknown, as the metric says."""
+    """Somebody acted by the link in a message: `answer` is left, stayed, kept, chose or unknown, as the metric says."""
 
     answer: str
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.choice import Choice, Frequency
 from noti_worker.domain.contact import USER, Contact, Unreached
 from noti_worker.domain.suppression import Suppression
 from noti_worker.domain.value import value
@@ -102,6 +103,8 @@ class Notification:
     category: str | None = None
     template_version: int | None = None  # the newest of its template that is not newer; None: the newest
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
+    choosing: bool = False  # people chose something, or categories ask for it: this is to be looked up
+    peopled: bool = False  # people's addresses are known: whose this one is can be looked up
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
     fallback_of: int | None = None  # it is sent only if this one, on another channel, was not
     rescued: bool = False  # its earlier claim was lost, and this claim found out
@@ -168,6 +171,8 @@ class Briefing:
     leave the row's category. `newer` is the row that took the place of this one, by their collapse key. `zone` is the
     recipient's time zone (IANA), None where nobody said one. `elder` is what became of those whose place it takes.
     `contact` is where a person is reached, `unreached` says why not; a row that names its address has neither.
+    `choice` is what its person chose of the category, `frequency` how often that person wants such messages;
+    `expires_after` is how long messages of the category are worth sending.
     """
 
     template: Template | None = None
@@ -189,6 +194,9 @@ class Briefing:
     elder: Elder | None = None
     contact: Contact | None = None
     unreached: Unreached | None = None
+    choice: Choice | None = None
+    frequency: Frequency = Frequency.INSTANT
+    expires_after: timedelta | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

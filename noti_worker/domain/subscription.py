@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from noti_worker.domain.notification import Channel
+from noti_worker.domain.personal import PersonalLinks
 from noti_worker.domain.secret import Secret
 
 _VERSION = b"\x01"
@@ -44,7 +45,8 @@ class Links:
     """Makes links, and reads what stands in them; pure. The first of `keys` signs, each of them is believed."""
 
     def __init__(self, url: str, keys: Sequence[Secret]) -> None:
-        """Links begin with `url`, under which recipients reach `noti-worker web`."""
+        """Links begin with `url`, under which recipients reach `noti-worker web`; `people` are those of persons."""
+        self.people = PersonalLinks(url, keys)
         self._start = f"{url.rstrip('/')}/unsubscribe/"
         self._keys = [key.reveal().encode() for key in keys]
 

@@ -193,8 +193,8 @@ LINKS = Metric(
     "noti_unsubscribe_links_total",
     "counter",
     ("answer",),
-    "Links of messages that were acted upon: left, stayed (taken back), kept (could not be), or unknown (no link of"
-    " ours).",
+    "Links of messages that were acted upon: left, stayed (taken back), kept (could not be), chose (on the page of a"
+    " person's choices), or unknown (no link of ours).",
 )
 MAILBOX_UP = Metric(
     "noti_mailbox_up",

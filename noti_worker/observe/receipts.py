@@ -108,7 +108,7 @@ class ReceiptMetrics:
 
         Prometheus sees the growth of a series, not its first value.
         """
-        for answer in ("left", "stayed", "kept", "unknown"):
+        for answer in ("left", "stayed", "kept", "chose", "unknown"):
             self._links.labels(answer)
         for account, provider in accounts.items():
             for answer in ("taken", "signature"):

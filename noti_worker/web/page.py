@@ -1,4 +1,4 @@
-"""A page for people: one heading, one sentence, perhaps one button; nothing of it comes from elsewhere."""
+"""A page for people: one heading, one sentence, perhaps a form; nothing of it comes from elsewhere."""
 
 import base64
 import hashlib
@@ -23,11 +23,19 @@ h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; }
 p { margin: 0; }
 form { margin-top: 1.5rem; }
 form p { margin-bottom: .75rem; color: var(--soft); }
+fieldset { margin: 0 0 1.25rem; padding: 0 0 .25rem; border: 0; border-bottom: 1px solid var(--line); }
+legend { padding: 0; font-weight: 600; }
+.choice { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .25rem 1rem;
+  min-height: 2.75rem; margin: .25rem 0; }
+select { max-width: 100%; min-height: 2.75rem; padding: .25rem .5rem; font: inherit; color: inherit;
+  background: var(--sheet); border: 1px solid var(--soft); border-radius: .5rem; }
+select:disabled { opacity: .6; }
+.saved { margin-top: 1rem; padding: .75rem 1rem; border: 1px solid var(--button); border-radius: .5rem; }
 button { min-height: 2.75rem; padding: .5rem 1.25rem; font: inherit; font-weight: 600; cursor: pointer;
   border: 2px solid var(--button); border-radius: .5rem; background: var(--button); color: var(--on-button); }
 button.quiet { background: transparent; color: var(--button); }
 button:hover { filter: brightness(1.1); }
-button:focus-visible { outline: 3px solid var(--ink); outline-offset: 3px; }
+button:focus-visible, select:focus-visible { outline: 3px solid var(--ink); outline-offset: 3px; }
 @media (max-width: 30rem) { main { padding: 1.5rem 1.25rem; } button { width: 100%; } }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")

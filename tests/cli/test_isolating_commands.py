@@ -25,6 +25,7 @@ READS = {
     "why": ("{mine}", "--json"),
     "circuits list": ("--json",),
     "limit list": ("--json",),
+    "category list": ("--json",),
     "suppression list": ("--json",),
     "suppression export": ("-", "--channel", "email"),
     "suppression why": (f"{MARK}@example.com", "--tenant", MINE),
@@ -72,6 +73,8 @@ STEERS = {
     "account route": ("email", "second", "relay", "--tenant", MINE),
     "account remove": ("second", "--tenant", MINE),
     "template publish": ("{template}", "--no-lint", "--tenant", MINE),
+    "category set": ("news", "--opt-in", "--tenant", MINE),
+    "category remove": ("news", "--tenant", MINE),
 }
 """What it does to its own, in an order in which that works."""
 
@@ -80,6 +83,8 @@ REFUSED = {
     "resume": ("everything",),
     "erase": ("x@example.com", "--yes"),
     "suppression add": ("email", "b@example.com", "--tenant", THEIRS),
+    "category set": ("news", "--opt-in"),
+    "category remove": ("news",),
     "limit set": ("channel", "sms", "1/s", "--tenant", MINE),
     "limit remove": ("channel", "sms", "--tenant", MINE),
     "circuits open": ("relay",),

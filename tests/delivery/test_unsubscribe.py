@@ -9,9 +9,11 @@ from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.render import Renderer
 from noti_worker.delivery.routes import Routing
 from noti_worker.delivery.safety import Safety
+from noti_worker.domain.choice import Choice
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.mode import Mode
 from noti_worker.domain.notification import Briefing, Channel, Drop, Message, Template
+from noti_worker.domain.personal import Person
 from noti_worker.domain.secret import Secret
 from noti_worker.domain.subscription import Links, Subscription
 from noti_worker.settings.regions import Regions
@@ -31,6 +33,7 @@ def prepared(
     template: Template | None = None,
     data: str | None = None,
     mode: Mode = Mode.LIVE,
+    choice: Choice | None = None,
     **fields: Any,
 ) -> Message | Any:
     accounts = some_accounts({"relay": Courier()}, modes={"relay": mode})
@@ -39,7 +42,11 @@ def prepared(
     preparation = Preparation(accounts, routing, renderer or Marker(), safety, Regions({}), lambda: 0.5, links)
     row = claimed(**(NEWS | {"has_options": options is not None, "has_data": data is not None} | fields))
     briefing = Briefing(
-        options=json.dumps(options) if options else None, leaves=leaves, template=template, template_data=data
+        options=json.dumps(options) if options else None,
+        leaves=leaves,
+        template=template,
+        template_data=data,
+        choice=choice,
     )
     return preparation.prepare(row, briefing, Policy(), NOW)
 
@@ -152,3 +159,27 @@ def test_a_template_can_ask_whether_there_is_one(renderer: Renderer) -> None:
     body = "Hello{% if unsubscribe_url is defined %} {{ unsubscribe_url }}{% endif %}"
     assert rendered(renderer, body, leaves=None).text == "Hello"
     assert rendered(renderer, body).text.startswith("Hello https://")
+
+
+def chosen(renderer: Any, body: str, person: str | None = "42", **more: Any) -> Any:
+    return rendered(renderer, body, choice=Choice(person=person), **more)
+
+
+def test_a_template_has_the_link_of_the_person(renderer: Renderer) -> None:
+    message = chosen(renderer, "{{ preferences_url }} {{ notification.preferences_url }}", leaves=None)
+    url, again = message.text.split()
+    assert url == again
+    assert LINKS.people.read(url.rpartition("/")[2]) == Person("default", "42", 1, "de_AT")
+    redirected = chosen(renderer, "{{ preferences_url }}", mode=Mode.REDIRECT)
+    assert LINKS.people.nowhere in redirected.text
+
+
+@pytest.mark.parametrize("otherwise", [{"person": None}, {"links": None}])
+def test_a_template_that_needs_the_link_of_a_person_fails_in_words(
+    renderer: Renderer, otherwise: dict[str, Any]
+) -> None:
+    stopped = chosen(renderer, "{{ preferences_url }}", **otherwise)
+    assert isinstance(stopped, Drop)
+    assert "there is no preferences_url: nobody is known whose address this is (noti.contacts)" in stopped.reason
+    asking = "Hello{% if preferences_url is defined %} {{ preferences_url }}{% endif %}"
+    assert chosen(renderer, asking, **otherwise).text == "Hello"

@@ -70,6 +70,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "newer": {"ids": [1, 2]},
     "zones": {"ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"]},
+    "choices": {
+        "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
+        "categories": ["news"],
+    },
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -84,7 +88,15 @@ SOME = {"destinations": ["email\x1fnormal\x1fdefault\x1fexample.com"], "only": F
 
 INDEXES = {
     "peek": {"notifications_log_hot"},
-    "claim": {"notifications_log_hot", "notifications_log_pkey", "workers_pkey", "suppressions_live"},
+    "claim": {
+        "notifications_log_hot",
+        "notifications_log_pkey",
+        "workers_pkey",
+        "suppressions_live",
+        "preferences_pkey",
+        "categories_choosy",
+        "contacts_address",
+    },
     "strides": {"notifications_log_hot"},
     "newcomers": {"notifications_log_pkey", "tenant_members_pkey"},
     "heads": {"notifications_log_hot"},
@@ -101,6 +113,7 @@ INDEXES = {
     "leaves": {"categories_pkey"},
     "newer": {"notifications_log_pkey", "notifications_log_collapse"},
     "zones": {"contacts_address", "contacts_person", "settings_key"},
+    "choices": {"contacts_address", "categories_pkey", "preferences_pkey"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
@@ -110,10 +123,9 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {
-    "last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "newcomers": {"Sort"}, "zones": {"Sort"},
-}  # fmt: skip
-"""The tries and attachments of one row, the newest rows of one key and of all, the contacts of a person are few."""
+SORTED = {name: {"Sort"} for name in ("choices", "last_try", "attachments", "newer", "newcomers", "zones")}
+"""The tries and attachments of one row, the people with one address, the contacts of a person, and the newest rows of
+one key and of all are few."""
 
 
 def _load(connection: Connection, count: int) -> None:

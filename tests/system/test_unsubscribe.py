@@ -150,6 +150,58 @@ def test_one_click_ends_a_category_and_a_second_one_brings_it_back(
     assert [line for line in web.log if line.get("level") in {"warning", "error"}] == []
 
 
+def test_who_chooses_by_the_link_of_a_mail_gets_what_was_chosen(
+    web: WebDaemon, inbox: Inbox, connection: psycopg.Connection[Any], finished: Callable[..., None]
+) -> None:
+    connection.execute(
+        "INSERT INTO noti.templates (template_id, body) VALUES"
+        " ('letter', 'News.{% if preferences_url is defined %} Choose: {{ preferences_url }}{% endif %}')"
+    )
+    connection.execute(
+        "INSERT INTO noti.categories (category, mandatory, opt_in) VALUES"
+        " ('news', false, false), ('orders', true, false), ('offers', false, true)"
+    )
+    connection.execute(
+        "INSERT INTO noti.contacts (user_ref, channel, address) VALUES ('42', 'email', 'ann@example.com')"
+    )
+
+    def sent(*categories: str) -> list[str]:
+        """How rows of these categories end."""
+        numbers = [insert(connection, category) for category in categories]
+        finished(60)
+        found = connection.execute(
+            "SELECT status FROM noti.notifications_log WHERE notification_id = ANY (%s) ORDER BY notification_id",
+            [numbers],
+        ).fetchall()
+        return [status for (status,) in found]
+
+    assert sent("news", "orders", "offers") == ["sent", "sent", "suppressed"]
+    bodies = [str(message_from_bytes(mail.content).get_payload()) for mail in inbox.mails]
+    [url, _] = [body.replace("=\n", "").partition("Choose: ")[2].strip() for body in bodies]
+    assert url.startswith("https://noti.example.com/mail/preferences/")
+    path = urlsplit(url).path.removeprefix("/mail")
+
+    status, headers, page = post(web.address, path, method="GET")
+    assert (status, headers["content-language"]) == (200, "de")
+    assert "Ihre Nachrichten" in page.decode()
+    assert sent("news") == ["sent"], "to look at the page changes nothing"
+    chosen = b"email%3Anews=never&email%3Aoffers=daily&email%3Aorders=never"
+    status, _, page = post(web.address, path, chosen, FORM)
+    assert (status, "Ihre Auswahl ist gespeichert." in page.decode()) == (200, True)
+    assert sent("news", "orders", "offers") == ["suppressed", "sent", "sent"]
+    told = connection.execute(
+        "SELECT line FROM noti.notifications_log n CROSS JOIN noti.why(n.notification_id) AS line"
+        " WHERE n.status = 'suppressed' ORDER BY n.notification_id"
+    ).fetchall()
+    words = "\n".join(str(line) for (line,) in told)
+    assert "offers goes only to who said yes, and user 42 did not" in words
+    assert "user 42 chose no news by email on 20" in words
+
+    assert 'noti_unsubscribe_links_total{answer="chose"} 1.0' in web.get("/metrics")[1]
+    assert web.stop() == 0
+    assert path.rpartition("/")[2] not in web.log_file.read_text(), "the link is not logged"
+
+
 def test_a_worker_signs_with_a_new_key_after_a_reload(
     daemons: Daemons,
     relay: str,

@@ -13,6 +13,7 @@ from noti_worker.domain.permits.answered import answered
 from noti_worker.domain.permits.dispatched import dispatched
 from noti_worker.domain.permits.expired import expired
 from noti_worker.domain.permits.lost_often import lost_often
+from noti_worker.domain.permits.not_wanted import not_wanted
 from noti_worker.domain.permits.superseded import superseded
 from noti_worker.domain.permits.suppressed import suppressed
 from noti_worker.domain.permits.unreached import unreached
@@ -20,7 +21,17 @@ from noti_worker.domain.permits.wished import wished
 
 Permit = Callable[[Notification, Briefing, Policy, datetime], Stop | None]
 
-PERMITS: tuple[Permit, ...] = (wished, lost_often, dispatched, expired, superseded, answered, unreached, suppressed)
+PERMITS: tuple[Permit, ...] = (
+    wished,
+    lost_often,
+    dispatched,
+    expired,
+    superseded,
+    answered,
+    unreached,
+    suppressed,
+    not_wanted,
+)
 
 
 def permit(row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Stop | None:

@@ -14,6 +14,7 @@ from noti_worker.domain.notification import BY_PHONE, Briefing, Channel, Notific
 from noti_worker.store.briefing import (
     attachments,
     body,
+    choices,
     contacts,
     documents,
     elders,
@@ -28,7 +29,18 @@ from noti_worker.store.briefing import (
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, elders, zones)
+LOOKUPS: tuple[Lookup, ...] = (
+    documents,
+    templates,
+    last_try,
+    suppressions,
+    replies,
+    leaves,
+    newer,
+    elders,
+    choices,
+    zones,
+)
 
 BY_ADDRESS: tuple[Lookup, ...] = (templates, suppressions, replies, leaves)
 """Those of them that ask by the address and language of the person whom a row names; the others get the row itself."""

@@ -9,6 +9,8 @@ SELECT n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, n.r
        n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent, n.copy_of,
        n.category, n.template_version,
        EXISTS (SELECT FROM noti.suppressions s WHERE s.lifted_at IS NULL) AS listed,
+       EXISTS (SELECT FROM noti.preferences) OR EXISTS (SELECT FROM noti.categories c WHERE c.opt_in OR c.expires_after IS NOT NULL) AS choosing,
+       EXISTS (SELECT FROM noti.contacts) AS peopled,
        n.collapse_key IS NOT NULL AS collapses, n.fallback_of,
        false AS rescued
   FROM noti.notifications_log n
