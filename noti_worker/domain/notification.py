@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from noti_worker.domain.hours import Full, Quiet, Shut
 from noti_worker.domain.suppression import Suppression
 from noti_worker.domain.value import value
 
@@ -143,7 +144,8 @@ class Briefing:
     `suppression` is what the suppression list says of the address, `left_out` the copies that
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
-    leave the row's category. `newer` is the row that took the place of this one, by their collapse key.
+    leave the row's category. `newer` is the row that took the place of this one, by their collapse key. `quiet`, `shut`
+    and `full` say that it is not to be sent now, for its recipient's sake.
     """
 
     template: Template | None = None
@@ -161,6 +163,9 @@ class Briefing:
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
     leaves: bytes | None = field(default=None, repr=False)
     newer: int | None = None
+    quiet: Quiet | None = None
+    shut: Shut | None = None
+    full: Full | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

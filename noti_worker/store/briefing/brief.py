@@ -14,6 +14,7 @@ from noti_worker.store.briefing import (
     attachments,
     body,
     documents,
+    hours,
     last_try,
     leaves,
     newer,
@@ -24,7 +25,7 @@ from noti_worker.store.briefing import (
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, hours)
 
 International = Callable[[Channel, str], str]
 """See the port Numbers."""
@@ -34,15 +35,21 @@ _THE_ROWS_FAULT = ("22", "54", "XX")
 
 
 def brief(
-    session: Asks, notifications: Sequence[Notification], international: International | None = None
+    session: Asks,
+    notifications: Sequence[Notification],
+    international: International | None = None,
+    *,
+    timed: bool = False,
 ) -> dict[int, Briefing]:
     """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused.
 
-    `international` reads the phone numbers of recipients, as whoever sends to them will.
+    `international` reads the phone numbers of recipients, as whoever sends to them will. With `timed` it is asked whether
+    the hour suits them, and a row that is under a cap takes its place among the messages that count.
     """
     if international is not None:
         notifications = [_dialled(n, international) for n in notifications]
-    asked = [(lookup, needs) for lookup in LOOKUPS if (needs := lookup.needs(notifications)) is not None]
+    lookups = LOOKUPS if timed else [lookup for lookup in LOOKUPS if lookup is not hours]
+    asked = [(lookup, needs) for lookup in lookups if (needs := lookup.needs(notifications)) is not None]
     try:
         fields = _gathered(session, notifications, asked)
     except (Refusal, TimedOut):
