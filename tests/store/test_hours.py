@@ -1,6 +1,7 @@
 """Quiet hours, send windows and caps: what the database says of them."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,8 +10,9 @@ import psycopg
 import pytest
 
 from noti_worker.domain.hours import Full, Quiet, Shut
+from noti_worker.domain.notification import Notification, Status
 from noti_worker.store.queue import PostgresQueue
-from tests.store.rows import Connection, claim, insert
+from tests.store.rows import Connection, claim, insert, tried
 
 CHANGES = {
     "Europe/Berlin": ["2026-03-29 01:00", "2026-10-25 01:00"],
@@ -83,7 +85,7 @@ WINDOWS = {
 def test_windows_open_when_the_clock_says_so(connection: Connection, zone: str) -> None:
     for change in CHANGES[zone]:
         minutes = walk(zone, change)
-        starts = range(0, 30 * 60, 17)
+        starts = range(0, 30 * 60, 61)
         for window, (days, since, until) in WINDOWS.items():
             opens = first(
                 minutes,
@@ -155,7 +157,7 @@ def test_odd_quiet_hours_of_a_tenant_are_refused(connection: Connection, value: 
 
 
 @pytest.fixture
-def around(connection: Connection) -> Iterator[dict[str, str]]:
+def around() -> dict[str, str]:
     """Hours of the clock in Berlin: an hour that is now, and one that is not."""
     here = datetime.now(ZoneInfo("Europe/Berlin"))  # noqa: TID251
     return {
@@ -177,6 +179,11 @@ def contact(
 
 def setting(connection: Connection, key: str, value: str) -> None:
     connection.execute("INSERT INTO noti.settings VALUES ('default', %s, to_jsonb(%s::text))", [key, value])
+
+
+def timed(queue: PostgresQueue) -> bool:
+    queue.closures()
+    return queue.timed
 
 
 def kept(queue: PostgresQueue, connection: Connection) -> dict[str, tuple[str, ...]]:
@@ -255,17 +262,16 @@ def test_a_zone_that_the_server_does_not_know_stops_nothing(
 
 
 def test_a_shut_window_is_told_and_nobody_else_pays(queue: PostgresQueue, connection: Connection) -> None:
-    queue.closures()
-    assert not queue.timed
-    today = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][datetime.now(UTC).weekday()]  # noqa: TID251
-    others = ",".join(day for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun") if day != today)
+    assert not timed(queue)
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    today = datetime.now(UTC).weekday()  # noqa: TID251
+    others = ",".join(days[(today + number) % 7] for number in range(2, 7))
     connection.execute(
         "INSERT INTO noti.categories (category, send_window) VALUES ('news', %s), ('open', 'daily 0-24')",
         [f"{others} 0-24"],
     )
     [news], _ = insert(connection, category="news"), insert(connection, category="open")
-    queue.closures()
-    assert queue.timed
+    assert timed(queue)
     [(id_, known)] = queue.brief(claim(queue)).items()
     assert id_ == news
     assert isinstance(known.shut, Shut)
@@ -276,17 +282,81 @@ def test_a_shut_window_is_told_and_nobody_else_pays(queue: PostgresQueue, connec
 # -------------------------------------------------------------------------------------------------------------- caps
 
 
-def test_a_cap_is_exact(queue: PostgresQueue, connection: Connection) -> None:
-    connection.execute("INSERT INTO noti.categories (category, cap_amount, cap_every) VALUES ('news', 3, '7 days')")
+@pytest.fixture
+def weekly(connection: Connection) -> None:
+    """At most three messages of news a week, and the same of sales, where more are dropped."""
+    connection.execute(
+        "INSERT INTO noti.categories (category, cap_amount, cap_every, cap_over) VALUES ('news', 3, '7 days', 'wait'),"
+        " ('sales', 3, '7 days', 'drop')"
+    )
+
+
+def sent_earlier(connection: Connection, by: str) -> None:
+    with connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")  # past the guard
+        connection.execute("UPDATE noti.notifications_log SET sent_at = sent_at - %s::interval", [by])
+
+
+def full(queue: PostgresQueue, rows: Sequence[Notification]) -> dict[int, Full]:
+    """What is over its cap."""
+    return {id_: known.full for id_, known in queue.brief(rows).items() if known.full is not None}
+
+
+@pytest.mark.usefixtures("weekly")
+def test_a_cap_counts_the_messages_of_a_person_and_category(queue: PostgresQueue, connection: Connection) -> None:
     contact(connection, "ann@example.com", None, user="42")
     insert(connection, 4, category="news")
     insert(connection, 4, category="news", recipient="user:42")
+    insert(connection, 4, category="sales")
     insert(connection, 2, category="news", recipient="bea@example.com")
     insert(connection, 2)
-    queue.closures()
     rows = claim(queue)
-    over = {id_: known.full for id_, known in queue.brief(rows).items()}
-    assert len(over) == 5
-    [full] = {(full.category, full.amount, full.every, full.drops) for full in over.values() if isinstance(full, Full)}
-    assert full == ("news", 3, timedelta(days=7), False)
-    assert {id_: known.full is not None for id_, known in queue.brief(rows).items()} == dict.fromkeys(over, True)
+    over = full(queue, rows)
+    names = sorted((one.category, one.amount, one.every, one.drops) for one in over.values())
+    week = timedelta(days=7)
+    assert names == [("news", 3, week, False)] * 5 + [("sales", 3, week, True)]
+    assert full(queue, rows).keys() == over.keys()  # asked again, it is the same
+
+
+@pytest.mark.usefixtures("weekly")
+def test_what_was_not_sent_gives_its_place_back_and_what_was_keeps_it(
+    queue: PostgresQueue, connection: Connection
+) -> None:
+    insert(connection, 5, category="news")
+    rows = claim(queue)
+    over = full(queue, rows)
+    assert len(over) == 2
+    placed = [row for row in rows if row.notification_id not in over]
+    waiting = [row for row in rows if row.notification_id in over]
+    now = datetime.now(UTC)  # noqa: TID251
+    assert all(one.again_at < now + timedelta(hours=1) for one in over.values())  # those in flight may fail yet
+    queue.record(1, [tried(placed[0]), tried(placed[1], Status.FAILED), tried(placed[2], Status.FAILED)])
+    assert full(queue, waiting) == {}
+    queue.record(1, [tried(row) for row in waiting])
+    sent_earlier(connection, "2 days")
+    insert(connection, category="news")
+    [late] = full(queue, claim(queue)).values()
+    assert abs(late.again_at - now - timedelta(days=5)) < timedelta(hours=1)
+    # what retention took counts from when it was placed; later than a week nothing does
+    connection.execute("UPDATE noti.cap_places SET taken_at = taken_at - interval '8 days'")
+    sent_earlier(connection, "8 days")
+    [row] = insert(connection, category="news")
+    assert full(queue, claim(queue)) == {}
+    assert connection.execute("SELECT notification_id FROM noti.cap_places").fetchall() == [(row,)]
+
+
+@pytest.mark.usefixtures("weekly")
+def test_a_cap_is_exact_whoever_asks_at_once(
+    queue: PostgresQueue, other_queue: PostgresQueue, connection: Connection
+) -> None:
+    people = 20
+    for _ in range(5):
+        for number in range(people):
+            insert(connection, 2, category="news", recipient=f"p{number}@example.com")
+    rows = claim(queue, people * 5), claim(other_queue, people * 5, worker_id=2)
+    assert [len(some) for some in rows] == [100, 100]
+    with ThreadPoolExecutor(2) as pool:
+        over = [one for some in pool.map(full, (queue, other_queue), rows) for one in some]
+    placed = connection.execute("SELECT person, count(*) FROM noti.cap_places GROUP BY 1").fetchall()
+    assert [count for _, count in placed] == [3] * people
+    assert len(over) == people * 7

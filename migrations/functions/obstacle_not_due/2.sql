@@ -3,7 +3,9 @@ CREATE OR REPLACE FUNCTION noti.obstacle_not_due(n noti.notifications_log) RETUR
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT 'not_due', 'notification', NULL::text, NULL::timestamptz, n.due_at, NULL::text,
          'at ' || noti.instant(n.due_at)
-         || CASE WHEN n.status = 'retrying' AND n.error_message ~ '^(quiet hours|the send window|over the cap)'
-                 THEN ': ' || noti.masked(n.error_message, NULL) ELSE '' END, NULL::text
+         || coalesce((SELECT ': ' || noti.masked(l.error_message, NULL)
+                        FROM noti.notifications_log l
+                       WHERE l.notification_id = n.notification_id AND l.status = 'retrying'
+                         AND l.error_message ~ '^(quiet hours|the send window|over the cap)'), ''), NULL::text
    WHERE n.due_at > clock_timestamp()
 $$;

@@ -43,8 +43,8 @@ def brief(
 ) -> dict[int, Briefing]:
     """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused.
 
-    `international` reads the phone numbers of recipients, as whoever sends to them will. With `timed` it is asked whether
-    the hour suits them, and a row that is under a cap takes its place among the messages that count.
+    `international` reads the phone numbers of recipients, as whoever sends to them will. With `timed` it is asked
+    whether the hour suits them, and a row that is under a cap takes its place among the messages that count.
     """
     if international is not None:
         notifications = [_dialled(n, international) for n in notifications]

@@ -144,7 +144,7 @@ class PostgresQueue:
         ]
 
     def closures(self) -> Closures:
-        """What is not sent now; notes besides whether endpoints hear, whether hours count, and the version of accounts."""
+        """What is not sent now; notes besides whether endpoints hear and hours count, and the version of accounts."""
         rows = self._claims.run(_STEER, {})
         self.told = any(row["cause"] == ENDPOINTS for row in rows)
         self.timed = any(row["cause"] == HOURS for row in rows)
