@@ -69,6 +69,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "categories": ["news"],
     },
     "newer": {"ids": [1, 2]},
+    "hours": {
+        "ids": [1, 2], "tenants": ["default"] * 2, "channels": ["email"] * 2,
+        "recipients": ["ann@example.com", "user:42"], "categories": ["", "news"], "urgent": [False, False],
+    },
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -99,6 +103,7 @@ INDEXES = {
     "replies": {"replies_heard", "replies_pkey"},
     "leaves": {"categories_pkey"},
     "newer": {"notifications_log_pkey", "notifications_log_collapse"},
+    "hours": {"contacts_person", "contacts_address", "settings_key", "categories_pkey"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
@@ -108,8 +113,8 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "newcomers": {"Sort"}}
-"""The tries and the attachments of one row, and the newest rows of one key and of all, are few."""
+SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "hours": {"Sort"}, "newcomers": {"Sort"}}
+"""The tries and the attachments of one row, and the newest rows of one key and of all, and the addresses of one person, are few."""
 
 
 def _load(connection: Connection, count: int) -> None:

@@ -11,8 +11,8 @@ BEGIN
       'a mandatory category goes out at any hour, and as often as there is something to say. Take its send window and its cap away, or do not make it mandatory.'
     WHEN (NEW.cap_amount IS NULL) <> (NEW.cap_every IS NULL) THEN
       'half a cap is none. Give cap_amount and cap_every together, like 3 and 7 days, or neither.'
-    WHEN NEW.cap_amount NOT BETWEEN 1 AND 1000 THEN
-      'a cap is at least 1 message and at most 1000. To send nothing, pause what is not to be sent.'
+    WHEN NEW.cap_amount NOT BETWEEN 1 AND 100 THEN
+      'a cap is at least 1 message and at most 100. To send nothing, pause what is not to be sent.'
     WHEN NEW.cap_every NOT BETWEEN interval '1 minute' AND interval '366 days' THEN
       'a cap counts over at least a minute and at most 366 days. Give cap_every like 7 days.'
     WHEN NEW.cap_over NOT IN ('wait', 'drop') THEN
