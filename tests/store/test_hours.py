@@ -299,6 +299,7 @@ def sent_earlier(connection: Connection, by: str) -> None:
 
 def full(queue: PostgresQueue, rows: Sequence[Notification]) -> dict[int, Full]:
     """What is over its cap."""
+    queue.closures()
     return {id_: known.full for id_, known in queue.brief(rows).items() if known.full is not None}
 
 

@@ -85,7 +85,7 @@ class PostgresQueue:
         self._numbers = count(1)
         self._connected = False
         self.told = False  # whether an endpoint hears what becomes of messages, as `closures` saw it last
-        self.timed = True  # whether anybody has quiet hours, or a category its own; likewise
+        self.timed = False  # whether anybody has quiet hours, or a category its own; likewise
         self._leases = database.session("leases", QUICKLY)
         self._contents = database.session("contents")
 
