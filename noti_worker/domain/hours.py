@@ -27,7 +27,7 @@ class Shut:
 class Full:
     """As many messages of its category as the person gets in the time `every` were sent or are on their way.
 
-    There may be a place again at `again_at`; with `drops` the row does not wait for it.
+    There may be a place again at `again_at`; with `drops` those are taken for good, and the row does not wait.
     """
 
     category: str

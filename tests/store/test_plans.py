@@ -114,7 +114,7 @@ INDEXES = {
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
 SORTED = {"last_try": {"Sort"}, "attachments": {"Sort"}, "newer": {"Sort"}, "hours": {"Sort"}, "newcomers": {"Sort"}}
-"""The tries and the attachments of one row, and the newest rows of one key and of all, and the addresses of one person, are few."""
+"""The tries and the attachments of one row, the newest rows of one key and of all, and a person's addresses are few."""
 
 
 def _load(connection: Connection, count: int) -> None:

@@ -1,12 +1,14 @@
 -- Give rows that are under a cap their places among the messages of a person and category, and tell of those that find none when to
--- ask again. Exact whoever asks beside: who counts a person holds the lock until its places can be seen. What failed, was dropped or
--- is held gives its place back by being so; what was sent holds it for the length of the cap, whatever is not finished until it is.
+-- ask again, and whether that is `settled`: what is still on its way may give its place back. Exact whoever asks beside: who counts a
+-- person holds the lock until its places can be seen. What failed, was dropped or is held gives its place back by being so; what was
+-- sent holds it for the length of the cap, whatever is not finished until it is.
 CREATE OR REPLACE FUNCTION noti.take_places(ids bigint[], tenants text[], categories text[], persons bytea[], amounts int[], everys interval[])
-  RETURNS TABLE (id bigint, again_at timestamptz)
+  RETURNS TABLE (id bigint, again_at timestamptz, settled boolean)
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  one   record;
-  free  timestamptz[];
+  one  record;
+  free timestamptz[];
+  sent int;
 BEGIN
   -- what no cap counts any more goes bit by bit
   DELETE FROM noti.cap_places p
@@ -20,11 +22,12 @@ BEGIN
      ORDER BY lock, w.id   -- two that ask for the same persons never wait for each other
   LOOP
     PERFORM pg_advisory_xact_lock(one.lock);
-    SELECT array_agg(taken.frees_at ORDER BY taken.frees_at) INTO free
+    SELECT array_agg(taken.frees_at ORDER BY taken.frees_at), count(*) FILTER (WHERE taken.sent) INTO free, sent
       FROM (SELECT CASE WHEN n.status IS NULL OR n.status = 'unknown' THEN p.taken_at + one.every
                         WHEN n.status = 'sent' THEN n.sent_at + one.every
-                        WHEN n.finished_at IS NULL AND n.held_at IS NULL THEN greatest(n.due_at, clock_timestamp()) + interval '1 minute'
-                   END AS frees_at
+                        WHEN n.finished_at IS NULL AND n.held_at IS NULL THEN greatest(n.due_at, clock_timestamp()) + interval '10 seconds'
+                   END AS frees_at,
+                   n.status IS NULL OR n.status IN ('sent', 'unknown') AS sent
               FROM noti.cap_places p
               LEFT JOIN LATERAL (SELECT l.status, l.sent_at, l.finished_at, l.held_at, l.due_at FROM noti.notifications_log l
                                   WHERE l.notification_id = p.notification_id LIMIT 1) AS n ON true
@@ -39,6 +42,7 @@ BEGIN
        WHERE p.person = one.person AND p.tenant_id = one.tenant_id AND p.category = one.category AND p.notification_id = one.id;
       id := one.id;
       again_at := free[cardinality(free) - one.amount + 1];
+      settled := sent >= one.amount;
       RETURN NEXT;
     END IF;
   END LOOP;

@@ -48,7 +48,7 @@ def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[
             yield row["id"], {"shut": Shut(row["category"], row["send_window"], row["zone"], opens_at)}
         else:
             again_at = row["again_at"].astimezone(UTC)
-            full = Full(row["category"], row["cap_amount"], row["cap_every"], again_at, row["cap_over"] == "drop")
+            full = Full(row["category"], row["cap_amount"], row["cap_every"], again_at, row["drops"])
             yield row["id"], {"full": full}
 
 

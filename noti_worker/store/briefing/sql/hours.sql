@@ -78,13 +78,13 @@ capped AS MATERIALIZED (
      WHERE t.cap_amount IS NOT NULL AND t.ends_at IS NULL AND t.opens_at IS NULL
 ),
 over_it AS MATERIALIZED (
-    SELECT o.id, o.again_at
+    SELECT o.id, o.again_at, o.settled
       FROM capped
      CROSS JOIN LATERAL noti.take_places(capped.ids, capped.tenants, capped.categories, capped.persons, capped.amounts, capped.everys) AS o
      WHERE capped.ids IS NOT NULL
 )
 SELECT t.id, t.category, t.zone, cast(t.quiet_from AS text) AS quiet_from, cast(t.quiet_to AS text) AS quiet_to, t.ends_at,
-       t.send_window, t.opens_at, t.cap_amount, t.cap_every, t.cap_over, o.again_at
+       t.send_window, t.opens_at, t.cap_amount, t.cap_every, t.cap_over = 'drop' AND o.settled AS drops, o.again_at
   FROM timed AS t
   LEFT JOIN over_it AS o ON o.id = t.id
  WHERE t.ends_at IS NOT NULL OR t.opens_at IS NOT NULL OR o.id IS NOT NULL;
