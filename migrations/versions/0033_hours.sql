@@ -17,6 +17,7 @@ CREATE INDEX contacts_quiet ON noti.contacts (contact_id) WHERE quiet_from IS NO
 
 -- The messages that count towards the caps of a person: sent lately, or on their way.
 CREATE TABLE noti.cap_places (
+  place_id        bigint GENERATED ALWAYS AS IDENTITY,         -- retention walks by it
   person          bytea NOT NULL,                              -- the hash of who it is, or of the address
   tenant_id       text COLLATE "C" NOT NULL,
   category        text COLLATE "C" NOT NULL,
@@ -25,7 +26,7 @@ CREATE TABLE noti.cap_places (
   CONSTRAINT cap_places_pkey PRIMARY KEY (person, tenant_id, category, notification_id),
   CONSTRAINT cap_places_sane CHECK (octet_length(person) = 32 AND octet_length(tenant_id) <= 128 AND octet_length(category) <= 256)
 );
-CREATE INDEX cap_places_taken ON noti.cap_places (taken_at);
+CREATE UNIQUE INDEX cap_places_place ON noti.cap_places (place_id);
 
 INSERT INTO noti.tenant_tables (name, reads, writes) VALUES ('cap_places', 'mine', 'mine');
 INSERT INTO noti.rights (role, privilege, object, columns)

@@ -9,9 +9,12 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from noti_worker.domain.ages import Ages
 from noti_worker.domain.hours import Full, Quiet, Shut
 from noti_worker.domain.notification import Notification, Status
+from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
+from noti_worker.store.upkeep import retention
 from tests.store.rows import Connection, claim, insert, tried
 
 CHANGES = {
@@ -324,7 +327,7 @@ def test_a_cap_counts_the_messages_of_a_person_and_category(queue: PostgresQueue
 
 @pytest.mark.usefixtures("weekly")
 def test_what_was_not_sent_gives_its_place_back_and_what_was_keeps_it(
-    queue: PostgresQueue, connection: Connection
+    queue: PostgresQueue, connection: Connection, database: Database
 ) -> None:
     insert(connection, 5, category="news")
     rows = claim(queue)
@@ -346,6 +349,10 @@ def test_what_was_not_sent_gives_its_place_back_and_what_was_keeps_it(
     sent_earlier(connection, "8 days")
     [row] = insert(connection, category="news")
     assert full(queue, claim(queue)) == {}
+    session = database.session("retention")
+    done = retention.run(session, Ages(), wait=lambda _: False, seconds=60.0)
+    session.close()
+    assert done.deleted["cap_places"] >= 4
     assert connection.execute("SELECT notification_id FROM noti.cap_places").fetchall() == [(row,)]
 
 

@@ -10,12 +10,6 @@ DECLARE
   free timestamptz[];
   sent int;
 BEGIN
-  -- what no cap counts any more goes bit by bit
-  DELETE FROM noti.cap_places p
-   WHERE (p.person, p.tenant_id, p.category, p.notification_id) IN (
-         SELECT o.person, o.tenant_id, o.category, o.notification_id FROM noti.cap_places o
-          WHERE o.taken_at < clock_timestamp() - (SELECT max(c.cap_every) FROM noti.categories c)
-          ORDER BY o.taken_at LIMIT 50 FOR UPDATE SKIP LOCKED);
   FOR one IN
     SELECT w.*, hashtextextended(concat_ws(chr(31), w.tenant_id, w.category, encode(w.person, 'hex')), 7700163) AS lock
       FROM unnest(ids, tenants, categories, persons, amounts, everys) AS w (id, tenant_id, category, person, amount, every)
