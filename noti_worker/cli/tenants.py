@@ -238,7 +238,7 @@ def _value(text: str) -> object:
 @click.option("--json", "as_json", is_flag=True, help="JSON: all that is set then.")
 @click.pass_obj
 def setting(place: Place, name: str, key: str | None, value: str | None, remove: bool, as_json: bool) -> None:
-    """Show what is set for a tenant, or set KEY: retention_days, zone, locale, or flag.NAME for the application."""
+    """Show what is set, or set KEY: retention_days, zone, locale, quiet_hours, or flag.NAME for the application."""
     from noti_worker.store.people import tenants
 
     if key is None and remove:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from noti_worker.domain.choice import Choice, Frequency
 from noti_worker.domain.contact import USER, Contact, Unreached
+from noti_worker.domain.hours import Full, Quiet, Shut
 from noti_worker.domain.suppression import Suppression
 from noti_worker.domain.value import value
 
@@ -172,7 +173,8 @@ class Briefing:
     recipient's time zone (IANA), None where nobody said one. `elder` is what became of those whose place it takes.
     `contact` is where a person is reached, `unreached` says why not; a row that names its address has neither.
     `choice` is what its person chose of the category, `frequency` how often that person wants such messages;
-    `expires_after` is how long messages of the category are worth sending.
+    `expires_after` is how long messages of the category are worth sending. `quiet`, `shut`
+    and `full` say that it is not to be sent now, for its recipient's sake.
     """
 
     template: Template | None = None
@@ -197,6 +199,9 @@ class Briefing:
     choice: Choice | None = None
     frequency: Frequency = Frequency.INSTANT
     expires_after: timedelta | None = None
+    quiet: Quiet | None = None
+    shut: Shut | None = None
+    full: Full | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

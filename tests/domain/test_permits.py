@@ -1,10 +1,12 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from noti_worker.domain.hours import Full, Quiet, Shut
 from noti_worker.domain.lifecycle import Policy
-from noti_worker.domain.notification import Briefing, Drop, Hold, Notification, OnUncertain, Status, Stop
+from noti_worker.domain.notification import Briefing, Drop, Hold, Notification, OnUncertain, Status, Stop, Wait
 from noti_worker.domain.permits import permit
 from noti_worker.domain.suppression import Reason, Suppression
 from tests.domain.rows import NOW, claimed
@@ -110,3 +112,36 @@ def test_a_row_whose_place_a_newer_one_took_is_not_sent() -> None:
     assert isinstance(dropped, Drop)
     assert dropped.status is Status.SUPPRESSED
     assert dropped.reason == "superseded by notification 9917"
+
+
+LATE = NOW + timedelta(hours=7)
+
+
+def test_in_quiet_hours_a_row_waits_a_moment_longer() -> None:
+    quiet = Quiet("Europe/Berlin", "22:00-07:00", LATE)
+    words = "quiet hours of the recipient (Europe/Berlin 22:00-07:00) until 2026-03-01 19:00:00 UTC"
+    assert permit(claimed(), Briefing(quiet=quiet), PLAIN, NOW) == Wait(timedelta(hours=7, seconds=1), words)
+    short = claimed(expires_at=LATE)
+    assert permit(short, Briefing(quiet=quiet), PLAIN, NOW) == Wait(
+        timedelta(hours=7, seconds=1), words + "; it expires before"
+    )
+    assert permit(claimed(), Briefing(quiet=quiet), PLAIN, LATE) is None
+
+
+def test_a_shut_window_is_waited_for() -> None:
+    shut = Shut("news", "weekdays 9-18", "UTC", LATE)
+    words = "the send window of news (weekdays 9-18, UTC) is shut until 2026-03-01 19:00:00 UTC"
+    assert permit(claimed(), Briefing(shut=shut), PLAIN, NOW) == Wait(timedelta(hours=7, seconds=1), words)
+    assert permit(claimed(), Briefing(shut=shut), PLAIN, LATE) is None
+
+
+def test_over_a_cap_a_row_waits_or_is_dropped() -> None:
+    full = Full("news", 3, timedelta(days=7), LATE, drops=False)
+    words = "over the cap: 3 messages of news in 7d"
+    later = f"{words}; it waits until 2026-03-01 19:00:00 UTC"
+    assert permit(claimed(), Briefing(full=full), PLAIN, NOW) == Wait(timedelta(hours=7, seconds=1), later)
+    drops = replace(full, drops=True)
+    assert permit(claimed(), Briefing(full=drops), PLAIN, NOW) == Drop(Status.SUPPRESSED, words, kind="cap")
+    past = permit(claimed(), Briefing(full=full), PLAIN, LATE + timedelta(hours=1))
+    assert isinstance(past, Wait)
+    assert past.delay == timedelta(seconds=1)

@@ -79,6 +79,10 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
         "INSERT INTO noti.categories VALUES (%(t)s, %(m)s)",
         "INSERT INTO noti.contacts (tenant_id, user_ref, channel, address) VALUES (%(t)s, %(m)s, 'push', %(m)s)",
         "INSERT INTO noti.preferences (tenant_id, user_ref, category) VALUES (%(t)s, %(m)s, %(m)s)",
+        (
+            "INSERT INTO noti.cap_places (person, tenant_id, category, notification_id)"
+            f" VALUES (sha256(%(m)s::text::bytea), %(t)s, %(m)s, {ids[0]})"
+        ),
         "INSERT INTO noti.replies VALUES (%(t)s, %(m)s, 'whatsapp', sha256(%(m)s::text::bytea), now())",
         (
             "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient,"

@@ -74,6 +74,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "ids": [1], "tenants": ["default"], "channels": ["email"], "recipients": ["ann@example.com"],
         "categories": ["news"],
     },
+    "hours": {
+        "ids": [1, 2], "tenants": ["default"] * 2, "channels": ["email"] * 2,
+        "recipients": ["ann@example.com", "user:42"], "categories": ["", "news"], "urgent": [False, False],
+    },
     "suppress_answers": {"ids": [1]},
     "body": {"id": 1},
     "attachments": {"id": 1, "most": 25, "most_bytes": 1000},
@@ -114,6 +118,7 @@ INDEXES = {
     "newer": {"notifications_log_pkey", "notifications_log_collapse"},
     "zones": {"contacts_address", "contacts_person", "settings_key"},
     "choices": {"contacts_address", "categories_pkey", "preferences_pkey"},
+    "hours": {"contacts_person", "contacts_address", "settings_key", "categories_pkey"},
     "suppress_answers": set(),
     "body": {"notifications_log_pkey"},
     "attachments": {"notifications_log_pkey", "attachments_pkey"},
@@ -123,7 +128,7 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {name: {"Sort"} for name in ("choices", "last_try", "attachments", "newer", "newcomers", "zones")}
+SORTED = {name: {"Sort"} for name in ("choices", "hours", "last_try", "attachments", "newer", "newcomers", "zones")}
 """The tries and attachments of one row, the people with one address, the contacts of a person, and the newest rows of
 one key and of all are few."""
 

@@ -203,7 +203,11 @@ def test_settings_are_typed_and_audited_and_read_by_applications(connection: Con
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("retentiondays", "30", "there is no setting retentiondays. Give retention_days, zone or locale; "),
+        (
+            "retentiondays",
+            "30",
+            "there is no setting retentiondays. Give retention_days, zone, locale or quiet_hours; ",
+        ),
         ("flag.", "true", "there is no setting flag.. Give"),
         ("flag.A", "true", "there is no setting flag.A. Give"),
         ("flag.a", "[1]", "a setting is one text, number or true or false"),

@@ -10,10 +10,13 @@ from datetime import datetime
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Notification, Stop
 from noti_worker.domain.permits.answered import answered
+from noti_worker.domain.permits.capped import capped
 from noti_worker.domain.permits.dispatched import dispatched
 from noti_worker.domain.permits.expired import expired
 from noti_worker.domain.permits.lost_often import lost_often
 from noti_worker.domain.permits.not_wanted import not_wanted
+from noti_worker.domain.permits.quiet import quiet
+from noti_worker.domain.permits.shut import shut
 from noti_worker.domain.permits.superseded import superseded
 from noti_worker.domain.permits.suppressed import suppressed
 from noti_worker.domain.permits.unreached import unreached
@@ -31,6 +34,9 @@ PERMITS: tuple[Permit, ...] = (
     unreached,
     suppressed,
     not_wanted,
+    quiet,
+    shut,
+    capped,
 )
 
 

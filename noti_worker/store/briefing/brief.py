@@ -18,6 +18,7 @@ from noti_worker.store.briefing import (
     contacts,
     documents,
     elders,
+    hours,
     last_try,
     leaves,
     newer,
@@ -39,6 +40,7 @@ LOOKUPS: tuple[Lookup, ...] = (
     newer,
     elders,
     choices,
+    hours,
     zones,
 )
 
@@ -60,11 +62,14 @@ def brief(
     notifications: Sequence[Notification],
     international: International | None = None,
     people: People = HERE,
+    *,
+    timed: bool = False,
 ) -> dict[int, Briefing]:
     """A briefing for each row that needs anything. Raises DatabaseAway and DatabaseRefused.
 
     `international` reads the phone numbers of recipients, as whoever sends to them will; `people` tells where the
-    addresses of persons stand.
+    addresses of persons stand. With `timed` it is asked whether the hour suits them, and a row that is under a cap
+    takes its place among the messages that count.
     """
     reached = contacts.found(session, notifications, people)
     if international is not None:
@@ -75,7 +80,7 @@ def brief(
     asked = [
         _Asked(lookup, rows, needs)
         for lookup, rows in ((lookup, there if lookup in BY_ADDRESS else notifications) for lookup in LOOKUPS)
-        if (needs := lookup.needs(rows)) is not None
+        if (lookup is not hours or timed) and (needs := lookup.needs(rows)) is not None
     ]
     try:
         fields = _gathered(session, asked)

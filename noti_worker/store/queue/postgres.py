@@ -47,7 +47,10 @@ ENDPOINTS = "endpoints"
 ACCOUNTS = "accounts"
 """Stands there with the version of the tenants' own accounts, where there are any."""
 
-_NO_CLOSURES = frozenset({ENDPOINTS, ACCOUNTS})
+HOURS = "hours"
+"""Stands there where somebody has quiet hours, or a category a send window or a cap."""
+
+_NO_CLOSURES = frozenset({ENDPOINTS, ACCOUNTS, HOURS})
 
 NEWEST = 2000
 """Rows that are looked at in search of newcomers."""
@@ -85,6 +88,7 @@ class PostgresQueue:
         self._numbers = count(1)
         self._connected = False
         self.told = False  # whether an endpoint hears what becomes of messages, as `closures` saw it last
+        self.timed = False  # whether anybody has quiet hours, or a category its own; likewise
         self._leases = database.session("leases", QUICKLY)
         self._contents = database.session("contents")
 
@@ -143,9 +147,10 @@ class PostgresQueue:
         ]
 
     def closures(self) -> Closures:
-        """What is not sent now; notes besides whether endpoints hear, and the version of the tenants' own accounts."""
+        """What is not sent now; notes besides whether endpoints hear and hours count, and the version of accounts."""
         rows = self._claims.run(_STEER, {})
         self.told = any(row["cause"] == ENDPOINTS for row in rows)
+        self.timed = any(row["cause"] == HOURS for row in rows)
         self.accounts_version = next((int(row["name"]) for row in rows if row["cause"] == ACCOUNTS), 0)
         return Closures(
             Closure(row["scope"], row["name"], row["tenant_id"], row["cause"], row["until"])
@@ -235,7 +240,7 @@ class PostgresQueue:
 
     def brief(self, notifications: Sequence[Notification]) -> Mapping[int, Briefing]:
         """What the rows refer to, by notification_id; nothing, and no round trip, for those that refer to nothing."""
-        return briefings.brief(self._claims, notifications, self._international, self._people())
+        return briefings.brief(self._claims, notifications, self._international, self._people(), timed=self.timed)
 
     def complete(self, notification: Notification, briefing: Briefing) -> Briefing:
         """Add the content of one row that was too large for the batch.

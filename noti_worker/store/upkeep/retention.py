@@ -43,8 +43,8 @@ NOT_OURS = (
 )
 NOT_DELETED = (
     "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox, noti.attachments, "
-    "noti.suppressions, noti.receipts, noti.receipts_raw, noti.provider_references, noti.events and noti.envelopes, or "
-    "run noti-worker retention with --database-url as the role that migrates"
+    "noti.suppressions, noti.receipts, noti.receipts_raw, noti.provider_references, noti.cap_places, noti.events and "
+    "noti.envelopes, or run noti-worker retention with --database-url as the role that migrates"
 )
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
@@ -221,6 +221,7 @@ def _kinds(ages: Ages, apart: Sequence[str]) -> list[_Kind]:
     kinds += _by_age("receipts", ages.receipts)
     kinds += _by_age("receipts_raw", POSTED)
     kinds += _by_age("provider_references", REFERRED)
+    kinds += _by_age("cap_places", timedelta(0), ends_early=False)  # the caps themselves say how long
     kinds += _by_age("events", TOLD)
     kinds += _by_age("envelopes", TOLD, ends_early=False)
     return kinds
