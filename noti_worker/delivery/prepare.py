@@ -155,6 +155,7 @@ def _message(
         traceparent=valid(row.traceparent),
         choice=choice,
         left_out=briefing.left_out,
+        keeps=briefing.keeps,
         template=None if briefing.template is None else briefing.template.version,
     )
 

@@ -143,7 +143,8 @@ class Briefing:
     `suppression` is what the suppression list says of the address, `left_out` the copies that
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
-    leave the row's category. `newer` is the row that took the place of this one, by their collapse key.
+    leave the row's category. `newer` is the row that took the place of this one, by their collapse key. `keeps` is for
+    how long the row's category wishes its content to be kept.
     """
 
     template: Template | None = None
@@ -161,6 +162,7 @@ class Briefing:
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
     leaves: bytes | None = field(default=None, repr=False)
     newer: int | None = None
+    keeps: timedelta | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -193,6 +195,7 @@ class Message:
     choice: str | None = None  # why this account; None for the first of its route
     template: str | None = None  # which version of its template, in words; None without one
     left_out: Mapping[str, int] = field(default_factory=dict)
+    keeps: timedelta | None = None  # for how long what it says is kept with its try
 
 
 @dataclass(frozen=True, slots=True)

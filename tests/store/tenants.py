@@ -79,6 +79,10 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
         "INSERT INTO noti.categories VALUES (%(t)s, %(m)s)",
         "INSERT INTO noti.contacts (tenant_id, user_ref, channel, address) VALUES (%(t)s, %(m)s, 'push', %(m)s)",
         "INSERT INTO noti.preferences (tenant_id, user_ref, category) VALUES (%(t)s, %(m)s, %(m)s)",
+        (
+            "INSERT INTO noti.kept_contents (notification_id, attempt_number, tenant_id, channel, recipient, subject,"
+            f" body, kept_until) VALUES ({ids[0]}, 1, %(t)s, 'email', %(m)s, %(m)s, %(m)s, now() + interval '1 day')"
+        ),
         "INSERT INTO noti.replies VALUES (%(t)s, %(m)s, 'whatsapp', sha256(%(m)s::text::bytea), now())",
         (
             "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient,"

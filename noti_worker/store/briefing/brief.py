@@ -14,6 +14,7 @@ from noti_worker.store.briefing import (
     attachments,
     body,
     documents,
+    keeps,
     last_try,
     leaves,
     newer,
@@ -24,7 +25,7 @@ from noti_worker.store.briefing import (
 from noti_worker.store.briefing.lookup import Asks, Fields, Lookup
 from noti_worker.store.errors import Refusal
 
-LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer)
+LOOKUPS: tuple[Lookup, ...] = (documents, templates, last_try, suppressions, replies, leaves, newer, keeps)
 
 International = Callable[[Channel, str], str]
 """See the port Numbers."""

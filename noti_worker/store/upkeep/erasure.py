@@ -20,7 +20,12 @@ SHORTEST = 3
 """Characters that a name must have to be looked for inside texts."""
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_COUNTS = ("erased", "copies", "cancelled", "tries", "lines", "inbox", "attachments", "suppressions", "receipts")
+_COUNTS = (
+    "erased", "copies", "cancelled", "tries", "lines", "inbox", "kept", "attachments", "suppressions", "receipts",
+    "contacts", "choices",
+)  # fmt: skip
+_STEPS = {"erase_kept": "kept contents", "erase": "notifications", "erase_inbox": "inbox"}
+"""What goes through a table in steps, and how the table is called. Kept contents come first: `erase` deletes some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Erased:
 
     `erased` notifications to the person, of which `cancelled` were not finished; `copies` that went to somebody else
     as well; changed `tries`, audit `lines` and `inbox` messages; deleted `attachments`; entries of the
-    suppression list that lost their address, and stay in force; changed `receipts`. `in_flight` are the ids that a
+    suppression list that lost their address, and stay in force; changed `receipts`; deleted `kept` contents of tries,
+    `contacts` and `choices`. `in_flight` are the ids that a
     worker or somebody's lock still holds. A dry run knows nothing of tries, lines, attachments and receipts: it looks
     into no text, so that nobody learns from it what a text says.
     """
@@ -43,6 +49,9 @@ class Erased:
     attachments: int = 0
     suppressions: int = 0
     receipts: int = 0
+    kept: int = 0
+    contacts: int = 0
+    choices: int = 0
     in_flight: tuple[int, ...] = ()
 
     def plus(self, row: Mapping[str, Any]) -> "Erased":
@@ -81,11 +90,12 @@ def erase(
     done = Erased()
     try:
         for name in spellings(who):
-            for table in ("erase", "erase_inbox"):
+            for table, called in _STEPS.items():
                 after, seen = 0, 0
                 while (row := _step(connection, table, name, tenant, after, STEP, dry_run=dry_run))["last"] is not None:
                     done, after, seen = done.plus(row), row["last"], seen + row["seen"]
-                    progress("notifications" if table == "erase" else "inbox", seen)
+                    progress(called, seen)
+            done = done.plus(_contacts(connection, name, tenant, dry_run=dry_run))
             done = done.plus(_suppressions(connection, name, tenant, dry_run=dry_run))
             if not dry_run:
                 done = _receipts(connection, name, tenant, done, progress)
@@ -114,6 +124,13 @@ def _step(
     given = {"who": who, "tenant": tenant, "after": after, "step": step, "dry_run": dry_run}
     with in_words():
         (row,) = connection.execute(statement(name).sql, given).fetchall()
+        return row
+
+
+def _contacts(connection: Connection, who: str, tenant: str | None, *, dry_run: bool) -> Mapping[str, Any]:
+    given = {"who": who, "tenant": tenant, "dry_run": dry_run}
+    with in_words():
+        (row,) = connection.execute(statement("erase_contacts").sql, given).fetchall()
         return row
 
 
