@@ -45,12 +45,8 @@ class Result:
     @property
     def size(self) -> int:
         """Characters of content that are kept with it."""
-        return (
-            len(self.notification.body or "")
-            + sum(map(len, self.texts))
-            + sum(map(size_of, self.follows))
-            + (self.kept.size if self.kept else 0)
-        )
+        texts = (self.notification.body or "", *self.texts)
+        return sum(map(len, texts)) + sum(map(size_of, self.follows)) + (self.kept.size if self.kept else 0)
 
 
 @dataclass(frozen=True, slots=True)
