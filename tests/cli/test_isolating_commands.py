@@ -42,6 +42,8 @@ READS = {
     "template show": ("of-acme", "--tenant", MINE, "--json"),
     "template diff": ("of-acme", "1", "1", "--tenant", MINE),
     "template preview": ("of-acme", "--tenant", MINE, "--json"),
+    "user show": ("of-acme", "--json"),
+    "user export": ("of-acme",),
     "tenant list": ("--json",),
     "tenant show": (MINE, "--json"),
     "tenant setting": (MINE, "--json"),
@@ -72,6 +74,7 @@ STEERS = {
     "account route": ("email", "second", "relay", "--tenant", MINE),
     "account remove": ("second", "--tenant", MINE),
     "template publish": ("{template}", "--no-lint", "--tenant", MINE),
+    "user erase": ("of-acme", "--yes", "--wait", "0"),
 }
 """What it does to its own, in an order in which that works."""
 
@@ -117,6 +120,8 @@ FINDS_NOTHING = {
     "template show": (MARK, "--tenant", THEIRS),
     "endpoint disable": (MARK, "--tenant", THEIRS),
     "tenant show": (THEIRS,),
+    "user show": (MARK, "--tenant", THEIRS),
+    "user export": (MARK,),
 }
 
 ELSEWHERE = {

@@ -1,7 +1,7 @@
 """A person's content goes from everything that is kept, and the facts stay. The database does it: `noti.erase`."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,12 +80,14 @@ def erase(
     *,
     dry_run: bool = False,
     progress: Callable[[str, int], None] = lambda what, seen: None,
+    contacts: bool = True,
 ) -> Erased:
     """Erase `who`, exactly or for e-mail whatever the case, from all that is kept, of one tenant or of all.
 
     An address is erased in every spelling of its domain. Tries carry no tenant: with one, the logs are cleaned only of
     what belongs to notifications that are still here. `progress` hears after each step which table was looked at, and
-    how many rows of it. Raises BadNotification for nobody, Stopped when the database stops it between.
+    how many rows of it. Without `contacts`, these and choices stay. Raises BadNotification for nobody, Stopped when
+    the database stops it between.
     """
     done = Erased()
     try:
@@ -95,7 +97,8 @@ def erase(
                 while (row := _step(connection, table, name, tenant, after, STEP, dry_run=dry_run))["last"] is not None:
                     done, after, seen = done.plus(row), row["last"], seen + row["seen"]
                     progress(called, seen)
-            done = done.plus(_contacts(connection, name, tenant, dry_run=dry_run))
+            if contacts:
+                done = done.plus(_contacts(connection, name, tenant, dry_run=dry_run))
             done = done.plus(_suppressions(connection, name, tenant, dry_run=dry_run))
             if not dry_run:
                 done = _receipts(connection, name, tenant, done, progress)
@@ -107,6 +110,32 @@ def erase(
             raise
         raise Stopped(done, error) from None
     return done
+
+
+def erase_person(
+    connection: Connection,
+    name: str,
+    addresses: Sequence[str],
+    tenant: str | None,
+    *,
+    dry_run: bool = False,
+    rest: Callable[[], bool] = lambda: False,
+    progress: Callable[[str, int], None] = lambda what, seen: None,
+) -> Erased:
+    """Erase `user:ID` and all of their addresses; contacts and choices go last, and only when nothing is in flight.
+
+    So a second call still knows the addresses. `rest` waits a moment for what is in flight, and tells whether to look
+    again. Raises as `erase`.
+    """
+    done = Erased()
+    for who in (*addresses, name):
+        part = erase(connection, who, tenant, dry_run=dry_run, progress=progress, contacts=False)
+        while part.in_flight and not dry_run and rest():
+            part = again(connection, who, tenant, part)
+        done = done.plus(asdict(part))
+    if done.in_flight and not dry_run:
+        return done
+    return done.plus(_contacts(connection, name, tenant, dry_run=dry_run))
 
 
 def again(connection: Connection, who: str, tenant: str | None, done: Erased) -> Erased:
