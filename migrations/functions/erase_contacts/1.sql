@@ -6,21 +6,22 @@ DECLARE
   person constant text := substring(who FROM '^user:(.+)$');
   -- whatever the channel: phone numbers have one form, e-mail addresses another, and tokens stay as they are
   hashes constant bytea[] := ARRAY[noti.address_hash('sms', who), noti.address_hash('email', who), noti.address_hash('push', who)];
-  found  bigint[];
 BEGIN
   PERFORM noti.check_tenant(tenant);
-  found := ARRAY(SELECT c.contact_id FROM noti.contacts c
-                  WHERE (c.user_ref = person OR c.address_hash = ANY (hashes)) AND (tenant IS NULL OR c.tenant_id = tenant)
-                  ORDER BY c.contact_id FOR UPDATE);
-  contacts := cardinality(found);
   IF dry_run THEN
+    contacts := (SELECT count(*) FROM noti.contacts c
+                  WHERE (c.user_ref = person OR c.address_hash = ANY (hashes)) AND (tenant IS NULL OR c.tenant_id = tenant));
     choices := (SELECT count(*) FROM noti.preferences p WHERE p.user_ref = person AND (tenant IS NULL OR p.tenant_id = tenant));
     RETURN NEXT;
     RETURN;
   END IF;
+  WITH gone AS (
+    DELETE FROM noti.contacts c
+     WHERE (c.user_ref = person OR c.address_hash = ANY (hashes)) AND (tenant IS NULL OR c.tenant_id = tenant)
+    RETURNING c.contact_id, c.tenant_id)
   INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by)
-  SELECT c.tenant_id, 'contact', c.contact_id::text, 'contact_erased', 'db', noti.actor() FROM noti.contacts c WHERE c.contact_id = ANY (found);
-  DELETE FROM noti.contacts c WHERE c.contact_id = ANY (found);
+  SELECT g.tenant_id, 'contact', g.contact_id::text, 'contact_erased', 'db', noti.actor() FROM gone g;
+  GET DIAGNOSTICS contacts = ROW_COUNT;
   DELETE FROM noti.preferences p WHERE p.user_ref = person AND (tenant IS NULL OR p.tenant_id = tenant);
   GET DIAGNOSTICS choices = ROW_COUNT;
   RETURN NEXT;
