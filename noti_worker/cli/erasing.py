@@ -46,7 +46,7 @@ def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: 
             if found:
                 whose = counted(found.erased, "notification will lose its", "notifications will lose their")
                 confirm(f"{whose} content for good")
-        done = erasure.erase(connection, who, tenant, dry_run=dry_run, progress=_told)
+        done = erasure.erase(connection, who, tenant, dry_run=dry_run, progress=told)
         for _ in range(0 if dry_run else wait):
             if not done.in_flight:
                 break
@@ -55,17 +55,19 @@ def erase(place: Place, recipient: str, tenant: str | None, dry_run: bool, yes: 
     if as_json:
         show_json({"dry_run": dry_run, **asdict(done)})
     else:
-        _tell(done, dry_run=dry_run)
+        tell(done, dry_run=dry_run)
     if done.in_flight and not dry_run:
         raise SystemExit(1)
 
 
-def _told(what: str, seen: int) -> None:
+def told(what: str, seen: int) -> None:
+    """Say how far it is, now and then."""
     if seen % 100_000 == 0:
         click.echo(f"{what}: {seen} looked at", err=True)
 
 
-def _tell(done: "Erased", *, dry_run: bool) -> None:
+def tell(done: "Erased", *, dry_run: bool) -> None:
+    """Print what was erased, or would be."""
     if not done:
         click.echo("nothing names this recipient", err=True)
         return
@@ -77,6 +79,9 @@ def _tell(done: "Erased", *, dry_run: bool) -> None:
         (done.tries, "tries cleaned"),
         (done.lines, "audit lines cleaned"),
         (done.inbox, f"in-app messages {would}erased"),
+        (done.kept, f"kept contents of tries {would}deleted"),
+        (done.contacts, f"contacts {would}deleted"),
+        (done.choices, f"choices {would}deleted"),
         (done.attachments, "attachments deleted"),
         (done.receipts, "receipts cleaned"),
         (done.suppressions, f"entries of the suppression list {would}left without an address, and in force"),

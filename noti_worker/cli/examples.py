@@ -205,6 +205,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "noti-worker erase user:17 --tenant acme --yes",
         "pass-the-address | noti-worker erase - --yes --json",
     ),
+    "user": ("noti-worker user show 42", "noti-worker user erase 42 --dry-run"),
+    "user show": ("noti-worker user show 42", "noti-worker user show 42 --tenant acme --most 100 --json"),
+    "user export": ("noti-worker user export 42 --output user-42.json", "noti-worker user export 42 --tenant acme"),
+    "user erase": ("noti-worker user erase 42 --dry-run", "noti-worker user erase 42 --tenant acme --yes --json"),
     "doctor": (
         "noti-worker doctor",
         "noti-worker --config noti-worker.toml doctor --json",
@@ -281,6 +285,8 @@ EXITS: Mapping[str, str] = {
     "migrate": "0 up to date; with --check 1 when migrations are pending",
     "send": "0 queued; with --wait 0 when it was sent, 1 when it was not",
     "erase": "0 done, or nothing found; 1 something was in flight: call again; 2 --yes is missing, and nobody is asked",
+    "user erase": "0 done, or nothing found; 1 something was in flight: call again, the addresses are kept until then; "
+    "2 --yes is missing, and nobody is asked",
     "doctor": "0 no problem (warnings alone are none), 1 problems, 78 wrong configuration",
     "provider check": "0 none of those that can be asked is refused, 78 one is, or wrongly configured, 1 anything else",
     "provider test": "0 accepted, 78 the account is refused, 1 anything else",

@@ -34,6 +34,7 @@ from noti_worker.cli.suppression import suppression
 from noti_worker.cli.tail import tail
 from noti_worker.cli.templates import template
 from noti_worker.cli.tenant import tenant
+from noti_worker.cli.user import user
 from noti_worker.cli.watching import status, top
 from noti_worker.cli.web import web
 from noti_worker.cli.webhook import webhook
@@ -152,6 +153,7 @@ _ORDER = (
     template,
     retention,
     erase,
+    user,
     doctor,
     config,
     provider,

@@ -98,7 +98,11 @@ def _cut(error: str) -> str:
     is_flag=True,
     help="JSON: the row, its events, what blocks it, its tries as fields, its copies; with --entity an array.",
 )
-@click.option("--full", is_flag=True, help="Also all that is kept of the answers, unmasked: they may quote content.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Also all that is kept of the answers, unmasked, and of what was sent, where its category keeps that.",
+)
 @click.pass_obj
 def why(
     place: Place, notification_id: int | None, about: tuple[str, str | None] | None, as_json: bool, full: bool
@@ -124,6 +128,7 @@ def why(
                 "tries": [asdict(one) for one in story.tries],
                 "copies": [asdict(one) for one in story.copies],
                 **({"answers": [asdict(one) for one in story.answers]} if full else {}),
+                **({"contents": [asdict(one) for one in story.contents]} if full else {}),
             }
             for story in stories
         ]

@@ -1,5 +1,6 @@
 """How a story is told: a timeline on a terminal, aligned lines for everything else."""
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from noti_worker.cli.show import moment, plain, show_response
 from noti_worker.domain.spans import span
 
 if TYPE_CHECKING:
-    from noti_worker.store.people.listing import Answer, Event, Line, Story
+    from noti_worker.store.people.listing import Answer, Content, Event, Line, Story
 
 _COLOURS = {"sent": "green", "failed": "red", "expired": "red", "next": "cyan"}
 _DOUBT = "yellow"
@@ -32,6 +33,7 @@ def show_stories(stories: "list[Story]") -> None:
         else:
             _lines(story)
         _answers(story.answers)
+        _contents(story.contents)
 
 
 def _answers(answers: "tuple[Answer, ...]") -> None:
@@ -42,6 +44,22 @@ def _answers(answers: "tuple[Answer, ...]") -> None:
         click.secho(plain(f"try {one.attempt_number}, {one.account or 'no account'}, {one.status}: {what}"), bold=True)
         if one.response:
             show_response(one.response, "  ")
+
+
+def _contents(contents: "tuple[Content, ...]") -> None:
+    """What went out, try by try: the text as it stands, of the HTML how much it is."""
+    for one in contents:
+        click.echo()
+        words = f"try {one.attempt_number}: what was sent to {one.recipient}, kept until {moment(one.kept_until)}"
+        click.secho(plain(words + ("; it was longer, the rest is not kept" if one.truncated else "")), bold=True)
+        if one.subject:
+            click.echo(plain(f"  subject: {one.subject}"))
+        for name, said in (one.options or {}).items():
+            click.echo(plain(f"  {name}: {said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)}"))
+        for line in (one.body or "").splitlines():
+            click.echo(plain(f"  | {line}"))
+        if one.html:
+            click.echo(f"  and HTML of {len(one.html)} characters (--json has it)")
 
 
 def _redirected(story: "Story") -> bool:

@@ -18,6 +18,7 @@ from noti_worker.delivery.attempt import attempt
 from noti_worker.delivery.prepare import Preparation
 from noti_worker.delivery.results import dialled, follows, further, left_out, not_sent, refused_copies
 from noti_worker.domain.facts import Result
+from noti_worker.domain.kept import kept
 from noti_worker.domain.lifecycle import Policy, decide, decide_copy
 from noti_worker.domain.notification import Briefing, Channel, Leave, Message, Notification, Status, Stop, Wait
 from noti_worker.domain.outcome import Kind
@@ -143,6 +144,7 @@ class Delivery:
             choice=message.choice,
             referenced=account.references,
             template=message.template,
+            kept=kept(message, verdict.status, outcome) if message.keeps is not None else None,
         )
 
     def _policy(self, row: Notification) -> Policy:

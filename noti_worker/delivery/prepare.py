@@ -160,6 +160,7 @@ def _message(
         traceparent=valid(row.traceparent),
         choice=choice,
         left_out=briefing.left_out,
+        keeps=briefing.keeps,
         template=None if briefing.template is None else briefing.template.version,
         contact=None if briefing.contact is None else replace(briefing.contact, address=row.recipient),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from noti_worker.domain.closures import Closure
 from noti_worker.domain.follows import Follow
 from noti_worker.domain.follows import size as size_of
+from noti_worker.domain.kept import Kept
 from noti_worker.domain.lifecycle import Verdict
 from noti_worker.domain.limits import Limit
 from noti_worker.domain.notification import Notification
@@ -22,7 +23,7 @@ class Result:
     `kind` is the kind of a decision without a try. `traceparent` is the trace context that the try carried on.
     `texts` are further words of the row that a provider may have quoted; `choice` says why this account was asked.
     `referenced`: receipts will know the message by the provider's id of it alone. `template` is the version that it
-    was written from, in words.
+    was written from, in words. `kept` is what the try said, where its category wishes that to be kept.
     """
 
     notification: Notification
@@ -39,11 +40,13 @@ class Result:
     choice: str | None = None
     referenced: bool = False
     template: str | None = None
+    kept: Kept | None = None
 
     @property
     def size(self) -> int:
         """Characters of content that are kept with it."""
-        return len(self.notification.body or "") + sum(map(len, self.texts)) + sum(map(size_of, self.follows))
+        texts = (self.notification.body or "", *self.texts)
+        return sum(map(len, texts)) + sum(map(size_of, self.follows)) + (self.kept.size if self.kept else 0)
 
 
 @dataclass(frozen=True, slots=True)

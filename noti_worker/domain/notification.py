@@ -174,7 +174,8 @@ class Briefing:
     `contact` is where a person is reached, `unreached` says why not; a row that names its address has neither.
     `choice` is what its person chose of the category, `frequency` how often that person wants such messages;
     `expires_after` is how long messages of the category are worth sending. `quiet`, `shut`
-    and `full` say that it is not to be sent now, for its recipient's sake.
+    and `full` say that it is not to be sent now, for its recipient's sake. `keeps` is for how long the row's category
+    wishes its content to be kept.
     """
 
     template: Template | None = None
@@ -202,6 +203,7 @@ class Briefing:
     quiet: Quiet | None = None
     shut: Shut | None = None
     full: Full | None = None
+    keeps: timedelta | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -236,6 +238,7 @@ class Message:
     template: str | None = None  # which version of its template, in words; None without one
     left_out: Mapping[str, int] = field(default_factory=dict)
     contact: Contact | None = None  # where the person is reached that the row names
+    keeps: timedelta | None = None  # for how long what it says is kept with its try
 
 
 @dataclass(frozen=True, slots=True)

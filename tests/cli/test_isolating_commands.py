@@ -43,6 +43,8 @@ READS = {
     "template show": ("of-acme", "--tenant", MINE, "--json"),
     "template diff": ("of-acme", "1", "1", "--tenant", MINE),
     "template preview": ("of-acme", "--tenant", MINE, "--json"),
+    "user show": ("of-acme", "--json"),
+    "user export": ("of-acme",),
     "tenant list": ("--json",),
     "tenant show": (MINE, "--json"),
     "tenant setting": (MINE, "--json"),
@@ -75,6 +77,7 @@ STEERS = {
     "template publish": ("{template}", "--no-lint", "--tenant", MINE),
     "category set": ("news", "--opt-in", "--tenant", MINE),
     "category remove": ("news", "--tenant", MINE),
+    "user erase": ("of-acme", "--yes", "--wait", "0"),
 }
 """What it does to its own, in an order in which that works."""
 
@@ -122,6 +125,8 @@ FINDS_NOTHING = {
     "template show": (MARK, "--tenant", THEIRS),
     "endpoint disable": (MARK, "--tenant", THEIRS),
     "tenant show": (THEIRS,),
+    "user show": (MARK, "--tenant", THEIRS),
+    "user export": (MARK,),
 }
 
 ELSEWHERE = {

@@ -154,6 +154,9 @@ INSERT INTO noti.categories (tenant_id, category) VALUES (%(tenant)s, 'news');
 INSERT INTO noti.contacts (tenant_id, user_ref, channel, address) VALUES (%(tenant)s, '42', 'push', 'x');
 INSERT INTO noti.preferences (tenant_id, user_ref, category) VALUES (%(tenant)s, '42', 'news');
 INSERT INTO noti.cap_places (person, tenant_id, category, notification_id) VALUES (sha256(''), %(tenant)s, 'news', 1);
+INSERT INTO noti.kept_contents (tenant_id, notification_id, attempt_number, channel, recipient, kept_until)
+  SELECT %(tenant)s, max(notification_id), 1, 'email', 'x', now() FROM noti.notifications_log
+   WHERE tenant_id = %(tenant)s;
 INSERT INTO noti.settings VALUES (%(tenant)s, 'flag.beta', 'true');
 INSERT INTO noti.replies VALUES (%(tenant)s, 'relay', 'sms', sha256(''), now());
 INSERT INTO noti.full_quotas VALUES (%(tenant)s, 'sms', 'day', 1, now());

@@ -579,3 +579,11 @@ def test_the_account_that_alone_knows_whether_it_took_the_message_is_waited_for(
     delivery = a_delivery({"a": Courier(), "b": Courier()}, allowance=Purse(a=0))
     uncertain = Briefing(last_account="a", last_kind=Kind.UNCERTAIN)
     assert delivery.deliver(claimed(), uncertain).verdict.status is Status.PENDING
+
+
+def test_what_was_sent_is_kept_as_it_went_out_where_that_is_wished() -> None:
+    delivery = a_delivery({"relay": Courier(said(Kind.OK))})
+    assert delivery.deliver(claimed(), NOTHING).kept is None
+    kept = delivery.deliver(claimed(body="Hello"), Briefing(keeps=timedelta(days=90))).kept
+    assert kept is not None
+    assert (kept.recipient, kept.body, kept.span, kept.truncated) == ("ada@example.com", "Hello", timedelta(90), False)

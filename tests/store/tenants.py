@@ -83,6 +83,10 @@ def furnish(connection: Connection, url: str, tenant: str, mark: str) -> list[in
             "INSERT INTO noti.cap_places (person, tenant_id, category, notification_id)"
             f" VALUES (sha256(%(m)s::text::bytea), %(t)s, %(m)s, {ids[0]})"
         ),
+        (
+            "INSERT INTO noti.kept_contents (notification_id, attempt_number, tenant_id, channel, recipient, subject,"
+            f" body, kept_until) VALUES ({ids[0]}, 1, %(t)s, 'email', %(m)s, %(m)s, %(m)s, now() + interval '1 day')"
+        ),
         "INSERT INTO noti.replies VALUES (%(t)s, %(m)s, 'whatsapp', sha256(%(m)s::text::bytea), now())",
         (
             "INSERT INTO noti.receipts (account, provider, event, kind, at, notification_id, tenant_id, recipient,"

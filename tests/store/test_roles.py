@@ -147,6 +147,7 @@ def test_every_column_is_a_fact_or_content(connection: Connection) -> None:
         "inbox.html",
         "inbox.recipient",
         "inbox.subject",
+        *("kept_contents." + name for name in ("body", "html", "options", "recipient", "subject")),
         "notification_attempts_log.response_data",
         "notifications_log.body",
         "notifications_log.metadata",

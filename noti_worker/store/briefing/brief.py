@@ -19,6 +19,7 @@ from noti_worker.store.briefing import (
     documents,
     elders,
     hours,
+    keeps,
     last_try,
     leaves,
     newer,
@@ -41,6 +42,7 @@ LOOKUPS: tuple[Lookup, ...] = (
     elders,
     choices,
     hours,
+    keeps,
     zones,
 )
 

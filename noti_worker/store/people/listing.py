@@ -100,11 +100,26 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What one try said, rendered, and to whom it went; kept where its category wishes so, until `kept_until`."""
+
+    attempt_number: int
+    recipient: str
+    subject: str | None
+    body: str | None
+    html: str | None
+    options: Mapping[str, Any] | None
+    truncated: bool
+    kept_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """The story of one notification in order; the last event says what happens next, `blocked_by` why not now.
 
     Without a line the notification itself is gone, and this is what the logs still tell of it. `copies` are those of
-    its message that were refused for now when it was sent. There are `answers` only when they were asked for.
+    its message that were refused for now when it was sent. There are `answers` and `contents` only when they
+    were asked for.
     """
 
     notification_id: int
@@ -114,6 +129,7 @@ class Story:
     tries: tuple[Try, ...]
     copies: tuple[Line, ...] = ()
     answers: tuple[Answer, ...] = ()
+    contents: tuple[Content, ...] = ()
 
 
 _AGE = func.extract("epoch", func.clock_timestamp() - log.c.created_at).cast(Double).label("age_seconds")
@@ -129,7 +145,8 @@ def list_notifications(source: Source, chosen: Filter, limit: int = 50) -> list[
 def why(source: Source, notification_id: int, *, full: bool = False) -> Story:
     """Tell the story of one notification; raises NotFound when neither it nor a log knows this id.
 
-    With `full` also all that is kept of the answers: who may not read that (noti_readonly) is refused by the database.
+    With `full` also all that is kept of the answers and of what was sent: who may not read that (noti_readonly) is
+    refused by the database.
     """
     asked = {"notification_id": notification_id}
     found = list_notifications(source, Filter(ids=(notification_id,)))
@@ -147,6 +164,7 @@ def why(source: Source, notification_id: int, *, full: bool = False) -> Story:
         tries,
         tuple(Line(**row) for row in rows(source, *compiled("copies", copies))),
         tuple(Answer(**row) for row in rows(source, statement("read_responses"), asked)) if full else (),
+        tuple(Content(**row) for row in rows(source, statement("read_kept"), asked)) if full else (),
     )
 
 

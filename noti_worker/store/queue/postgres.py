@@ -32,7 +32,7 @@ _CLAIM, _CLAIM_SOME = statement("claim"), statement("claim", more=True)
 _PEEK, _PEEK_SOME = statement("peek"), statement("peek", more=True)
 _STEER = statement("steer")
 _RECORD, _RECORD_TOLD = statement("record"), statement("record", more=True)
-_SUPPRESS_ANSWERS = statement("suppress_answers")
+_SUPPRESS_ANSWERS, _KEEP = statement("suppress_answers"), statement("keep")
 _RECORD_SENT, _RECORD_SENT_TOLD = statement("record_sent"), statement("record_sent", more=True)
 _RELEASE = statement("release")
 _EXTEND = statement("extend")
@@ -253,11 +253,12 @@ class PostgresQueue:
         """Write what became of the claims, fenced; gives each id's fate: applied, busy, again, stale or a refusal."""
 
         def write(document: str) -> Mapping[int, str]:
-            fates: dict[int, str] = {}
-            asked = {"worker_id": worker_id, "document": document}
+            fates, asked = dict[int, str](), {"worker_id": worker_id, "document": document}
             with self._recording() as session:
-                if refusing:  # one transaction: a pipeline is one
-                    found, _ = session.together(((of_all, asked), (_SUPPRESS_ANSWERS, {"ids": array(refusing)})))
+                also = [(_SUPPRESS_ANSWERS, {"ids": array(refusing)})] if refusing else []
+                also += [(_KEEP, {"document": document})] if any(result.kept for result in results) else []
+                if also:  # one transaction: a pipeline is one
+                    found, *_ = session.together([(of_all, asked), *also])
                     rows = [tuple(row.values()) for row in found]
                 else:
                     rows = session.tuples(of_all, asked)

@@ -13,6 +13,7 @@ from typing import Any
 from noti_worker.domain.errors import DatabaseRefused, TimedOut
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, FurtherAddress, InboxLine, LaterCopy
+from noti_worker.domain.kept import Kept
 from noti_worker.domain.narrowing import narrow
 from noti_worker.domain.notification import Status
 from noti_worker.domain.outcome import Kind
@@ -42,7 +43,8 @@ _DOCUMENT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 def entry(result: Result, now_monotonic: float) -> Entry:
     """One result as an entry of the document; total: a value that cannot be kept is left out."""
     try:
-        return _verdict(result) | _details(result, now_monotonic)
+        known = _verdict(result) | _details(result, now_monotonic)
+        return known if result.kept is None else known | {"kept": _kept(result.kept)}
     except BROKEN_VALUES as error:
         return minimal(result, f"the details could not be recorded ({type(error).__name__})")
 
@@ -171,6 +173,15 @@ def _details(result: Result, now_monotonic: float) -> Entry:
     if result.follows:
         details["follows"] = [_follow(follow, result, now_monotonic) for follow in result.follows]
     return details
+
+
+def _kept(kept: Kept) -> Entry:
+    content = {"channel": kept.channel, "recipient": kept.recipient, "subject": kept.subject}
+    content |= {"body": kept.body, "html": kept.html}
+    cleaned: Entry = {name: storable(value, None) for name, value in content.items()}
+    if kept.options:
+        cleaned["options"] = compact(kept.options)
+    return cleaned | {"seconds": int(kept.span.total_seconds()), "truncated": kept.truncated}
 
 
 def _follow(follow: Follow, result: Result, now_monotonic: float) -> Entry:

@@ -83,6 +83,7 @@ def _common(result: Result) -> tuple[object, ...] | None:
         or outcome.error is not None
         or verdict.charge
         or result.follows
+        or result.kept is not None
         or result.traceparent is not None
     ):
         return None

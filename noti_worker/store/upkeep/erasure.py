@@ -1,7 +1,7 @@
 """A person's content goes from everything that is kept, and the facts stay. The database does it: `noti.erase`."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,12 @@ SHORTEST = 3
 """Characters that a name must have to be looked for inside texts."""
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_COUNTS = ("erased", "copies", "cancelled", "tries", "lines", "inbox", "attachments", "suppressions", "receipts")
+_COUNTS = (
+    "erased", "copies", "cancelled", "tries", "lines", "inbox", "kept", "attachments", "suppressions", "receipts",
+    "contacts", "choices",
+)  # fmt: skip
+_STEPS = {"erase_kept": "kept contents", "erase": "notifications", "erase_inbox": "inbox"}
+"""What goes through a table in steps, and how the table is called. Kept contents come first: `erase` deletes some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Erased:
 
     `erased` notifications to the person, of which `cancelled` were not finished; `copies` that went to somebody else
     as well; changed `tries`, audit `lines` and `inbox` messages; deleted `attachments`; entries of the
-    suppression list that lost their address, and stay in force; changed `receipts`. `in_flight` are the ids that a
+    suppression list that lost their address, and stay in force; changed `receipts`; deleted `kept` contents of tries,
+    `contacts` and `choices`. `in_flight` are the ids that a
     worker or somebody's lock still holds. A dry run knows nothing of tries, lines, attachments and receipts: it looks
     into no text, so that nobody learns from it what a text says.
     """
@@ -43,6 +49,9 @@ class Erased:
     attachments: int = 0
     suppressions: int = 0
     receipts: int = 0
+    kept: int = 0
+    contacts: int = 0
+    choices: int = 0
     in_flight: tuple[int, ...] = ()
 
     def plus(self, row: Mapping[str, Any]) -> "Erased":
@@ -71,21 +80,25 @@ def erase(
     *,
     dry_run: bool = False,
     progress: Callable[[str, int], None] = lambda what, seen: None,
+    contacts: bool = True,
 ) -> Erased:
     """Erase `who`, exactly or for e-mail whatever the case, from all that is kept, of one tenant or of all.
 
     An address is erased in every spelling of its domain. Tries carry no tenant: with one, the logs are cleaned only of
     what belongs to notifications that are still here. `progress` hears after each step which table was looked at, and
-    how many rows of it. Raises BadNotification for nobody, Stopped when the database stops it between.
+    how many rows of it. Without `contacts`, these and choices stay. Raises BadNotification for nobody, Stopped when
+    the database stops it between.
     """
     done = Erased()
     try:
         for name in spellings(who):
-            for table in ("erase", "erase_inbox"):
+            for table, called in _STEPS.items():
                 after, seen = 0, 0
                 while (row := _step(connection, table, name, tenant, after, STEP, dry_run=dry_run))["last"] is not None:
                     done, after, seen = done.plus(row), row["last"], seen + row["seen"]
-                    progress("notifications" if table == "erase" else "inbox", seen)
+                    progress(called, seen)
+            if contacts:
+                done = done.plus(_contacts(connection, name, tenant, dry_run=dry_run))
             done = done.plus(_suppressions(connection, name, tenant, dry_run=dry_run))
             if not dry_run:
                 done = _receipts(connection, name, tenant, done, progress)
@@ -97,6 +110,32 @@ def erase(
             raise
         raise Stopped(done, error) from None
     return done
+
+
+def erase_person(
+    connection: Connection,
+    name: str,
+    addresses: Sequence[str],
+    tenant: str | None,
+    *,
+    dry_run: bool = False,
+    rest: Callable[[], bool] = lambda: False,
+    progress: Callable[[str, int], None] = lambda what, seen: None,
+) -> Erased:
+    """Erase `user:ID` and all of their addresses; contacts and choices go last, and only when nothing is in flight.
+
+    So a second call still knows the addresses. `rest` waits a moment for what is in flight, and tells whether to look
+    again. Raises as `erase`.
+    """
+    done = Erased()
+    for who in (*addresses, name):
+        part = erase(connection, who, tenant, dry_run=dry_run, progress=progress, contacts=False)
+        while part.in_flight and not dry_run and rest():
+            part = again(connection, who, tenant, part)
+        done = done.plus(asdict(part))
+    if done.in_flight and not dry_run:
+        return done
+    return done.plus(_contacts(connection, name, tenant, dry_run=dry_run))
 
 
 def again(connection: Connection, who: str, tenant: str | None, done: Erased) -> Erased:
@@ -114,6 +153,13 @@ def _step(
     given = {"who": who, "tenant": tenant, "after": after, "step": step, "dry_run": dry_run}
     with in_words():
         (row,) = connection.execute(statement(name).sql, given).fetchall()
+        return row
+
+
+def _contacts(connection: Connection, who: str, tenant: str | None, *, dry_run: bool) -> Mapping[str, Any]:
+    given = {"who": who, "tenant": tenant, "dry_run": dry_run}
+    with in_words():
+        (row,) = connection.execute(statement("erase_contacts").sql, given).fetchall()
         return row
 
 

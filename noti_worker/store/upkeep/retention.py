@@ -43,8 +43,8 @@ NOT_OURS = (
 )
 NOT_DELETED = (
     "this role may not delete old rows: grant it DELETE on noti.notifications_log, noti.inbox, noti.attachments, "
-    "noti.suppressions, noti.receipts, noti.receipts_raw, noti.provider_references, noti.cap_places, noti.events and "
-    "noti.envelopes, or run noti-worker retention with --database-url as the role that migrates"
+    "noti.suppressions, noti.receipts, noti.receipts_raw, noti.provider_references, noti.cap_places, noti.events, "
+    "noti.envelopes and noti.kept_contents, or run noti-worker retention with --database-url as the role that migrates"
 )
 
 _POINTED_AT, _FORBIDDEN = "23503", "42501"  # SQLSTATE of a foreign key of somebody else, and of a missing right
@@ -224,6 +224,8 @@ def _kinds(ages: Ages, apart: Sequence[str]) -> list[_Kind]:
     kinds += _by_age("cap_places", timedelta(0), ends_early=False)  # the caps themselves say how long
     kinds += _by_age("events", TOLD)
     kinds += _by_age("envelopes", TOLD, ends_early=False)
+    look, delete = statement("retention_look_kept_contents"), statement("retention_delete_kept_contents")
+    kinds.append(_Kind(look, delete, {}, {"after_at": EPOCH, "after_id": 0}, name="kept_contents", ends_early=True))
     return kinds
 
 

@@ -1,0 +1,4 @@
+DELETE FROM noti.tenant_tables WHERE name = 'kept_contents';
+DELETE FROM noti.rights WHERE object IN ('kept_contents', 'erase_kept', 'erase_contacts');
+DROP TABLE noti.kept_contents;
+ALTER TABLE noti.categories DROP COLUMN keep_content;

@@ -1,0 +1,30 @@
+"""What a message said, kept for a while where its category wishes so; and people erased with their addresses."""
+
+from pathlib import Path
+
+from alembic.util import load_python_file
+
+revision = "0035"
+down_revision = "0033"
+branch_labels = None
+depends_on = None
+
+steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
+
+FUNCTIONS = (
+    steps.replace("erase_kept", to=1, back=None),
+    steps.replace("erase_contacts", to=1, back=None),
+    steps.replace("erase", to=6, back=5),
+)
+
+
+def upgrade() -> None:
+    steps.run_file("0035_kept.sql")
+    steps.up(FUNCTIONS)
+    steps.run_file("0035_rights.sql")
+    steps.grant()
+
+
+def downgrade() -> None:
+    steps.down(FUNCTIONS)
+    steps.run_file("0035_down.sql")
