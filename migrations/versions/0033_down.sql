@@ -4,6 +4,6 @@ DELETE FROM noti.rights
     OR object = 'categories' AND columns && '{quiet,send_window,cap_amount,cap_every,cap_over}';
 DROP TABLE noti.cap_places;
 DROP INDEX noti.contacts_quiet;
-DROP TRIGGER categories_odd ON noti.categories;
+DROP TRIGGER categories_hours ON noti.categories;
 ALTER TABLE noti.categories DROP COLUMN quiet, DROP COLUMN send_window, DROP COLUMN cap_amount, DROP COLUMN cap_every, DROP COLUMN cap_over;
 DELETE FROM noti.settings WHERE key = 'quiet_hours';

@@ -9,7 +9,7 @@ ALTER TABLE noti.categories
         octet_length(send_window) <= 128 AND cap_over IN ('wait', 'drop') AND (cap_amount IS NULL) = (cap_every IS NULL)
     AND cap_amount >= 1 AND cap_amount <= 100 AND cap_every >= interval '1 minute' AND cap_every <= interval '366 days'
     AND NOT (mandatory AND (send_window IS NOT NULL OR cap_amount IS NOT NULL)));
-CREATE TRIGGER categories_odd BEFORE INSERT OR UPDATE ON noti.categories FOR EACH ROW EXECUTE FUNCTION noti.on_odd_category();
+CREATE TRIGGER categories_hours BEFORE INSERT OR UPDATE ON noti.categories FOR EACH ROW EXECUTE FUNCTION noti.on_odd_category();
 
 -- Whether anybody has such wishes at all, workers ask once a second.
 CREATE INDEX categories_some_timed ON noti.categories (tenant_id, category) WHERE send_window IS NOT NULL OR cap_amount IS NOT NULL;
