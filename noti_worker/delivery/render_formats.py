@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import wraps
 from io import BytesIO
 from typing import Any
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from jinja2 import Undefined
@@ -39,6 +40,7 @@ _PLAIN_SPACES = str.maketrans("\xa0\u202f", "  ")
 _BY_PARTS = frozenset({"sms", "voice"})
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LONGEST_MOMENT = 40
+_MOST_PATTERNS = 1000
 _DIGITS = "0123456789"
 _ZEROS = {
     "adlm": 0x1E950, "arab": 0x660, "arabext": 0x6F0, "beng": 0x9E6, "cakm": 0x11136, "deva": 0x966, "gujr": 0xAE6,
@@ -59,6 +61,7 @@ class _Told:
         self.data: dict[str, Any] = {}
         self.zones: Mapping[str, tuple[str, bytes]] = {}
         self.opened: dict[str, ZoneInfo] = {}
+        self.patterns: dict[tuple[int, int, str | None], Any] = {}  # of numbers; the languages keep the ids alive
         self.locale: Any = None
         self.about: Mapping[str, Any] = {}
 
@@ -87,6 +90,7 @@ def learn(piece: Piece | None) -> None:
     if number == 0:
         _TOLD.locales.clear()
         _TOLD.data.clear()
+        _TOLD.patterns.clear()
         localedata.clear_caches()
     if parts:
         content = pickle.loads(data)  # noqa: S301 - from our own parent
@@ -120,8 +124,7 @@ def _filter(usage: str) -> Callable[[Callable[..., str]], Callable[..., str]]:
             if value is None:
                 return ""
             try:
-                with localcontext(EXACT):
-                    text = function(value, *args, **named)
+                text = function(value, *args, **named)
             except TypeError:
                 raise SecurityError(f"{function.__name__}() does not take these arguments: write {usage}") from None
             return text.translate(_PLAIN_SPACES) if _TOLD.about.get("channel") in _BY_PARTS else text
@@ -178,8 +181,8 @@ def money(value: Any, currency: str, places: int | None = None) -> str:
 def percent(value: Any, places: int = 0) -> str:
     """A share: 0.25 is 25 %."""
     locale = _locale("percent")
-    given = _amount("percent", value).scaleb(2)
-    given = _rounded("percent", given, places).scaleb(-2)
+    given = _amount("percent", value).scaleb(2, EXACT)
+    given = _rounded("percent", given, places).scaleb(-2, EXACT)
     return _written(locale, locale.percent_formats[None], given, places)
 
 
@@ -195,13 +198,37 @@ def _rounded(name: str, value: Decimal, places: int) -> Decimal:
 
 
 def _written(locale: Any, pattern: Any, value: Decimal, places: int, currency: str | None = None) -> str:
-    ours = copy(pattern)
-    ours.frac_prec = (max(0, places),) * 2
+    value = value.copy_abs() if value.is_zero() else value
     system = locale.default_numbering_system
-    text = ours.apply(value, locale, currency, currency_digits=False, numbering_system=system)
+    with localcontext() as context:
+        context.prec = abs(value.adjusted()) + abs(places) + 10  # enough for all its digits: more takes its time
+        text = _pattern(locale, pattern, places, currency).apply(value, locale, numbering_system=system)
     if system == "latn":
         return str(text)
     return _native(locale, text).replace("%", locale.number_symbols[system].get("percentSign", "%"))
+
+
+def _pattern(locale: Any, pattern: Any, places: int, currency: str | None) -> Any:
+    """The pattern with these places and the symbol of this currency, which Babel would look up each time."""
+    key = (id(pattern), places, currency)
+    if key in _TOLD.patterns:
+        return _TOLD.patterns[key]
+    ours = copy(pattern)
+    ours.frac_prec = (max(0, places),) * 2
+    if currency is not None:
+        symbol = numbers.get_currency_symbol(currency, locale)
+        # A currency in letters does not touch the digits (CLDR, currencySpacing): CHF 5, but $5.
+        ours.prefix = tuple(_apart(one, symbol) for one in pattern.prefix)
+        ours.suffix = tuple(_apart(one[::-1], symbol[::-1])[::-1] for one in pattern.suffix)
+    if len(_TOLD.patterns) > _MOST_PATTERNS:
+        _TOLD.patterns.clear()
+    _TOLD.patterns[key] = ours
+    return ours
+
+
+def _apart(prefix: str, symbol: str) -> str:
+    space = "\xa0" if prefix.endswith("¤") and category(symbol[-1])[0] not in "SZ" else ""
+    return prefix.replace("¤", symbol) + space
 
 
 def _native(locale: Any, text: str) -> str:
@@ -295,8 +322,8 @@ def plural(value: Any, **forms: Any) -> str:
     given = _amount("plural", value)
     if "other" not in forms or not all(name in CATEGORIES and isinstance(text, str) for name, text in forms.items()):
         raise TypeError
-    category = "zero" if given == 0 and "zero" in forms else locale.plural_form(abs(given))
-    form = forms.get(category, forms["other"])
+    kind = "zero" if given == 0 and "zero" in forms else locale.plural_form(given.copy_abs())
+    form = forms.get(kind, forms["other"])
     if form.count("{}") > MOST_COUNTS:
         raise SecurityError(f"plural() writes the number at most {MOST_COUNTS} times")
     text: str = form.replace("{}", _number(value))  # what was safe for HTML stays so

@@ -69,6 +69,8 @@ BERLIN, NEW_YORK, TOKYO, KOLKATA, RIO = (
         ("en", BERLIN, "total | number(2)", "1,234,567.50"),
         ("en", BERLIN, "small | number(2)", "0.13"),  # half away from zero, as everywhere here
         ("en", BERLIN, "total | money('USD')", "$1,234,567.50"),
+        ("en", BERLIN, "-0.004 | money('EUR')", "€0.00"),  # no "-€0.00"
+        ("en", BERLIN, "total | money('CHF')", f"CHF{NB}1,234,567.50"),  # letters do not touch digits
         ("en", BERLIN, "minus | money(code)", "-€1,234.50"),
         ("en", BERLIN, "text | money('USD')", "$99.90"),
         ("en", BERLIN, "share | percent", "26%"),
