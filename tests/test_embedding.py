@@ -219,7 +219,10 @@ def test_every_example_is_run() -> None:
 
 
 def test_the_arguments_that_are_listed_are_those_of_the_function(connection: Connection) -> None:
-    [(names,)] = connection.execute("SELECT proargnames FROM pg_proc WHERE oid = to_regproc('noti.send')").fetchall()
+    [(names,)] = connection.execute(
+        "SELECT proargnames FROM pg_proc WHERE pronamespace = 'noti'::regnamespace AND proname = 'send'"
+        " AND NOT proretset"
+    ).fetchall()
     listed = PAGE[PAGE.index("in any order:") : PAGE.index("In Python, `template_data`")]
     assert re.findall(r"`(\w+)`", listed) == names
 

@@ -11,7 +11,7 @@ depends_on = None
 
 steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
 
-FUNCTIONS = (
+OTHERS = (
     steps.replace("contact_left", to=1, back=None),
     steps.replace("on_contact", to=1, back=None),
     steps.replace("reached", to=1, back=None),
@@ -23,15 +23,17 @@ FUNCTIONS = (
     steps.replace("why", to=10, back=9),
 )
 
+FUNCTIONS = (*OTHERS, steps.replace("send_each", to=1, back=None))
+"""The last is `noti.send` for several channels, beside the one for a single channel: it goes by its arguments."""
+
 
 def upgrade() -> None:
     steps.up(FUNCTIONS)
     steps.run_file("0031_addresses.sql")
-    steps.run_sql(steps.text_of("send_each", 1))
     steps.grant()
 
 
 def downgrade() -> None:
     steps.run_file("0031_down.sql")
-    steps.down(FUNCTIONS)
+    steps.down(OTHERS)
     steps.grant()

@@ -94,8 +94,8 @@ def test_what_is_no_address_is_refused_and_not_shown(channel: Channel, recipient
     assert not re.search(r"\w@\w|\+\d|://", str(bad.value)), "the log and why would blacken an example"
 
 
-def test_a_user_needs_an_address_as_long_as_there_is_no_directory() -> None:
-    with pytest.raises(BadNotification, match=r"no directory.*email needs the address"):
+def test_a_person_is_no_address() -> None:
+    with pytest.raises(BadNotification, match=r"was not looked up.*email needs the address"):
         check_recipient(Channel.EMAIL, "user:17")
 
 

@@ -4,7 +4,7 @@
 -- too: by another the sender, and with it the Message-ID, may be another. Called as the mail is recorded, by nobody else.
 -- Further addresses of the person whom a row names, devices mostly, stand there, too: each gets a message of its own, once.
 CREATE OR REPLACE FUNCTION noti.defer_copies(mail bigint, worker_id bigint, wish text, follows json) RETURNS void
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET noti.copying = 'on' AS $$
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   becomes constant text := coalesce(wish, 'retrying');  -- who cancelled or held the mail meanwhile meant its copies, too
   copy record;
@@ -49,7 +49,8 @@ BEGIN
       FROM noti.notifications_log n WHERE n.notification_id = mail;
   END LOOP;
 
-  -- The row is locked: nobody else copies it now.
+  -- The row is locked: nobody else copies it now. The trigger of the inserts is told who does.
+  PERFORM set_config('noti.copying', 'on', true);
   INSERT INTO noti.notifications_log
          (copy_of, recipient, options, status, held_at, created_at, send_at, expires_at, tenant_id, entity_type, entity_id, channel, subject, body,
           template_id, template_data, locale, priority, max_retries, retries_said, category, provider, collapse_key, on_uncertain,
@@ -63,4 +64,5 @@ BEGIN
    CROSS JOIN LATERAL (SELECT l.* FROM noti.notifications_log l WHERE l.notification_id = mail LIMIT 1) AS n
    WHERE further."into" = 'address' AND n.copy_of IS NULL AND wish IS DISTINCT FROM 'cancelled'
      AND NOT EXISTS (SELECT FROM noti.notifications_log c WHERE c.copy_of = mail AND c.recipient = further.address);
+  PERFORM set_config('noti.copying', '', true);
 END $$;
