@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from noti_worker.domain.value import value
+
 
 class Frequency(StrEnum):
     """How often a person wants the messages of a category."""
@@ -14,7 +16,7 @@ class Frequency(StrEnum):
     DAILY = "daily"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Choice:
     """What is known of the wish of whom a row is for.
 

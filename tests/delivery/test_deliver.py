@@ -113,6 +113,19 @@ def test_what_expires_while_it_is_rendered_is_not_sent() -> None:
         assert len(courier.sent) == (status is Status.SENT)
 
 
+def test_how_long_a_category_is_worth_sending_ends_a_row_before_and_after_a_try() -> None:
+    courier = Courier(instead=lambda _: said(Kind.TRANSIENT))
+    delivery = a_delivery({"relay": courier})
+    row = claimed(category="codes")
+    late = delivery.deliver(row, Briefing(expires_after=timedelta(seconds=1)))
+    assert (late.verdict.status, len(courier.sent)) == (Status.EXPIRED, 0)
+    assert late.verdict.reason.endswith("messages of codes are worth sending for 1s")
+    soon = delivery.deliver(row, Briefing(expires_after=timedelta(seconds=5)))
+    assert (soon.verdict.status, len(courier.sent)) == (Status.EXPIRED, 1), "the next try would come too late"
+    later = delivery.deliver(row, Briefing(expires_after=timedelta(days=5)))
+    assert later.verdict.status is Status.RETRYING
+
+
 def test_a_row_that_cannot_be_sent_fails_without_a_try() -> None:
     result = a_delivery().deliver(claimed(has_options=True), Briefing(options='{"cc": 5}'))
     assert result.verdict.status is Status.FAILED

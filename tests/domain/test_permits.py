@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from noti_worker.domain.choice import Choice
 from noti_worker.domain.hours import Full, Quiet, Shut
 from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Drop, Hold, Notification, OnUncertain, Status, Stop, Wait
@@ -145,3 +146,28 @@ def test_over_a_cap_a_row_waits_or_is_dropped() -> None:
     past = permit(claimed(), Briefing(full=full), PLAIN, LATE + timedelta(hours=1))
     assert isinstance(past, Wait)
     assert past.delay == timedelta(seconds=1)
+
+
+REFUSED = Choice(person="42", allowed=False, since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (Choice(person="42"), None),
+        (Choice(person="42", allowed=True, since=NOW), None),
+        (REFUSED, "user 42 chose no messages on 2026-03-01"),
+        (replace(REFUSED, category="news", channel="email"), "user 42 chose no news by email on 2026-03-01"),
+        (replace(REFUSED, mandatory=True), None),
+        (Choice(opt_in=True), "news goes only to who said yes, and nobody is known who has this address"),
+        (Choice(person="42", opt_in=True), "news goes only to who said yes, and user 42 did not"),
+        (
+            Choice(person="42", allowed=True, since=NOW, opt_in=True),
+            "news goes only to who said yes, and user 42 did not",
+        ),
+        (Choice(person="42", allowed=True, category="news", since=NOW, opt_in=True), None),
+    ],
+)
+def test_what_a_person_does_not_want_is_not_sent(choice: Choice, words: str | None) -> None:
+    dropped = permit(claimed(category="news"), Briefing(choice=choice), PLAIN, NOW)
+    assert dropped == (None if words is None else Drop(Status.SUPPRESSED, words, kind="not_wanted"))

@@ -1,6 +1,6 @@
 """The person does not want it, or was to say yes first and did not."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from noti_worker.domain.choice import Choice
 from noti_worker.domain.lifecycle import Policy
@@ -25,5 +25,5 @@ def not_wanted(row: Notification, briefing: Briefing, policy: Policy, now: datet
 def _refusal(choice: Choice) -> str:
     """As noti.choice_words says it."""
     by = f" by {choice.channel}" if choice.channel else ""
-    on = f" on {choice.since:%Y-%m-%d}" if choice.since is not None else ""
+    on = f" on {choice.since.astimezone(UTC):%Y-%m-%d}" if choice.since is not None else ""
     return f"user {choice.person} chose no {choice.category or 'messages'}{by}{on}"

@@ -1,7 +1,6 @@
 """Whom rows are for, what these people chose, and what the categories say; asked where there is anything to know."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from noti_worker.domain.choice import Choice, Frequency
@@ -41,10 +40,14 @@ def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[
     """What is known of those of whom anything is."""
     for row in rows:
         choice = Choice(
-            person=row["user_ref"], allowed=row["allowed"], opt_in=row["opt_in"], mandatory=row["mandatory"]
+            row["user_ref"],
+            row["allowed"],
+            row["category"] or "",
+            row["channel"] or "",
+            row["updated_at"],
+            row["opt_in"],
+            row["mandatory"],
         )
-        if row["allowed"] is not None:
-            choice = replace(choice, category=row["category"], channel=row["channel"], since=row["updated_at"])
         seconds = row["expires_after"]
         yield (
             row["id"],
