@@ -192,3 +192,16 @@ def test_after_an_erasure_no_column_of_any_table_names_the_person(
     ).fetchall() == [(None, True, None)]
     assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []
     assert operator("--yes").stderr == "nothing names this recipient\n"
+
+
+def test_why_in_full_prints_what_was_sent(bare: Invoke, database_url: str, ada: dict[str, int]) -> None:
+    def why(role: str, *words: str) -> Any:
+        return bare("--database-url", member_of(role, database_url), "why", str(ada["named"]), *words)
+
+    shown = why("noti_operator", "--full").stdout
+    assert f"try 1: what was sent to {MAIL}, kept until " in shown
+    assert f"\n  subject: Hello\n  to: {NAME}\n  | Dear \ufffdAnn\n" in shown
+    [content] = read(why("noti_operator", "--full", "--json"))["contents"]
+    assert (content["body"], content["truncated"]) == ("Dear \ufffdAnn", False)
+    assert "what was sent to" not in why("noti_operator").stdout
+    assert why("noti_readonly", "--full").exit_code == 1
