@@ -15,6 +15,8 @@
        └── requeue ── failed, cancelled, suppressed, expired
 
     pending, retrying, held, unknown ──cancel──► cancelled;  pending, retrying ──hold──► held
+    pending with a digest_key ──insert──► gathering ──its digest goes out──► suppressed
+    gathering ──release, or alone in its digest──► pending;  gathering ──cancel──► cancelled;  ──hold──► held
     sending + cancel or hold: `requested` is noted and wins over retrying only
 """
 

@@ -44,6 +44,7 @@ class Status(StrEnum):
     SENDING = "sending"
     RETRYING = "retrying"
     HELD = "held"
+    GATHERING = "gathering"  # until its digest goes out; no worker claims it
     SENT = "sent"
     FAILED = "failed"
     CANCELLED = "cancelled"
