@@ -84,10 +84,10 @@ class ChannelLine:
     waiting: int
     scheduled: int
     held: int
-    gathering: int
     failed_last_hour: int
     oldest_due_seconds: float | None
     bounded: bool
+    gathering: int = 0
 
 
 @dataclass(frozen=True, slots=True)
