@@ -69,7 +69,7 @@ def test_what_gathers_for_two_people_arrives_as_two_mails_though_the_worker_is_k
         assert isinstance(text, bytes)
         numbers = range(PEOPLE.index(mail.recipients[0]), 20, 2)
         assert parsed["Subject"] == "10 comments"
-        assert text.decode().split("\n")[:10] == [f"reader {n} on {n}" for n in numbers]
+        assert text.decode().splitlines()[:10] == [f"reader {n} on {n}" for n in numbers]
 
     told = connection.execute(
         "SELECT n.recipient, n.notification_id, w.detail FROM noti.notifications_log n, noti.why(n.notification_id) w"
