@@ -26,6 +26,7 @@ FUNCTIONS = (
     steps.replace("erase", to=6, back=5),
     steps.replace("send", to=6, back=5),
     steps.replace("close_digests", to=1, back=None),
+    steps.replace("gathers_until", to=1, back=None),
 )
 
 

@@ -9,7 +9,9 @@ SELECT role, g.privilege, g.object, g.columns::text[]
          ('noti_app', 'INSERT', 'notifications_log', '{digest_key}'),
          ('noti_operator,noti_readonly', 'SELECT', 'notifications_log', '{digest_key}'),
          ('noti_worker', 'EXECUTE', 'close_digests', '{}'),
-         ('noti_worker', 'EXECUTE', 'next_local', '{}')) AS g (roles, privilege, object, columns)
+         ('noti_worker', 'EXECUTE', 'next_local', '{}'),
+         ('noti_worker', 'EXECUTE', 'gathers_until', '{}'),
+         ('noti_worker', 'UPDATE', 'notifications_log', '{digest_key}')) AS g (roles, privilege, object, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role;
 
 -- Roles of one's own: who may read when something failed may read what it gathers with, and whoever may record a try may close digests.
@@ -38,9 +40,10 @@ BEGIN
      CROSS JOIN LATERAL aclexplode(t.attacl) AS a
      WHERE c.oid = 'noti.notifications_log'::regclass AND t.attname = 'failed_at' AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     UNION ALL
-    SELECT 'EXECUTE ON FUNCTION noti.close_digests', quote_ident(pg_get_userbyid(a.grantee))
+    SELECT given.what, quote_ident(pg_get_userbyid(a.grantee))
       FROM pg_class c
      CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+     CROSS JOIN unnest(ARRAY['EXECUTE ON FUNCTION noti.close_digests', 'UPDATE (digest_key) ON noti.notifications_log']) AS given (what)
      WHERE c.oid = 'noti.notification_attempts_log'::regclass AND a.privilege_type = 'INSERT' AND a.grantee NOT IN (0, c.relowner)
   LOOP
     EXECUTE format('GRANT %s TO %s', one.what, one.grantee);

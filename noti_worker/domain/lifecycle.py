@@ -89,12 +89,16 @@ class Policy:
 
 @value
 class Verdict:
-    """What the row becomes: `wait` is set exactly for `retrying`; `charge` spends a retry."""
+    """What the row becomes: `wait` is set exactly for `retrying`, `gathers` (how often) for `gathering`.
+
+    `charge` spends a retry.
+    """
 
     status: Status
     reason: str
     wait: timedelta | None = None
     charge: bool = False
+    gathers: str | None = None
 
 
 def decide(

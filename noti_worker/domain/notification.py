@@ -103,6 +103,7 @@ class Notification:
     template_version: int | None = None  # the newest of its template that is not newer; None: the newest
     listed: bool = False  # the suppression list has entries: its address is to be looked up there
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
+    gathered: bool = False  # it is a digest, or waited for one
     rescued: bool = False  # its earlier claim was lost, and this claim found out
 
 
@@ -145,6 +146,7 @@ class Briefing:
     it stops (`cc[0]`) with the number of the entry; `replies` are the accounts that hear
     what recipients write to them, and when this one last did. `leaves` is the hash of the address, where its owner may
     leave the row's category. `newer` is the row that took the place of this one, by their collapse key.
+    `frequency` is how often its person wants such messages: `hourly` and `daily` ones gather.
     """
 
     template: Template | None = None
@@ -162,6 +164,7 @@ class Briefing:
     replies: Mapping[str, datetime | None] = field(default_factory=dict)
     leaves: bytes | None = field(default=None, repr=False)
     newer: int | None = None
+    frequency: str = "instant"
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -222,11 +225,19 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """Do not send it alone; the row waits (`gathering`) for the next `hourly` or `daily` message of its category."""
+
+    frequency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Do not send now; the row is given back as if nobody had claimed it."""
 
     reason: str
 
 
-Stop = Wait | Hold | Drop | Leave
+Stop = Wait | Hold | Drop | Gather | Leave
 """Why a row is not sent now, and what becomes of it instead."""

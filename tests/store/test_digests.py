@@ -9,6 +9,10 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from noti_worker.delivery.results import not_sent
+from noti_worker.domain.lifecycle import Policy
+from noti_worker.domain.notification import Briefing
+from noti_worker.domain.permits import permit
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.upkeep.digests import close_digests
@@ -55,7 +59,7 @@ def story(connection: Connection, notification_id: int) -> list[tuple[str, str]]
 def messages(connection: Connection) -> list[dict[str, Any]]:
     """What was made of digests, in order."""
     found = connection.execute(
-        "SELECT n.notification_id FROM noti.notifications_log n WHERE n.digest_key IS NULL ORDER BY 1"
+        "SELECT n.notification_id FROM noti.notifications_log n WHERE n.template_data ? 'items' ORDER BY 1"
     ).fetchall()
     return [row(connection, number) for (number,) in found]
 
@@ -99,7 +103,7 @@ def test_one_alone_goes_out_as_it_is(queue: PostgresQueue, connection: Connectio
     ripen(connection, [alone])
     assert close() == 1
     after = row(connection, alone)
-    assert (after["status"], after["digest_key"], after["options"]) == ("pending", None, None)
+    assert (after["status"], after["options"]) == ("pending", None)
     assert (after["message_id"], after["template_data"]) == (before["message_id"], {"n": 1})
     assert [n.notification_id for n in claim(queue)] == [alone]
 
@@ -277,14 +281,14 @@ def test_a_gathering_row_can_be_moved(connection: Connection, close: Close, move
     assert connection.execute(f"SELECT noti.{move}(%s)".encode(), [moved]).fetchone() == (status,)
     now = row(connection, moved)
     if status in {"held", "pending"}:
-        assert (now["digest_key"], now["options"]) == (None, None)
+        assert now["options"] is None
         assert now["due_at"] <= now["updated_at"]
     if status == "held":
         connection.execute("SELECT noti.release(%s)", [moved])
         assert row(connection, moved)["status"] == "pending"
     ripen(connection, [moved, *others], "2 hours")
     assert close() == 1
-    listed = [m["template_data"]["items"] for m in messages(connection) if m["template_data"]]
+    listed = [m["template_data"]["items"] for m in messages(connection)]
     assert [len(items) for items in listed] == [3 if move == "requeue" else 2]
 
 
@@ -317,3 +321,31 @@ def test_what_is_held_or_too_long_does_not_gather(connection: Connection) -> Non
     assert row(connection, finished)["status"] == "sent"
     [unsaid] = insert(connection, **ANN | {"digest_key": ""})
     assert (row(connection, unsaid)["status"], row(connection, unsaid)["digest_key"]) == ("pending", None)
+
+
+def test_what_a_person_wants_daily_gathers_until_the_morning_of_that_person(
+    queue: PostgresQueue, connection: Connection, close: Close
+) -> None:
+    connection.execute(
+        "INSERT INTO noti.contacts (user_ref, channel, address, zone)"
+        " VALUES ('42', 'email', 'ann@example.com', 'Asia/Tokyo')"
+    )
+    insert(connection, 2, category="news")
+    insert(connection, category="news", expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+    rows = claim(queue)
+    stops = [permit(n, Briefing(frequency="daily"), Policy(), n.claimed_at) for n in rows]
+    wants = [not_sent(n, stop) for n, stop in zip(rows, stops, strict=True) if stop is not None]
+    assert queue.record(1, wants) == dict.fromkeys((n.notification_id for n in rows), "applied")
+    ids = [n.notification_id for n in rows]
+    for each in ids:
+        now = row(connection, each)
+        assert (now["status"], now["digest_key"]) == ("gathering", "noti.daily:news")
+        assert (now["due_at"] + timedelta(hours=9)).astimezone(UTC).strftime("%H:%M") == "08:00"
+        assert audit(connection, each)[0]["metadata"]["reason"].startswith("its person wants such messages daily")
+    assert (claim(queue), close()) == ([], 0)
+    ripen(connection, ids, "25 hours")
+    assert close() == 1
+    [made] = claim(queue)
+    assert permit(made, Briefing(frequency="daily"), Policy(), made.claimed_at) is None, "it has gathered"
+    assert len(messages(connection)[0]["template_data"]["items"]) == 3
+    assert connection.execute("SELECT * FROM noti.assert_invariants()").fetchall() == []

@@ -115,7 +115,7 @@ BEGIN
 
       IF total = 1 OR template IS NULL AND newest.template_id IS NOT NULL THEN
         UPDATE noti.notifications_log x
-           SET status = 'pending', held_at = NULL, digest_key = NULL, next_retry_at = NULL, options = nullif(x.options - 'digest', '{}'),
+           SET status = 'pending', held_at = NULL, next_retry_at = NULL, options = nullif(x.options - 'digest', '{}'),
                updated_at = clock_timestamp()
          WHERE x.notification_id = ANY (ids);
         INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)
@@ -139,14 +139,14 @@ BEGIN
                         FROM noti.notifications_log x WHERE x.notification_id = ANY (ids)) AS i) AS k
        WHERE k.size <= room;
       INSERT INTO noti.notifications_log (tenant_id, channel, recipient, priority, category, locale, provider, on_uncertain, max_retries, options, expires_at,
-             template_id, template_version, template_data, subject, body)
+             template_id, template_version, template_data, subject, body, digest_key)
       SELECT g.tenant_id, g.channel, g.recipient, newest.priority, newest.category, newest.locale, newest.provider, newest.on_uncertain,
              CASE WHEN newest.retries_said THEN newest.max_retries END, nullif(newest.options - 'digest', '{}'),
              CASE WHEN count(x.expires_at) = total THEN max(x.expires_at) END,
              template, CASE WHEN template = newest.template_id THEN newest.template_version END,
              jsonb_build_object('items', items, 'count', total, 'left_out', total - kept),
              coalesce(digest ->> 'subject', newest.subject),
-             CASE WHEN template IS NULL THEN concat_ws(E'\n\n', texts, CASE WHEN kept < total THEN '(+ ' || (total - kept)::text || ')' END) END
+             CASE WHEN template IS NULL THEN concat_ws(E'\n\n', texts, CASE WHEN kept < total THEN '(+ ' || (total - kept)::text || ')' END) END, g.digest_key
         FROM noti.notifications_log x WHERE x.notification_id = ANY (ids)
       RETURNING notification_id INTO id;
       UPDATE noti.notifications_log x
@@ -179,7 +179,7 @@ BEGIN
              AND (x.tenant_id, x.channel, x.digest_key, x.recipient) = (g.tenant_id, g.channel, g.digest_key, g.recipient)
              FOR NO KEY UPDATE SKIP LOCKED));
         UPDATE noti.notifications_log x
-           SET status = 'pending', held_at = NULL, digest_key = NULL, next_retry_at = NULL, options = nullif(x.options - 'digest', '{}'),
+           SET status = 'pending', held_at = NULL, next_retry_at = NULL, options = nullif(x.options - 'digest', '{}'),
                updated_at = clock_timestamp()
          WHERE x.notification_id = ANY (ids) AND x.status = 'gathering';
         INSERT INTO noti.audit_log (tenant_id, entity_type, entity_id, action, action_by_type, action_by, metadata)

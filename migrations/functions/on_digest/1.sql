@@ -13,7 +13,8 @@ BEGIN
   IF NEW.digest_key = '' THEN
     NEW.digest_key := NULL;
   END IF;
-  IF NEW.digest_key IS NULL OR NEW.finished_at IS NOT NULL THEN
+  -- noti.close_digests makes the message of a digest: it carries the key, and has gathered.
+  IF NEW.digest_key IS NULL OR NEW.finished_at IS NOT NULL OR current_setting('noti.closing', true) = 'on' THEN
     RETURN NEW;
   END IF;
   digest := coalesce(nullif(NEW.options -> 'digest', 'null'), '{}');

@@ -115,7 +115,6 @@ BEGIN
         NEW.next_retry_at := NULL;
         IF NEW.send_at IS NOT DISTINCT FROM OLD.send_at THEN NEW.send_at := clock_timestamp(); END IF;
       END IF;
-      NEW.digest_key := NULL;
       NEW.options := nullif(NEW.options - 'digest', '{}');
     END IF;
     IF requeue OR OLD.status = 'unknown' THEN NEW.lost_count := 0; END IF;

@@ -11,6 +11,7 @@ from noti_worker.domain.lifecycle import Policy
 from noti_worker.domain.notification import Briefing, Notification, Stop
 from noti_worker.domain.permits.dispatched import dispatched
 from noti_worker.domain.permits.expired import expired
+from noti_worker.domain.permits.gathers import gathers
 from noti_worker.domain.permits.lost_often import lost_often
 from noti_worker.domain.permits.superseded import superseded
 from noti_worker.domain.permits.suppressed import suppressed
@@ -18,7 +19,7 @@ from noti_worker.domain.permits.wished import wished
 
 Permit = Callable[[Notification, Briefing, Policy, datetime], Stop | None]
 
-PERMITS: tuple[Permit, ...] = (wished, lost_often, dispatched, expired, superseded, suppressed)
+PERMITS: tuple[Permit, ...] = (wished, lost_often, dispatched, expired, superseded, suppressed, gathers)
 
 
 def permit(row: Notification, briefing: Briefing, policy: Policy, now: datetime) -> Stop | None:

@@ -9,7 +9,7 @@ SELECT n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, n.r
        n.dispatched_at IS NOT NULL AS dispatched, n.provider, n.traceparent, n.copy_of,
        n.category, n.template_version,
        EXISTS (SELECT FROM noti.suppressions s WHERE s.lifted_at IS NULL) AS listed,
-       n.collapse_key IS NOT NULL AS collapses,
+       n.collapse_key IS NOT NULL AS collapses, n.digest_key IS NOT NULL AS gathered,
        false AS rescued
   FROM noti.notifications_log n
  WHERE n.notification_id = cast(:notification_id AS bigint);
