@@ -57,6 +57,7 @@ from noti_worker.store.receipts.mails import MailDesk
 from noti_worker.store.timeouts import check_limits
 from noti_worker.store.upkeep.duties import Duties
 from noti_worker.tasks.bounces import ReadBounces
+from noti_worker.tasks.digests import CloseDigests
 from noti_worker.tasks.events import TellEvents
 from noti_worker.tasks.receipts import ReadReceipts
 from noti_worker.tasks.rota import Rota, Task
@@ -335,6 +336,7 @@ def _tasks(
             return stack.enter_context(closing(database.session(task)))
 
         rotas: list[dict[str, Task]] = [{"events": TellEvents(session_of("events"), told, clock, observers)}]
+        rotas.append({"digests": CloseDigests(session_of("digests"))})
         if settings.web.url is not None or settings.bounces:
             rotas.append({"receipts": ReadReceipts(ReceiptDesk(session_of("tasks")), observers)})
         for name, mailbox in settings.bounces.items():

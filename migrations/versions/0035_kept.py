@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic.util import load_python_file
 
 revision = "0035"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
@@ -14,7 +14,7 @@ steps = load_python_file(str(Path(__file__).parents[1]), "steps.py")
 FUNCTIONS = (
     steps.replace("erase_kept", to=1, back=None),
     steps.replace("erase_contacts", to=1, back=None),
-    steps.replace("erase", to=6, back=5),
+    steps.replace("erase", to=7, back=6),
 )
 
 

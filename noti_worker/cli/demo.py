@@ -206,6 +206,7 @@ _STYLES = {
     "retrying": "yellow",
     "sending": "cyan",
     "held": "magenta",
+    "gathering": "blue",
     "unknown": "magenta",
 }
 

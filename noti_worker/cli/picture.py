@@ -99,6 +99,8 @@ def picture(
     if now.channels:
         columns = ("channel", "due", "in flight", "paused", "waiting", "scheduled", "held", "failed 1h", "oldest")
         paper.block(None, columns, map(_channel, now.channels))
+        if gathering := [f"{_count(c.gathering, c.bounded)} {c.channel}" for c in now.channels if c.gathering]:
+            paper.say(f"gathering for digests: {', '.join(gathering)}")
     else:
         paper.lines.append(TextLine(""))
         everything = not now.failures

@@ -77,7 +77,7 @@ def _when(line: "Line") -> str:
     now = line.created_at + timedelta(seconds=line.age_seconds)
     if line.finished_at is not None:
         return f"ended {span((now - line.finished_at).total_seconds())} ago"
-    if line.held_at is not None:
+    if line.held_at is not None and line.status != Status.GATHERING:
         return f"waits for a person since {span((now - line.held_at).total_seconds())}"
     if line.status == Status.SENDING:
         return "now"

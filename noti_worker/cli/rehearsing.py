@@ -8,7 +8,7 @@ import click
 
 from noti_worker.cli.place import now
 from noti_worker.domain.errors import BadNotification, ConfigurationError
-from noti_worker.domain.notification import Channel, Drop, Hold, Message
+from noti_worker.domain.notification import Channel, Drop, Gather, Hold, Message
 
 if TYPE_CHECKING:
     from noti_worker.accounts import Accounts
@@ -43,6 +43,8 @@ def rehearse(
         if isinstance(shares, Mapping) and not row.provider:
             return line, tuple(name for name, weight in shares.items() if weight)
         return line, (ready.account,) if known else ()
+    if isinstance(ready, Gather):
+        return line, ()  # it is sound, and waits for others
     if isinstance(ready, Drop):
         raise BadNotification(f"it would end as {ready.status}: {ready.reason}")
     if isinstance(ready, Hold):

@@ -146,7 +146,7 @@ def _wait(connection: "Connection", line: "Line", timeout: timedelta) -> "Line":
     looks = int(timeout / _LOOK_EVERY)
     for _ in range(looks):
         line = listing.list_notifications(connection, Filter(ids=(line.notification_id,)))[0]
-        if line.finished_at is not None or line.status in {Status.HELD, Status.UNKNOWN}:
+        if line.finished_at is not None or line.status in {Status.HELD, Status.UNKNOWN, Status.GATHERING}:
             return line
         rest(_LOOK_EVERY.total_seconds())
     click.echo(f"it is not finished after {span(timeout.total_seconds())}", err=True)

@@ -6,7 +6,18 @@ from dataclasses import replace
 from noti_worker.domain.facts import Result
 from noti_worker.domain.follows import Follow, FurtherAddress, InboxLine, LaterCopy
 from noti_worker.domain.lifecycle import Verdict
-from noti_worker.domain.notification import BY_PHONE, Channel, Drop, Leave, Message, Notification, Status, Stop, Wait
+from noti_worker.domain.notification import (
+    BY_PHONE,
+    Channel,
+    Drop,
+    Gather,
+    Leave,
+    Message,
+    Notification,
+    Status,
+    Stop,
+    Wait,
+)
 from noti_worker.domain.outcome import Outcome
 from noti_worker.domain.rules import LONGEST_ERROR
 from noti_worker.domain.said import RefusedCopy, Said
@@ -18,6 +29,8 @@ def not_sent(row: Notification, stop: Stop) -> Result:
         return Result(row, Verdict(Status.PENDING, stop.reason))
     if isinstance(stop, Wait):
         return Result(row, Verdict(Status.RETRYING, stop.reason, wait=stop.delay))
+    if isinstance(stop, Gather):
+        return Result(row, Verdict(Status.GATHERING, stop.reason, gathers=stop.frequency))
     return Result(row, Verdict(stop.status, stop.reason), kind=stop.kind if isinstance(stop, Drop) else None)
 
 

@@ -15,6 +15,8 @@
        └── requeue ── failed, cancelled, suppressed, expired
 
     pending, retrying, held, unknown ──cancel──► cancelled;  pending, retrying ──hold──► held
+    pending with a digest_key ──insert──► gathering ──its digest goes out──► suppressed
+    gathering ──release, or alone in its digest──► pending;  gathering ──cancel──► cancelled;  ──hold──► held
     sending + cancel or hold: `requested` is noted and wins over retrying only
 """
 
@@ -87,12 +89,16 @@ class Policy:
 
 @value
 class Verdict:
-    """What the row becomes: `wait` is set exactly for `retrying`; `charge` spends a retry."""
+    """What the row becomes: `wait` is set exactly for `retrying`, `gathers` (how often) for `gathering`.
+
+    `charge` spends a retry.
+    """
 
     status: Status
     reason: str
     wait: timedelta | None = None
     charge: bool = False
+    gathers: str | None = None
 
 
 def decide(

@@ -47,6 +47,7 @@ class Status(StrEnum):
     SENDING = "sending"
     RETRYING = "retrying"
     HELD = "held"
+    GATHERING = "gathering"  # until its digest goes out; no worker claims it
     SENT = "sent"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -108,6 +109,7 @@ class Notification:
     peopled: bool = False  # people's addresses are known: whose this one is can be looked up
     collapses: bool = False  # it has a collapse key: a newer row may have taken its place
     fallback_of: int | None = None  # it is sent only if this one, on another channel, was not
+    gathered: bool = False  # it is a digest, or waited for one
     rescued: bool = False  # its earlier claim was lost, and this claim found out
 
     @property
@@ -172,7 +174,8 @@ class Briefing:
     leave the row's category. `newer` is the row that took the place of this one, by their collapse key. `zone` is the
     recipient's time zone (IANA), None where nobody said one. `elder` is what became of those whose place it takes.
     `contact` is where a person is reached, `unreached` says why not; a row that names its address has neither.
-    `choice` is what its person chose of the category, `frequency` how often that person wants such messages;
+    `choice` is what its person chose of the category, `frequency` how often that person wants such messages (`hourly`
+    and `daily` ones gather);
     `expires_after` is how long messages of the category are worth sending. `quiet`, `shut`
     and `full` say that it is not to be sent now, for its recipient's sake. `keeps` is for how long the row's category
     wishes its content to be kept.
@@ -267,13 +270,21 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """Do not send it alone; the row waits (`gathering`) for the next `hourly` or `daily` message of its category."""
+
+    frequency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Do not send now; the row is given back as if nobody had claimed it."""
 
     reason: str
 
 
-Stop = Wait | Hold | Drop | Leave
+Stop = Wait | Hold | Drop | Gather | Leave
 """Why a row is not sent now, and what becomes of it instead."""
 
 

@@ -20,7 +20,7 @@ class Gauges(Protocol):
 
     @property
     def depth(self) -> Mapping[tuple[str, str], int]:
-        """States: due, paused, scheduled, waiting, in_flight, held."""
+        """States: due, paused, scheduled, waiting, in_flight, held, gathering."""
         ...
 
     @property

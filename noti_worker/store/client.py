@@ -49,6 +49,7 @@ class Fields(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     traceparent: str | None
     template_version: int | None
+    digest_key: str | None
 
 
 _TYPES = {

@@ -201,7 +201,7 @@ def test_status_has_stable_keys(noti: Invoke, connection: Connection) -> None:
     assert found.pop("standby") is False
     assert {name: list(part if isinstance(part, dict) else part[0]) for name, part in found.items()} == {
         "channels": ["channel", "due", "in_flight", "paused", "waiting", "scheduled", "held", "failed_last_hour",
-                     "oldest_due_seconds", "bounded"],
+                     "oldest_due_seconds", "bounded", "gathering"],
         "rates": ["sent", "retried", "failed", "other", "untried", "seconds"],
         "waiting": ["channel", "priority", "tenant_id", "rows", "oldest_due_seconds", "oldest_id", "why", "bounded",
                         "blocked_by"],

@@ -43,7 +43,7 @@ def test_no_index_names_what_a_claim_writes(connection: psycopg.Connection[Any])
     indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'noti' AND tablename = 'notifications_log'"
     ).fetchall()
-    assert len(indexes) == 11
+    assert len(indexes) == 13
     claimed = re.compile(
         r"\b(status|lease_until|claimed_by|claim_count|retry_count|attempt_count|lost_count|dispatched_at|requested)\b"
     )
@@ -53,7 +53,7 @@ def test_no_index_names_what_a_claim_writes(connection: psycopg.Connection[Any])
 LIMITS = {
     "tenant_id": 128, "entity_type": 128, "locale": 64, "recipient": 4096, "subject": 4096, "body": 1_048_576,
     "error_message": 8192, "entity_id": 256, "template_id": 256, "idempotency_key": 256, "category": 256,
-    "provider": 256, "collapse_key": 256, "traceparent": 256,
+    "provider": 256, "collapse_key": 256, "digest_key": 256, "traceparent": 256,
 }  # fmt: skip
 COUNTS = ("claim_count", "attempt_count", "lost_count", "retry_count", "max_retries")
 TIMES = (
@@ -171,13 +171,13 @@ def test_only_few_functions_have_the_rights_of_their_owner(connection: psycopg.C
     triggers = {"on_insert", "on_update", "on_truncate", "on_pause", "on_circuit", "on_limit", "on_suppression"}
     triggers |= {"on_inbox", "on_endpoint", "on_tenant", "on_setting", "on_tenant_member"}
     triggers |= {"on_account", "on_odd_account"}
-    triggers |= {"on_template", "on_version"}
+    triggers |= {"on_template", "on_version", "on_digest"}
     triggers |= {"on_category", "on_preference"}
     others = {"erase", "erase_inbox", "erase_lines", "correct", "locked_by", "defer_copies"}
     others |= {"erase_suppressions", "erase_receipts", "pump_events", "test_endpoint", "recover_endpoint"}
     others |= {"pause", "resume", "heard", "unlimit", "unset", "remove_endpoint"}
     others |= {"remove_account", "remove_secret", "set_route", "erase_kept", "erase_contacts"}
-    others |= {"remove_category", "choose", "reached"}
+    others |= {"remove_category", "choose", "reached", "close_digests"}
     assert {name for name, definer, *_ in functions if definer} == triggers | others
     # No name is looked up where others may put something: pg_temp comes last, and there is nothing else.
     assert [name for name, _, _, settings, *_ in functions if "search_path=pg_catalog, pg_temp" not in settings] == []

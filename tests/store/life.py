@@ -15,6 +15,7 @@ from noti_worker.domain.notification import (
     Briefing,
     Channel,
     Drop,
+    Gather,
     Leave,
     Notification,
     OnUncertain,
@@ -295,7 +296,7 @@ class Life(RuleBasedStateMachine):
         n, end = claim.seen, claim.end(kind, failover=failover)
         no = permit(n, Briefing(), POLICY, n.claimed_at)
         if no is not None:
-            assert not isinstance(no, Wait | Leave)
+            assert not isinstance(no, Wait | Leave | Gather)
             result = Result(n, Verdict(no.status, no.reason), kind=no.kind if isinstance(no, Drop) else None)
         else:
             outcome = Outcome(kind, error=None if kind is Kind.OK else "as the test wants it")

@@ -62,6 +62,8 @@ def end(
 
 def life(connection: Connection, status: str, **columns: Any) -> int:
     """Make one notification of this status."""
+    if status == "gathering":
+        return queue(connection, digest_key="news", **columns)
     made = queue(connection, **columns)
     if status == "pending":
         return made

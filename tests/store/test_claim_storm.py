@@ -11,7 +11,7 @@ import psycopg
 
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lifecycle import Policy, Verdict
-from noti_worker.domain.notification import Briefing, Drop, Leave, Notification, Status, Wait
+from noti_worker.domain.notification import Briefing, Drop, Gather, Leave, Notification, Status, Wait
 from noti_worker.domain.permits import permit
 from noti_worker.store.connect import Database
 from noti_worker.store.queue import PostgresQueue
@@ -25,7 +25,7 @@ STATUSES = [Status.SENT] * 6 + [Status.RETRYING] * 3 + [Status.FAILED, Status.HE
 def _judged(n: Notification, status: Status) -> Result:
     """What a worker makes of a claim: it asks the permits first, and retries at once."""
     if (no := permit(n, Briefing(), Policy(), n.claimed_at)) is not None:
-        assert not isinstance(no, Wait | Leave)
+        assert not isinstance(no, Wait | Leave | Gather)
         return decided(n, no.status, kind=no.kind if isinstance(no, Drop) else None)
     if status is Status.RETRYING and n.retry_count >= Policy().retries(n):
         return tried(n, Status.FAILED)

@@ -44,7 +44,7 @@ OWN = {
     "notification_id", "copy_of", "recipient", "options", "provider", "status", "due_at", "next_retry_at", "claimed_by",
     "claim_count", "lease_until", "attempt_count", "retry_count", "lost_count", "error_message", "finished_at",
     "held_at", "sent_at", "failed_at", "dispatched_at", "requested", "idempotency_key", "collapse_key", "updated_at",
-    "receipt", "receipt_at", "fallback_of",
+    "receipt", "receipt_at", "fallback_of", "digest_key",
 }  # fmt: skip
 
 

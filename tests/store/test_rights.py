@@ -133,7 +133,7 @@ UNGRANTED = {
     "tables_of_tenant", "tenant_condition", "count_tenant", "remove_pages", "end_removal",  # the owner's
     "add_log_partitions", "attach_log_partition", "drop_log_partition", "settle_default_partition",  # the owner's
     "next_envelope",  # a part of what tells endpoints, which runs as the owner
-    "keep_version",  # of a trigger that runs as the owner
+    "digest_fault", "keep_version",  # of triggers that run as the owner
     "addresses", "concerns", "unnamed_json", "without",  # parts of the erasure, which runs as the owner
     "asker", "sees_tenant", "check_tenant",  # asked by what runs as the owner
     "isolate_tenants", "tenant_rule",  # the owner's

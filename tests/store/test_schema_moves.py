@@ -22,6 +22,9 @@ MOVES = {
     ("held", "pending"),
     ("held", "cancelled"),
     ("unknown", "pending"),
+    ("gathering", "pending"),
+    ("gathering", "cancelled"),
+    ("gathering", "held"),
     ("unknown", "cancelled"),
     ("failed", "pending"),
     ("expired", "pending"),
@@ -33,6 +36,7 @@ ADVICE = {
     "retrying": "It can be cancelled or held, and sent at another time by its send_at.",
     "held": "It can be cancelled, or released with status = 'pending'.",
     "unknown": "It can be cancelled, or released with status = 'pending'.",
+    "gathering": "It can be cancelled or held, or released to go out alone with status = 'pending'.",
     "sent": "It is history: add AND finished_at IS NULL to the UPDATE.",
 }
 
@@ -44,6 +48,8 @@ def bring_to(connection: Connection, queue: PostgresQueue, status: Status) -> in
             [number] = insert(connection)
         case Status.CANCELLED | Status.SUPPRESSED:
             [number] = insert(connection, status=status.value)
+        case Status.GATHERING:
+            [number] = insert(connection, digest_key="news")
         case Status.SENDING:
             [number] = insert(connection)
             claim(queue)

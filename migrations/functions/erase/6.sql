@@ -3,7 +3,6 @@
 -- only got a copy is taken off the list, and the message goes on. `last` is NULL when there are no more. A dry run counts
 -- what belongs to notifications that name them as a whole, and looks into no text for it: it must not tell what a text says.
 -- A role that is bound to tenants names one, and learns of no row of another: a step of it goes over ids instead of rows.
--- What was about a user was about them: the id by which applications know somebody goes, too.
 -- Not compiled: plans without the other ways look dear enough for it, and compiling takes longer than a step.
 CREATE OR REPLACE FUNCTION noti.erase(who text, tenant text, after bigint, step int, dry_run boolean)
   RETURNS TABLE (last bigint, seen int, erased int, copies int, cancelled int, tries int, lines int, inbox int, attachments int, in_flight bigint[])
@@ -87,8 +86,9 @@ BEGIN
          SET recipient = '[erased]', subject = NULL, body = CASE WHEN l.template_id IS NULL THEN '[erased]' END,
              template_data = NULL, options = NULL, metadata = NULL,
              error_message = CASE WHEN l.error_message IS NOT NULL THEN '[erased]' END,
-             entity_id = CASE WHEN l.entity_type = 'user' THEN '[erased]' ELSE noti.unnamed(l.entity_id, who, true, '[erased]') END,
+             entity_id = noti.unnamed(l.entity_id, who, true, '[erased]'),
              collapse_key = noti.unnamed(l.collapse_key, who, true, '[erased]'),
+             digest_key = noti.unnamed(l.digest_key, who, true, '[erased]'),
              idempotency_key = CASE WHEN noti.unnamed(l.idempotency_key, who, true, '[erased]') = l.idempotency_key THEN l.idempotency_key END
        WHERE l.notification_id = id;
       erased := erased + 1;
@@ -109,7 +109,6 @@ BEGIN
        WHERE l.notification_id = id;
       copies := copies + 1;
     END IF;
-    DELETE FROM noti.kept_contents k WHERE k.notification_id = id;
     -- What a provider said about a message may name anybody in it.
     UPDATE noti.notification_attempts_log t
        SET error_message = w.error_message, response_data = w.response_data
@@ -125,7 +124,6 @@ BEGIN
     UPDATE noti.audit_log a SET metadata = w.metadata
       FROM (SELECT l.created_at, l.audit_id,
                    l.metadata || noti.unnamed_json(l.metadata - ours, who, mine, false)
-                   || CASE WHEN mine AND l.metadata->>'entity_type' = 'user' THEN '{"entity_id": "[erased]"}' ELSE '{}' END::jsonb
                    || CASE WHEN mine AND l.action_by_type = 'worker' AND l.metadata ? 'reason' THEN '{"reason": "[erased]"}' ELSE '{}' END::jsonb AS metadata
               FROM noti.audit_log l WHERE l.entity_id = id::text AND l.entity_type = 'notification' AND jsonb_typeof(l.metadata) = 'object') AS w
      WHERE a.created_at = w.created_at AND a.audit_id = w.audit_id AND a.metadata IS DISTINCT FROM w.metadata;

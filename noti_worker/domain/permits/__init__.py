@@ -13,6 +13,7 @@ from noti_worker.domain.permits.answered import answered
 from noti_worker.domain.permits.capped import capped
 from noti_worker.domain.permits.dispatched import dispatched
 from noti_worker.domain.permits.expired import expired
+from noti_worker.domain.permits.gathers import gathers
 from noti_worker.domain.permits.lost_often import lost_often
 from noti_worker.domain.permits.not_wanted import not_wanted
 from noti_worker.domain.permits.quiet import quiet
@@ -34,6 +35,7 @@ PERMITS: tuple[Permit, ...] = (
     unreached,
     suppressed,
     not_wanted,
+    gathers,
     quiet,
     shut,
     capped,

@@ -15,7 +15,7 @@ Since = datetime | timedelta
 """An aware instant, or so long before the database's now."""
 
 _FINISHED = {Status.SENT, Status.FAILED, Status.CANCELLED, Status.SUPPRESSED, Status.EXPIRED}
-_PARKED = {Status.HELD, Status.UNKNOWN}
+_PARKED = {Status.HELD, Status.UNKNOWN, Status.GATHERING}
 
 
 @dataclass(frozen=True, slots=True)

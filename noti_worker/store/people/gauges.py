@@ -14,11 +14,14 @@ from noti_worker.store.connect import Row
 from noti_worker.store.people.source import Source, by_index, rows
 from noti_worker.store.statements import statement
 
-STATES = ("due", "in_flight", "paused", "waiting", "scheduled", "held")
-"""What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person.
+STATES = ("due", "in_flight", "paused", "waiting", "scheduled", "held", "gathering")
+"""What an unfinished notification does: `waiting` for its next try, `scheduled` for its first, `held` for a person,
+`gathering` for its digest.
 
 One that is due is `paused` while a pause or a spent quota keeps it back.
 """
+
+_PARKED = {"held", "gathering"}
 
 BOUND = 100_000
 """Rows are counted up to here in each (channel, priority); a higher count would cost more than it tells."""
@@ -84,6 +87,7 @@ class ChannelLine:
     failed_last_hour: int
     oldest_due_seconds: float | None
     bounded: bool
+    gathering: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def gauges(source: Source, bound: int = BOUND) -> Gauges:
     for row in counts:
         state = "paused" if row["closed"] and row["state"] == "due" else row["state"]
         by_state[row["channel"], state] = by_state.get((row["channel"], state), 0) + row["rows"]
-        lane = (row["channel"], row["priority"], row["state"] == "held")
+        lane = (row["channel"], row["priority"], row["state"] in _PARKED)
         per_lane[lane] = per_lane.get(lane, 0) + row["rows"]
     closures = rows(source, statement("count_closures"), {})
     return Gauges(

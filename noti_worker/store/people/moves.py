@@ -61,7 +61,7 @@ class _Rule:
     repeats: bool = False
 
 
-_UNFINISHED = (Status.PENDING, Status.RETRYING, Status.SENDING, Status.HELD, Status.UNKNOWN)
+_UNFINISHED = (Status.PENDING, Status.RETRYING, Status.SENDING, Status.HELD, Status.UNKNOWN, Status.GATHERING)
 _RULES = {
     Move.REQUEUE: _Rule(
         to=Status.PENDING,
@@ -72,18 +72,18 @@ _RULES = {
     Move.RETRY: _Rule(to=Status.RETRYING, moves=frozenset({Status.RETRYING}), usual=(Status.RETRYING,)),
     Move.CANCEL: _Rule(
         to=Status.CANCELLED,
-        moves=frozenset({Status.PENDING, Status.RETRYING, Status.HELD, Status.UNKNOWN}),
+        moves=frozenset({Status.PENDING, Status.RETRYING, Status.HELD, Status.UNKNOWN, Status.GATHERING}),
         usual=_UNFINISHED,
     ),
     Move.HOLD: _Rule(
         to=Status.HELD,
-        moves=frozenset({Status.PENDING, Status.RETRYING}),
+        moves=frozenset({Status.PENDING, Status.RETRYING, Status.GATHERING}),
         usual=(Status.PENDING, Status.RETRYING, Status.SENDING),
     ),
-    # `unknown` may have been sent: whoever releases such a row names it.
+    # `unknown` may have been sent, and what gathers goes out by itself: whoever releases such a row names it.
     Move.RELEASE: _Rule(
         to=Status.PENDING,
-        moves=frozenset({Status.HELD, Status.UNKNOWN}),
+        moves=frozenset({Status.HELD, Status.UNKNOWN, Status.GATHERING}),
         usual=(Status.HELD, Status.SENDING),
         repeats=True,
     ),
@@ -333,6 +333,8 @@ _REFUSALS = {
     (Move.REQUEUE, Status.RETRYING): "it waits for its next try already",
     (Move.REQUEUE, Status.HELD): "it is held: release it",
     (Move.REQUEUE, Status.UNKNOWN): "it may have been sent: release it to send it again, or cancel it",
+    (Move.REQUEUE, Status.GATHERING): "it gathers with others: release sends it now",
+    (Move.RETRY, Status.GATHERING): "it gathers with others: release sends it now",
     (Move.RETRY, Status.PENDING): "it waits for its first try: its send_at says when",
     (Move.RETRY, Status.HELD): "it is held: release it",
     (Move.RETRY, Status.UNKNOWN): "it may have been sent: release it to send it again, or cancel it",

@@ -184,7 +184,7 @@ def _kept(connection: Connection) -> Reach:
     closed = [row for row in counted if row["closed"]]
     per_lane: dict[tuple[str, str], int] = {}
     for row in counted:
-        if row["state"] != "held":
+        if row["state"] not in {"held", "gathering"}:
             per_lane[row["channel"], row["priority"]] = per_lane.get((row["channel"], row["priority"]), 0) + row["rows"]
     return Reach(
         due=sum(row["rows"] for row in closed if row["state"] == "due"),

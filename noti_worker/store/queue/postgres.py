@@ -273,7 +273,7 @@ class PostgresQueue:
                 return session.tuples(of_sent, {"worker_id": worker_id, **columns})
 
         # Most installations have neither endpoints nor such accounts, and pay for neither.
-        more = self.told or any(result.referenced for result in results)
+        more = self.told or any(result.referenced or result.verdict.gathers for result in results)
         of_all, of_sent = (_RECORD_TOLD, _RECORD_SENT_TOLD) if more else (_RECORD, _RECORD_SENT)
         refusing = of_the_address(results)
         now = self._monotonic()
@@ -285,7 +285,7 @@ class PostgresQueue:
         """Write a result and take it back, with None nothing at all; raises what `record` would."""
         document = documented([] if result is None else [result], self._monotonic())
         with self._recording() as session:
-            more = self.told or (result is not None and result.referenced)
+            more = self.told or (result is not None and (result.referenced or result.verdict.gathers is not None))
             session.rehearse(_RECORD_TOLD if more else _RECORD, {"worker_id": worker_id, "document": document})
 
     def release(self, worker_id: int, notifications: Sequence[Notification]) -> Mapping[tuple[int, int], str]:

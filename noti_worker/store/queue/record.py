@@ -133,6 +133,8 @@ def _verdict(result: Result) -> Entry:
     if outcome is not None:
         least["tried"] = True
         least["attempt"] = notification.attempt_count + 1
+    if verdict.gathers is not None:
+        least["gathers"] = verdict.gathers
     if verdict.charge:
         least["charge"] = True
     if verdict.wait is not None:

@@ -7,6 +7,7 @@ from itertools import chain
 from noti_worker.domain.counts import counted
 from noti_worker.domain.finding import Finding, ok, problem, warning
 from noti_worker.domain.limits import ACCOUNT
+from noti_worker.domain.spans import span
 from noti_worker.store.connect import Connection
 from noti_worker.store.people.doctor import ask
 from noti_worker.store.people.gauges import BOUND, Status, WorkerLine, routes, status
@@ -20,12 +21,15 @@ LAPSED = timedelta(minutes=1)
 MANY_DEAD = {"span": timedelta(days=1), "bound": 5_000, "fewest": 50, "share": 0.1}
 """Of the newest tries so many, and such a share, that were answered dead are worth a word."""
 
+OVER = timedelta(minutes=10)
+"""A digest goes out within a second or two of its window's end; after this long something is wrong."""
+
 BEHIND = 300.0
 """Seconds that a due row may wait before it is worth a word."""
 
 
 def work(connection: Connection, version: str) -> Iterator[Finding]:
-    """Workers, accounts in trouble, limits that are felt, unserved channels, lapsed leases, held rows."""
+    """Workers, accounts in trouble, limits that are felt, unserved channels, lapsed leases, held rows, digests."""
     now = status(connection)
     living = [worker for worker in now.workers if worker.alive]
     yield from _workers(now, living, version)
@@ -37,6 +41,7 @@ def work(connection: Connection, version: str) -> Iterator[Finding]:
             _channels(now, living),
             _lapsed(connection, living),
             _held(connection),
+            _gathering(connection, living),
         )
     )
     yield from stuck
@@ -179,6 +184,18 @@ def _held(connection: Connection) -> Iterator[Finding]:
                 f"{_rows(row['rows'], row['channel'], 'is', 'are')} held{reason}",
                 f"mend the cause, then: noti-worker release {where}",
             )
+
+
+def _gathering(connection: Connection, living: list[WorkerLine]) -> Iterator[Finding]:
+    for row in ask(connection, "doctor_digests", since=OVER, bound=BOUND):
+        rows = counted(row["rows"], "row gathers", "rows gather")
+        yield problem(
+            "rows",
+            f"{rows} although the first digest was due {span(row['seconds'])} ago: nobody closes digests",
+            f"look into the logs of the workers, then at noti-worker why {row['example_id']}"
+            if living
+            else "start a worker: noti-worker run",
+        )
 
 
 def _dead(connection: Connection) -> Iterator[Finding]:

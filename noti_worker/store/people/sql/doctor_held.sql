@@ -4,7 +4,7 @@ SELECT row.channel, row.status, noti.masked(row.reason, min(row.recipient)) AS r
   FROM (
        SELECT n.channel, n.status, coalesce(n.error_message, '') AS reason, n.recipient
          FROM noti.notifications_log n
-        WHERE n.held_at IS NOT NULL
+        WHERE n.held_at IS NOT NULL AND n.status <> 'gathering'
         LIMIT cast(:bound AS bigint)
        ) AS row
  GROUP BY row.channel, row.status, row.reason

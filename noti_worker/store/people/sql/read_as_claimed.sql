@@ -11,7 +11,7 @@ SELECT n.notification_id, n.claim_count, n.channel, n.priority, n.tenant_id, n.r
        EXISTS (SELECT FROM noti.suppressions s WHERE s.lifted_at IS NULL) AS listed,
        EXISTS (SELECT FROM noti.preferences) OR EXISTS (SELECT FROM noti.categories c WHERE c.opt_in OR c.expires_after IS NOT NULL) AS choosing,
        EXISTS (SELECT FROM noti.contacts) AS peopled,
-       n.collapse_key IS NOT NULL AS collapses, n.fallback_of,
+       n.collapse_key IS NOT NULL AS collapses, n.fallback_of, n.digest_key IS NOT NULL AS gathered,
        false AS rescued
   FROM noti.notifications_log n
  WHERE n.notification_id = cast(:notification_id AS bigint);

@@ -37,11 +37,11 @@ SELECT channel, priority, row.state, row.closed, count(*) AS rows
        ) AS row
  GROUP BY 1, 2, 3, 4
 UNION ALL
-SELECT row.channel, row.priority, 'held', false, count(*)
+SELECT row.channel, row.priority, row.state, false, count(*)
   FROM (
-       SELECT n.channel, n.priority
+       SELECT n.channel, n.priority, CASE n.status WHEN 'gathering' THEN n.status ELSE 'held' END AS state
          FROM noti.notifications_log n
         WHERE n.held_at IS NOT NULL
         LIMIT cast(:bound AS bigint)
        ) AS row
- GROUP BY 1, 2;
+ GROUP BY 1, 2, 3;

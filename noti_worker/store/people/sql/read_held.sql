@@ -8,7 +8,7 @@ SELECT row.channel, row.status, coalesce(line.reason, noti.masked(left(row.error
   FROM (
        SELECT n.notification_id, n.channel, n.status, n.held_at, n.recipient, n.error_message AS error
          FROM noti.notifications_log n
-        WHERE n.held_at IS NOT NULL
+        WHERE n.held_at IS NOT NULL AND n.status <> 'gathering'
         ORDER BY n.held_at
         LIMIT cast(:bound AS bigint)
        ) AS row

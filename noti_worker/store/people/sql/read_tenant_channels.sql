@@ -23,7 +23,7 @@ WITH waiting AS (
      GROUP BY c.channel
 ), held AS (
     SELECT h.channel, count(*) AS rows
-      FROM (SELECT n.channel FROM noti.notifications_log n WHERE n.held_at IS NOT NULL AND n.tenant_id = cast(:tenant AS text)
+      FROM (SELECT n.channel FROM noti.notifications_log n WHERE n.held_at IS NOT NULL AND n.status <> 'gathering' AND n.tenant_id = cast(:tenant AS text)
              LIMIT cast(:bound AS bigint)) AS h
      GROUP BY h.channel
 ), failed AS (

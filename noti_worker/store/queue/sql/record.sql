@@ -16,16 +16,19 @@ WITH entry AS MATERIALIZED (
     SELECT id, claim_count, status, reason, coalesce(charge, false) AS charge, coalesce(wait_ms, 0) AS wait_ms, error,
            coalesce(tried, false) AS tried, attempt, provider, account, kind, code, response, provider_message_id,
            age_ms, duration_ms, traceparent, stage, scope, rule, choice, template, follows, coalesce(referenced, false) AS referenced
+           --+ , gathers
       FROM json_to_recordset(cast(:document AS json)) AS entry (
            id bigint, claim_count int, status text, reason text, charge boolean, wait_ms bigint, error text,
            tried boolean, attempt int, provider text, account text, kind text, code text, response jsonb,
            provider_message_id text, age_ms bigint, duration_ms bigint, traceparent text,
-           stage text, scope text, rule text, choice text, template text, follows json, referenced boolean)
+           stage text, scope text, rule text, choice text, template text, follows json, referenced boolean
+           --+ , gathers text
+           )
 ),
 ours AS MATERIALIZED (
     SELECT entry.*,
            locked.requested AS wish,
-           CASE WHEN entry.status IN ('retrying', 'held') THEN coalesce(locked.requested, entry.status)
+           CASE WHEN entry.status IN ('retrying', 'held', 'gathering') THEN coalesce(locked.requested, entry.status)
                 ELSE entry.status END AS becomes
       FROM entry
      CROSS JOIN LATERAL (
@@ -42,13 +45,17 @@ applied AS (
        SET status = ours.becomes,
            finished_at = CASE WHEN ours.becomes IN ('sent', 'failed', 'cancelled', 'suppressed', 'expired')
                               THEN now() END,
-           held_at = CASE WHEN ours.becomes IN ('held', 'unknown') THEN now() END,
+           held_at = CASE WHEN ours.becomes IN ('held', 'unknown', 'gathering') THEN now() END,
            sent_at = CASE WHEN ours.becomes = 'sent' THEN now() END,
            failed_at = CASE WHEN ours.becomes = 'failed' THEN now() END,
            retry_count = n.retry_count + ours.charge::int,
            attempt_count = n.attempt_count + ours.tried::int,
            next_retry_at = CASE WHEN ours.status = 'retrying' THEN now() + ours.wait_ms * interval '1 millisecond'
+                                --+ WHEN ours.becomes = 'gathering'
+                                --+ THEN noti.gathers_until(n.tenant_id, n.channel, n.recipient, ours.gathers, n.expires_at)
                                 ELSE n.next_retry_at END,
+           --+ digest_key = CASE WHEN ours.becomes = 'gathering'
+           --+                   THEN 'noti.' || ours.gathers || coalesce(':' || left(n.category, 60), '') ELSE n.digest_key END,
            error_message = CASE WHEN ours.becomes <> 'sent' THEN coalesce(ours.error, n.error_message) END,
            claimed_by = NULL,
            lease_until = NULL,
@@ -128,7 +135,7 @@ inbox AS (
 --+     INSERT INTO noti.events (tenant_id, notification_id, channel, event, source, kind)
 --+     SELECT tenant_id, id, channel, becomes, 'worker', kind
 --+       FROM judged
---+      WHERE fate = 'applied' AND becomes <> 'retrying' AND coalesce(category, '') NOT LIKE 'noti.%'
+--+      WHERE fate = 'applied' AND becomes NOT IN ('retrying', 'gathering') AND coalesce(category, '') NOT LIKE 'noti.%'
 --+        AND EXISTS (SELECT FROM noti.endpoints e
 --+                     WHERE e.tenant_id = judged.tenant_id AND e.state <> 'disabled'
 --+                       AND (e.events = '{}' OR becomes = ANY (e.events))
