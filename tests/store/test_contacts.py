@@ -74,8 +74,9 @@ def test_who_has_no_address_is_told_so(queue: PostgresQueue, connection: Connect
     contact(connection, "gone@example.com", "43", left_at="2026-01-01", left_because="dead")
     [nobody], [gone], [nameless] = (insert(connection, recipient=f"user:{who}") for who in ("42", "43", ""))
     assert reached(queue) == {
-        nobody: "user 42 has no address for email: add it to noti.contacts, then requeue the notification",
-        gone: "user 43 has no address for email any more, the last left on 2026-01-01: dead",
+        nobody: "the person whom it names has no address for email: add it to noti.contacts, then"
+        " requeue the notification",
+        gone: "the person whom it names has no address for email any more, the last left on 2026-01-01: dead",
         nameless: "the recipient is user: without a name: write user:42, then requeue it",
     }
 

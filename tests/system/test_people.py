@@ -97,7 +97,7 @@ def test_a_person_gets_mail_at_the_first_address_that_lives(
     assert (status(connection, each["email"]), status(connection, each["push"])) == ("sent", "suppressed")
     assert f"notification {each['email']} was delivered by email" in said(connection, each["push"])
     assert status(connection, nobody) == "failed"
-    assert "user 43 has no address for email: add it to noti.contacts" in said(connection, nobody)
+    assert "the person whom it names has no address for email: add it to noti.contacts" in said(connection, nobody)
     assert invariants() == []
 
 

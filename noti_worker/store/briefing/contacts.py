@@ -86,9 +86,7 @@ def _met(n: Notification, rows: Sequence[Row], people: People) -> Fields:
         gone = rows[0] if rows and not here else None
         return _none(n, people, gone, unverified=bool(here))
     if (fault := _fault(usable[0])) is not None:
-        words = (
-            f"the address {usable[0]['contact']} of user {n.user} {fault}: correct it, then requeue the notification"
-        )
+        words = f"the address {usable[0]['contact']} of the person {fault}: correct it, then requeue the notification"
         return {"unreached": Unreached(words)}
     first = usable[0]
     others = usable[1:] if n.channel in people.every and n.copy_of is None else ()
@@ -109,7 +107,7 @@ def _none(n: Notification, people: People, gone: Row | None = None, *, unverifie
     """Why there is no address, and what to do."""
     if not n.user:
         return {"unreached": Unreached("the recipient is user: without a name: write user:42, then requeue it")}
-    who, where = f"user {n.user[:100]}", people.view or "noti.contacts"
+    who, where = "the person whom it names", people.view or "noti.contacts"
     if gone is not None:
         because = f": {gone['left_because']}" if gone["left_because"] else ""
         words = f"{who} has no address for {n.channel} any more, the last left on {gone['left_at']:%Y-%m-%d}{because}"
