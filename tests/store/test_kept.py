@@ -1,5 +1,6 @@
 """What a try said is kept where its category wishes so: with the try, for its time, and never of anybody else."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from noti_worker.domain.ages import Ages
 from noti_worker.domain.kept import Kept
 from noti_worker.domain.notification import Status
 from noti_worker.domain.ports import Fate
+from noti_worker.domain.secret import Secret
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.people import listing
 from noti_worker.store.people.source import for_people
@@ -18,6 +20,7 @@ from noti_worker.store.queue import PostgresQueue
 from noti_worker.store.upkeep import retention
 from tests.store.rows import Connection, claim, insert, tried
 from tests.store.test_erasure import erase
+from tests.system.daemon import member_of
 
 MONTH = timedelta(days=30)
 
@@ -54,6 +57,18 @@ def test_rows_of_a_category_know_for_how_long_and_others_ask_nothing(
     assert queue.brief([of_acme]) == {}
 
 
+@pytest.fixture
+def of_worker(database_url: str) -> Database:
+    """With the rights of a worker."""
+    return Database(Secret(member_of("noti_worker", database_url)))
+
+
+@pytest.fixture
+def queue(of_worker: Database) -> Iterator[PostgresQueue]:
+    with closing(PostgresQueue(of_worker)) as opened:
+        yield opened
+
+
 def test_it_is_written_with_the_try_once_and_only_of_tries_that_were_recorded(
     queue: PostgresQueue, connection: Connection
 ) -> None:
@@ -77,7 +92,7 @@ def test_it_is_written_with_the_try_once_and_only_of_tries_that_were_recorded(
 
 
 def test_the_story_in_full_has_it_and_its_time_ends_it(
-    queue: PostgresQueue, connection: Connection, database: Database, database_url: str
+    queue: PostgresQueue, connection: Connection, of_worker: Database, database_url: str
 ) -> None:
     first, second = insert(connection, 2)
     one, two = claim(queue)
@@ -87,7 +102,7 @@ def test_the_story_in_full_has_it_and_its_time_ends_it(
         [content] = listing.why(people, first, full=True).contents
     assert (content.attempt_number, content.subject, content.body) == (1, "Hello", "Dear \ufffdAnn")
     connection.execute("UPDATE noti.kept_contents SET kept_until = now() WHERE notification_id = %s", [second])
-    with closing(Session(database, "retention")) as session:
+    with closing(Session(of_worker, "retention")) as session:
         for dry_run in (True, False):
             done = retention.run(session, Ages(), wait=lambda seconds: False, seconds=60, dry_run=dry_run)
             assert done.deleted == {"kept_contents": 1}
