@@ -2,7 +2,8 @@
 CREATE TRIGGER notifications_log_parked BEFORE INSERT ON noti.notifications_log FOR EACH ROW
   WHEN (NEW.digest_key IS NOT NULL) EXECUTE FUNCTION noti.on_digest();
 
-REVOKE EXECUTE ON FUNCTION noti.on_digest(), noti.close_digests(int, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION noti.on_digest(), noti.digest_fault(jsonb), noti.next_local(text, text, timestamptz),
+  noti.gathers_until(text, text, text, text, timestamptz), noti.close_digests(int, timestamptz) FROM PUBLIC;
 INSERT INTO noti.rights (role, privilege, object, columns)
 SELECT role, g.privilege, g.object, g.columns::text[]
   FROM (VALUES
@@ -43,7 +44,7 @@ BEGIN
     SELECT given.what, quote_ident(pg_get_userbyid(a.grantee))
       FROM pg_class c
      CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-     CROSS JOIN unnest(ARRAY['EXECUTE ON FUNCTION noti.close_digests', 'UPDATE (digest_key) ON noti.notifications_log']) AS given (what)
+     CROSS JOIN unnest(ARRAY['EXECUTE ON FUNCTION noti.close_digests, noti.next_local, noti.gathers_until', 'UPDATE (digest_key) ON noti.notifications_log']) AS given (what)
      WHERE c.oid = 'noti.notification_attempts_log'::regclass AND a.privilege_type = 'INSERT' AND a.grantee NOT IN (0, c.relowner)
   LOOP
     EXECUTE format('GRANT %s TO %s', one.what, one.grantee);

@@ -285,7 +285,7 @@ def test_doing_what_it_says_about_rights_is_enough(
     doctor: Callable[..., Told], connection: Connection, role: str, database_url: str
 ) -> None:
     mine = database_url.replace("postgres@", f"{role}@")
-    for wanted in (2, 58):  # first, to look at what is missing
+    for wanted in (2, 59):  # first, to look at what is missing
         findings = doctor("--database-url", mine, exits=1)
         grants = [todo for level, area, _, todo in findings if (level, area) == ("problem", "rights")]
         assert len(grants) == wanted
@@ -513,6 +513,17 @@ def test_a_channel_that_no_living_worker_serves_is_a_problem(
     life(connection, "pending")
     [finding] = told(doctor(exits=1), "rows")
     assert finding.startswith("1 sms row waits, and no living worker serves sms")
+
+
+def test_digests_that_nobody_closes_are_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
+    life(connection, "gathering")
+    assert told(doctor(), "rows", "problem") == []
+    with connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute("UPDATE noti.notifications_log SET send_at = now() - interval '20 minutes'")
+    [found] = told(doctor(exits=1), "rows", "problem")
+    assert found.startswith("1 row gathers although the first digest was due 20")
+    assert "noti-worker run" in found
 
 
 def test_a_lapsed_lease_is_a_problem(doctor: Callable[..., Told], connection: Connection) -> None:
