@@ -198,7 +198,8 @@ def _content(
         locale=template.locale,
     )
     language = spoken(notification.locale, template.locale)
-    about = _about(notification, options) | in_words(language, briefing.zone)
+    zone = briefing.zone if briefing.contact is None else briefing.contact.zone or briefing.zone
+    about = _about(notification, options) | in_words(language, zone)
     about |= {name: url for name, url in links.items() if url is not None}
     filled = renderer.render(left_open, briefing.template_data, about, notification.tenant_id)
     return Rendered(

@@ -102,6 +102,17 @@ CHOICE_WORDS: Mapping[str, ChoiceWords] = {
         channels=_channels("Messaggi", "E-mail", "Sui tuoi dispositivi", "Chiamata", "Nell’app"),
     ),
     "pt": ChoiceWords(
+        heading="As suas mensagens",
+        text="Escolha o que pretende receber e com que frequência.",
+        saved="As suas escolhas foram guardadas.",
+        save="Guardar",
+        nothing="Parar tudo o que não for necessário",
+        always="é sempre enviado",
+        empty="De momento não há nada para escolher.",
+        often=_often("de imediato", "no máximo uma vez por hora", "no máximo uma vez por dia", "nunca"),
+        channels=_channels("Mensagens", "E-mail", "Nos seus dispositivos", "Chamada", "Na aplicação"),
+    ),
+    "pt-BR": ChoiceWords(
         heading="Suas mensagens",
         text="Escolha o que deseja receber e com que frequência.",
         saved="Suas escolhas foram salvas.",

@@ -77,6 +77,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "hours": {
         "ids": [1, 2], "tenants": ["default"] * 2, "channels": ["email"] * 2,
         "recipients": ["ann@example.com", "user:42"], "categories": ["", "news"], "urgent": [False, False],
+        "zones": ["", "Europe/Berlin"], "starts": ["", "22:00:00"], "ends": ["", "07:00:00"],
     },
     "keeps": {"tenants": ["default"], "categories": ["news"]},
     "keep": {"document": '[{"id": 1, "claim_count": 1, "kept": {"channel": "email", "recipient": "a", "seconds": 9}}]'},
@@ -120,7 +121,7 @@ INDEXES = {
     "newer": {"notifications_log_pkey", "notifications_log_collapse"},
     "zones": {"contacts_address", "contacts_person", "settings_key"},
     "choices": {"contacts_address", "categories_pkey", "preferences_pkey"},
-    "hours": {"contacts_person", "contacts_address", "settings_key", "categories_pkey"},
+    "hours": {"contacts_address", "settings_key", "categories_pkey"},
     "keeps": {"categories_pkey"},
     "keep": {"notification_attempts_log_notification"},
     "suppress_answers": set(),
@@ -132,7 +133,7 @@ INDEXES = {
 
 UNWANTED = {"Sort", "Incremental Sort", "Seq Scan", "Bitmap Heap Scan"}
 
-SORTED = {name: {"Sort"} for name in ("choices", "hours", "last_try", "attachments", "newer", "newcomers", "zones")}
+SORTED = {name: {"Sort"} for name in ("choices", "last_try", "attachments", "newer", "newcomers", "zones")}
 """The tries and attachments of one row, the people with one address, the contacts of a person, and the newest rows of
 one key and of all are few."""
 

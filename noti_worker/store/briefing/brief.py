@@ -41,7 +41,6 @@ LOOKUPS: tuple[Lookup, ...] = (
     newer,
     elders,
     choices,
-    hours,
     keeps,
     zones,
 )
@@ -82,8 +81,11 @@ def brief(
     asked = [
         _Asked(lookup, rows, needs)
         for lookup, rows in ((lookup, there if lookup in BY_ADDRESS else notifications) for lookup in LOOKUPS)
-        if (lookup is not hours or timed) and (needs := lookup.needs(rows)) is not None
+        if (needs := lookup.needs(rows)) is not None
     ]
+    clocks = {id_: known["contact"] for id_, known in reached.items() if "contact" in known}
+    if (timed or any(one.quiet_from for one in clocks.values())) and (needs := hours.needs(notifications, clocks)):
+        asked.append(_Asked(hours, notifications, needs))
     try:
         fields = _gathered(session, asked)
     except (Refusal, TimedOut):

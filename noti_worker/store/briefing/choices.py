@@ -53,7 +53,7 @@ def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[
             row["id"],
             {
                 "choice": choice,
-                "frequency": _FREQUENCIES.get(row["frequency"], Frequency.INSTANT),
+                "frequency": _FREQUENCIES.get("" if choice.mandatory else row["frequency"], Frequency.INSTANT),
                 "expires_after": None if seconds is None else timedelta(seconds=float(seconds)),
             },
         )

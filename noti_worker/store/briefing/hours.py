@@ -1,8 +1,10 @@
 """Whether the hour suits the recipients, and how many messages they got; asked where anybody has such wishes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, time
+from types import MappingProxyType
 
+from noti_worker.domain.contact import Contact
 from noti_worker.domain.hours import Full, Quiet, Shut
 from noti_worker.domain.notification import Channel, Notification, Priority
 from noti_worker.store.arrays import array, texts
@@ -12,17 +14,25 @@ from noti_worker.store.statements import statement
 
 STATEMENT = statement("hours")
 
+_NOBODY = Contact("", "")
+
 _SILENT = frozenset({Channel.WEBHOOK, Channel.IN_APP})
 """Nobody is woken by these."""
 
 
-def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
-    """The rows that may have to wait. A copy is part of a message that went out."""
+def needs(
+    notifications: Sequence[Notification], reached: Mapping[int, Contact] = MappingProxyType({})
+) -> Mapping[str, object] | None:
+    """The rows that may have to wait. A copy is part of a message that went out.
+
+    Those that name a person have the hours of the contact that they go to, by notification_id.
+    """
     asked = [
         n for n in notifications if n.channel not in _SILENT and n.copy_of is None and (n.category or not _urgent(n))
     ]
     if not asked:
         return None
+    known = [reached.get(n.notification_id, _NOBODY) for n in asked]
     return {
         "ids": array(n.notification_id for n in asked),
         "tenants": texts(n.tenant_id for n in asked),
@@ -30,7 +40,14 @@ def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
         "recipients": texts(n.recipient for n in asked),
         "categories": texts(n.category or "" for n in asked),
         "urgent": array(_urgent(n) for n in asked),
+        "zones": texts(one.zone or "" for one in known),
+        "starts": texts(_written(one.quiet_from) for one in known),
+        "ends": texts(_written(one.quiet_to) for one in known),
     }
+
+
+def _written(at: time | None) -> str:
+    return "" if at is None else at.isoformat()
 
 
 def _urgent(n: Notification) -> bool:

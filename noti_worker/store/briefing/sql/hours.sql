@@ -1,39 +1,33 @@
 -- For rows that the hour does not suit: when the quiet hours of the recipient end, else when the send window of the category opens, else
 -- when there may be a place under its cap. A row that may go takes its place there (noti.take_places).
 --
--- The recipient's hours and zone are those of its contact, else the setting of the tenant, else UTC. A category of the tenant's own goes
--- before one of all. Clocks are asked once for all rows with the same wishes. Each probe with its own LIMIT, so that the plan reaches rows by key whatever the statistics say; a person's are
--- compared as rows and put in order, which the index of addresses cannot do.
+-- The recipient's hours and zone are those of its contact, else the setting of the tenant, else UTC; of a row that names a person they are
+-- known already, '' where nothing is said. A category of the tenant's own goes before one of all. Clocks are asked once for all rows with the
+-- same wishes. Each probe with its own LIMIT, so that the plan reaches rows by key whatever the statistics say.
 \set ids 'array[1, 2]'
 \set tenants 'array[''default'', ''default'']'
 \set channels 'array[''email'', ''email'']'
 \set recipients 'array[''ann@example.com'', ''user:42'']'
 \set categories 'array['''', ''news'']'
 \set urgent 'array[false, false]'
+\set zones 'array['''', ''Europe/Berlin'']'
+\set starts 'array['''', ''22:00:00'']'
+\set ends 'array['''', ''07:00:00'']'
 WITH person AS MATERIALIZED (
-    SELECT w.*, coalesce(c.user_ref, CASE WHEN w.recipient LIKE 'user:%' THEN substr(w.recipient, 6) END) AS user_ref,
-           c.zone, c.quiet_from, c.quiet_to
+    SELECT w.id, w.tenant_id, w.channel, w.recipient, w.category, w.urgent,
+           CASE WHEN w.recipient LIKE 'user:%' THEN substr(w.recipient, 6) ELSE c.user_ref END AS user_ref,
+           coalesce(nullif(w.zone, ''), c.zone) AS zone,
+           coalesce(cast(nullif(w.starts, '') AS time), c.quiet_from) AS quiet_from,
+           coalesce(cast(nullif(w.ends, '') AS time), c.quiet_to) AS quiet_to
       FROM unnest(cast(:ids AS bigint[]), cast(:tenants AS text[]), cast(:channels AS text[]), cast(:recipients AS text[]),
-                  cast(:categories AS text[]), cast(:urgent AS boolean[])) AS w (id, tenant_id, channel, recipient, category, urgent)
+                  cast(:categories AS text[]), cast(:urgent AS boolean[]), cast(:zones AS text[]), cast(:starts AS text[]), cast(:ends AS text[]))
+                  AS w (id, tenant_id, channel, recipient, category, urgent, zone, starts, ends)
       LEFT JOIN LATERAL (
-           (SELECT k.user_ref, k.zone, k.quiet_from, k.quiet_to
-              FROM (SELECT o.*
-                      FROM noti.contacts o
-                     WHERE w.recipient LIKE 'user:%'
-                       AND (o.tenant_id, o.user_ref, o.channel) >= (w.tenant_id, substr(w.recipient, 6), w.channel)
-                       AND (o.tenant_id, o.user_ref, o.channel) <= (w.tenant_id, substr(w.recipient, 6), w.channel)
-                     ORDER BY o.tenant_id, o.user_ref, o.channel, o.address_hash
-                     LIMIT 50) AS k
-             WHERE k.left_at IS NULL
-             ORDER BY k.place, k.contact_id
-             LIMIT 1)
-           UNION ALL
-           (SELECT o.user_ref, o.zone, o.quiet_from, o.quiet_to
-              FROM noti.contacts o
-             WHERE w.recipient NOT LIKE 'user:%' AND o.address_hash = noti.address_hash(w.channel, w.recipient)
-               AND o.tenant_id = w.tenant_id AND o.channel = w.channel AND o.left_at IS NULL
-             LIMIT 1)
-           LIMIT 1) AS c ON true
+           SELECT o.user_ref, o.zone, o.quiet_from, o.quiet_to
+             FROM noti.contacts o
+            WHERE w.recipient NOT LIKE 'user:%' AND o.address_hash = noti.address_hash(w.channel, w.recipient)
+              AND o.tenant_id = w.tenant_id AND o.channel = w.channel AND o.left_at IS NULL
+            LIMIT 1) AS c ON true
 ),
 wish AS MATERIALIZED (
     SELECT p.id, p.tenant_id, p.category, p.user_ref, p.channel, p.recipient,
