@@ -17,7 +17,6 @@ FUNCTIONS = (
     steps.replace("on_preference", to=1, back=None),
     steps.replace("choice_words", to=1, back=None),
     steps.replace("choose", to=1, back=None),
-    steps.replace("allowed", to=1, back=None),
     steps.replace("choices", to=1, back=None),
 )
 

@@ -11,7 +11,7 @@ SELECT role, privilege, object, g.columns::text[]
          ('noti_operator', 'UPDATE', 'categories', '{opt_in,channels,expires_after,title,titles}'),
          ('noti_operator', 'EXECUTE', 'remove_category', '{}'),
          ('noti_app,noti_worker,noti_operator', 'EXECUTE', 'choose', '{}'),
-         ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'allowed,choices,choice_words', '{}')) AS g (roles, privileges, objects, columns)
+         ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'choices,choice_words', '{}')) AS g (roles, privileges, objects, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role
  CROSS JOIN LATERAL unnest(string_to_array(g.privileges, ',')) AS privilege
  CROSS JOIN LATERAL unnest(string_to_array(g.objects, ',')) AS object;

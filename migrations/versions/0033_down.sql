@@ -1,6 +1,6 @@
 DELETE FROM noti.tenant_tables WHERE name = 'cap_places';
 DELETE FROM noti.rights
- WHERE object IN ('cap_places', 'clock_shows', 'quiet_until', 'window_parts', 'window_opens', 'take_places')
+ WHERE object IN ('cap_places', 'clock_shows', 'quiet_until', 'window_parts', 'window_opens', 'allowed', 'take_places')
     OR object = 'categories' AND columns && '{quiet,send_window,cap_amount,cap_every,cap_over}';
 DROP TABLE noti.cap_places;
 DROP INDEX noti.contacts_quiet;

@@ -17,6 +17,7 @@ FUNCTIONS = (
     steps.replace("window_parts", to=1, back=None),
     steps.replace("window_opens", to=1, back=None),
     steps.replace("on_odd_category", to=1, back=None),
+    steps.replace("allowed", to=1, back=None),
     steps.replace("take_places", to=1, back=None),
     steps.replace("on_odd_setting", to=2, back=1),
     steps.replace("obstacle_not_due", to=2, back=1),

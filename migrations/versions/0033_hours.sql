@@ -34,7 +34,7 @@ SELECT role, privilege, object, g.columns::text[]
   FROM (VALUES
          ('noti_operator,noti_readonly', 'SELECT', 'cap_places', '{}'),
          ('noti_worker', 'SELECT,INSERT,UPDATE,DELETE', 'cap_places', '{}'),
-         ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'clock_shows,quiet_until,window_parts,window_opens', '{}'),
+         ('noti_app,noti_worker,noti_operator,noti_readonly', 'EXECUTE', 'clock_shows,quiet_until,window_parts,window_opens,allowed', '{}'),
          ('noti_worker', 'EXECUTE', 'take_places', '{}'),
          ('noti_operator', 'UPDATE', 'categories', '{quiet,send_window,cap_amount,cap_every,cap_over}')) AS g (roles, privileges, objects, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role

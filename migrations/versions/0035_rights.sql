@@ -7,6 +7,7 @@ SELECT role, privilege, object, g.columns::text[]
          ('noti_worker', 'SELECT,INSERT,DELETE', 'kept_contents', '{}'),
          ('noti_app,noti_operator', 'SELECT', 'kept_contents', '{}'),
          ('noti_readonly', 'SELECT', 'kept_contents', '{kept_id,notification_id,attempt_number,tenant_id,channel,truncated,kept_until,created_at}'),
+         ('noti_operator', 'UPDATE', 'categories', '{keep_content}'),
          ('noti_operator', 'EXECUTE', 'erase_kept,erase_contacts', '{}')) AS g (roles, privileges, objects, columns)
  CROSS JOIN LATERAL unnest(string_to_array(g.roles, ',')) AS role
  CROSS JOIN LATERAL unnest(string_to_array(g.privileges, ',')) AS privilege

@@ -42,6 +42,15 @@ def _titles(ctx: click.Context, param: click.Parameter, value: Sequence[str]) ->
     return titles
 
 
+def _cap(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, timedelta] | tuple[()] | None:
+    if not value:
+        return None if value is None else ()
+    amount, found, every = value.partition("/")
+    if not found or not amount.strip().isdecimal():
+        raise click.BadParameter(f"{value!r} is no cap. Write how many in how long, like 3/7d.")
+    return int(amount), span(ctx, param, every.strip()) or timedelta(0)
+
+
 @click.group()
 def category() -> None:
     """Look after categories: what must go out, what needs a yes, and how people read their names."""
@@ -95,6 +104,13 @@ def category_words(line: "CategoryLine") -> str:
     parts = [_kind(line) or "goes to who does not refuse it"]
     parts += ["by " + ", ".join(line.channels)] if line.channels else []
     parts += [f"worth sending for {spanned(line.expires_after_seconds)}"] if line.expires_after_seconds else []
+    parts += [] if line.quiet else ["in quiet hours, too"]
+    parts += [f"goes out {line.send_window}"] if line.send_window else []
+    over = "the rest waits" if line.cap_over == "wait" else "the rest is dropped"
+    parts += (
+        [f"at most {line.cap_amount} to a person in {spanned(line.cap_seconds)}, {over}"] if line.cap_amount else []
+    )
+    parts += [f"what they say is kept for {spanned(line.keep_seconds)}"] if line.keep_seconds else []
     parts += [f'called "{line.title}"'] if line.title else []
     parts += ["in " + ", ".join(sorted(line.titles))] if line.titles else []
     of = f" of tenant {line.tenant_id}" if line.tenant_id else ""
@@ -125,6 +141,17 @@ def category_words(line: "CategoryLine") -> str:
     callback=_titles,
     help="The same in a language: de=Neuigkeiten; more of them are added, de= forgets it.",
 )
+@click.option("--quiet/--no-quiet", default=None, help="Waits for the end of people's quiet hours, unless --no-quiet.")
+@click.option("--window", "send_window", metavar="TEXT", help="Goes out then alone, as 'weekdays 9-18'; '' forgets it.")
+@click.option("--cap", metavar="N/SPAN", callback=_cap, help="At most so many to a person, as 3/7d; '' forgets it.")
+@click.option("--over", "cap_over", type=click.Choice(["wait", "drop"]), help="What becomes of those over the cap.")
+@click.option(
+    "--keep",
+    "keep_content",
+    metavar=SPAN,
+    callback=lambda ctx, param, value: timedelta(0) if value == "" else span(ctx, param, value),
+    help="Keep what its messages say for so long; '' forgets it.",
+)
 @click.option("--dry-run", is_flag=True, help="Only see whether it may be set; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: what is said of it then.")
 @click.pass_obj
@@ -139,6 +166,11 @@ def set_(
     expires_after: timedelta | None,
     title: str | None,
     titles: dict[str, str],
+    quiet: bool | None,
+    send_window: str | None,
+    cap: tuple[int, timedelta] | tuple[()] | None,
+    cap_over: str | None,
+    keep_content: timedelta | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -152,9 +184,16 @@ def set_(
         "channels": channels,
         "expires_after": expires_after,
         "title": title,
+        "quiet": quiet,
+        "send_window": send_window,
+        "cap_over": cap_over,
+        "keep_content": keep_content,
     }
     said = {key: value for key, value in given.items() if value is not None}
-    said |= {key: said[key] or None for key in ("channels", "expires_after", "title") if key in said}
+    forgettable = ("channels", "expires_after", "title", "send_window", "keep_content")
+    said |= {key: said[key] or None for key in forgettable if key in said}
+    if cap is not None:
+        said["cap_amount"], said["cap_every"] = cap or (None, None)
     with place.connection() as connection:
         if titles:
             before = [line for line in categories.categories(connection, [tenant]) if line.category == name]

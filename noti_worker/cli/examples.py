@@ -80,6 +80,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "category set": (
         "noti-worker category set orders --mandatory --title 'Your orders' --title-in 'de=Ihre Bestellungen'",
         "noti-worker category set offers --opt-in --channels email,push --expires-after 2d",
+        "noti-worker category set offers --window 'weekdays 9-18' --cap 3/7d --keep 90d",
         "noti-worker category set offers --tenant acme --no-opt-in --dry-run",
     ),
     "category remove": ("noti-worker category remove offers --tenant acme",),

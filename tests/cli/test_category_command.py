@@ -10,6 +10,26 @@ from tests.cli.conftest import Invoke, read
 Connection = psycopg.Connection[Any]
 
 
+def test_hours_caps_and_what_is_kept_are_said_and_forgotten(noti: Invoke) -> None:
+    words = ("--no-quiet", "--window", "weekdays 9-18", "--cap", "3/7d", "--over", "drop", "--keep", "90d")
+    assert noti("category", "set", "news", *words).stdout == (
+        "set: news: goes to who does not refuse it; in quiet hours, too; goes out weekdays 9-18;"
+        " at most 3 to a person in 7d, the rest is dropped; what they say is kept for 90d\n"
+    )
+    forgotten = ("--quiet", "--window", "", "--cap", "", "--keep", "")
+    assert noti("category", "set", "news", *forgotten).stdout == "set: news: goes to who does not refuse it\n"
+    for wrong, said in (
+        (("--window", "now and then"), "the send window 'now and then' cannot be read. Give days and hours"),
+        (("--cap", "3"), "'3' is no cap. Write how many in how long, like 3/7d."),
+        (("--cap", "0/7d"), "a cap is at least 1 message and at most 100"),
+        (("--mandatory", "--cap", "3/7d"), "a mandatory category goes out at any hour"),
+        (("--keep", "5m"), "kept for at least an hour and at most ten years"),
+    ):
+        refused = noti("category", "set", "news", *wrong)
+        assert refused.exit_code in {1, 2}
+        assert said in refused.stderr, refused.stderr
+
+
 def test_a_category_is_set_changed_and_removed(
     noti: Invoke, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,6 +65,12 @@ def test_a_category_is_set_changed_and_removed(
         "expires_after_seconds": 604800.0,
         "title": "News",
         "titles": {"de": "Neues", "pt-BR": "Novidades"},
+        "quiet": True,
+        "send_window": None,
+        "cap_amount": None,
+        "cap_seconds": None,
+        "cap_over": "wait",
+        "keep_seconds": None,
         "refused_by": 1,
         "chosen_by": 2,
     }

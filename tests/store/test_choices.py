@@ -125,8 +125,8 @@ def test_the_tenants_own_category_counts_and_what_is_mandatory_passes(
         choose(connection, "42", "orders", "", False)
     insert(connection, category="orders", recipient="user:42")
     insert(connection, recipient="user:42")
-    assert told(queue, claim(queue)) == [None, f"user 42 chose no messages on {TODAY}"]
     contact(connection, "42", "ann@example.com")
+    assert told(queue, claim(queue)) == [None, f"user 42 chose no messages on {TODAY}"]
     assert says(connection, "42", "orders", "email")["kind"] == "mandatory"
     connection.execute("SELECT noti.suppress('default', 'email', 'ann@example.com', 'optout')")
     assert says(connection, "42", "orders", "email")["kind"] == "mandatory"

@@ -1,7 +1,8 @@
 -- What would become of a message of a category to a person by a channel now, and why. `kind` is mandatory, wanted, unsaid (nothing speaks
--- against it), no_address, not_wanted, no_opt_in, or the reason of the suppression list; `frequency` is how often the person wants it.
+-- against it), no_address, not_wanted, no_opt_in, or the reason of the suppression list; `frequency` is how often the person wants it, and
+-- `waits_until` when quiet hours end or the send window opens, NULL when it need not wait. What is urgent waits for no quiet hours.
 CREATE OR REPLACE FUNCTION noti.allowed(user_ref text, category text, channel text, tenant_id text DEFAULT 'default')
-  RETURNS TABLE (allowed boolean, reason text, kind text, frequency text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  RETURNS TABLE (allowed boolean, reason text, kind text, frequency text, waits_until timestamptz) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   of_category constant text := coalesce(allowed.category, '');
@@ -9,8 +10,10 @@ DECLARE
   the_line    record;
   the_address record;
   the_stop    record;
+  the_hours   record;
+  zone        text;
 BEGIN
-  SELECT c.mandatory, c.opt_in INTO the_kind
+  SELECT c.mandatory, c.opt_in, c.quiet, c.send_window INTO the_kind
     FROM noti.categories c
    WHERE c.tenant_id IN (allowed.tenant_id, '') AND c.category = of_category ORDER BY c.tenant_id DESC LIMIT 1;
   SELECT p.* INTO the_line
@@ -26,7 +29,7 @@ BEGIN
     IF the_address.living = 0 THEN
       RETURN QUERY SELECT false, format('user %s has no address for %s', allowed.user_ref, allowed.channel)
         || CASE WHEN the_address.known > 0 THEN format(' any more since %s: %s', to_char(the_address.left_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), the_address.left_because)
-                ELSE '' END, 'no_address', frequency;
+                ELSE '' END, 'no_address', frequency, NULL::timestamptz;
       RETURN;
     END IF;
     SELECT every.* INTO the_stop
@@ -53,12 +56,28 @@ BEGIN
      LIMIT 1;
     IF the_stop.suppression_id IS NOT NULL THEN
       RETURN QUERY SELECT false, format('the suppression list stops it: entry %s, %s%s on %s', the_stop.suppression_id, the_stop.reason,
-        coalesce(' of ' || nullif(the_stop.category, ''), ''), to_char(the_stop.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')), the_stop.reason, frequency;
+        coalesce(' of ' || nullif(the_stop.category, ''), ''), to_char(the_stop.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')), the_stop.reason, frequency, NULL::timestamptz;
       RETURN;
     END IF;
   END IF;
+  IF allowed.channel NOT IN ('webhook', 'in_app') AND the_kind.mandatory IS NOT TRUE THEN
+    SELECT c.zone, c.quiet_from, c.quiet_to INTO the_hours
+      FROM noti.contacts c
+     WHERE c.tenant_id = allowed.tenant_id AND c.user_ref = allowed.user_ref AND c.channel = allowed.channel AND c.left_at IS NULL
+     ORDER BY c.place, c.contact_id LIMIT 1;
+    zone := coalesce(the_hours.zone, (SELECT s.value #>> '{}' FROM noti.settings s WHERE s.tenant_id = allowed.tenant_id AND s.key = 'zone'), 'UTC');
+    IF the_hours.quiet_from IS NULL THEN
+      SELECT split_part(s.value #>> '{}', '-', 1)::time AS quiet_from, split_part(s.value #>> '{}', '-', 2)::time AS quiet_to INTO the_hours
+        FROM noti.settings s WHERE s.tenant_id = allowed.tenant_id AND s.key = 'quiet_hours';
+    END IF;
+    waits_until := greatest(
+      CASE WHEN the_kind.quiet IS NOT FALSE THEN noti.quiet_until(zone, the_hours.quiet_from, the_hours.quiet_to, now()) END,
+      noti.window_opens(the_kind.send_window, zone, now()));
+  END IF;
   RETURN QUERY
-    SELECT said.allowed, said.reason, said.kind, frequency
+    SELECT said.allowed, said.reason || CASE WHEN said.allowed AND waits_until IS NOT NULL
+             THEN '; it waits until ' || to_char(waits_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' ELSE '' END,
+           said.kind, frequency, CASE WHEN said.allowed THEN waits_until END
       FROM (VALUES
              (1, coalesce(the_kind.mandatory, false), true, of_category || ' is mandatory: it goes out whatever a person chose', 'mandatory'),
              (2, NOT the_line.allowed, false,

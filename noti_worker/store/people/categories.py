@@ -13,16 +13,15 @@ from noti_worker.store.errors import in_words
 from noti_worker.store.people.source import Source, rows
 from noti_worker.store.statements import statement
 
-SETTABLE = ("mandatory", "can_be_left", "opt_in", "channels", "expires_after", "title", "titles")
-"""What `set_category` may be told."""
-
 
 @dataclass(frozen=True, slots=True)
 class CategoryLine:
     """What is said of one category; `tenant_id` is empty where it holds for all tenants that have no own line.
 
     `channels` None: those of the person; `expires_after_seconds` None: as long as the row says. `titles` are by
-    language. `chosen` counts the people who chose something of this very category.
+    language. At `quiet` hours its messages wait; `send_window`, such as weekdays 9-18, is when they go out at all; at
+    most `cap_amount` in `cap_seconds` go to a person, and those over it wait or are dropped. `keep_seconds` is for how
+    long what they say is kept. `chosen` counts the people who chose something of this very category.
     """
 
     tenant_id: str
@@ -34,6 +33,12 @@ class CategoryLine:
     expires_after_seconds: float | None
     title: str | None
     titles: dict[str, str] | None
+    quiet: bool
+    send_window: str | None
+    cap_amount: int | None
+    cap_seconds: float | None
+    cap_over: str
+    keep_seconds: float | None
     refused_by: int
     chosen_by: int
 
