@@ -16,6 +16,7 @@ FUNCTIONS = (
     steps.replace("erase_contacts", to=1, back=None),
     steps.replace("erase", to=7, back=6),
     steps.replace("on_odd_category", to=2, back=1),
+    steps.replace("on_audit_change", to=3, back=2),
 )
 
 

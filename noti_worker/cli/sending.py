@@ -57,6 +57,7 @@ _LOOK_EVERY = timedelta(seconds=0.25)
     "--provider", metavar="NAME", shell_complete=completion.accounts, help="Only through this account or provider."
 )
 @click.option("--collapse-key", metavar="KEY", help="What belongs together for the receiving device.")
+@click.option("--digest-key", metavar="KEY", help="Gathers with others of that key, and goes out with them.")
 @click.option(
     "--on-uncertain", type=click.Choice([u.value for u in OnUncertain]), help="When the provider's answer is lost."
 )

@@ -69,7 +69,7 @@ def show(
         yield from _walk(chosen, ("channels", channel.value), where)
     for name, mailbox in settings.bounces.items():
         yield from _walk(mailbox, ("bounces", name), where)
-    for section in ("delivery", "secrets", "worker", "retention", "http", "web", "log", "metrics"):
+    for section in ("contacts", "delivery", "secrets", "worker", "retention", "http", "web", "log", "metrics"):
         yield from _walk(getattr(settings, section), (section,), where)
 
 

@@ -105,9 +105,12 @@ SELECT CASE WHEN m.notification_id IS NOT NULL THEN m.notification_id
 FROM r LEFT JOIN made m ON m.mark = r.mark AND m.place = r.place ORDER BY r.row_number"""
 
 
+_OF_ONE_CHANNEL = ("channel", "digest_key")
+
+
 def _statement_for_each() -> str:
     """The channels of one message: all but the channel goes to `noti.send` as it stands."""
-    names = [name for name in _TYPES if name != "channel"]
+    names = [name for name in _TYPES if name not in _OF_ONE_CHANNEL]
     declared = ", ".join(f"{name} {_TYPES[name]}" for name in names)
     given = ", ".join(f"{name} => r.{name}" for name in names)
     return f"""\
@@ -151,6 +154,8 @@ def enqueue_each(
     """
     if "channel" in fields:
         raise TypeError("the channels are given, not a channel: leave it out")
+    if fields.get("digest_key") is not None:
+        raise TypeError("a digest gathers on one channel: leave digest_key out, or enqueue it for that channel alone")
     wanted = [_text("channel", channel, "") if channel != "preferred" else channel for channel in channels]
     row = _checked({"channel": "email"} | fields, "")
     document = _document([row | {"channels": wanted, "policy": policy}])

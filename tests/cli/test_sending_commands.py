@@ -53,6 +53,7 @@ def test_every_field_has_its_option(noti: Invoke, connection: Connection) -> Non
         "--category": "billing",
         "--provider": "relay",
         "--collapse-key": "orders",
+        "--digest-key": "orders of the day",
         "--on-uncertain": "hold",
         "--options": '{"cc": ["boss@example.com"]}',
         "--metadata": '{"source": "test"}',

@@ -24,5 +24,10 @@ BEGIN
   GET DIAGNOSTICS contacts = ROW_COUNT;
   DELETE FROM noti.preferences p WHERE p.user_ref = person AND (tenant IS NULL OR p.tenant_id = tenant);
   GET DIAGNOSTICS choices = ROW_COUNT;
+  -- What was chosen and when stays, whose it was goes.
+  PERFORM set_config('noti.erasing', 'on', true);
+  UPDATE noti.audit_log a SET entity_id = '[erased]'
+   WHERE a.entity_type = 'user' AND a.entity_id = person AND (tenant IS NULL OR a.tenant_id = tenant);
+  PERFORM set_config('noti.erasing', '', true);
   RETURN NEXT;
 END $$;
