@@ -353,11 +353,8 @@ def _tasks(
 
 def _needs_restart(running: Settings, fresh: Settings) -> tuple[str, ...]:
     """The settings outside the plan that are no longer as the worker was started with them."""
-    mailboxes = (
-        f"bounces.{name}"
-        for name in sorted({*running.bounces, *fresh.bounces})
-        if running.bounces.get(name) != fresh.bounces.get(name)
-    )
+    names = sorted({*running.bounces, *fresh.bounces})
+    mailboxes = (f"bounces.{name}" for name in names if running.bounces.get(name) != fresh.bounces.get(name))
     return *mailboxes, *(
         f"{section}.{field.name}"
         for section in ("database", "worker", "retention", "http", "web", "metrics")
@@ -391,9 +388,9 @@ def _told(accounts: Accounts, redirect_to: Mapping[Channel, str]) -> DeliveryMod
 
 def _listens(settings: Settings, database: Database) -> Database | None:
     """Where LISTEN works: nowhere behind PgBouncer unless a direct URL is given."""
-    if settings.database.listen_url is not None:
-        return Database(settings.database.listen_url, patience=database.patience)
-    return None if settings.database.pgbouncer else database
+    if (direct := settings.database.listen_url) is None:
+        return None if settings.database.pgbouncer else database
+    return Database(direct, patience=database.patience)
 
 
 def _policy(settings: Settings, channel: Channel) -> Policy:

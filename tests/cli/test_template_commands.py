@@ -115,10 +115,13 @@ def test_a_stranger_finds_the_way_with_the_help_alone(operator: Invoke, folder: 
 def operator_sends(connection: Connection, operator: Invoke, data: str) -> int:
     """By a role that may send: an operator may not."""
     connection.execute("GRANT noti_app TO noti_operator_member")
-    sent = operator(
-        *("template", "test", "order-shipped", "--to", "me@example.com", "--data", data),
-        *("--locale", "de", "--version", "2"),
-    )
+    try:
+        sent = operator(
+            *("template", "test", "order-shipped", "--to", "me@example.com", "--data", data),
+            *("--locale", "de", "--version", "2"),
+        )
+    finally:  # roles are of the whole server, and other tests ask as this one
+        connection.execute("REVOKE noti_app FROM noti_operator_member")
     assert sent.exit_code == 0, sent.stderr
     return int(sent.stdout)
 

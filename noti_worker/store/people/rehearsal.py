@@ -11,7 +11,7 @@ from noti_worker.store.connect import Connection, Row
 from noti_worker.store.people import moves
 from noti_worker.store.people.listing import Line
 from noti_worker.store.people.source import rows
-from noti_worker.store.queue.postgres import notification_of
+from noti_worker.store.queue.claimed import notification_of
 from noti_worker.store.statements import Statement, statement
 
 

@@ -6,20 +6,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
-from typing import Any
 
 from noti_worker.domain.closures import NOTHING, Closure, Closures, Skip
 from noti_worker.domain.contact import People
 from noti_worker.domain.facts import Result
 from noti_worker.domain.lanes import NOWHERE, Floor, Lane, LaneHead, Share, Spot
-from noti_worker.domain.notification import Briefing, Channel, Notification, OnUncertain, Priority, Status
+from noti_worker.domain.notification import Briefing, Channel, Notification, Priority
 from noti_worker.domain.ports import Fate
 from noti_worker.store import briefing as briefings
 from noti_worker.store.arrays import array, instants, texts
 from noti_worker.store.connect import Database, Session
 from noti_worker.store.queue.asked import asked_of, turns
+from noti_worker.store.queue.claimed import notification_of, utc
 from noti_worker.store.queue.portions import Portion
 from noti_worker.store.queue.record import documented, of_the_address, record
 from noti_worker.store.queue.successes import Columns, Token, record_alike
@@ -129,8 +129,8 @@ class PostgresQueue:
         return [
             LaneHead(
                 Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]),
-                _utc(row["due_at"]),
-                _utc(row["next_at"]) if row["next_at"] else None,
+                utc(row["due_at"]),
+                utc(row["next_at"]) if row["next_at"] else None,
             )
             for row in self._claims.run(_HEADS, parameters)
         ]
@@ -142,7 +142,7 @@ class PostgresQueue:
         """
         asked = {"channels": texts(channel.value for channel in channels), "rows": NEWEST, "window": window}
         return [
-            LaneHead(Lane(Channel(channel), Priority(priority), tenant_id), _utc(due_at))
+            LaneHead(Lane(Channel(channel), Priority(priority), tenant_id), utc(due_at))
             for channel, priority, tenant_id, due_at in self._claims.tuples(_NEWCOMERS, asked, AT_A_GLANCE)
         ]
 
@@ -173,7 +173,7 @@ class PostgresQueue:
         )
         return {
             Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]): Floor(
-                _utc(row["due_at"]), row["notification_id"]
+                utc(row["due_at"]), row["notification_id"]
             )
             for row in found
         }
@@ -230,7 +230,7 @@ class PostgresQueue:
         spots = [
             Spot(
                 Lane(Channel(row["channel"]), Priority(row["priority"]), row["tenant_id"]),
-                Floor(_utc(row["due_at"]), row["notification_id"]),
+                Floor(utc(row["due_at"]), row["notification_id"]),
                 solo,
             )
             for row in rows
@@ -342,64 +342,3 @@ def _tokens(notifications: Sequence[Notification]) -> dict[str, object]:
     """The fencing tokens, sorted by id: two statements that meet on the same rows lock them in one order."""
     tokens = sorted((n.notification_id, n.claim_count) for n in notifications)
     return {"ids": array(token[0] for token in tokens), "claim_counts": array(token[1] for token in tokens)}
-
-
-def notification_of(row: tuple[Any, ...]) -> Notification:
-    """A row of `claim`, whose columns stand in the order of the fields."""
-    id_, claim_count, channel, priority, tenant_id, recipient, message_id = row[:7]
-    created_at, due_at, claimed_at, first_due_at = map(_utc, row[7:11])
-    subject, body, long_body, template_id, has_data, locale, has_options, expires_at = row[11:19]
-    retry_count, max_retries, attempt_count, lost_count, requested, on_uncertain = row[19:25]
-    return Notification(
-        id_,
-        claim_count,
-        _CHANNELS[channel],
-        _PRIORITIES[priority],
-        tenant_id,
-        recipient,
-        message_id,
-        created_at,
-        due_at,
-        claimed_at,
-        first_due_at,
-        subject,
-        body,
-        bool(long_body),
-        template_id,
-        has_data,
-        locale,
-        has_options,
-        None if expires_at is None else _utc(expires_at),
-        retry_count,
-        max_retries,
-        attempt_count,
-        lost_count,
-        None if requested is None else _wish(requested),
-        None if on_uncertain is None else _on_uncertain(on_uncertain),
-        *row[25:],
-    )
-
-
-# A look into a table costs a tenth of a call of the enumeration.
-_CHANNELS = {channel.value: channel for channel in Channel}
-_PRIORITIES = {priority.value: priority for priority in Priority}
-
-
-# A newer version may have written a word that this one does not know. It must not stop the batch, and the
-# row itself is treated with the most care there is: parked until somebody decides.
-
-
-def _wish(word: str) -> Status:
-    return Status.CANCELLED if word == Status.CANCELLED else Status.HELD
-
-
-def _on_uncertain(word: str) -> OnUncertain:
-    try:
-        return OnUncertain(word)
-    except ValueError:
-        return OnUncertain.HOLD
-
-
-def _utc(instant: datetime) -> datetime:
-    # Behind a pooler the session may have another time zone.
-    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
