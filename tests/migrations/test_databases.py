@@ -101,7 +101,8 @@ def test_it_is_at_home_in_every_database(empty_database_url: str, kind: str) -> 
     with prepared(url, DATABASES[kind]):
         comes_of_age(url)
         live(url)
-        again(url)
+        if kind in {"plain", "strict PL/pgSQL", "hurried", "casts", "publication"}:  # what statements of DDL feel
+            again(url)
 
 
 ROLES = ("Ada", "ada@example.com", "app.owner", "the owner", 'O"Neil', "select", "Ünal", "-1", "noti")

@@ -153,7 +153,9 @@ def test_a_copy_that_waits_survives_the_worker_that_sent_its_mail(
     assert invariants() == []
 
 
-@pytest.mark.parametrize("again", [1, 2], ids=["taken then", "refused again"])
+@pytest.mark.parametrize(
+    "again", [pytest.param(1, marks=pytest.mark.slow, id="taken then"), pytest.param(2, id="refused again")]
+)
 def test_a_mail_whose_result_was_lost_makes_no_copy_twice(
     again: int, scene: Scene, inbox: Inbox, relay: str, invariants: Invariants
 ) -> None:

@@ -45,7 +45,7 @@ def sent(connection: psycopg.Connection[Any], channel: str) -> int:
     return int(found[0])
 
 
-@pytest.mark.parametrize("wake", ["on", "off"])
+@pytest.mark.parametrize("wake", ["on", pytest.param("off", marks=pytest.mark.slow)])
 def test_a_pause_stops_every_worker_within_a_second_and_others_go_on(
     daemons: Daemons,
     database_url: str,
