@@ -153,7 +153,7 @@ def test_the_readme_names_every_page() -> None:
 def test_each_way_of_setting_up_is_one_line_that_can_be_pasted(command: str) -> None:
     first = next(line for line in README.read_text(encoding="utf-8").splitlines() if command in line)
     assert first.startswith("python3 -m venv .venv && .venv/bin/pip install ")
-    assert first.endswith((" && .venv/bin/noti-worker demo", " && .venv/bin/pytest -n 2"))
+    assert first.endswith((" && .venv/bin/noti-worker demo", " && .venv/bin/pytest -n 3"))
 
 
 @pytest.mark.usefixtures("app_user")
