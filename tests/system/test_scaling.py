@@ -110,7 +110,9 @@ def test_a_worker_holds_as_many_connections_as_the_page_says(
         mine = "SELECT array_agg(application_name) FROM pg_stat_activity WHERE application_name LIKE 'noti-worker%'"
         mine += " AND datname = current_database()"
         # leases connects for the mark before a send that must not be repeated.
-        parts = {f"noti-worker {part}" for part in ("claims", "chores", "leases", "results 1", "workers", "wake")}
+        parts = {
+            f"noti-worker {part}" for part in ("claims", "chores", "digests", "leases", "results 1", "workers", "wake")
+        }
         # Retention's comes and goes; the second one for results is made when two batches are recorded at a time.
         all_parts = parts | {"noti-worker retention", "noti-worker results 2"}
         wait_for(lambda: parts <= set(_one(connection, mine)), timeout=30, what="all parts have connected")

@@ -188,7 +188,7 @@ def test_who_chooses_by_the_link_of_a_mail_gets_what_was_chosen(
     chosen = b"email%3Anews=never&email%3Aoffers=daily&email%3Aorders=never"
     status, _, page = post(web.address, path, chosen, FORM)
     assert (status, "Ihre Auswahl ist gespeichert." in page.decode()) == (200, True)
-    assert sent("news", "orders", "offers") == ["suppressed", "sent", "sent"]
+    assert sent("news", "orders", "offers") == ["suppressed", "sent", "gathering"]
     told = connection.execute(
         "SELECT line FROM noti.notifications_log n CROSS JOIN noti.why(n.notification_id) AS line"
         " WHERE n.status = 'suppressed' ORDER BY n.notification_id"
