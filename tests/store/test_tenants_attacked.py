@@ -326,7 +326,7 @@ def test_whoever_is_bound_to_one_tenant_gets_at_nothing_of_another(
     wrong += [
         (attack, f"learned: {with_[:300]!r} instead of {without[:300]!r}")
         for attack, with_, without in zip(attacks, *answers, strict=True)
-        if with_ != without
+        if sorted(with_.splitlines()) != sorted(without.splitlines())  # a plan gives them in the order that it likes
     ]
     assert "\n".join(f"{what}: {attack}" for attack, what in wrong) == ""
 
