@@ -42,6 +42,11 @@ def _titles(ctx: click.Context, param: click.Parameter, value: Sequence[str]) ->
     return titles
 
 
+def _span(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    """None: nothing was said; nothing at all: forget it."""
+    return timedelta(0) if value == "" else span(ctx, param, value)
+
+
 def _cap(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, timedelta] | tuple[()] | None:
     if not value:
         return None if value is None else ()
@@ -129,7 +134,7 @@ def category_words(line: "CategoryLine") -> str:
 @click.option(
     "--expires-after",
     metavar=SPAN,
-    callback=lambda ctx, param, value: timedelta(0) if value == "" else span(ctx, param, value),
+    callback=_span,
     help="How long it is worth sending, where a row does not say; '' forgets it.",
 )
 @click.option("--title", metavar="TEXT", help="How people read its name; '' forgets it.")
@@ -149,7 +154,7 @@ def category_words(line: "CategoryLine") -> str:
     "--keep",
     "keep_content",
     metavar=SPAN,
-    callback=lambda ctx, param, value: timedelta(0) if value == "" else span(ctx, param, value),
+    callback=_span,
     help="Keep what its messages say for so long; '' forgets it.",
 )
 @click.option("--dry-run", is_flag=True, help="Only see whether it may be set; change nothing.")

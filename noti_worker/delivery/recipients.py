@@ -6,6 +6,7 @@ The recipient itself never stands in the error: errors are logged and shown, add
 import re
 from urllib.parse import urlsplit
 
+from noti_worker.domain.contact import USER
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.mailbox import read_mailbox
 from noti_worker.domain.notification import BY_PHONE, Channel
@@ -19,7 +20,7 @@ _LONGEST_URL = 2048
 
 def check_recipient(channel: Channel, recipient: str) -> None:
     """Raise BadNotification when `recipient` cannot be an address of `channel`."""
-    if channel is not Channel.IN_APP and recipient.startswith("user:"):
+    if channel is not Channel.IN_APP and recipient.startswith(USER):
         raise BadNotification(
             f"the recipient is a person whose address was not looked up: {channel} needs the address itself"
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from noti_worker.domain.choice import Choice, Frequency
+from noti_worker.domain.contact import USER
 from noti_worker.domain.notification import Channel, Notification
 from noti_worker.store.arrays import array, texts
 from noti_worker.store.briefing.lookup import Fields
@@ -33,7 +34,7 @@ def needs(notifications: Sequence[Notification]) -> Mapping[str, object] | None:
 def _may_name_a_person(n: Notification) -> bool:
     if n.template_id is None:
         return False
-    return n.peopled or n.channel is Channel.IN_APP or n.recipient.startswith("user:")
+    return n.peopled or n.channel is Channel.IN_APP or n.recipient.startswith(USER)
 
 
 def met(notifications: Sequence[Notification], rows: Sequence[Row]) -> Iterable[tuple[int, Fields]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 
+from noti_worker.domain.contact import USER
 from noti_worker.domain.errors import BadNotification
 from noti_worker.domain.mailbox import spellings
 from noti_worker.store.connect import Connection
@@ -123,7 +124,7 @@ def person(connection: Connection, user_ref: str, tenant_id: str | None = None) 
 
     Raises BadNotification when several tenants do: the same id may be somebody else there.
     """
-    ref = user_ref.removeprefix("user:")
+    ref = user_ref.removeprefix(USER)
     if not ref.strip():
         raise BadNotification("there is nobody without an id. Give it as it stands in noti.contacts, like 42")
     if tenant_id is None:
